@@ -1,0 +1,252 @@
+"""Every error this library raises, and the one place where they are told apart.
+
+    AuthError                     .service  .hint (the next command to type)
+    ├ UnknownService              .similar
+    ├ RecipeError                 .path .line
+    ├ MissingSecret               .key .help_url
+    ├ LoginRequired               .why: never | revoked | expired
+    ├ MissingScope                .scope
+    ├ NoToken                     the service has no single token to give
+    ├ LoginFailed                 .error .description .uri          RFC 6749 §4.1.2.1
+    ├ TokenRefused                .error .description .uri          RFC 6749 §5.2, permanent
+    ├ ProviderUnavailable         .status .retry_after              retryable
+    ├ ConsentRequired             .changes: what the recipe changed
+    ├ HostNotAllowed              .host
+    ├ PolicyRefused               .rule
+    ├ StoreError ├ StoreLocked ├ StoreCorrupt ├ StoreConflict └ NoStore
+    ├ RefreshBusy
+    └ SyncConflict                .mine .theirs
+
+Transient and permanent failures are different types on purpose: only a
+`TokenRefused` that a second reading of the store confirms may mark a grant dead.
+No error ever carries a secret, and its text is safe to print on a terminal.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
+    Why = Literal["never", "revoked", "expired"]
+
+# C0 and C1 controls, and the marks that reorder text: what a provider or a
+# recipe says must not move the cursor or swap two words (CVE-2021-42574).
+_UNPRINTABLE = {
+    code: None
+    for span in ((0x00, 0x20), (0x7F, 0xA0), (0x200B, 0x2010), (0x202A, 0x202F), (0x2060, 0x2070))
+    for code in range(*span)
+} | {0xFEFF: None, 0x061C: None, 0x0A: " ", 0x09: " "}
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """`text` from somebody else, cut to `limit` characters, fit for a terminal or a log."""
+    clean = text[: limit * 4].translate(_UNPRINTABLE)
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+class AuthError(Exception):
+    """The root of the tree. `hint` is the next command to type, or what to do instead."""
+
+    def __init__(self, message: str, *, service: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.service = service
+        self.hint = hint
+
+    def __str__(self) -> str:
+        message = str(self.args[0])
+        return f"{message}\n  → {self.hint}" if self.hint else message
+
+    @property
+    def message(self) -> str:
+        """What happened, without the hint."""
+        return str(self.args[0])
+
+
+class UnknownService(AuthError):
+    """No recipe has this name. `similar` lists the names that come close."""
+
+    def __init__(self, service: str, *, similar: Sequence[str] = (), hint: str | None = None) -> None:
+        self.similar = tuple(similar)
+        name = printable(service, 80)
+        text = f"There is no recipe for {name!r}."
+        if self.similar:
+            text += " Did you mean " + " or ".join(repr(s) for s in self.similar) + "?"
+            hint = hint or f"arcrun setup {self.similar[0]}"
+        super().__init__(text, service=service, hint=hint or "arcrun recipes list")
+
+
+class RecipeError(AuthError):
+    """A recipe is not valid. `path` is the file, `line` the line in it (from 1), `field` where."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        service: str | None = None,
+        hint: str | None = None,
+        path: str | None = None,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(message, service=service, hint=hint)
+        self.path = path
+        self.line = line
+        self.field = field
+
+    @property
+    def message(self) -> str:
+        where = ":".join(str(part) for part in (self.path, self.line) if part is not None)
+        return ": ".join(part for part in (where, self.field, str(self.args[0])) if part)
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.hint}" if self.hint else self.message
+
+
+class MissingSecret(AuthError):
+    """A secret that the recipe needs is nowhere. `key` is its name, `help_url` where to get it."""
+
+    def __init__(
+        self, message: str, *, key: str, service: str, help_url: str | None = None,
+        hint: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(message, service=service, hint=hint or f"arcrun setup {service}")
+        self.key = key
+        self.help_url = help_url
+
+
+class LoginRequired(AuthError):
+    """A person has to log in, and nobody is reachable here.
+
+    `why` is `never` (not connected yet), `revoked` (the provider refused the
+    grant, twice read) or `expired`.
+    """
+
+    def __init__(
+        self, message: str, *, service: str, why: Why = "never", hint: str | None = None
+    ) -> None:
+        super().__init__(message, service=service, hint=hint or f"arcrun setup {service}")
+        self.why: Why = why
+
+
+class MissingScope(AuthError):
+    """The grant does not cover what was asked. `scope` is what is missing, space-separated."""
+
+    def __init__(self, message: str, *, scope: str, service: str, hint: str | None = None) -> None:
+        super().__init__(message, service=service, hint=hint or f"arcrun setup {service}")
+        self.scope = scope
+
+
+class NoToken(AuthError):
+    """The service has no single token to hand out (several secrets, or a signature)."""
+
+
+class _OAuthError(AuthError):
+    """What an authorization server said of a failure: RFC 6749 §4.1.2.1 and §5.2."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        service: str | None = None,
+        hint: str | None = None,
+        error: str | None = None,
+        description: str | None = None,
+        uri: str | None = None,
+    ) -> None:
+        super().__init__(message, service=service, hint=hint)
+        self.error = None if error is None else printable(error, 80)
+        self.description = None if description is None else printable(description)
+        self.uri = None if uri is None else printable(uri)
+
+
+class LoginFailed(_OAuthError):
+    """The login ended without a grant: refused, cancelled, timed out or not understood."""
+
+
+class TokenRefused(_OAuthError):
+    """The token endpoint refused for good (`invalid_grant`, `invalid_client`, ...)."""
+
+
+class ProviderUnavailable(AuthError):
+    """Time-out, 5xx, 429 or garbage: worth another try. `retry_after` is in seconds."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        service: str | None = None,
+        hint: str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, service=service, hint=hint)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class ConsentRequired(AuthError):
+    """The recipe is not the one that was agreed to. `changes` says what differs, in words."""
+
+    def __init__(
+        self, message: str, *, service: str, changes: Sequence[str] = (), hint: str | None = None
+    ) -> None:
+        super().__init__(message, service=service, hint=hint or f"arcrun setup {service}")
+        self.changes = tuple(changes)
+
+
+class HostNotAllowed(AuthError):
+    """A request would have taken a secret to a host that was not agreed to. Nothing was sent."""
+
+    def __init__(
+        self, message: str, *, host: str, service: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, service=service, hint=hint)
+        self.host = printable(host, 253)
+
+
+class PolicyRefused(AuthError):
+    """A policy forbids this here. `rule` names it."""
+
+    def __init__(
+        self, message: str, *, rule: str, service: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, service=service, hint=hint)
+        self.rule = rule
+
+
+class StoreError(AuthError):
+    """A place that keeps credentials failed. What it held before is untouched."""
+
+
+class StoreLocked(StoreError):
+    """The store exists, and its key is not at hand: unlock it."""
+
+
+class StoreCorrupt(StoreError):
+    """A record or file failed its check. It was set aside, never deleted."""
+
+
+class StoreConflict(StoreError):
+    """Somebody else wrote the record since it was read: read again, then decide."""
+
+
+class NoStore(StoreError):
+    """No store can serve here, and none was chosen in silence."""
+
+
+class RefreshBusy(AuthError):
+    """Another process has been renewing this grant for longer than we wait. Try again."""
+
+
+class SyncConflict(AuthError):
+    """Two machines changed one credential. `mine` and `theirs` describe them, without values."""
+
+    def __init__(
+        self, message: str, *, mine: str, theirs: str, service: str | None = None,
+        hint: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(message, service=service, hint=hint)
+        self.mine = mine
+        self.theirs = theirs

@@ -1,0 +1,77 @@
+"""The contract of every place that keeps credentials."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from arcrun_auth.errors import StoreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import NoReturn
+
+    from arcrun_auth.tokens import Credential, Key
+
+
+class Store(ABC):
+    """A place for credentials, with compare-and-swap on the record's generation.
+
+    Safe to use from several threads; what persists is safe to use from several
+    processes. The contract is a suite that every store passes:
+    `arcrun_auth.testing.StoreContract`.
+    """
+
+    name: str = "store"
+    """How `arcrun why` and `arcrun list` call it."""
+
+    writable: bool = True
+
+    def why_not(self) -> str | None:
+        """None if it can serve now, else the reason in words. Never raises, never prompts."""
+        return None
+
+    @abstractmethod
+    def get(self, key: Key) -> Credential | None:
+        """The record, or None where there is none.
+
+        Raises StoreLocked (its key is not at hand), StoreCorrupt (this record is damaged;
+        it was set aside), StoreError (the place itself failed).
+        """
+
+    @abstractmethod
+    def put(self, record: Credential, *, expect: int) -> Credential:
+        """Write `record` if the stored generation is `expect` (0: there must be none).
+
+        Gives back what is stored now, at generation `expect + 1`, with `updated` (and at
+        first `created`) set. It is durable when this returns. Raises StoreConflict and
+        changes nothing where the stored generation differs.
+        """
+
+    @abstractmethod
+    def delete(self, key: Key, *, expect: int) -> None:
+        """Remove the record if its generation is `expect`; else StoreConflict."""
+
+    @abstractmethod
+    def keys(self) -> Iterator[Key]:
+        """The keys of all records that can be read, in no particular order."""
+
+    def close(self) -> None:
+        """Let go of files and keys in memory. Using it again opens it again."""
+
+
+class ReadOnly(Store):
+    """A store that cannot be written: the environment, mounted secrets, an exported file."""
+
+    writable = False
+
+    def _refuse(self) -> NoReturn:
+        raise StoreError(f"The {self.name} store is read-only.")
+
+    def put(self, record: Credential, *, expect: int) -> Credential:
+        del record, expect
+        self._refuse()
+
+    def delete(self, key: Key, *, expect: int) -> None:
+        del key, expect
+        self._refuse()
