@@ -9,7 +9,7 @@
     ├ NoToken                     the service has no single token to give
     ├ LoginFailed                 .error .description .uri          RFC 6749 §4.1.2.1
     ├ TokenRefused                .error .description .uri          RFC 6749 §5.2, permanent
-    ├ ProviderUnavailable         .status .retry_after              retryable
+    ├ ProviderUnavailable         .status .retry_after .sent        retryable
     ├ ConsentRequired             .changes: what the recipe changed
     ├ HostNotAllowed              .host
     ├ PolicyRefused               .rule
@@ -49,7 +49,9 @@ def printable(text: str, limit: int = 300) -> str:
 class AuthError(Exception):
     """The root of the tree. `hint` is the next command to type, or what to do instead."""
 
-    def __init__(self, message: str, *, service: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, service: str | None = None, hint: str | None = None
+    ) -> None:
         super().__init__(message)
         self.service = service
         self.hint = hint
@@ -67,7 +69,9 @@ class AuthError(Exception):
 class UnknownService(AuthError):
     """No recipe has this name. `similar` lists the names that come close."""
 
-    def __init__(self, service: str, *, similar: Sequence[str] = (), hint: str | None = None) -> None:
+    def __init__(
+        self, service: str, *, similar: Sequence[str] = (), hint: str | None = None
+    ) -> None:
         self.similar = tuple(similar)
         name = printable(service, 80)
         text = f"There is no recipe for {name!r}."
@@ -170,7 +174,11 @@ class TokenRefused(_OAuthError):
 
 
 class ProviderUnavailable(AuthError):
-    """Time-out, 5xx, 429 or garbage: worth another try. `retry_after` is in seconds."""
+    """Time-out, 5xx, 429 or garbage: worth another try. `retry_after` is in seconds.
+
+    `sent` is True where the request may have reached the server and its fate is unknown:
+    a read that timed out, a connection that broke.
+    """
 
     def __init__(
         self,
@@ -180,10 +188,12 @@ class ProviderUnavailable(AuthError):
         hint: str | None = None,
         status: int | None = None,
         retry_after: float | None = None,
+        sent: bool = False,
     ) -> None:
         super().__init__(message, service=service, hint=hint)
         self.status = status
         self.retry_after = retry_after
+        self.sent = sent
 
 
 class ConsentRequired(AuthError):

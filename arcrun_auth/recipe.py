@@ -1,228 +1,288 @@
-"""The recipe model: what a service is, as frozen and validated data.
+"""From plain data to a `Recipe`: bases laid under it, defaults filled in, rules checked.
 
-The fields are those of docs/recipes.md. Everything here is pure: text and files are
-`catalog.py`'s business. The model also prints the JSON Schema that editors use.
+Everything here is pure: text and files are the business of `recipe_yaml` and `catalog`.
+
+    >>> notion = read('''
+    ... service: notion
+    ... primitive: static_key
+    ... base_url: https://api.notion.com/v1
+    ... required_secrets: [{key: notion_token}]
+    ... inject: {header: {Authorization: "Bearer {{secret.notion_token}}"}}
+    ... ''')
+    >>> notion.way().id, notion.allowed_hosts
+    ('key', ('api.notion.com',))
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import inspect
 
-SCHEMA_VERSION = 1
-"""Which format version do we read? A higher one is refused."""
+from arcrun_auth import recipe_rules, recipe_yaml
+from arcrun_auth.recipe_model import (
+    SCHEMA_VERSION,
+    ClientAuth,
+    GuideStep,
+    Inject,
+    Method,
+    OAuth2,
+    Ok,
+    Param,
+    Recipe,
+    Redirect,
+    Refresh,
+    RequiredSecret,
+    TestRequest,
+    TokenRequest,
+    TokenResponse,
+    Verified,
+)
 
-ServiceId = Annotated[str, Meta(pattern=r"^_?[a-z0-9]+(_[a-z0-9]+)*$", max_length=64)]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-Text = Annotated[str, Meta(max_length=300)]
-Url = Annotated[str, Meta(max_length=2048)]
-"""An https URL; where a template is legal in it, the linter says."""
-Host = Annotated[str, Meta(max_length=253)]
-Strings = dict[str, str]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
+    from arcrun_auth.recipe_yaml import Document, Place
 
-class _Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    pass
+    Bases = Mapping[str, "Document"]
 
+__all__ = [
+    "SCHEMA_VERSION", "ClientAuth", "GuideStep", "Inject", "Method", "OAuth2", "Ok", "Param",
+    "Recipe", "Redirect", "Refresh", "RequiredSecret", "TestRequest", "TokenRequest",
+    "TokenResponse", "Verified", "decode", "encode", "is_base", "load", "merge", "read",
+]  # fmt: skip
 
-class RequiredSecret(_Frozen):
-    """A secret the user has to give: one entry of `required_secrets`."""
-
-    key: Name
-    label: Text = ""
-    help: Text = ""
-    help_url: Url = ""
-    type: Literal["text", "password", "json_blob", "pem", "file"] = "text"
-    optional: bool = False
-    pattern: str = ""
-    example: Text = ""
-    env: tuple[Name, ...] = ()
-
-
-class Param(_Frozen):
-    """Something the URL of a service needs and that is no secret: a subdomain, a region."""
-
-    label: Text = ""
-    help: Text = ""
-    type: Literal["string", "enum", "host", "url"] = "string"
-    enum: tuple[str, ...] = ()
-    pattern: str = ""
-    default: str | None = None
-    suffix: str = ""
-
-
-class Inject(_Frozen):
-    """Where the secrets go: templates by header, query parameter, body key, path value, cookie."""
-
-    header: Strings = {}
-    query: Strings = {}
-    body: Strings = {}
-    path: Strings = {}
-    cookie: Strings = {}
-
-
-class Redirect(_Frozen):
-    """Which redirect URI the provider takes: RFC 8252 §7.3, and those who do otherwise."""
-
-    policy: Literal["any_port", "fixed_port", "https_only"] = "any_port"
-    host: Literal["127.0.0.1", "localhost"] = "127.0.0.1"
-    ports: tuple[Annotated[int, Meta(ge=1024, le=65535)], ...] = ()
-    path: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/_-]*$")] = "/callback"
-
-
-class ClientAuth(_Frozen):
-    """How the client names itself at the token endpoint: RFC 6749 §2.3."""
-
-    auth: Literal["none", "post", "basic"] = "post"
-    secret_required: bool = True
-    app: str = ""
-    """Services with the same name share one's own OAuth app; the service's id if empty."""
-
-
-class TokenRequest(_Frozen):
-    body: Literal["form", "json"] = "form"
-    params: Strings = {}
-    headers: Strings = {}
-
-
-class Ok(_Frozen):
-    """An answer counts as good only if the value at `path` equals this one."""
-
-    path: str
-    equals: bool | int | str = True
-
-
-class TokenResponse(_Frozen):
-    """Where the fields of RFC 6749 §5.1 stand in this provider's answer: paths."""
-
-    root: str = ""
-    access_token: str = "access_token"  # noqa: S105 - a path
-    refresh_token: str = "refresh_token"  # noqa: S105 - a path
-    expires_in: str = "expires_in"
-    default_expires_in: int | None = None
-    scope: str = "scope"
-    ok: Ok | None = None
-    error: str = "error"
-    keep: Strings = {}
-
-
-class Refresh(_Frozen):
-    mode: Literal["yes", "no"] = "yes"
-    url: Url = ""
-    params: Strings = {}
-    rotates: Literal["yes", "no", "maybe"] = "maybe"
-    lifetime_s: int | None = None
-    idle_s: int | None = None
-
-
-class GuideStep(_Frozen):
-    """One step of registering one's own app: what to do, where, and the value to paste."""
-
-    text: Text
-    url: Url = ""
-    value: str = ""
-
-
-class OAuth2(_Frozen):
-    """An authorization server, by the names of RFC 8414, and what is odd about it."""
-
-    token_endpoint: Url
-    authorization_endpoint: Url = ""
-    device_authorization_endpoint: Url = ""
-    revocation_endpoint: Url = ""
-    introspection_endpoint: Url = ""
-    userinfo_endpoint: Url = ""
-    registration_endpoint: Url = ""
-    issuer: Url = ""
-    grants: tuple[Literal["authorization_code", "refresh_token"], ...] = (
-        "authorization_code",
-        "refresh_token",
-    )
-    scopes: tuple[str, ...] = ()
-    scope_separator: Literal[" ", ",", "+"] = " "
-    scope_param: Name = "scope"
-    scope_sets: dict[str, tuple[str, ...]] = {}
-    scopes_required: bool = False
-    pkce: Literal["S256", "required", "no"] = "S256"
-    authorize_params: Strings = {}
-    redirect: Redirect = Redirect()
-    client: ClientAuth = ClientAuth()
-    token_request: TokenRequest = TokenRequest()
-    token_response: TokenResponse = TokenResponse()
-    refresh: Refresh = Refresh()
-
-
-class TestRequest(_Frozen):
-    """One harmless request that proves the connection, and tells whose account it is."""
-
-    __test__ = False  # not a test case, whatever pytest makes of the name
-
-    method: Literal["GET", "HEAD", "POST"] = "GET"
-    path: str = ""
-    url: Url = ""
-    headers: Strings = {}
-    body: str = ""
-    expect: tuple[int, ...] = (200,)
-    ok: Ok | None = None
-    identity: str = ""
-    identity_label: Text = ""
-
-
-class Verified(_Frozen):
-    """Where the facts come from. `live`: tried; `doc`: two sources agree; `code`: unconfirmed."""
-
-    date: str
-    method: Literal["live", "doc", "code"]
-    sources: tuple[str, ...] = ()
-
-
-Primitive = Literal["static_key", "oauth2"]
+MAX_EXTENDS = 3
+"""How many bases may lie under one recipe?"""
 
 DEFAULT_METHOD_ID = {"static_key": "key", "oauth2": "oauth"}
 
-
-class Method(_Frozen, frozen=True, kw_only=True):
-    """One way in. In `methods`, what is not given is taken from the top level, except
-    `required_secrets`, `inject`, `oauth2` and `token_secret`, which belong to one method."""
-
-    id: Name = ""
-    label: Text = ""
-    primitive: Primitive
-    base_url: Url = ""
-    required_secrets: tuple[RequiredSecret, ...] = ()
-    inject: Inject = Inject()
-    oauth2: OAuth2 | None = None
-    token_secret: str = ""
-    params: dict[Name, Param] = {}
-    static_headers: Strings = {}
-    root_paths: tuple[str, ...] = ()
-    allowed_hosts: tuple[Host, ...] = ()
-    test: TestRequest | None = None
-    app_guide: tuple[GuideStep, ...] = ()
-    setup_url: Url = ""
-    app_register_url: Url = ""
+# What one method does not have in common with another: everything else is inherited.
+_OWN = {"id", "label", "primitive", "required_secrets", "inject", "oauth2", "token_secret"}
+_INHERITED = tuple(name for name in Method.__struct_fields__ if name not in _OWN)
 
 
-class Recipe(Method, frozen=True, kw_only=True):
-    """A whole recipe. The top level is the default method."""
+def read(text: str | bytes, *, path: str | None = None, bases: Bases | None = None) -> Recipe:
+    """A recipe from YAML, read strictly. Raises RecipeError with line and field of the fault."""
+    return load(recipe_yaml.parse(text, path), bases=bases)
 
-    kind: Literal["auth_recipe"] = "auth_recipe"
-    schema: Annotated[int, Meta(ge=1, le=SCHEMA_VERSION)] = SCHEMA_VERSION
-    version: int = 1
-    service: ServiceId
-    extends: str = ""
-    account: str = ""
-    display_name: Text = ""
-    description: Text = ""
-    aliases: tuple[str, ...] = ()
-    category: Text = ""
-    tags: tuple[str, ...] = ()
-    status: Literal["active", "deprecated", "closed"] = "active"
-    successor: str = ""
-    docs_url: Url = ""
-    service_account_kind: str = ""
-    token_exchange: dict[str, Any] | None = None
-    methods: tuple[Method, ...] = ()
-    verified: Verified | None = None
+
+def load(document: Document, *, bases: Bases | None = None, tolerant: bool = False) -> Recipe:
+    """A recipe from a document, complete: every method has all that it inherits.
+
+    `bases` are the documents a recipe may extend, by id. `tolerant`, for recipes from the
+    platform: unknown fields are ignored, an unknown placeholder is literal text, and a
+    secret in the host of `base_url` becomes a param.
+    Raises RecipeError with the file, the line and the field of the fault.
+    """
+    data = merge(document, bases or {})
+    service = data.get("service")
+    name = service if isinstance(service, str) else None
+    if is_base(name):
+        raise document.error("This is a base for other recipes: it cannot be bound.", ("service",))
+    if tolerant:
+        data = _params_of_host(_prune(data, _type_of_recipe()))
+    try:
+        recipe = msgspec.convert(_complete(data), Recipe)
+    except msgspec.ValidationError as error:
+        why, place = _explain(error)
+        raise document.error(why, place, service=name) from None
+    try:
+        recipe_rules.check(recipe, strict=not tolerant)
+    except recipe_rules.Fault as fault:
+        raise document.error(str(fault), fault.place, service=name) from None
+    return recipe
+
+
+def encode(recipe: Recipe) -> bytes:
+    """As JSON, complete, for an index."""
+    return msgspec.json.encode(recipe)
+
+
+@lru_cache(maxsize=1)
+def _decoder() -> msgspec.json.Decoder[Recipe]:
+    return msgspec.json.Decoder(Recipe)
+
+
+def decode(data: bytes) -> Recipe:
+    """The inverse of `encode`: nothing is checked again but the types."""
+    return _decoder().decode(data)
+
+
+def is_base(service: object) -> bool:
+    """Whether this is the id of a base: `_google_base`."""
+    return isinstance(service, str) and service.rpartition("/")[2].startswith("_")
+
+
+# -- extends ---------------------------------------------------------------------------
+
+
+def merge(document: Document, bases: Bases) -> dict[str, Any]:
+    """The data of `document` over that of its bases: maps deep, lists replaced, null deletes."""
+    own = _typed(document)
+    chain = [own]
+    seen = {own.get("service")}
+    while (wanted := chain[-1].get("extends")) is not None:
+        if not isinstance(wanted, str) or not is_base(wanted):
+            raise document.error("A base has an id that starts with _.", ("extends",))
+        if wanted in seen:
+            raise document.error(f"{wanted} extends itself in the end.", ("extends",))
+        if wanted not in bases:
+            raise document.error(f"There is no base {wanted!r}.", ("extends",))
+        if len(chain) > MAX_EXTENDS:
+            raise document.error(f"More than {MAX_EXTENDS} bases lie under this.", ("extends",))
+        seen.add(wanted)
+        chain.append(_typed(bases[wanted]))
+    merged = chain.pop()
+    while chain:
+        merged = _over(merged, chain.pop())
+    return merged
+
+
+def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        below = base.get(key)
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(below, dict):
+            merged[key] = _over(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _typed(document: Document) -> dict[str, Any]:
+    """The data, with the source text back where a field is declared a text."""
+    for place, source in document.sources:
+        *parents, last = place
+        holder: Any = document.data
+        for part in parents:
+            holder = holder[part]
+        if holder[last] is not None and _wants_text(
+            tuple(part if isinstance(part, str) else 0 for part in place)
+        ):
+            holder[last] = source
+    return document.data
+
+
+@lru_cache(maxsize=1)
+def _type_of_recipe() -> inspect.Type:
+    return inspect.type_info(Recipe)
+
+
+@lru_cache(maxsize=4096)
+def _wants_text(place: Place) -> bool:
+    kind: inspect.Type | None = _type_of_recipe()
+    for part in place:
+        if kind is None or isinstance(kind, inspect.StrType):
+            break
+        kind = _below(kind, part)
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return any(isinstance(k, inspect.StrType) for k in kinds) and not any(
+        isinstance(k, inspect.BoolType | inspect.IntType) for k in kinds
+    )
+
+
+def _below(kind: inspect.Type, part: str | int) -> inspect.Type | None:
+    if isinstance(kind, inspect.UnionType):
+        kind = next(k for k in kind.types if not isinstance(k, inspect.NoneType))
+    if isinstance(kind, inspect.StructType):
+        return next((field.type for field in kind.fields if field.name == part), None)
+    if isinstance(kind, inspect.DictType):
+        return kind.value_type
+    return kind.item_type if isinstance(kind, inspect.VarTupleType) else None
+
+
+# -- defaults --------------------------------------------------------------------------
+
+
+def _complete(data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with what the methods inherit, and the defaults that depend on other fields."""
+    methods = data.get("methods")
+    full = _method(data)
+    if isinstance(methods, list) and all(isinstance(method, dict) for method in methods):
+        inherited = {name: data[name] for name in _INHERITED if name in data}
+        full["methods"] = [_method({**inherited, **method}) for method in methods]
+    if isinstance(data.get("service"), str):
+        full.setdefault("account", data["service"])
+    return full
+
+
+def _method(data: dict[str, Any]) -> dict[str, Any]:
+    full = dict(data)
+    primitive = data.get("primitive")
+    full.setdefault("id", DEFAULT_METHOD_ID.get(str(primitive), ""))
+    if primitive == "oauth2" and "inject" not in data:
+        full["inject"] = {"header": {"Authorization": "Bearer {{token.access_token}}"}}
+    base_url = data.get("base_url")
+    if "allowed_hosts" not in data and isinstance(base_url, str):
+        full["allowed_hosts"] = [host] if (host := recipe_rules.host_of(base_url)) else []
+    return full
+
+
+# -- recipes from the platform ---------------------------------------------------------
+
+
+def _prune(data: Any, kind: inspect.Type) -> Any:
+    """`data` without the fields that its type does not have, as the platform ignores them."""
+    if isinstance(kind, inspect.UnionType):
+        kind = next(k for k in kind.types if not isinstance(k, inspect.NoneType))
+    if isinstance(kind, inspect.StructType) and isinstance(data, dict):
+        known = {field.name: field.type for field in kind.fields}
+        return {name: _prune(data[name], known[name]) for name in data if name in known}
+    if isinstance(kind, inspect.VarTupleType) and isinstance(data, list):
+        return [_prune(item, kind.item_type) for item in data]
+    if isinstance(kind, inspect.DictType) and isinstance(data, dict):
+        return {name: _prune(item, kind.value_type) for name, item in data.items()}
+    return data
+
+
+_SECRET_IN_HOST = re.compile(r"\{\{secret\.([A-Za-z0-9_.-]+)\}\}")
+
+
+def _params_of_host(data: dict[str, Any]) -> dict[str, Any]:
+    """A platform recipe keeps its subdomain among the secrets; here it is a param of that key."""
+    url, secrets = data.get("base_url"), data.get("required_secrets")
+    if not isinstance(url, str) or not isinstance(secrets, list):
+        return data
+    names = set(_SECRET_IN_HOST.findall(url))
+    moved = {
+        str(secret["key"]): {
+            "label": secret.get("label", ""),
+            "help": secret.get("help", ""),
+            "pattern": "[A-Za-z0-9-]+",
+        }
+        for secret in secrets
+        if isinstance(secret, dict) and secret.get("key") in names
+    }
+    rest = [s for s in secrets if not (isinstance(s, dict) and s.get("key") in moved)]
+    return {
+        **data,
+        "base_url": _SECRET_IN_HOST.sub(r"{{param.\1}}", url),
+        "required_secrets": rest,
+        "params": {**moved, **data.get("params", {})},
+    }
+
+
+# -- what msgspec says -----------------------------------------------------------------
+
+_PATH = re.compile(r"(.*?)(?: - at `(?:key in )?\$(.*)`)?", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]+)\]")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+
+
+def _explain(error: msgspec.ValidationError) -> tuple[str, Place]:
+    match = _PATH.fullmatch(str(error))
+    why, path = match.groups() if match else (str(error), "")
+    steps = _STEP.findall((path or "").partition("[...]")[0])
+    place: Place = tuple(name or int(index) for name, index in steps)
+    if unknown := _UNKNOWN.fullmatch(why):
+        return "There is no such field.", (*place, unknown[1])
+    if missing := _MISSING.fullmatch(why):
+        return f"The field {missing[1]!r} is missing.", place
+    return f"{why}.", place

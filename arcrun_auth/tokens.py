@@ -113,7 +113,8 @@ class Token(_Unsharable):
         return datetime.fromtimestamp(self.expires, UTC)
 
     def __repr__(self) -> str:
-        return f"Token(access_token='***', token_type={self.token_type!r}, expires_at={self.expires_at!s})"
+        kind, end = self.token_type, self.expires_at
+        return f"Token(access_token='***', token_type={kind!r}, expires_at={end!s})"
 
     __str__ = __repr__
 
@@ -163,7 +164,8 @@ def split_name(text: str) -> tuple[str, str]:
         )
     if not _INSTANCE.fullmatch(instance):
         raise ValueError(
-            "an instance's name starts with a lower-case letter or digit, then letters, digits, . _ + -"
+            "an instance's name is lower-case letters, digits and . _ + -, "
+            "and starts with a letter or digit"
         )
     return service, instance
 
@@ -375,7 +377,9 @@ class Credential(_Unsharable):
         return mine == theirs
 
     def __repr__(self) -> str:
-        return f"Credential({str(self.key)!r}, kind={self.key.kind!r}, generation={self.generation})"
+        return (
+            f"Credential({str(self.key)!r}, kind={self.key.kind!r}, generation={self.generation})"
+        )
 
 
 def merge_secrets(credential: Credential, over: Mapping[str, Secret]) -> Credential:

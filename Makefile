@@ -1,0 +1,57 @@
+# `make demo` and `make test` set up all they need in .venv; nothing else on the machine changes.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test lint types bench faults docs lock clean
+
+demo: $(VENV)/.package
+	@$(BIN)/arcrun demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/zizmor --offline --quiet .github/workflows
+	$(BIN)/arcrun recipes lint recipes
+
+types: $(VENV)/.lint $(VENV)/.test
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m bench
+
+faults: $(VENV)/.test
+	$(BIN)/python -m tests.faults
+
+docs: $(VENV)/.package
+	$(BIN)/python -m arcrun_cli.reference
+
+# The lock files pin what tests, checks and benches install: uv is needed only to renew them.
+lock:
+	for group in test lint bench; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
+	    --generate-hashes --group $$group pyproject.toml --output-file requirements/$$group.txt; \
+	done
+
+clean:
+	rm -rf $(VENV) build dist
+
+# pip of the outer Python installs into the environment: works where ensurepip is missing.
+PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --without-pip $(VENV)
+
+$(VENV)/.package: $(BIN)/python pyproject.toml
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(VENV)/.package requirements/%.txt
+	$(PIP) --requirement requirements/$*.txt
+	@touch $@

@@ -1,0 +1,444 @@
+"""The broker: recipes, store, browser and HTTP put together behind a few verbs.
+
+`arcrun_auth.bind` and its siblings are one broker per process with the user's settings.
+Make one of your own to give it another home, store, person, browser or clock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from arcrun_auth.errors import AuthError, NoToken
+from arcrun_auth.resolve import Connection, Resolver
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Literal
+
+    import httpx
+
+    from arcrun_auth.bound import AsyncBound
+    from arcrun_auth.catalog import Catalog
+    from arcrun_auth.checkup import Checked
+    from arcrun_auth.people import Person
+    from arcrun_auth.report import Service, Why
+    from arcrun_auth.settings import Settings
+    from arcrun_auth.sources import Source
+    from arcrun_auth.stores.base import Store
+    from arcrun_auth.tokens import Secret, Token
+
+    Http = Literal["httpx", "httpx2"]
+    Secrets = Mapping[str, str | Secret]
+    Scopes = str | Sequence[str]
+
+
+class Broker:
+    """Authenticated connections for one user. Safe to share between threads and tasks.
+
+    `home` is the folder of vault and configuration (`ARCRUN_HOME`, else `~/.arcrun`);
+    `store` a place for credentials instead of the configured one; `recipes` a catalogue;
+    `person` whoever can be asked; `open_url` what shows an address to them; `clock` gives
+    epoch seconds; `allow_hosts` are further exact origins that may be private or plain
+    http; `environ` stands for `os.environ`.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: str | None = None,
+        store: Store | None = None,
+        recipes: Catalog | None = None,
+        person: Person | None = None,
+        open_url: Callable[[str], object] | None = None,
+        clock: Callable[[], float] = time.time,
+        allow_hosts: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        from arcrun_auth.settings import Settings
+
+        self.settings: Settings = Settings(home, environ=environ)
+        self._store = store
+        self._recipes = recipes
+        self._person = person
+        self._open_url = open_url
+        self._clock = clock
+        self._allow_hosts = tuple(allow_hosts)
+        self._sources: dict[tuple[str, str | None], Source] = {}
+        self._mutex = threading.RLock()
+        self._made: Resolver | None = None
+
+    # -- the verbs -------------------------------------------------------------------
+
+    def bind(
+        self,
+        service: str,
+        instance: str | None = None,
+        *,
+        method: str | None = None,
+        scopes: Scopes | None = None,
+        secret: Secrets | None = None,
+        params: Mapping[str, str] | None = None,
+        interactive: bool | None = None,
+        http: Http = "httpx",
+    ) -> httpx.Client:
+        """An httpx client that is logged in to `service`, and to nothing else.
+
+        Checks the name and reads the store at once; sends nothing before you do. The first
+        time it logs in, or asks for the key, in place. `scopes` are what you need (names of
+        scopes or of the recipe's sets); `secret` is used for this client only and stored
+        nowhere; `interactive` overrides whether somebody can be asked.
+
+        Raises UnknownService, LoginRequired or MissingSecret (nobody to ask), MissingScope,
+        ConsentRequired (the recipe changed), StoreLocked, NoStore; requests raise
+        HostNotAllowed, LoginRequired and ProviderUnavailable beside httpx's own errors.
+        """
+        from arcrun_auth.client import bound_client
+
+        connection, source = self._bound(
+            service,
+            instance,
+            method=method,
+            scopes=scopes,
+            secret=secret,
+            params=params,
+            interactive=interactive,
+        )
+        binding = self._resolver.binding(connection)
+        client: httpx.Client = bound_client(binding, source, http=http)
+        return client
+
+    def bind_async(
+        self,
+        service: str,
+        instance: str | None = None,
+        *,
+        method: str | None = None,
+        scopes: Scopes | None = None,
+        secret: Secrets | None = None,
+        params: Mapping[str, str] | None = None,
+        interactive: bool | None = None,
+        http: Http = "httpx",
+    ) -> AsyncBound:
+        """As `bind`, for `async with`: entering it reads the store and logs in, in a thread.
+
+        Checks only the name before that, and raises UnknownService at once.
+        """
+        from arcrun_auth.bound import AsyncBound
+
+        self._resolver.entry(service, instance)
+
+        def prepare() -> tuple[Any, Source]:
+            connection, source = self._bound(
+                service,
+                instance,
+                method=method,
+                scopes=scopes,
+                secret=secret,
+                params=params,
+                interactive=interactive,
+            )
+            return self._resolver.binding(connection), source
+
+        return AsyncBound(prepare, http)
+
+    def get_token(
+        self,
+        service: str,
+        instance: str | None = None,
+        *,
+        scopes: Scopes | None = None,
+        interactive: bool | None = None,
+    ) -> Token:
+        """A valid token for an SDK: `token.access_token`, `token.expires_at`.
+
+        Renewed if it is about to end. Raises what `bind` raises, and NoToken where the
+        service has several secrets and no single token.
+        """
+        source = self._sources.get((service, instance)) if scopes is None else None
+        if source is None:
+            _, source = self._bound(service, instance, scopes=scopes, interactive=interactive)
+        token = source.token()
+        if not token.access_token:
+            raise NoToken(
+                f"{service} has no single token to hand out.",
+                service=service,
+                hint=f"use auth.bind({service!r}), which signs every request",
+            )
+        return token
+
+    async def get_token_async(
+        self,
+        service: str,
+        instance: str | None = None,
+        *,
+        scopes: Scopes | None = None,
+        interactive: bool | None = None,
+    ) -> Token:
+        """As `get_token`: from memory at once, else in a worker thread."""
+        source = self._sources.get((service, instance)) if scopes is None else None
+        token = source.peek() if source is not None else None
+        if token is not None and token.access_token:
+            return token
+        from arcrun_auth.client import in_thread
+
+        return await in_thread(
+            lambda: self.get_token(service, instance, scopes=scopes, interactive=interactive)
+        )
+
+    def list_services(self) -> dict[str, Service]:
+        """Every service that can be bound, by its id, and what is connected of it."""
+        from arcrun_auth.report import services
+
+        return services(self._resolver)
+
+    def setup(
+        self,
+        service: str,
+        instance: str | None = None,
+        *,
+        method: str | None = None,
+        scopes: Scopes | None = None,
+        params: Mapping[str, str] | None = None,
+        interactive: bool | None = None,
+        port: int | None = None,
+        **secrets: str | Secret,
+    ) -> Service:
+        """Connect a service now, and keep it: `setup("openai", api_key=...)`.
+
+        Secrets go by their full name or a short one (`token` for `notion_token`); what is
+        not given is asked for. A connection by another method is replaced if the person
+        agrees, or if `method` was named. Raises what `bind` raises, TokenRefused where the
+        service refuses the key, LoginFailed where the login ended without a grant.
+        """
+        from arcrun_auth.report import services
+
+        resolver = self._resolver
+        person = self._whoever(interactive)
+        entry, named = resolver.entry(service, instance)
+        held = resolver.find(entry.service, named)
+        connection = held
+        if method and held.method.id != entry.method(method).id:
+            connection = Connection(entry, named, entry.method(method), None)
+            stands = held.record is not None and bool(held.record.method)
+            if (
+                stands
+                and person.reach
+                and not person.confirm(
+                    f"{held.name} is connected by {held.method.id}. Replace it by {method}?"
+                )
+            ):
+                raise AuthError(f"{held.name} was left as it is.", service=entry.service)
+        with self._mutex:
+            connection = self._enroller(person, port).connect(
+                connection, secrets=secrets, params=params, scopes=_list(scopes)
+            )
+            self._forget(connection)
+        return services(resolver, only=entry.service)[entry.service]
+
+    def test(self, service: str, instance: str | None = None) -> Checked:
+        """Send the recipe's test request. Tells whose account it is.
+
+        Raises LoginRequired or MissingSecret where it is not connected, TokenRefused where
+        the service says no, ProviderUnavailable where it cannot be reached.
+        """
+        from arcrun_auth.checkup import check
+
+        connection, source = self._bound(service, instance, interactive=False)
+        return check(self._resolver, connection, source)
+
+    def remove(self, service: str, instance: str | None = None) -> bool:
+        """Forget the credential of one instance. Whether there was one.
+
+        The provider is not told: end the access there as well if it may have leaked.
+        """
+        connection = self._resolver.find(service, instance)
+        store = self._resolver.store
+        record = store.get(connection.key)
+        while record is not None and record.generation:
+            from arcrun_auth.errors import StoreConflict
+
+            try:
+                store.delete(connection.key, expect=record.generation)
+            except StoreConflict:
+                record = store.get(connection.key)
+                continue
+            self._forget(connection)
+            return True
+        return False
+
+    def why(self, service: str, instance: str | None = None) -> Why:
+        """Where each part of a connection comes from, and how it stands. Never a value."""
+        from arcrun_auth.report import why
+
+        return why(self._resolver, self._resolver.find(service, instance))
+
+    # -- what they are made of -------------------------------------------------------
+
+    @property
+    def recipes(self) -> Catalog:
+        """The catalogue of services."""
+        return self._resolver.catalog
+
+    @property
+    def store(self) -> Store:
+        """Where credentials are read and written."""
+        return self._resolver.store
+
+    @property
+    def person(self) -> Person:
+        """Whoever can be asked."""
+        return self._whoever(None)
+
+    def close(self) -> None:
+        """Let go of files and of tokens in memory. The next use opens them again."""
+        with self._mutex:
+            self._sources.clear()
+            if self._made is not None:
+                self._made.store.close()
+                self._made.catalog.close()
+
+    @property
+    def _resolver(self) -> Resolver:
+        made = self._made
+        if made is None:
+            with self._mutex:
+                made = self._made = self._made or self._make()
+        return made
+
+    def _make(self) -> Resolver:
+        from arcrun_auth.catalog import Catalog
+        from arcrun_auth.stores import open_store
+
+        settings = self.settings
+        catalog = self._recipes or Catalog(settings.home)
+        store = self._store or open_store(settings, catalog, ask=self._ask_hidden)
+        return Resolver(
+            settings,
+            catalog,
+            store,
+            allow=(*settings.allow_hosts, *self._allow_hosts),
+            clock=self._clock,
+            say=lambda text: self._whoever(None).say(text),
+        )
+
+    def _ask_hidden(self, question: str, *, confirm: bool) -> str | None:
+        """The vault's passphrase, from whoever is there; twice for a new one."""
+        person = self._whoever(None)
+        while person.reach is not None:
+            first = person.ask(question, hidden=True)
+            if not first or not confirm or person.ask("Once more", hidden=True) == first:
+                return first
+            person.say("The two are not the same.")
+        return None
+
+    def _whoever(self, interactive: bool | None) -> Person:
+        from arcrun_auth.people import Here, Nobody
+
+        if interactive is False:
+            return Nobody()
+        if self._person is not None:
+            return self._person
+        wanted = self.settings.flag("interactive") if interactive is None else interactive
+        return Here(interactive=wanted, environ=self.settings.environ)
+
+    def _bound(
+        self,
+        service: str,
+        instance: str | None,
+        *,
+        method: str | None = None,
+        scopes: Scopes | None = None,
+        secret: Secrets | None = None,
+        params: Mapping[str, str] | None = None,
+        interactive: bool | None = None,
+    ) -> tuple[Connection, Source]:
+        if secret is not None:
+            from arcrun_auth.bound import for_this_call
+
+            return for_this_call(
+                self._resolver,
+                service,
+                instance,
+                method=method,
+                secrets=secret,
+                params=params or {},
+            )
+        connection = self._resolver.find(service, instance, method)
+        if not connection.connected or scopes is not None:
+            with self._mutex:  # one login, however many threads bind at once
+                connection = self._resolver.find(service, instance, method)
+                connection = self._connected(connection, scopes, params, interactive)
+        self._resolver.check(connection)
+        return connection, self._source((service, instance), connection)
+
+    def _connected(
+        self,
+        connection: Connection,
+        scopes: Scopes | None,
+        params: Mapping[str, str] | None,
+        interactive: bool | None,
+    ) -> Connection:
+        missing = self._resolver.missing_scopes(connection, _list(scopes))
+        if connection.connected and not missing:
+            return connection
+        person = self._whoever(interactive)
+        if person.reach is None:
+            self._resolver.require(connection, missing)
+        fresh = self._enroller(person).connect(connection, params=params, scopes=_list(scopes))
+        self._forget(fresh)
+        self._resolver.require(fresh, self._resolver.missing_scopes(fresh, _list(scopes)))
+        return fresh
+
+    def _source(self, name: tuple[str, str | None], connection: Connection) -> Source:
+        """One source per connection and process, so that all its users share one token."""
+        from arcrun_auth.sources import FixedSource
+
+        with self._mutex:
+            known = self._sources.get((connection.service, connection.instance))
+            if known is None or isinstance(known, FixedSource):
+                known = self._resolver.source(connection)
+                self._sources[connection.service, connection.instance] = known
+            self._sources[name] = known
+            return known
+
+    def _forget(self, connection: Connection) -> None:
+        """Drops what is in memory of an account: all services and names that share it."""
+        with self._mutex:
+            for name, instance in list(self._sources):
+                entry, named = self._resolver.entry(name, instance)
+                if (entry.account, named) == (connection.entry.account, connection.instance):
+                    del self._sources[name, instance]
+
+    def _enroller(self, person: Person, port: int | None = None) -> Any:
+        from arcrun_auth.browser import open_url
+        from arcrun_auth.checkup import check
+        from arcrun_auth.enrol import Enroller
+
+        resolver = self._resolver
+
+        def verify(connection: Connection) -> str | None:
+            return check(resolver, connection, resolver.trial(connection)).identity
+
+        return Enroller(
+            resolver, person, open_url=self._open_url or open_url, verify=verify, port=port
+        )
+
+
+def _list(scopes: Scopes | None) -> Sequence[str] | None:
+    return [scopes] if isinstance(scopes, str) else scopes
+
+
+_default: Broker | None = None
+_lock = threading.Lock()
+
+
+def default() -> Broker:
+    """The broker of this process, with the user's own settings."""
+    global _default  # noqa: PLW0603 - one per process is what it is for
+    if _default is None:
+        with _lock:
+            if _default is None:
+                _default = Broker()
+    return _default

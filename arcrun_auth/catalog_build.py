@@ -1,0 +1,313 @@
+"""Builds an index of recipes from their files: the cold half of the catalogue.
+
+Only files whose size or time has changed are read. Everything happens in one transaction
+of SQLite, so that other processes see the index before or after, never in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from arcrun_auth import catalog, catalog_index, consent, recipe_yaml
+from arcrun_auth.catalog import OVERRIDE, env_name
+from arcrun_auth.catalog_index import Index
+from arcrun_auth.errors import RecipeError, StoreError, printable
+from arcrun_auth.recipe import encode, is_base, load
+from arcrun_auth.stores import private
+from arcrun_auth.tokens import DEFAULT_INSTANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from arcrun_auth.catalog_index import Stat
+    from arcrun_auth.recipe import Method, Recipe
+    from arcrun_auth.recipe_yaml import Document
+
+BUSY_S = 20
+"""How long do we wait for another process that is building the same index?"""
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE file (
+    path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, service TEXT, extends INTEGER,
+    problem TEXT, line INTEGER, field TEXT
+);
+CREATE TABLE recipe (
+    service TEXT PRIMARY KEY, display_name TEXT, category TEXT, account TEXT, status TEXT,
+    successor TEXT, tier TEXT, release TEXT, path TEXT, detail TEXT, override INTEGER
+);
+CREATE TABLE body (service TEXT PRIMARY KEY, json BLOB);
+CREATE TABLE alias (alias TEXT PRIMARY KEY, service TEXT);
+CREATE TABLE base (service TEXT PRIMARY KEY, yaml BLOB, path TEXT);
+"""
+
+
+def build(
+    path: str, files: dict[str, Stat], *, tier: str, release: str, above: Index | None = None
+) -> Index:
+    """Bring the index at `path` up to date with `files`, and open it.
+
+    `above` is the index whose bases may be extended too. A damaged index is thrown away:
+    it is a cache. Where none can be written it lives in memory, for this process alone.
+    """
+    for attempt in (_writable, _fresh):
+        try:
+            db = attempt(path)
+        except (OSError, StoreError):
+            continue
+        try:
+            _Builder(db, tier, release, above).update(files)
+        except sqlite3.DatabaseError:
+            continue
+        finally:
+            db.close()
+        return Index(catalog_index.uri(path, mode="ro"))
+    db = _connect(":memory:")
+    _Builder(db, tier, release, above).update(files)
+    return Index(db)
+
+
+def prebuild(folder: str, path: str, *, release: str) -> None:
+    """Write the index that goes into the wheel. RecipeError at the first file that is not valid."""
+    db = _fresh(path)
+    with contextlib.closing(db):
+        _Builder(db, "bundled", release, None).update(catalog_index.scan([folder]))
+        for problem in Index(db).problems():
+            raise catalog.problem(*problem)
+        # Nothing of the machine it was built on: inside the wheel, files have bare names.
+        db.execute("DELETE FROM file")
+        db.execute("UPDATE recipe SET path = replace(path, ?, '')", (os.path.join(folder, ""),))
+        db.execute("UPDATE base SET path = replace(path, ?, '')", (os.path.join(folder, ""),))
+        db.execute("VACUUM")
+
+
+def _fresh(path: str) -> sqlite3.Connection:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    return _writable(path)
+
+
+def _writable(path: str) -> sqlite3.Connection:
+    """A connection to a file of our own: 0600 in a 0700 folder, and no symbolic link."""
+    folder = os.path.dirname(path)
+    home = os.path.dirname(folder)
+    if not os.path.isdir(home):
+        private.ensure_folder(home)
+    private.ensure_folder(folder)
+    if private.check_file(path) is None:
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            os.close(private.create(path))
+    return _connect(path)
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA synchronous = OFF")  # a cache: after a power cut it is built anew
+    return db
+
+
+class _Builder:
+    """Reads files into the tables of one index."""
+
+    def __init__(
+        self, db: sqlite3.Connection, tier: str, release: str, above: Index | None
+    ) -> None:
+        self._db = db
+        self._tier = tier
+        self._release = release
+        self._above = above
+        self._made_by = catalog_index.fingerprint(tier, release)
+        self._bases: dict[str, Document] | None = None
+
+    def update(self, files: dict[str, Stat]) -> None:
+        """Make the index describe `files`, in one transaction."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._start()
+            self._refresh(files)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _start(self) -> None:
+        """Empty tables, unless the same rules have filled those that are there."""
+        tables = [
+            row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
+        if "meta" in tables and Index(self._db).fingerprint() == self._made_by:
+            return
+        for table in tables:
+            self._db.execute(f'DROP TABLE "{table}"')
+        for statement in _SCHEMA.split(";"):
+            self._db.execute(statement)
+        self._db.execute("INSERT INTO meta VALUES ('fingerprint', ?)", (self._made_by,))
+
+    def _refresh(self, files: dict[str, Stat]) -> None:
+        known = Index(self._db).stats()
+        changed = {path for path, stat_ in files.items() if stat_ not in known}
+        gone = {path for path, _, _ in known} - set(files)
+        if not changed and not gone:
+            return
+        # What was wrong may be right now that another file has changed.
+        changed |= self._paths("problem != ''") - gone
+        if any(map(_is_base, changed | gone)):
+            changed |= self._paths("extends") - gone
+        self._forget(gone | changed)
+        # Bases first: the others are laid over them.
+        for path in sorted(changed, key=lambda path: (not _is_base(path), path)):
+            self._db.execute("INSERT INTO file VALUES (?,?,?,?,?,?,?,?)", self._file(files[path]))
+
+    def _paths(self, condition: str) -> set[str]:
+        return {row[0] for row in self._db.execute(f"SELECT path FROM file WHERE {condition}")}  # noqa: S608 - ours
+
+    def _forget(self, paths: Iterable[str]) -> None:
+        each = [(path,) for path in paths]
+        for table in ("body", "alias"):
+            self._db.executemany(
+                f"DELETE FROM {table} WHERE service IN (SELECT service FROM recipe WHERE path = ?)",  # noqa: S608
+                each,
+            )
+        for table in ("recipe", "base", "file"):
+            self._db.executemany(f"DELETE FROM {table} WHERE path = ?", each)  # noqa: S608
+
+    def _file(self, stat_: Stat) -> tuple[Any, ...]:
+        """Index one file; what the table `file` says of it."""
+        path = stat_[0]
+        service, extends = "", False
+        try:
+            document = _read(path)
+            service = printable(str(document.data.get("service") or ""), 130)
+            extends = "extends" in document.data
+            if _is_base(path) != is_base(service):
+                raise document.error("A base, and its file too, begins with _.", ("service",))
+            if is_base(service):
+                self._db.execute(
+                    "INSERT OR REPLACE INTO base VALUES (?,?,?)", (service, document.text, path)
+                )
+            else:
+                self._recipe(document)
+        except RecipeError as error:
+            return (*stat_, service, extends, str(error.args[0]), error.line, error.field)
+        return (*stat_, service, extends, "", None, None)
+
+    def _recipe(self, document: Document) -> None:
+        recipe = load(document, bases=self._known_bases() if "extends" in document.data else None)
+        path = str(document.path)
+        there = self._db.execute("SELECT path FROM recipe WHERE service = ?", (recipe.service,))
+        if other := there.fetchone():
+            raise document.error(f"{other[0]} describes this service already.", ("service",))
+        override = os.path.splitext(path)[0].endswith(OVERRIDE)
+        row = entry_row(recipe, tier=self._tier, release=self._release, path=path)
+        self._db.execute("INSERT INTO recipe VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, override))
+        self._db.execute("INSERT INTO body VALUES (?,?)", (recipe.service, encode(recipe)))
+        for alias in recipe.aliases:
+            self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))
+
+    def _known_bases(self) -> dict[str, Document]:
+        """The bases of the source above, which nobody replaces, and those of this one."""
+        if self._bases is None:
+            sources = [self._db] + ([self._above.db] if self._above else [])
+            self._bases = {
+                service: recipe_yaml.parse(text, path)
+                for db in sources
+                for service, text, path in db.execute("SELECT service, yaml, path FROM base")
+            }
+        return self._bases
+
+
+def _read(path: str) -> Document:
+    try:
+        with open(path, "rb") as file:
+            return recipe_yaml.parse(file.read(recipe_yaml.MAX_BYTES + 1), path)
+    except OSError as error:
+        raise RecipeError(f"This file cannot be read: {error.strerror}.", path=path) from None
+
+
+def _is_base(path: str) -> bool:
+    return os.path.basename(path).startswith("_")
+
+
+def entry_row(recipe: Recipe, *, tier: str, release: str, path: str) -> tuple[str, ...]:
+    """What the index says of a recipe without opening it: see `catalog.Entry`."""
+    methods = [_method(recipe, way, tier=tier) for way in recipe.ways]
+    detail = msgspec.json.encode([recipe.aliases, methods]).decode()
+    return (
+        recipe.service,
+        recipe.display_name or recipe.service,
+        recipe.category,
+        recipe.account,
+        recipe.status,
+        recipe.successor,
+        tier,
+        release,
+        path,
+        detail,
+    )
+
+
+def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
+    """The arguments of `catalog.MethodEntry`, in its order."""
+    secrets = []
+    for secret in way.required_secrets:
+        # A local recipe must not read a variable that it names: `env: [AWS_SECRET_ACCESS_KEY]`.
+        further = secret.env if tier == "bundled" else ()
+        names = (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
+        secrets.append((secret.key, secret.optional, names))
+    digest = consent.digest(consent.project(recipe, way))
+    rotates = way.oauth2.refresh.rotates if way.oauth2 else "no"
+    return [way.id, way.primitive, way.label, digest, token_secret(way), secrets, rotates]
+
+
+def token_secret(way: Method) -> str:
+    """Which secret is *the* token: the one that is named, or the only one that is needed."""
+    if way.token_secret or way.primitive != "static_key":
+        return way.token_secret
+    needed = [secret.key for secret in way.required_secrets if not secret.optional]
+    return needed[0] if len(needed) == 1 else ""
+
+
+# -- adding a file ---------------------------------------------------------------------
+
+
+def add(path: str, folder: str, bundled: Index, *, override: bool) -> str:
+    """Check the recipe at `path` and copy it into `folder`; gives the service's id.
+
+    RecipeError where it is not valid, where the linter finds an error, or where it stands
+    over a bundled service without `override`.
+    """
+    from arcrun_auth import lint
+
+    found = _read(path)
+    bases = {
+        service: recipe_yaml.parse(text, at)
+        for service, text, at in bundled.db.execute("SELECT service, yaml, path FROM base")
+    }
+    subject = lint.subject(found, bases, tier="local")
+    recipe = subject.recipe
+    for finding in lint.errors([*lint.judge(subject), *lint.between([subject])]):
+        raise RecipeError(
+            finding.message, service=recipe.service, path=path, line=finding.line,
+            field=finding.field, hint=finding.mend,
+        )  # fmt: skip
+    above = recipe.service if bundled.row(recipe.service) else bundled.alias(recipe.service)
+    if above and not override:
+        raise catalog.shadowing(above, recipe.service, path)
+    _copy(found.text, folder, recipe.service, suffix=OVERRIDE if above else "")
+    return recipe.service
+
+
+def _copy(text: str, folder: str, service: str, *, suffix: str) -> None:
+    private.ensure_folder(os.path.dirname(folder))
+    private.ensure_folder(folder)
+    name = os.path.join(folder, service.replace("/", "__"))  # an id has no double underscore
+    private.write_atomically(f"{name}{suffix}.yaml", text.encode())
+    for other in {"", OVERRIDE} - {suffix}:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{name}{other}.yaml")

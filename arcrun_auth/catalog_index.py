@@ -1,0 +1,142 @@
+"""One index of recipes: a SQLite file that answers without YAML.
+
+The wheel brings one that is built already; folders of YAML get one that follows their
+files. Reading needs `sqlite3` alone; what builds is in `catalog_build.py`, loaded only
+where a file has changed.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    Row = tuple[str, ...]
+    Stat = tuple[str, int, int]
+
+# Whose rules made an index? Of the modules that begin so; after a change it is built anew.
+_RULES = ("recipe", "template", "answers", "consent", "catalog")
+
+SUFFIXES = (".yaml", ".yml")
+
+_ENTRY = (
+    "SELECT service, display_name, category, account, status, successor,"
+    " tier, release, path, detail, override FROM recipe"
+)
+
+
+class Index:
+    """The recipes of one source, read by key. Safe to use from several threads."""
+
+    def __init__(self, uri: str | sqlite3.Connection) -> None:
+        self._uri = uri if isinstance(uri, str) else ""
+        self._connection = None if isinstance(uri, str) else uri
+        self._pid = os.getpid()
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        # SQLite's own locks do not survive a fork: the child opens its own.
+        if self._connection is None or (self._uri and self._pid != os.getpid()):
+            self._connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
+            self._pid = os.getpid()
+        return self._connection
+
+    def row(self, service: str) -> Row | None:
+        """What is known of a service, by its own name."""
+        found: Row | None = self.db.execute(f"{_ENTRY} WHERE service = ?", (service,)).fetchone()
+        return found
+
+    def rows(self) -> Iterator[Row]:
+        """All services, by name."""
+        return self.db.execute(f"{_ENTRY} ORDER BY service")
+
+    def names(self) -> list[tuple[str, bool]]:
+        """Every service with whether it may stand over one of another source."""
+        return self.db.execute("SELECT service, override FROM recipe ORDER BY service").fetchall()
+
+    def alias(self, name: str) -> str | None:
+        """The service that has `name` as an alias."""
+        found = self.db.execute("SELECT service FROM alias WHERE alias = ?", (name,)).fetchone()
+        return found and str(found[0])
+
+    def aliases(self) -> list[str]:
+        return [row[0] for row in self.db.execute("SELECT alias FROM alias ORDER BY alias")]
+
+    def body(self, service: str) -> bytes | None:
+        """The recipe as JSON."""
+        found = self.db.execute("SELECT json FROM body WHERE service = ?", (service,)).fetchone()
+        return found and bytes(found[0])
+
+    def problems(self) -> list[tuple[str, str, str, int | None, str | None]]:
+        """The files that are no valid recipe: service (as far as known), path, why, line, field."""
+        return self.db.execute(
+            "SELECT service, path, problem, line, field FROM file WHERE problem != '' ORDER BY path"
+        ).fetchall()
+
+    def stats(self) -> set[Stat]:
+        return set(self.db.execute("SELECT path, size, mtime_ns FROM file"))
+
+    def fingerprint(self) -> str:
+        found = self.db.execute("SELECT value FROM meta WHERE name = 'fingerprint'").fetchone()
+        return str(found[0]) if found else ""
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def uri(path: str, **options: object) -> str:
+    """`path` as SQLite's URI."""
+    path = os.path.abspath(path).replace(os.sep, "/")
+    for char, code in (("%", "%25"), ("?", "%3f"), ("#", "%23")):
+        path = path.replace(char, code)
+    slash = "" if path.startswith("/") else "/"
+    query = "&".join(f"{name}={value}" for name, value in options.items())
+    return f"file:{slash}{path}?{query}"
+
+
+def prebuilt(path: str) -> Index:
+    """The index that the wheel brought. Nobody writes it: it is read without locks."""
+    return Index(uri(path, mode="ro", immutable=1))
+
+
+def scan(folders: Sequence[str]) -> dict[str, Stat]:
+    """The recipe files of `folders`: path -> (path, size, mtime_ns). A missing folder has none."""
+    found: dict[str, Stat] = {}
+    for folder in folders:
+        try:
+            with os.scandir(folder) as files:
+                for file in files:
+                    if file.name.endswith(SUFFIXES) and file.is_file():
+                        stat = file.stat()
+                        path = os.path.join(folder, file.name)
+                        found[path] = (path, stat.st_size, stat.st_mtime_ns)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return found
+
+
+def fingerprint(tier: str, release: str) -> str:
+    """What an index depends on beside its files: the rules that made it, by their own files."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with os.scandir(here) as modules:
+        newest = max(m.stat().st_mtime_ns for m in modules if m.name.startswith(_RULES))
+    return f"{tier}:{release}:{newest}"
+
+
+def current(path: str, files: dict[str, Stat], made_by: str) -> Index | None:
+    """The index at `path` if it still describes `files`, else None."""
+    try:
+        if not os.path.isfile(path) or os.path.islink(path):
+            return None
+        index = Index(uri(path, mode="ro"))
+        if index.fingerprint() == made_by and index.stats() == set(files.values()):
+            return index
+        index.close()
+    except sqlite3.Error:
+        pass  # an older layout, or damaged: it is a cache, and built anew
+    return None

@@ -1,0 +1,192 @@
+"""What a user agrees to: the part of a recipe that decides where a secret goes.
+
+The projection is defined by exclusion, so that a field somebody adds to the model later is
+part of the consent until it is thought through here. Values that are left at their default
+are left out, so that such a field changes no digest by itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from arcrun_auth.recipe_model import Method, Recipe
+
+    Projection = Mapping[str, Any]
+
+# Fields of the whole recipe that are no part of it, and why.
+NOT_IN_RECIPE = frozenset({
+    "kind",          # has one value
+    "version",       # a number for people: what a new version changes stands in the other fields
+    "extends",       # how the recipe was put together; the merged result is what counts
+    "display_name", "description", "aliases", "category", "tags",  # found and shown by
+    "status", "successor",  # can only make us warn or refuse
+    "docs_url",      # a page for people, never sent anything
+    "methods",       # other ways in; the one that is used is projected whole
+    "verified",      # where the facts come from
+})  # fmt: skip
+
+# Fields of the method.
+NOT_IN_METHOD = frozenset({
+    "label",         # shown in a choice
+    "app_guide",     # read once, before the user agrees; nothing of it is sent
+    "setup_url", "app_register_url",  # pages for people, as docs_url
+})  # fmt: skip
+
+# Fields of what a method holds. A secret's `pattern` and `env` stay: what is asked for, and
+# which variable of the environment is taken for the secret, decide what is sent.
+NOT_IN_SECRET = frozenset({"label", "help", "help_url", "example"})
+NOT_IN_PARAM = frozenset({"label", "help"})
+NOT_IN_TEST = frozenset({"identity_label"})
+
+
+def project(recipe: Recipe, method: Method) -> dict[str, Any]:
+    """Everything in `recipe` that matters for the security of `method`, as plain data.
+
+    Nothing secret is in it. Two recipes with the same projection treat a secret alike.
+    """
+    import msgspec
+
+    whole: dict[str, Any] = msgspec.to_builtins(method)
+    found = _without(whole, NOT_IN_METHOD)
+    if "required_secrets" in found:
+        found["required_secrets"] = [_without(s, NOT_IN_SECRET) for s in found["required_secrets"]]
+    if "params" in found:
+        found["params"] = {n: _without(p, NOT_IN_PARAM) for n, p in found["params"].items()}
+    if "test" in found:
+        found["test"] = _without(found["test"], NOT_IN_TEST)
+    for name in type(recipe).__struct_fields__:
+        if name not in NOT_IN_RECIPE and name not in type(method).__struct_fields__:
+            value = getattr(recipe, name)
+            if value or name == "service":
+                found[name] = value
+    return found
+
+
+def _without(fields: Mapping[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in left_out}
+
+
+def digest(projection: Projection) -> str:
+    """SHA-256 over the projection as canonical JSON (sorted keys, no spaces, UTF-8), in hex."""
+    import hashlib
+
+    return hashlib.sha256(canonical(projection)).hexdigest()
+
+
+def canonical(projection: Projection) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(projection, order="sorted")
+
+
+def hosts(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
+    """The hosts that may receive the credential, rendered: lower-case ASCII, in order.
+
+    A leading `*.` of the recipe's own stays. ValueError where a param is missing or does
+    not fit, or where what it makes is no host.
+
+    >>> from arcrun_auth.recipe import Method, Param
+    >>> shop = Method(
+    ...     primitive="static_key",
+    ...     allowed_hosts=("{{param.shop}}.myshopify.com",),
+    ...     params={"shop": Param(pattern="[a-z-]+")},
+    ... )
+    >>> hosts(shop, {"shop": "acme"})
+    ('acme.myshopify.com',)
+    """
+    from arcrun_auth.hosts import Fence
+    from arcrun_auth.template import Template
+
+    values = {"param": method.values(params)}
+    rendered: list[str] = []
+    for text in method.allowed_hosts:
+        host = Template.parse(text, strict=True).render(values).lower()
+        if host.startswith("*") and not text.startswith("*"):
+            raise ValueError("a param cannot make a wildcard of a host")
+        Fence([host])  # ValueError where it is no host
+        if host not in rendered:
+            rendered.append(host)
+    return tuple(rendered)
+
+
+# -- what changed, in words ------------------------------------------------------------
+
+_WORDS = {
+    "base_url": "requests would go to another address",
+    "allowed_hosts": "your credential could be sent to other hosts",
+    "inject": "your credential would be put in another place of the request",
+    "static_headers": "other headers would be sent along",
+    "root_paths": "relative URLs would be resolved otherwise",
+    "primitive": "it would log in another way",
+    "required_secrets": "other secrets would be asked for",
+    "token_secret": "another secret would be handed out as the token",
+    "params": "what fills the address would change",
+    "test": "the request that checks the connection would change",
+    "account": "another account's credential would be used",
+    "service": "the service has another name",
+    "token_endpoint": "your login and refresh token would be sent to another address",
+    "authorization_endpoint": "you would log in on another page",
+    "device_authorization_endpoint": "you would log in on another page",
+    "revocation_endpoint": "your token would be sent to another address when it is revoked",
+    "introspection_endpoint": "your token would be sent to another address",
+    "userinfo_endpoint": "your token would be sent to another address",
+    "issuer": "another server would be trusted to log you in",
+    "scopes": "other permissions would be asked for",
+    "client": "your app would identify itself otherwise",
+    "redirect": "the login would come back to another address",
+    "refresh": "your login would be renewed otherwise",
+    "authorize_params": "the login would be asked for otherwise",
+    "pkce": "the protection of the login against interception (PKCE) would change",
+}
+
+
+def changes(old: Projection, new: Projection) -> tuple[str, ...]:
+    """What differs between two projections, one line each, in words a user understands.
+
+    >>> changes({"service": "notion", "allowed_hosts": ["api.notion.com"]},
+    ...         {"service": "notion", "allowed_hosts": ["evil.example"]})
+    ('api.notion.com → evil.example: your notion credential would be sent to a new host',)
+    """
+    return tuple(_changes(old, new, str(old.get("service", ""))))
+
+
+def _changes(old: Projection, new: Projection, service: str) -> Iterator[str]:
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        if name == "oauth2" and before and after:
+            yield from _changes(before, after, service)
+        elif name == "allowed_hosts" and set(after or ()) - set(before or ()):
+            yield (
+                f"{_spell(before)} → {_spell(after)}: "
+                f"your {service} credential would be sent to a new host"
+            )
+        else:
+            why = _WORDS.get(name, f"{name} would change")
+            yield f"{_spell(before)} → {_spell(after)}: {why}"
+
+
+def _spell(value: Any) -> str:
+    from arcrun_auth.errors import printable
+
+    if value is None:
+        return "nothing"
+    if isinstance(value, str):
+        return printable(value, 120)
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return printable(", ".join(value), 120) or "nothing"
+    return printable(canonical(value).decode(), 120)
+
+
+def narrower(old: Projection, new: Projection) -> bool:
+    """Whether `new` asks for fewer scopes and is the same in all else: that needs no consent."""
+    before, after = dict(old.get("oauth2") or {}), dict(new.get("oauth2") or {})
+    asked, asks = set(before.pop("scopes", ())), set(after.pop("scopes", ()))
+    # No scope at all is no narrower wish: many providers then give all they have.
+    if not asks < asked or not asks:
+        return False
+    return {**old, "oauth2": before} == {**new, "oauth2": after}

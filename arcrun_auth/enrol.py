@@ -1,0 +1,311 @@
+"""Connecting a service: ask for what is needed, log in, try it, keep it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING
+
+from arcrun_auth import apps, rendering
+from arcrun_auth.errors import (
+    AuthError,
+    ConsentRequired,
+    LoginFailed,
+    MissingSecret,
+    StoreConflict,
+    TokenRefused,
+    printable,
+)
+from arcrun_auth.resolve import TRUSTED_TIERS, Connection
+from arcrun_auth.tokens import Credential, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from arcrun_auth.people import Person
+    from arcrun_auth.recipe_model import Method, OAuth2, Recipe, RequiredSecret
+    from arcrun_auth.resolve import Resolver
+    from arcrun_auth.tokens import Grant
+
+    OpenUrl = Callable[[str], object]
+
+
+def match_secrets(
+    given: Mapping[str, str | Secret], known: Sequence[str], service: str
+) -> dict[str, Secret]:
+    """Secrets by their full names, from short or full ones: `token` finds `notion_token`.
+
+    Raises AuthError for a name that fits none, or more than one.
+    """
+    found: dict[str, Secret] = {}
+    for name, value in given.items():
+        fits = [key for key in known if key in (name, f"{service}_{name}")]
+        fits = fits or [key for key in known if key.endswith(f"_{name}")]
+        if len(fits) != 1:
+            raise AuthError(
+                f"{service} has no single secret {printable(name, 80)!r}.",
+                service=service,
+                hint="its secrets are: " + (", ".join(known) or "none"),
+            )
+        found[fits[0]] = Secret((value.reveal() if isinstance(value, Secret) else value).strip())
+    return found
+
+
+class Enroller:
+    """Makes connections for one person. `verify` tries a new one before it is kept."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        person: Person,
+        *,
+        open_url: OpenUrl,
+        verify: Callable[[Connection], str | None],
+        port: int | None = None,
+    ) -> None:
+        self._resolver = resolver
+        self._person = person
+        self._open_url = open_url
+        self._verify = verify
+        self._port = port
+
+    def connect(
+        self,
+        connection: Connection,
+        *,
+        secrets: Mapping[str, str | Secret] | None = None,
+        params: Mapping[str, str] | None = None,
+        scopes: Sequence[str] | None = None,
+    ) -> Connection:
+        """The connection, connected: asked for, agreed to, tried, stored.
+
+        Raises MissingSecret or LoginRequired where somebody would have to be asked and
+        nobody is there, LoginFailed, TokenRefused where the service refuses a new key,
+        ConsentRequired where the person does not agree. Nothing is stored then.
+        """
+        recipe, way = self._resolver.way(connection)
+        record = Credential(
+            connection.key,
+            method=way.id,
+            params=self._params(way, params or {}, connection),
+        )
+        self._agree(connection, recipe, way, record)
+        if way.primitive == "static_key":
+            record = record.replace(secrets=self._secrets(way, secrets or {}, connection))
+        else:
+            record = record.replace(grant=self._grant(recipe, way, record, scopes, connection))
+        consent = self._resolver.consent(connection.entry, recipe, way, record)
+        fresh = Connection(
+            connection.entry,
+            connection.instance,
+            connection.method,
+            record.replace(consent=consent),
+        )
+        return self._keep(fresh)
+
+    def _keep(self, fresh: Connection) -> Connection:
+        """A key is tried first, and one that is refused is not kept. A grant is kept at once."""
+        record = fresh.record
+        assert record is not None
+        if record.grant is not None:
+            fresh.record = record = self._put(record)
+        identity = self._tried(fresh)
+        if record.grant is None or identity is not None:
+            fresh.record = self._put(record.replace(identity=identity))
+        self._person.say(f"Saved to the {self._resolver.store.name} as {record.key}.")
+        return fresh
+
+    def _tried(self, fresh: Connection) -> str | None:
+        """Whose account it is. TokenRefused goes on for a key; all else is only told."""
+        assert fresh.record is not None
+        try:
+            identity = self._verify(fresh)
+        except TokenRefused as error:
+            if fresh.record.grant is None:
+                raise
+            problem: AuthError = error
+        except AuthError as error:
+            problem = error
+        else:
+            whose = f" Connected as {identity}." if identity else ""
+            self._person.say(f"Testing the connection: OK.{whose}")
+            return identity
+        self._person.say(f"Testing the connection: {problem.message} It is kept, untested.")
+        return None
+
+    def _put(self, record: Credential) -> Credential:
+        store = self._resolver.store
+        while True:
+            held = store.get(record.key)
+            generation = held.generation if held is not None else 0
+            created = held.created if held is not None else 0.0
+            try:
+                return store.put(record.replace(created=created), expect=generation)
+            except StoreConflict:  # a renewal in another process: this login is the newer word
+                continue
+
+    # -- what is asked ---------------------------------------------------------------
+
+    def _agree(
+        self, connection: Connection, recipe: Recipe, way: Method, record: Credential
+    ) -> None:
+        """A recipe that is not ours: shown, and agreed to by a person."""
+        if connection.entry.tier in TRUSTED_TIERS:
+            return
+        agreed = self._resolver.consent(connection.entry, recipe, way, record)
+        held = connection.record.consent if connection.record is not None else None
+        if held is not None and held.digest == agreed.digest and held.hosts == agreed.hosts:
+            return
+        hosts = ", ".join(agreed.hosts)
+        self._person.say(
+            f"The recipe of {connection.service} is {connection.entry.tier} "
+            f"({connection.entry.path}). What you give it will be sent to: {hosts}"
+        )
+        if way.oauth2 is not None:
+            self._person.say(f"You will log in at: {way.oauth2.authorization_endpoint}")
+        if not self._person.confirm("Do you agree?"):
+            raise ConsentRequired(
+                f"Nobody has agreed to the {connection.entry.tier} recipe of {connection.service}.",
+                service=connection.service,
+                changes=tuple(f"new host {host}" for host in agreed.hosts),
+                hint=f"arcrun setup {connection.name}",
+            )
+
+    def _params(
+        self, way: Method, given: Mapping[str, str], connection: Connection
+    ) -> dict[str, str]:
+        held = connection.record.params if connection.record is not None else {}
+        unknown = sorted(set(given) - set(way.params))
+        if unknown:
+            raise AuthError(
+                f"{connection.service} has no parameter {printable(unknown[0], 80)!r}.",
+                service=connection.service,
+                hint="its parameters are: " + (", ".join(way.params) or "none"),
+            )
+        found: dict[str, str] = {}
+        for name, param in way.params.items():
+            value = given.get(name, held.get(name))
+            if value is None and param.default is None:
+                label = param.label or name
+                choice = f" ({', '.join(param.enum)})" if param.enum else ""
+                if param.help:
+                    self._person.say(param.help)
+                value = self._person.ask(f"{label}{choice}")
+            if value is not None:
+                found[name] = value
+        return rendering.values_of(way, found, connection.service)
+
+    def _secrets(
+        self, way: Method, given: Mapping[str, str | Secret], connection: Connection
+    ) -> dict[str, Secret]:
+        wanted = way.required_secrets
+        found = match_secrets(given, [s.key for s in wanted], connection.service)
+        if not found and wanted and way.setup_url and self._person.reach:
+            self._person.say(f"Create it at {way.setup_url}")
+        for secret in wanted:
+            if secret.key not in found:
+                value = None if given and secret.optional else self._ask(secret, connection)
+                if value is not None:
+                    found[secret.key] = value
+            if secret.key in found:
+                self._hint_at_typo(secret, found[secret.key])
+        return found
+
+    def _ask(self, secret: RequiredSecret, connection: Connection) -> Secret | None:
+        label = secret.label or secret.key
+        for line in (secret.help, secret.help_url and f"Found at {secret.help_url}"):
+            if line:
+                self._person.say(line)
+        optional = " (optional, empty to leave out)" if secret.optional else ""
+        typed = self._person.ask(f"{label}{optional}", hidden=True)
+        value = (typed or "").strip()
+        if typed is not None and value != typed:
+            self._person.say("White space around it was removed.")
+        if value:
+            return Secret(value)
+        if secret.optional:
+            return None
+        raise MissingSecret(
+            f"{connection.service} needs its {label} ({secret.key}).",
+            key=secret.key,
+            service=connection.service,
+            help_url=secret.help_url or None,
+            hint=f"arcrun setup {connection.name}",
+        )
+
+    def _hint_at_typo(self, secret: RequiredSecret, value: Secret) -> None:
+        """Formats change: a value that looks odd is taken, with a word about it."""
+        if secret.pattern and re.fullmatch(secret.pattern, value.reveal()) is None:
+            example = f" It usually looks like {secret.example}." if secret.example else ""
+            self._person.say(f"This does not look like a {secret.label or secret.key}.{example}")
+
+    # -- logging in ------------------------------------------------------------------
+
+    def _grant(
+        self,
+        recipe: Recipe,
+        way: Method,
+        record: Credential,
+        scopes: Sequence[str] | None,
+        connection: Connection,
+    ) -> Grant:
+        from arcrun_auth.login import LoginPlan, log_in
+        from arcrun_auth.renewal import send_to
+
+        resolver, person = self._resolver, self._person
+        oauth2 = rendering.endpoints(way, record.params, connection.service)
+        held = connection.record.grant if connection.record is not None else None
+        wanted = wanted_scopes(oauth2, scopes, held=held)
+        if person.reach is None:
+            resolver.require(connection)
+            raise LoginFailed("Nobody can be asked here.", service=connection.service)
+        app = apps.stored(resolver.store, connection.service, way)
+        asked = app is None
+        if app is None:
+            app = apps.ask(connection.service, _title(recipe), way, wanted, person)
+        done = threading.Event()
+        try:
+            grant = log_in(
+                LoginPlan(
+                    service=connection.service,
+                    display_name=_title(recipe),
+                    oauth2=oauth2,
+                    client_id=app.client_id,
+                    client_secret=app.client_secret,
+                    scopes=wanted,
+                    params=record.params,
+                ),
+                send=lambda call: send_to(
+                    oauth2, call, service=connection.service, allow=resolver.allow
+                ),
+                open_url=self._open_url,
+                say=person.say,
+                paste=(lambda: person.paste(done)) if person.reach == "terminal" else None,
+                timeout=resolver.settings.login_timeout,
+                clock=resolver.clock,
+                port=self._port,
+            )
+        finally:
+            done.set()
+        if asked:
+            apps.keep(resolver.store, connection.service, way, app)
+        return grant
+
+
+def wanted_scopes(
+    oauth2: OAuth2, scopes: Sequence[str] | None, *, held: Grant | None = None
+) -> tuple[str, ...]:
+    """The scopes to ask for: the recipe's default, or what is named, sets spelled out.
+
+    What a grant had before stays in, so that a wider login loses nothing.
+    """
+    if scopes is None:
+        return held.requested if held is not None and held.requested else tuple(oauth2.scopes)
+    names = [scopes] if isinstance(scopes, str) else list(scopes)
+    spelled = [scope for name in names for scope in oauth2.scope_sets.get(name, (name,))]
+    before = held.requested if held is not None else ()
+    return tuple(dict.fromkeys((*before, *spelled)))
+
+
+def _title(recipe: Recipe) -> str:
+    return recipe.display_name or recipe.service

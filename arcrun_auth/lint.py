@@ -1,0 +1,136 @@
+"""The linter: what may not stand in a recipe, and what had better not.
+
+An error keeps a recipe out of the wheel and out of `arcrun recipes add`; a warning is for
+its author to weigh. Everything is judged on the merged result, bases included. Pure: texts
+in, findings out.
+
+    >>> for f in lint({"shop.yaml": "service: shop\\nprimitive: static_key\\nbase_url: ftp://x.io"}):
+    ...     print(f.line, f.field, f.message)
+    3 base_url This is no URL of the form https://host/path, without user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from arcrun_auth import recipe_yaml
+from arcrun_auth.errors import RecipeError
+from arcrun_auth.recipe import is_base, load, merge
+from arcrun_auth.recipe_yaml import spell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from arcrun_auth.recipe_model import Method, Recipe
+    from arcrun_auth.recipe_yaml import Document, Place
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing the linter has to say: where, which rule, what, and what to do about it."""
+
+    path: str
+    line: int | None
+    field: str
+    rule: str
+    message: str
+    mend: str
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A recipe under the linter: as it was written, and as it is understood."""
+
+    document: Document
+    recipe: Recipe
+    data: Mapping[str, Any]
+    """Merged with its bases, before any default: what somebody has stated."""
+    tier: str
+
+    def ways(self) -> Iterator[tuple[Place, Method, Mapping[str, Any]]]:
+        """Every method: its place, itself, and what was stated of it."""
+        for index, way in enumerate(self.recipe.ways):
+            if index == 0:
+                yield (), way, self.data
+            else:
+                yield ("methods", index - 1), way, self.data["methods"][index - 1]
+
+    def finding(
+        self, rule: str, place: Place, message: str, mend: str, severity: Severity = "error"
+    ) -> Finding:
+        return Finding(
+            self.document.path or "", self.document.line(place), spell(place), rule, message,
+            mend, severity,
+        )  # fmt: skip
+
+
+def lint(
+    texts: Mapping[str, str | bytes],
+    *,
+    tier: str = "bundled",
+    bases: Mapping[str, Document] | None = None,
+    known: Sequence[Recipe] = (),
+) -> list[Finding]:
+    """Everything to say of the recipes in `texts` (path -> YAML), and between them.
+
+    `tier` is where they would stand: what a bundled recipe may not (plain http, a private
+    host) is a warning in a local one. `bases` may be extended beside those in `texts`;
+    `known` are recipes of a higher tier, whose names must not be imitated.
+    """
+    documents: list[Document] = []
+    findings: list[Finding] = []
+    for path, text in texts.items():
+        try:
+            documents.append(recipe_yaml.parse(text, path))
+        except RecipeError as error:
+            findings.append(_refused(error, "yaml"))
+    mine = {str(d.data.get("service")): d for d in documents if is_base(d.data.get("service"))}
+    subjects: list[Subject] = []
+    for document in documents:
+        if is_base(document.data.get("service")):
+            continue
+        try:
+            subjects.append(subject(document, {**(bases or {}), **mine}, tier=tier))
+        except RecipeError as error:
+            findings.append(_refused(error, "format"))
+    for each in subjects:
+        findings.extend(judge(each))
+    findings.extend(between(subjects, known))
+    return sorted(findings, key=lambda f: (f.path, f.line or 0, f.rule, f.field))
+
+
+def subject(document: Document, bases: Mapping[str, Document], *, tier: str) -> Subject:
+    """What the rules look at. Raises RecipeError where it is not valid at all."""
+    return Subject(document, load(document, bases=bases), merge(document, bases), tier)
+
+
+def judge(subject: Subject) -> Iterator[Finding]:
+    """What there is to say of one recipe by itself."""
+    from arcrun_auth.lint_rules import RULES
+
+    for rule in RULES:
+        yield from rule(subject)
+
+
+def between(subjects: Sequence[Subject], known: Sequence[Recipe] = ()) -> Iterator[Finding]:
+    """What there is to say of several recipes together: see `lint`."""
+    from arcrun_auth import lint_names
+
+    yield from lint_names.between(subjects, known)
+
+
+def _refused(error: RecipeError, rule: str) -> Finding:
+    return Finding(
+        error.path or "", error.line, error.field or "", rule, str(error.args[0]),
+        "Correct the file: docs/recipes.md describes every field.", "error",
+    )  # fmt: skip
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that keep a recipe out."""
+    return [finding for finding in findings if finding.severity == "error"]

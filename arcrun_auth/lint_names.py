@@ -1,0 +1,182 @@
+"""The linter's rules on names: what two recipes, or a recipe and a setting, must not share."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from arcrun_auth.catalog import env_name
+from arcrun_auth.settings import KNOWN as SETTINGS
+from arcrun_auth.tokens import DEFAULT_INSTANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from arcrun_auth.lint import Finding, Subject
+    from arcrun_auth.recipe_model import Recipe
+    from arcrun_auth.recipe_yaml import Place
+
+# Which services would have variables that mean something else already?
+RESERVED = frozenset({"master", "api", "encryption", "home"})
+RESERVED_VARIABLES = frozenset(f"ARCRUN_{name.upper()}" for name in (*RESERVED, *SETTINGS))
+
+# Characters that look alike in many fonts, by the one that stands for all of them here.
+_LOOK_ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "_": None, "-": None})
+
+
+def between(subjects: Sequence[Subject], known: Sequence[Recipe]) -> Iterator[Finding]:
+    """What there is to say of several recipes together."""
+    for subject in subjects:
+        yield from _reserved(subject)
+        yield from _file_name(subject)
+        yield from _imitation(subject, known)
+    yield from _same_names(subjects)
+    yield from _same_variables(subjects)
+
+
+def variables(subject: Subject) -> Iterator[tuple[str, Place]]:
+    """The environment variables of ours that a recipe claims, for the default instance."""
+    service = subject.recipe.service
+    for at, way, _ in subject.ways():
+        for index, secret in enumerate(way.required_secrets):
+            name = env_name(service, DEFAULT_INSTANCE, secret.key)
+            yield name, (*at, "required_secrets", index, "key")
+        if way.oauth2 is not None:
+            for key in ("client_id", "client_secret"):
+                yield env_name(service, DEFAULT_INSTANCE, key), (*at, "oauth2")
+
+
+def _reserved(subject: Subject) -> Iterator[Finding]:
+    if subject.recipe.service in RESERVED:
+        yield subject.finding(
+            "name-reserved", ("service",),
+            f"The name {subject.recipe.service!r} is reserved.", "Choose another one.",
+        )  # fmt: skip
+        return
+    for name, place in variables(subject):
+        if name in RESERVED_VARIABLES or name.removesuffix("_FILE") in RESERVED_VARIABLES:
+            yield subject.finding(
+                "name-reserved", place,
+                f"{name} is a setting of this library.", "Give the secret another key.",
+            )  # fmt: skip
+
+
+def _file_name(subject: Subject) -> Iterator[Finding]:
+    stem = os.path.basename(subject.document.path or "").partition(".")[0]
+    if subject.tier == "bundled" and stem != subject.recipe.service:
+        yield subject.finding(
+            "file-name", ("service",),
+            f"The file is called {stem!r}, its service {subject.recipe.service!r}.",
+            f"Call the file {subject.recipe.service}.yaml.",
+        )  # fmt: skip
+
+
+def _imitation(subject: Subject, known: Sequence[Recipe]) -> Iterator[Finding]:
+    mine = subject.recipe.service.rpartition("/")[2]
+    for other in known:
+        if other.service != subject.recipe.service and alike(mine, other.service):
+            yield subject.finding(
+                "name-confusable", ("service",),
+                f"This name is easily taken for {other.service!r}.",
+                "Choose one that nobody mistakes.", "warning",
+            )  # fmt: skip
+
+
+def alike(a: str, b: str) -> bool:
+    """Whether two names look the same, or differ by one edit (from four letters on).
+
+    >>> alike("not1on", "notion"), alike("noton", "notion"), alike("aws", "ads")
+    (True, True, False)
+    """
+    if _shape(a) == _shape(b):
+        return True
+    return min(len(a), len(b)) > 3 and _one_edit(a, b)  # noqa: PLR2004 - short names differ by a letter
+
+
+def _shape(name: str) -> str:
+    return name.replace("rn", "m").replace("vv", "w").translate(_LOOK_ALIKE)
+
+
+def _one_edit(a: str, b: str) -> bool:
+    """One letter more, less, other, or two neighbours swapped (Damerau-Levenshtein distance 1)."""
+    if len(a) > len(b):
+        a, b = b, a
+    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), len(a))
+    if len(a) < len(b):
+        return a[start:] == b[start + 1 :]
+    swapped = (
+        a[start : start + 2] == b[start : start + 2][::-1] and a[start + 2 :] == b[start + 2 :]
+    )
+    return a[start + 1 :] == b[start + 1 :] or swapped
+
+
+def _same_names(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """A service's name and its aliases belong to one recipe alone."""
+    owner: dict[str, str] = {}
+    for subject in subjects:
+        service = subject.recipe.service
+        if service in owner:
+            yield subject.finding(
+                "name-twice", ("service",),
+                f"{owner[service]} describes {service!r} already.", "Keep one of them.",
+            )  # fmt: skip
+        owner.setdefault(service, subject.document.path or service)
+    for subject in subjects:
+        for index, alias in enumerate(subject.recipe.aliases):
+            if alias in owner:
+                yield subject.finding(
+                    "name-twice", ("aliases", index),
+                    f"{owner[alias]} has the name {alias!r} already.", "Remove the alias.",
+                )  # fmt: skip
+            owner.setdefault(alias, subject.document.path or alias)
+
+
+def _same_variables(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Names are computed forward: `google` + `drive_key` must not meet `google_drive` + `key`."""
+    owner: dict[str, Subject] = {}
+    foreign: dict[str, Subject] = {}
+    for subject in subjects:
+        for name, place in variables(subject):
+            other = owner.setdefault(name, subject)
+            if other.recipe.service != subject.recipe.service:
+                yield subject.finding(
+                    "env-collision", place,
+                    f"{other.recipe.service} has the variable {name} already.",
+                    "Give the secret another key.",
+                )  # fmt: skip
+        yield from _foreign(subject, foreign)
+    for subject in subjects:
+        yield from _own_twice(subject)
+
+
+def _foreign(subject: Subject, owner: dict[str, Subject]) -> Iterator[Finding]:
+    for at, way, _ in subject.ways():
+        for index, secret in enumerate(way.required_secrets):
+            for number, name in enumerate(secret.env):
+                place = (*at, "required_secrets", index, "env", number)
+                other = owner.setdefault(name, subject)
+                if name.startswith("ARCRUN_"):
+                    yield subject.finding(
+                        "env-collision", place,
+                        "Names that begin with ARCRUN_ are this library's own.",
+                        "Leave it out: ours is computed from the key.",
+                    )  # fmt: skip
+                elif other.recipe.account != subject.recipe.account:
+                    yield subject.finding(
+                        "env-shared", place,
+                        f"{other.recipe.service} takes {name} too, for another account.",
+                        "Keep it where it is the vendor's own word for this service alone.",
+                        "warning",
+                    )  # fmt: skip
+
+
+def _own_twice(subject: Subject) -> Iterator[Finding]:
+    """`client_id` as a secret's key, beside an OAuth app that has the same variable."""
+    app = {name for name, place in variables(subject) if place[-1] == "oauth2"}
+    for name, place in variables(subject):
+        if name in app and place[-1] == "key":
+            yield subject.finding(
+                "env-collision", place,
+                f"{name} is the variable of this service's OAuth app.",
+                "Give the secret another key.",
+            )  # fmt: skip

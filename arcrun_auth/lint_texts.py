@@ -1,0 +1,127 @@
+"""The linter's rules on texts: what people and agents read, and what was pasted by mistake."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arcrun_auth.lint import Finding, Subject
+    from arcrun_auth.recipe_yaml import Place
+
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\U000e0000-\U000e007f]"
+)
+_ORDERS = re.compile(
+    r"ignore (?:all|any|the|your|previous|prior)\b|system prompt"
+    r"|you are (?:now )?an? (?:ai|assistant)"
+    r"|do not (?:tell|mention|inform)|<\/?(?:important|system|instructions?)>"
+    r"|(?:ai|llm) (?:agent|assistant|model)s? (?:must|should|shall)",
+    re.IGNORECASE,
+)
+_LINK = re.compile(r"\]\(|https?://", re.IGNORECASE)
+_FOR_PEOPLE = frozenset({"label", "help", "description", "display_name", "text", "identity_label"})
+
+
+def texts(subject: Subject) -> Iterator[Finding]:
+    """What people and agents read: nothing invisible, no orders, no links."""
+    for place, text in _strings(subject.data):
+        if _INVISIBLE.search(text):
+            yield subject.finding(
+                "text-control", place,
+                "An invisible, reordering or control character stands in this text.",
+                "Remove it.",
+            )  # fmt: skip
+        if not _FOR_PEOPLE.intersection(map(str, place[-1:])):
+            continue
+        if _ORDERS.search(text):
+            yield subject.finding(
+                "text-orders", place, "This reads like an instruction to an AI agent.",
+                "Say what the field is, to a person.", "warning",
+            )  # fmt: skip
+        if _LINK.search(text):
+            yield subject.finding(
+                "text-link", place, "A link stands in a text.", "Use the field for the link.",
+                "warning",
+            )  # fmt: skip
+
+
+def _strings(data: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
+    if isinstance(data, str):
+        yield place, data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield (*place, key), str(key)
+            yield from _strings(value, (*place, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from _strings(value, (*place, index))
+
+
+def patterns(subject: Subject) -> Iterator[Finding]:
+    """A pattern compiles, and fits its own example."""
+    for at, way, _ in subject.ways():
+        for index, secret in enumerate(way.required_secrets):
+            place: Place = (*at, "required_secrets", index)
+            try:
+                fits = re.search(secret.pattern, secret.example)
+            except re.error as error:
+                yield subject.finding(
+                    "pattern", (*place, "pattern"), f"This is no regular expression: {error}.",
+                    "Correct it.",
+                )  # fmt: skip
+                continue
+            if secret.example and not fits:
+                yield subject.finding(
+                    "pattern", (*place, "example"), "The pattern does not match the example.",
+                    "Correct one of them.", "warning",
+                )  # fmt: skip
+
+
+_PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.")
+_WORD = re.compile(r"[A-Za-z0-9_+/=-]{24,}")
+_RANDOM_BITS = 4.2
+"""From how many bits per character on do we take a long word for a key? English has 4.0 at most."""
+
+
+def secrets(subject: Subject) -> Iterator[Finding]:
+    """A key that was pasted into the file."""
+    for place, text in _strings(subject.data):
+        # A pattern looks random, and a link may carry an id that is public.
+        if place[-1:] == ("pattern",) or text.startswith("https://"):
+            continue
+        if _PEM.search(text) or _JWT.search(text) or any(map(_random, _WORD.findall(text))):
+            yield subject.finding(
+                "secret-literal", place, "This looks like a real key.",
+                "Take it out, and revoke it: it is known now.",
+            )  # fmt: skip
+
+
+def _random(word: str) -> bool:
+    counts = Counter(word)
+    bits = -sum(n / len(word) * math.log2(n / len(word)) for n in counts.values())
+    kinds = sum(bool(re.search(kind, word)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    return bits >= _RANDOM_BITS and kinds == 3  # noqa: PLR2004 - all three
+
+
+def complete(subject: Subject) -> Iterator[Finding]:
+    """What a user will miss."""
+    recipe = subject.recipe
+    if recipe.status == "closed":
+        return
+    for name in ("display_name", "description", "category", "docs_url", "verified"):
+        if not getattr(recipe, name):
+            yield subject.finding(
+                "incomplete", (), f"There is no {name}.", f"Add {name}.", "warning"
+            )
+    for at, way, _ in subject.ways():
+        if way.test is None:
+            yield subject.finding(
+                "incomplete", at, "There is no test request.", "Add a harmless one.", "warning"
+            )

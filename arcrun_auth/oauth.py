@@ -1,0 +1,338 @@
+"""The requests of OAuth 2.0, as values: what to open, what came back, what to send.
+
+Pure: nothing here does I/O. Answers of a token endpoint are `token_answer.py`'s business.
+Only the proof key asks a library, inside the function that needs it: a renewal passes
+through this module on its way to a token and pays for none of a login's parts.
+"""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit, urlunsplit
+
+from arcrun_auth.errors import LoginFailed, printable
+from arcrun_auth.tokens import Secret, _Unsharable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Literal
+
+    from arcrun_auth import recipe
+
+# Which parameters of an authorization request are never a recipe's to choose? Those that
+# bind the answer to this login (RFC 6749 §4.1.1, RFC 7636 §4.3).
+RESERVED = frozenset(
+    (
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "redirect_uri",
+        "response_type",
+        "state",
+    )
+)
+
+# How many random bytes make a value that nobody guesses? 32: 256 bits for the state, and a
+# verifier of 43 characters (RFC 7636 §4.1 recommends exactly that).
+RANDOM_BYTES = 32
+
+# How many parameters of a callback do we read? Providers send five or so.
+MAX_FIELDS = 50
+
+
+class TokenCall(_Unsharable):
+    """A request to a token endpoint, ready to be sent once. Its `repr` shows only the host.
+
+    `headers` have lower-case names; `content` is the body. `secrets` are the values in it
+    that must not come back in the text of an error.
+    """
+
+    __slots__ = ("content", "headers", "method", "secrets", "url")
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes,
+        secrets: tuple[Secret, ...],
+        method: Literal["POST"] = "POST",
+    ) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.content = content
+        self.secrets = secrets
+
+    def __repr__(self) -> str:
+        return f"TokenCall({self.method!r}, host={urlsplit(self.url).hostname!r})"
+
+
+def new_state() -> str:
+    """A fresh `state`: 256 random bits (RFC 6749 §10.10, RFC 9700 §4.7)."""
+    import secrets
+
+    return secrets.token_urlsafe(RANDOM_BYTES)
+
+
+def new_proof_key() -> tuple[Secret, str]:
+    """A fresh PKCE verifier, and its S256 challenge (RFC 7636 §4.1, §4.2)."""
+    import secrets
+
+    from authlib.oauth2.rfc7636 import (  # type: ignore[import-untyped]
+        create_s256_code_challenge,
+    )
+
+    verifier = secrets.token_urlsafe(RANDOM_BYTES)
+    return Secret(verifier), create_s256_code_challenge(verifier)
+
+
+def redirect_uri(redirect: recipe.Redirect, port: int | None = None) -> str:
+    """The redirect URI of a login that listens on `port`; without one, the URI to register.
+
+    Where a provider takes only https, nothing of ours listens there: the browser shows an
+    error page whose address holds the code, and the user pastes it.
+    """
+    scheme = "https" if redirect.policy == "https_only" else "http"
+    if port is None and redirect.policy != "any_port" and redirect.ports:
+        port = redirect.ports[0]
+    authority = redirect.host if port is None else f"{redirect.host}:{port}"
+    return f"{scheme}://{authority}{redirect.path}"
+
+
+def authorization_url(
+    oauth2: recipe.OAuth2,
+    *,
+    client_id: str,
+    redirect_uri: str,
+    scopes: Iterable[str],
+    state: str,
+    challenge: str | None,
+    params: Mapping[str, str] | None = None,
+) -> str:
+    """The URL that the user's browser opens (RFC 6749 §4.1.1, RFC 7636 §4.3).
+
+    `challenge` is None where the recipe says that the provider rejects PKCE. `params` fill
+    the `{{param.x}}` of the recipe's `authorize_params`.
+    """
+    query = {
+        name: _render(text, params)
+        for name, text in oauth2.authorize_params.items()
+        if name not in RESERVED
+    }
+    wanted = oauth2.scope_separator.join(scopes)
+    if wanted:
+        query[oauth2.scope_param] = wanted
+    query["response_type"] = "code"
+    query["client_id"] = client_id
+    query["redirect_uri"] = redirect_uri
+    query["state"] = state
+    if challenge is not None:
+        query["code_challenge"] = challenge
+        query["code_challenge_method"] = "S256"
+    url = urlsplit(oauth2.authorization_endpoint)
+    # RFC 6749 §3.1: a query that the endpoint brings along is kept.
+    together = "&".join(part for part in (url.query, urlencode(query)) if part)
+    return urlunsplit((url.scheme, url.netloc, url.path, together, ""))
+
+
+def is_answer(callback: str, *, state: str) -> bool:
+    """Whether a callback answers this login: it carries our state, exactly once."""
+    given = _fields(callback).get("state", [])
+    return len(given) == 1 and _same(given[0], state)
+
+
+def read_callback(
+    callback: str, *, state: str, issuer: str = "", service: str | None = None
+) -> Secret:
+    """The authorization code in a callback: the whole redirected URL, or only its query.
+
+    Raises LoginFailed: for a state that is not ours, an issuer that is not the recipe's, or
+    what the provider answered instead of a code (RFC 6749 §4.1.2.1).
+    """
+    if not is_answer(callback, state=state):
+        raise LoginFailed(
+            "This answer does not belong to the login that is waiting (its state differs).",
+            service=service,
+            hint=_again(service, "and use the address that this new login ends on"),
+        )
+    given = _fields(callback)
+    # RFC 9207 §2.4: by plain string comparison, on errors too, and before anything else of
+    # the answer is believed or shown.
+    if issuer and given.get("iss", [issuer]) != [issuer]:
+        raise LoginFailed(
+            "The answer comes from another authorization server than the recipe names. "
+            "Nothing was sent to it.",
+            service=service,
+            hint="Do not log in again from the same page; check where its link came from.",
+            error="issuer_mismatch",
+        )
+    # RFC 6749 §3.1: a parameter that stands there twice is none.
+    fields = {name: values[0] for name, values in given.items() if len(values) == 1}
+    if "error" in fields:
+        raise _refused(fields, service)
+    if not fields.get("code"):
+        raise LoginFailed(
+            "The provider's answer holds neither a code nor an error.",
+            service=service,
+            hint=_again(service),
+        )
+    return Secret(fields["code"])
+
+
+def code_request(
+    oauth2: recipe.OAuth2,
+    *,
+    client_id: str,
+    client_secret: Secret | None,
+    code: Secret,
+    redirect_uri: str,
+    verifier: Secret | None,
+    params: Mapping[str, str] | None = None,
+) -> TokenCall:
+    """The request that turns a code into a grant (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
+    fields: dict[str, str | Secret] = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri,
+    }
+    if verifier is not None:
+        fields["code_verifier"] = verifier
+    extra = {name: _render(text, params) for name, text in oauth2.token_request.params.items()}
+    return _token_call(
+        oauth2,
+        oauth2.token_endpoint,
+        {**extra, **fields},
+        client_id=client_id,
+        client_secret=client_secret,
+        params=params,
+    )
+
+
+def refresh_request(
+    oauth2: recipe.OAuth2,
+    *,
+    client_id: str,
+    client_secret: Secret | None,
+    refresh_token: Secret,
+    params: Mapping[str, str] | None = None,
+) -> TokenCall:
+    """The request that renews a grant (RFC 6749 §6).
+
+    It never names a scope: the same scopes are what its absence means, and to name one that
+    the user had unticked makes the provider refuse the renewal with `invalid_scope`.
+    """
+    recipes_own = {**oauth2.token_request.params, **oauth2.refresh.params}
+    for name in ("scope", oauth2.scope_param):
+        recipes_own.pop(name, None)
+    extra = {name: _render(text, params) for name, text in recipes_own.items()}
+    fields: dict[str, str | Secret] = {
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token,
+    }
+    url = _render(oauth2.refresh.url, params) or oauth2.token_endpoint
+    return _token_call(
+        oauth2,
+        url,
+        {**extra, **fields},
+        client_id=client_id,
+        client_secret=client_secret,
+        params=params,
+    )
+
+
+def basic_credentials(client_id: str, client_secret: str) -> str:
+    """What stands after `Basic `: both halves form-encoded first, as RFC 6749 §2.3.1 wants.
+
+    >>> import base64
+    >>> base64.b64decode(basic_credentials("me", "a&b=c:d"))
+    b'me:a%26b%3Dc%3Ad'
+    """
+    from base64 import b64encode
+
+    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
+    return b64encode(pair.encode()).decode()
+
+
+def _token_call(
+    oauth2: recipe.OAuth2,
+    url: str,
+    fields: dict[str, str | Secret],
+    *,
+    client_id: str,
+    client_secret: Secret | None,
+    params: Mapping[str, str] | None,
+) -> TokenCall:
+    """`fields` with the client's authentication and the recipe's headers, in one request."""
+    headers = {"accept": "application/json"}
+    for name, text in oauth2.token_request.headers.items():
+        headers[name.lower()] = _render(text, params)
+    secrets = [value for value in fields.values() if isinstance(value, Secret)]
+    if oauth2.client.auth == "basic" and client_secret is not None:
+        basic = basic_credentials(client_id, client_secret.reveal())
+        headers["authorization"] = f"Basic {basic}"
+        secrets += [client_secret, Secret(basic)]
+    else:
+        fields["client_id"] = client_id
+        if oauth2.client.auth != "none" and client_secret is not None:
+            fields["client_secret"] = client_secret
+            secrets.append(client_secret)
+    plain = {k: v.reveal() if isinstance(v, Secret) else v for k, v in fields.items()}
+    if oauth2.token_request.body == "json":
+        import json
+
+        headers["content-type"] = "application/json"
+        content = json.dumps(plain).encode()
+    else:
+        headers["content-type"] = "application/x-www-form-urlencoded"
+        content = urlencode(plain).encode()
+    return TokenCall(url, headers=headers, content=content, secrets=tuple(secrets))
+
+
+def _render(text: str, params: Mapping[str, str] | None) -> str:
+    if "{{" not in text:
+        return text
+    from arcrun_auth.template import Template
+
+    rendered: str = Template.parse(text, strict=True).render({"param": dict(params or {})})
+    return rendered
+
+
+def _fields(callback: str) -> dict[str, list[str]]:
+    """A callback's parameters; none at all where there are absurdly many."""
+    before, mark, after = callback.partition("#")[0].partition("?")
+    query = after if mark else before
+    try:
+        return parse_qs(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        return {}
+
+
+def _same(one: str, other: str) -> bool:
+    """Equality in constant time, of any two texts."""
+    return hmac.compare_digest(one.encode(errors="replace"), other.encode(errors="replace"))
+
+
+def _again(service: str | None, then: str = "") -> str:
+    command = f"arcrun setup {service}" if service else "Log in again"
+    return f"{command}, {then}" if then else command
+
+
+def _refused(fields: Mapping[str, str], service: str | None) -> LoginFailed:
+    """What the provider said instead of a code, with what to do about it."""
+    error, description = fields["error"], fields.get("error_description")
+    if error == "access_denied":
+        text, then = "The login was cancelled, or access was refused", "and allow the access"
+    elif error in ("server_error", "temporarily_unavailable"):
+        text, then = f"The provider could not do it now ({error})", "in a few minutes"
+    else:
+        text, then = f"The provider refused the login ({printable(error, 80)})", "once mended"
+    return LoginFailed(
+        f"{text}: {printable(description)}" if description else f"{text}.",
+        service=service,
+        hint=_again(service, then),
+        error=error,
+        description=description,
+        uri=fields.get("error_uri"),
+    )

@@ -1,0 +1,154 @@
+"""Is somebody reachable, and how are they asked?
+
+Promise 9: nobody reachable, no browser, no prompt. Questions go to the terminal itself
+and never through the caller's output; talk goes to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from abc import ABC, abstractmethod
+
+from arcrun_auth.errors import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping
+    from typing import Literal
+
+    Reach = Literal["terminal", "notebook", "desktop"]
+
+
+_GLANCE = 0.2
+"""How many seconds between two looks at the keyboard, while a browser may answer first?"""
+
+
+class Person(ABC):
+    """Whoever sits in front of this process."""
+
+    @property
+    @abstractmethod
+    def reach(self) -> Reach | None:
+        """How they are reached; None if nobody is there."""
+
+    @abstractmethod
+    def say(self, text: str) -> None:
+        """Tell them something. Never fails, never a secret."""
+
+    @abstractmethod
+    def ask(self, question: str, *, hidden: bool = False) -> str | None:
+        """A line from them, or None where nobody can type. `hidden` does not echo it."""
+
+    def paste(self, stop: threading.Event) -> str | None:
+        """A line that they type while something else may end the wait (`stop`); else None."""
+        del stop
+        return None
+
+    def confirm(self, question: str) -> bool:
+        """A yes or no; no where nobody can type."""
+        answer = self.ask(f"{question} [y/N]")
+        return answer is not None and answer.strip().lower() in ("y", "yes")
+
+
+class Here(Person):
+    """The person at this process's terminal, notebook or desktop."""
+
+    def __init__(
+        self, *, interactive: bool | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._interactive = interactive
+        self._environ = os.environ if environ is None else environ
+
+    @property
+    def reach(self) -> Reach | None:
+        if self._interactive is False:
+            return None
+        if self._interactive is None and unattended(self._environ):
+            return None
+        if _has_terminal():
+            return "terminal"
+        if _in_notebook():
+            return "notebook"
+        from arcrun_auth.browser import available
+
+        # Told that somebody is there, but not how: a browser is the one way left.
+        return "desktop" if self._interactive or available(self._environ) else None
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def ask(self, question: str, *, hidden: bool = False) -> str | None:
+        reach = self.reach
+        if reach == "desktop" or reach is None:
+            return None
+        prompt = f"{printable(question)}: "
+        if hidden:
+            import getpass
+
+            return getpass.getpass(prompt)
+        if reach == "notebook":
+            return input(prompt)
+        sys.stderr.write(prompt)
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        return line.rstrip("\r\n") if line else None
+
+    def paste(self, stop: threading.Event) -> str | None:
+        # A thread left behind in readline would swallow the next line of the program.
+        if sys.platform == "win32":
+            import msvcrt
+
+            while not msvcrt.kbhit():
+                if stop.wait(_GLANCE):
+                    return None
+        else:
+            import select
+
+            while not select.select([sys.stdin], [], [], 0)[0]:
+                if stop.wait(_GLANCE):
+                    return None
+        return sys.stdin.readline() or None
+
+
+class Nobody(Person):
+    """Nobody is there: every question is unanswered, every word lost."""
+
+    @property
+    def reach(self) -> Reach | None:
+        return None
+
+    def say(self, text: str) -> None:
+        del text
+
+    def ask(self, question: str, *, hidden: bool = False) -> str | None:
+        del question, hidden
+        return None
+
+
+def unattended(environ: Mapping[str, str]) -> bool:
+    """Whether the environment says that this runs by itself: CI, a service manager, cron."""
+    if environ.get("CI", "").lower() not in ("", "0", "false"):
+        return True
+    if environ.get("SUPERVISOR_ENABLED") or environ.get("KUBERNETES_SERVICE_HOST"):
+        return True
+    # systemd.exec(5): set in every descendant of a unit, a terminal's shell included;
+    # only the unit's own process, or its child, is the service itself.
+    started = environ.get("SYSTEMD_EXEC_PID")
+    return started is not None and started in (str(os.getpid()), str(os.getppid()))
+
+
+def _has_terminal() -> bool:
+    try:
+        return sys.stdin.isatty() and sys.stderr.isatty()
+    except (AttributeError, ValueError):  # no stream at all (pythonw), or a closed one
+        return False
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules.get("IPython")
+    if shell is None:
+        return False
+    kernel = getattr(shell, "get_ipython", lambda: None)()
+    return kernel is not None and getattr(kernel, "kernel", None) is not None

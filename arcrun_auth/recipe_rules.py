@@ -1,0 +1,286 @@
+"""What must hold between the fields of a recipe, whoever wrote it: checked at every load.
+
+These are the rules that keep a secret where it belongs. What is merely unwise, or needs
+the list of public suffixes, is the linter's business.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from arcrun_auth import answers
+from arcrun_auth.template import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from arcrun_auth.recipe_model import Method, OAuth2, Param, Recipe
+    from arcrun_auth.recipe_yaml import Place
+
+    Names = Mapping[str, frozenset[str]]
+
+ENDPOINTS = (
+    "token_endpoint", "authorization_endpoint", "device_authorization_endpoint",
+    "revocation_endpoint", "introspection_endpoint", "userinfo_endpoint",
+    "registration_endpoint", "issuer",
+)  # fmt: skip
+
+# Which parameters make an authorization request ours? RFC 6749 §4.1.1, RFC 7636 §4.3
+RESERVED_PARAMS = frozenset(
+    {"client_id", "state", "redirect_uri", "code_challenge", "code_challenge_method",
+     "response_type", "scope"}
+)  # fmt: skip
+
+# Which headers belong to the HTTP client? One set by a recipe would smuggle or reroute.
+_HOP = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "upgrade"})
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 §5.6.2
+
+# Scheme, host (with placeholders and port), the rest. No userinfo, no second reading.
+_URL = re.compile(r"(https?)://((?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-])+)((?:[/?].*)?)", re.DOTALL)
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\#]|[^\x00-\x7f]")
+_HOST = re.compile(r"(\*\.)?(?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-])+")
+_IN_HOST = re.compile(r"\{\{([^{}]*)\}\}")
+
+_SHORT = 1000  # far below the limit of a template, whatever its characters
+
+
+class Fault(ValueError):
+    """A rule is broken at `place`."""
+
+    def __init__(self, why: str, place: Place) -> None:
+        super().__init__(why)
+        self.place = place
+
+
+def host_of(url: str) -> str:
+    """The host of a URL template with its port, lower-case but for placeholders; "" if none.
+
+    >>> host_of("https://{{param.Shop}}.MyShopify.com/admin")
+    '{{param.Shop}}.myshopify.com'
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        return ""
+    parts = re.split(r"(\{\{[^{}]*\}\})", match[2])
+    return "".join(part if part.startswith("{{") else part.lower() for part in parts)
+
+
+def check(recipe: Recipe, *, strict: bool) -> None:
+    """Raises Fault at the first rule that is broken."""
+    seen: set[str] = set()
+    for index, way in enumerate(recipe.ways):
+        at: Place = () if index == 0 else ("methods", index - 1)
+        if not way.id:
+            raise Fault("This method needs an id.", at)
+        if way.id in seen:
+            raise Fault(f"There are two methods {way.id!r}.", (*at, "id"))
+        seen.add(way.id)
+        _check_method(way, at, strict=strict)
+
+
+def _check_method(way: Method, at: Place, *, strict: bool) -> None:
+    if (way.oauth2 is not None) != (way.primitive == "oauth2"):
+        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
+    _check_secrets(way, at)
+    for name, param in way.params.items():
+        _check_param(param, (*at, "params", name))
+    for place, text, names in templates(way):
+        _check_template(text, names, (*at, *place), strict=strict)
+    for place, name in headers(way):
+        _check_header(name, (*at, *place))
+    for place, url in urls(way):
+        _check_url(url, way.params, (*at, *place))
+    for index, host in enumerate(way.allowed_hosts):
+        _check_host(host, way.params, (*at, "allowed_hosts", index))
+    for place, path in paths(way):
+        _check_path(path, (*at, *place))
+    if way.oauth2 is not None:
+        _check_oauth2(way.oauth2, (*at, "oauth2"))
+
+
+def _check_secrets(way: Method, at: Place) -> None:
+    keys = [secret.key for secret in way.required_secrets]
+    if len(keys) != len(set(keys)):
+        raise Fault("Two secrets have the same key.", (*at, "required_secrets"))
+    if way.token_secret and way.token_secret not in keys:
+        raise Fault(f"There is no secret {way.token_secret!r}.", (*at, "token_secret"))
+
+
+def _check_oauth2(oauth2: OAuth2, at: Place) -> None:
+    for name in oauth2.authorize_params:
+        if name in RESERVED_PARAMS or name == oauth2.scope_param:
+            raise Fault("This parameter is set for each login.", (*at, "authorize_params", name))
+    if oauth2.redirect.policy == "fixed_port" and not oauth2.redirect.ports:
+        raise Fault("fixed_port needs the ports.", (*at, "redirect", "ports"))
+
+
+def _check_param(param: Param, at: Place) -> None:
+    try:
+        re.compile(param.pattern)
+    except re.error as error:
+        raise Fault(f"This is no regular expression: {error}.", (*at, "pattern")) from None
+    if param.default is not None:
+        try:
+            param.check(str(at[-1]), param.default)
+        except ValueError as error:
+            raise Fault(f"The default does not fit: {error}.", (*at, "default")) from None
+
+
+# -- templates -------------------------------------------------------------------------
+
+
+def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
+    """Every template of a method: where, what, and which names it may use."""
+    everywhere = {"param": frozenset(way.params), "now": frozenset({""}), "uuid": frozenset({""})}
+    signing = everywhere | _signing(way)
+    for kind in ("header", "query", "body", "path", "cookie"):
+        for name, text in getattr(way.inject, kind).items():
+            yield ("inject", kind, name), text, signing
+    for place, text in urls(way):
+        yield place, text, everywhere
+    for index, text in enumerate(way.allowed_hosts):
+        yield ("allowed_hosts", index), text, everywhere
+    for place, fields in _plain_maps(way):
+        for name, text in fields.items():
+            yield (*place, name), text, everywhere
+    if way.test is not None:
+        yield ("test", "path"), way.test.path, everywhere
+        yield ("test", "body"), way.test.body, everywhere
+
+
+def _signing(way: Method) -> dict[str, frozenset[str]]:
+    """The names of what signs a request: secrets, or the token and what came with it."""
+    secrets = {"secret": frozenset(secret.key for secret in way.required_secrets)}
+    if way.oauth2 is None:
+        return secrets
+    kept = frozenset(way.oauth2.token_response.keep)
+    return {
+        **secrets,
+        "token": frozenset({"access_token"}) | kept,
+        "runtime": frozenset({"access_token"}),  # the platform's name for the same
+        "client": frozenset({"id"}),
+    }
+
+
+def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
+    """The maps of templates that carry no secret."""
+    yield ("static_headers",), way.static_headers
+    if way.test is not None:
+        yield ("test", "headers"), way.test.headers
+    if way.oauth2 is not None:
+        yield ("oauth2", "authorize_params"), way.oauth2.authorize_params
+        yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params
+        yield ("oauth2", "token_request", "headers"), way.oauth2.token_request.headers
+        yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params
+
+
+def _check_template(text: str, names: Names, at: Place, *, strict: bool) -> None:
+    if "{{" not in text and len(text) < _SHORT:
+        return
+    try:
+        template = Template.parse(text, strict=strict)
+    except ValueError as error:
+        raise Fault(f"{error}.", at) from None
+    for ns, name, _ in template.placeholders:
+        allowed = names.get(ns)
+        if allowed is not None and name in allowed:
+            continue
+        # On the platform an unknown secret renders empty; anywhere else it is a mistake.
+        if not strict and ns in ("secret", "runtime") and at[-3:-2] != ("allowed_hosts",):
+            continue
+        known = ", ".join(f"{space}.{n}" for space, ns_ in names.items() for n in sorted(ns_) if n)
+        raise Fault(f"{{{{{ns}.{name}}}}} is not declared here; there is: {known or 'none'}.", at)
+
+
+# -- headers, URLs, hosts, paths -------------------------------------------------------
+
+
+def headers(way: Method) -> Iterator[tuple[Place, str]]:
+    """The names of all headers that a method sets."""
+    maps: list[tuple[Place, Mapping[str, str]]] = [
+        (("inject", "header"), way.inject.header),
+        (("static_headers",), way.static_headers),
+    ]
+    if way.test is not None:
+        maps.append((("test", "headers"), way.test.headers))
+    if way.oauth2 is not None:
+        maps.append((("oauth2", "token_request", "headers"), way.oauth2.token_request.headers))
+    for place, fields in maps:
+        for name in fields:
+            yield (*place, name), name
+
+
+def _check_header(name: str, at: Place) -> None:
+    lower = name.lower()
+    if not _TOKEN.fullmatch(name):
+        raise Fault("This is no name of a header (RFC 9110 §5.6.2).", at)
+    if lower in _HOP or lower.startswith("proxy-"):
+        raise Fault("This header belongs to the HTTP client.", at)
+
+
+def urls(way: Method) -> Iterator[tuple[Place, str]]:
+    """The URLs that a method sends requests to."""
+    if way.base_url:
+        yield ("base_url",), way.base_url
+    if way.test is not None and way.test.url:
+        yield ("test", "url"), way.test.url
+    if way.oauth2 is not None:
+        for name in ENDPOINTS:
+            if url := getattr(way.oauth2, name):
+                yield ("oauth2", name), url
+        if way.oauth2.refresh.url:
+            yield ("oauth2", "refresh", "url"), way.oauth2.refresh.url
+
+
+def _check_url(url: str, params: Mapping[str, Param], at: Place) -> None:
+    if _UNSAFE.search(url):
+        raise Fault("A URL has ASCII only, and no white space, backslash or #.", at)
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise Fault("This is no URL of the form https://host/path, without user.", at)
+    _check_host(match[2], params, at)
+
+
+def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:
+    """A placeholder in a host: an enum, or a pattern followed by a fixed suffix; nothing else."""
+    if not _HOST.fullmatch(host):
+        raise Fault("This is no host: ASCII letters, digits, dots, hyphens, one leading *.", at)
+    for match in _IN_HOST.finditer(host):
+        ns, _, name = match[1].partition(".")
+        param = params.get(name)
+        if ns != "param" or param is None:
+            raise Fault("Only params, without a filter, may stand in a host.", at)
+        if param.enum:
+            continue
+        if not param.pattern:
+            raise Fault(f"The param {name!r} fills a host: it needs an enum or a pattern.", at)
+        suffix = _IN_HOST.split(host[match.end() :])[-1]
+        if not re.fullmatch(r"[a-z0-9-]*(\.[a-z0-9-]+){2,}(:[0-9]+)?", suffix.lower()):
+            raise Fault(
+                f"After {{{{param.{name}}}}} a fixed suffix has to follow: .example.com", at
+            )
+
+
+def paths(way: Method) -> Iterator[tuple[Place, str]]:
+    """The paths into answers of a method."""
+    if way.test is not None:
+        yield ("test", "identity"), way.test.identity
+        if way.test.ok is not None:
+            yield ("test", "ok", "path"), way.test.ok.path
+    if way.oauth2 is None:
+        return
+    answer, at = way.oauth2.token_response, ("oauth2", "token_response")
+    for name in ("root", "access_token", "refresh_token", "expires_in", "scope", "error"):
+        yield (*at, name), getattr(answer, name)
+    for name, path in answer.keep.items():
+        yield (*at, "keep", name), path
+    if answer.ok is not None:
+        yield (*at, "ok", "path"), answer.ok.path
+
+
+def _check_path(path: str, at: Place) -> None:
+    try:
+        answers.parse(path)
+    except ValueError as error:
+        raise Fault(f"{error}.", at) from None

@@ -1,0 +1,72 @@
+"""The JSON Schema of a recipe file, which editors use: `python -m arcrun_auth.recipe_schema`.
+
+msgspec prints the types; the descriptions are the docstrings under the model's fields.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import sys
+from typing import Any
+
+import msgspec
+
+from arcrun_auth import recipe_model
+
+
+def schema() -> dict[str, Any]:
+    """The schema as plain data: JSON Schema 2020-12, every field with its description."""
+    (reference,), definitions = msgspec.json.schema_components([recipe_model.Recipe])
+    described = field_docs()
+    for name, definition in definitions.items():
+        for field, properties in definition.get("properties", {}).items():
+            properties["description"] = _doc(described, name, field)
+    _loosen(definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A recipe of arcrun-auth",
+        **reference,
+        "$defs": definitions,
+    }
+
+
+def _loosen(definitions: dict[str, Any]) -> None:
+    """With `extends`, what a recipe needs may stand in its base."""
+    definitions["Recipe"]["required"] = ["service"]
+    definitions["Recipe"]["anyOf"] = [{"required": ["primitive"]}, {"required": ["extends"]}]
+    del definitions["OAuth2"]["required"]
+
+
+def _doc(described: dict[tuple[str, str], str], model: str, field: str) -> str:
+    for base in getattr(recipe_model, model).__mro__:
+        if (base.__name__, field) in described:
+            return described[base.__name__, field]
+    raise LookupError(f"{model}.{field} has no docstring")
+
+
+def field_docs() -> dict[tuple[str, str], str]:
+    """The docstring under each field of the model: (class, field) -> text."""
+    found: dict[tuple[str, str], str] = {}
+    for node in ast.parse(inspect.getsource(recipe_model)).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for field, doc in zip(node.body, node.body[1:], strict=False):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(doc, ast.Expr)
+                and isinstance(doc.value, ast.Constant)
+            ):
+                found[node.name, field.target.id] = inspect.cleandoc(str(doc.value.value))
+    return found
+
+
+def text() -> str:
+    """The schema as it stands in recipes/schema.json."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

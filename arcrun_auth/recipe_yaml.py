@@ -1,0 +1,194 @@
+"""YAML to plain data, within limits that hold before anything is built.
+
+The events of the parser are read one by one, and what a recipe has no use for is refused
+where it stands: anchors, aliases, merge keys, tags, a second document, a key twice (where
+PyYAML silently keeps the last). No constructor of PyYAML ever runs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import yaml
+
+from arcrun_auth.errors import RecipeError, printable
+
+if TYPE_CHECKING:
+    Place = tuple[str | int, ...]
+
+MAX_BYTES = 64 * 1024
+"""How long may a recipe be?"""
+MAX_DEPTH = 20
+"""How deep may maps and lists be nested?"""
+
+# The C parser of PyYAML where it is built, else the same grammar in Python.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# YAML 1.2.2 §10.3.2, the core schema: null, booleans, decimal integers. All else is text.
+_CONSTANTS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INT = re.compile(r"[-+]?[0-9]{1,18}")
+
+
+class Document:
+    """A file as plain data. A place in it is a tuple: `("oauth2", "scopes", 0)`."""
+
+    __slots__ = ("_lines", "data", "path", "sources", "text")
+
+    def __init__(self, text: str, path: str | None = None) -> None:
+        self.text = text
+        self._lines: dict[Place, int] | None = None
+        self.path = path
+        """The file, for messages; None for text from elsewhere."""
+        self.data: dict[str, Any] = {}
+        self.sources: list[tuple[Place, str]] = []
+        """What was written at each place that did not become text. A field that is declared
+        a text gets it back: `version: 010` is then "010"."""
+
+    def line(self, place: Place) -> int | None:
+        """The line (from 1) of a place, or of the nearest one around it that is in the file."""
+        if self._lines is None:  # only faults have lines: they are found when one is asked for
+            self._lines = {}
+            _Builder(Document(self.text), self._lines).build()
+        while place and place not in self._lines:
+            place = place[:-1]
+        return self._lines.get(place)
+
+    def error(self, why: str, place: Place = (), *, service: str | None = None) -> RecipeError:
+        """A RecipeError that says where."""
+        return RecipeError(
+            why, service=service, path=self.path, line=self.line(place), field=spell(place) or None
+        )
+
+
+def spell(place: Place) -> str:
+    """A place as people write it.
+
+    >>> spell(("oauth2", "scopes", 0))
+    'oauth2.scopes[0]'
+    """
+    text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place)
+    return printable(text.removeprefix("."), 100)
+
+
+def parse(text: str | bytes, path: str | None = None) -> Document:
+    """Read one YAML document, which must be a map.
+
+    Raises RecipeError with the line (from 1) and the place of the fault.
+
+    >>> parse("a: [1, no, 2022-06-28]").data
+    {'a': [1, 'no', '2022-06-28']}
+    """
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if len(raw) > MAX_BYTES:
+        raise RecipeError(f"A recipe has at most {MAX_BYTES // 1024} KB.", path=path)
+    try:
+        decoded = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise RecipeError("A recipe is UTF-8.", path=path, line=line) from None
+    document = Document(decoded, path)
+    try:
+        _Builder(document).build()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise RecipeError(
+            f"This is not valid YAML: {printable(str(error.problem))}.",
+            path=path,
+            line=mark.line + 1 if mark else None,
+        ) from None
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise RecipeError(f"This is not valid YAML: {printable(str(error))}", path=path) from None
+    return document
+
+
+class _Builder:
+    """Builds the data of one document from its events; recursion ends at MAX_DEPTH."""
+
+    def __init__(self, document: Document, lines: dict[Place, int] | None = None) -> None:
+        self._document = document
+        self._event = _Loader(document.text).get_event
+        self._depth = 0
+        self._lines = lines
+
+    def build(self) -> None:
+        self._event()  # the start of the stream
+        start = self._event()
+        if type(start) is yaml.StreamEndEvent:
+            self._fail("A recipe is a map of fields; this file is empty.", start, ())
+        data = self._node(self._event(), ())
+        self._event()  # the end of the document
+        after = self._event()
+        if type(data) is not dict:
+            self._fail("A recipe is a map of fields.", start, ())
+        if type(after) is not yaml.StreamEndEvent:
+            self._fail("A file holds one recipe; here a second document begins.", after, ())
+        self._document.data = data
+
+    def _node(self, event: Any, place: Place) -> Any:
+        if self._lines is not None:
+            self._lines[place] = event.start_mark.line + 1
+        kind = type(event)
+        if kind is yaml.AliasEvent or event.anchor is not None:
+            self._fail("Anchors and aliases (& and *) are not allowed.", event, place)
+        if event.tag is not None:
+            self._fail("Tags (!) are not allowed.", event, place)
+        if kind is yaml.ScalarEvent:
+            return self._scalar(event, place)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            self._fail(f"Maps and lists are nested more than {MAX_DEPTH} deep.", event, place)
+        built = self._map(place) if kind is yaml.MappingStartEvent else self._list(place)
+        self._depth -= 1
+        return built
+
+    def _list(self, place: Place) -> list[Any]:
+        built: list[Any] = []
+        while type(event := self._event()) is not yaml.SequenceEndEvent:
+            built.append(self._node(event, (*place, len(built))))
+        return built
+
+    def _map(self, place: Place) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        while type(event := self._event()) is not yaml.MappingEndEvent:
+            key = self._key(event, place)
+            at = (*place, key)
+            if key in built:
+                self._fail("This key stands here twice.", event, at)
+            built[key] = self._node(self._event(), at)
+        return built
+
+    def _key(self, event: Any, place: Place) -> str:
+        if type(event) is not yaml.ScalarEvent:
+            self._fail("A key is a text.", event, place)
+        if event.anchor is not None or event.tag is not None:
+            self._fail("Anchors and tags are not allowed.", event, place)
+        key: str = event.value
+        if key == "<<" and event.implicit[0]:
+            self._fail("Merge keys (<<) are not allowed.", event, place)
+        return key
+
+    def _scalar(self, event: Any, place: Place) -> Any:
+        text: str = event.value
+        if not event.implicit[0]:  # quoted, or a block
+            return text
+        if text in _CONSTANTS:
+            value: bool | int | None = _CONSTANTS[text]
+        elif text[0] in "-+0123456789" and _INT.fullmatch(text):
+            value = int(text)
+        else:
+            return text
+        self._document.sources.append((place, text))
+        return value
+
+    def _fail(self, why: str, event: Any, place: Place) -> NoReturn:
+        raise RecipeError(
+            why,
+            path=self._document.path,
+            line=event.start_mark.line + 1,
+            field=spell(place) or None,
+        )

@@ -1,0 +1,181 @@
+"""What is there: the services, the connections, and where each part of one comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from arcrun_auth.errors import AuthError, RecipeError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from arcrun_auth.catalog import Entry
+    from arcrun_auth.resolve import Connection, Resolver
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One connection of a service."""
+
+    name: str
+    method: str
+    status: str
+    """`connected`, `expired` (renewed at the next use), `revoked` or `incomplete`."""
+    identity: str | None = None
+    expires_at: datetime | None = None
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that can be bound, and its connections by instance."""
+
+    service: str
+    display_name: str
+    category: str
+    tier: str
+    status: str
+    """Of the recipe: `active` or `deprecated`."""
+    methods: tuple[str, ...]
+    instances: dict[str, Instance] = field(default_factory=dict)
+
+    @property
+    def connected(self) -> bool:
+        return bool(self.instances)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one secret comes from: a store by its name, and the variable or file if any."""
+
+    key: str
+    store: str
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Why:
+    """The whole story of one connection, without a value."""
+
+    service: str
+    instance: str
+    method: str
+    status: str
+    recipe: str
+    tier: str
+    hosts: tuple[str, ...]
+    origins: tuple[Origin, ...]
+    identity: str | None = None
+    scopes: tuple[str, ...] = ()
+    missing_scopes: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    can_renew: bool = False
+
+
+def services(resolver: Resolver, *, only: str | None = None) -> dict[str, Service]:
+    """Every service by its id (or `only` that one), closed ones left out."""
+    held: dict[str, list[Connection]] = {}
+    entries = [resolver.catalog.entry(only)] if only else resolver.catalog.entries()
+    by_account: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_account.setdefault(entry.account, []).append(entry)
+    for key in resolver.store.keys():  # noqa: SIM118 - a store is no dict
+        for entry in by_account.get(key.account, ()) if key.kind == "credential" else ():
+            try:
+                connection = resolver.find(entry.service, key.instance)
+            except AuthError:  # a damaged record, or a method that its recipe no longer has
+                continue
+            held.setdefault(entry.service, []).append(connection)
+    return {
+        entry.service: Service(
+            service=entry.service,
+            display_name=entry.display_name or entry.service,
+            category=entry.category,
+            tier=entry.tier,
+            status=entry.status,
+            methods=tuple(method.id for method in entry.methods),
+            instances={c.instance: _instance(resolver, c) for c in held.get(entry.service, ())},
+        )
+        for entry in entries
+        if entry.status != "closed"
+    }
+
+
+def _instance(resolver: Resolver, connection: Connection) -> Instance:
+    assert connection.record is not None
+    grant = connection.record.grant
+    return Instance(
+        name=connection.instance,
+        method=connection.method.id,
+        status=status_of(resolver, connection),
+        identity=connection.record.identity,
+        expires_at=_when(grant.expires) if grant else None,
+        scopes=grant.scopes if grant else (),
+    )
+
+
+def status_of(resolver: Resolver, connection: Connection) -> str:
+    """How a connection stands, in one word."""
+    record = connection.record
+    if record is None:
+        return "not connected"
+    if record.grant is not None and record.grant.dead:
+        return record.grant.dead
+    if not connection.connected:
+        return "incomplete"
+    ends = record.grant.expires if record.grant is not None else None
+    return "expired" if ends is not None and ends <= resolver.clock() else "connected"
+
+
+def why(resolver: Resolver, connection: Connection) -> Why:
+    """Where each part of `connection` comes from. Probes nothing, asks nobody."""
+    record, entry = connection.record, connection.entry
+    grant = record.grant if record else None
+    consent = record.consent if record else None
+    return Why(
+        service=connection.service,
+        instance=connection.instance,
+        method=connection.method.id,
+        status=status_of(resolver, connection),
+        recipe=entry.path,
+        tier=entry.tier,
+        hosts=consent.hosts if consent else _hosts(resolver, connection),
+        origins=_origins(resolver, connection),
+        identity=record.identity if record else None,
+        scopes=grant.scopes if grant else (),
+        missing_scopes=tuple(s for s in grant.requested if s not in grant.scopes) if grant else (),
+        expires_at=_when(grant.expires) if grant else None,
+        can_renew=grant is not None and grant.refresh_token is not None and not grant.dead,
+    )
+
+
+def _hosts(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
+    """The hosts of the recipe; as it writes them where a param is not known yet."""
+    from arcrun_auth import consent as rules
+
+    try:
+        _, way = resolver.way(connection)
+        params = connection.record.params if connection.record else {}
+        return rules.hosts(way, params)
+    except RecipeError:
+        return ()
+    except ValueError:
+        return way.allowed_hosts
+
+
+def _origins(resolver: Resolver, connection: Connection) -> tuple[Origin, ...]:
+    trace = getattr(resolver.store, "trace", None)
+    if trace is None:
+        record = connection.record
+        keys = [*record.secrets, *(["grant"] if record.grant else [])] if record else []
+        return tuple(Origin(key, resolver.store.name) for key in keys)
+    return tuple(Origin(*found) for found in trace(connection.key))
+
+
+def _when(seconds: float | None) -> datetime | None:
+    if seconds is None:
+        return None
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,336 @@
+"""From a name to what signs its requests: recipe, record, consent, source.
+
+Reads the catalogue and the store, never the network and never a person. On the way to
+every token: a stored and valid one comes out of here without a recipe being decoded.
+"""
+
+from __future__ import annotations
+
+from arcrun_auth.errors import (
+    AuthError,
+    ConsentRequired,
+    LoginRequired,
+    MissingScope,
+    MissingSecret,
+    UnknownService,
+)
+from arcrun_auth.tokens import DEFAULT_INSTANCE, Consent, Key, Token, split_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from arcrun_auth.catalog import Catalog, Entry, MethodEntry
+    from arcrun_auth.recipe import Method, Recipe
+    from arcrun_auth.settings import Settings
+    from arcrun_auth.signing import Binding
+    from arcrun_auth.sources import Source
+    from arcrun_auth.stores.base import Store
+    from arcrun_auth.tokens import Credential
+
+TRUSTED_TIERS = ("bundled",)
+"""Whose recipes may use a secret of the environment, which nobody was asked about?"""
+
+
+class Connection:
+    """A service and an instance: the way in that was chosen, and what is stored for it."""
+
+    __slots__ = ("entry", "instance", "method", "record")
+
+    def __init__(
+        self, entry: Entry, instance: str, method: MethodEntry, record: Credential | None
+    ) -> None:
+        self.entry = entry
+        self.instance = instance
+        self.method = method
+        self.record = record
+
+    @property
+    def service(self) -> str:
+        return self.entry.service
+
+    @property
+    def key(self) -> Key:
+        return Key("credential", self.entry.account, self.instance)
+
+    @property
+    def name(self) -> str:
+        """As it is typed: without the instance where that is the default one."""
+        if self.instance == DEFAULT_INSTANCE:
+            return self.service
+        return f"{self.service}@{self.instance}"
+
+    def missing(self) -> tuple[str, ...]:
+        """The keys of the secrets that are required and nowhere; none for a grant."""
+        held = self.record.secrets if self.record else {}
+        return tuple(
+            key for key, optional, _ in self.method.secrets if not optional and key not in held
+        )
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is something to sign with, or to renew it by."""
+        if self.record is None:
+            return False
+        if self.method.primitive == "static_key":
+            return not self.missing()
+        given = self.record.secrets
+        if "access_token" in given or "refresh_token" in given:
+            return True
+        return self.record.grant is not None and not self.record.grant.dead
+
+
+class Resolver:
+    """Answers every question about a connection that needs neither network nor person."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        store: Store,
+        *,
+        allow: Sequence[str],
+        clock: Callable[[], float],
+        say: Callable[[str], None],
+    ) -> None:
+        self.settings = settings
+        self.catalog = catalog
+        self.store = store
+        self.allow = tuple(allow)
+        self.clock = clock
+        self._say = say
+
+    def entry(self, service: str, instance: str | None) -> tuple[Entry, str]:
+        """The service and instance that a caller names, as two words or as one.
+
+        Raises UnknownService (with similar names), AuthError for a closed service,
+        ValueError for an instance that cannot be one.
+        """
+        name, named = service, instance or DEFAULT_INSTANCE
+        if "@" in service and instance is None:
+            name, _, named = service.partition("@")
+        try:
+            split_name(name)
+        except ValueError:
+            raise UnknownService(name) from None
+        split_name(f"{name}@{named}")
+        entry = self.catalog.entry(name)
+        if entry.status == "closed":
+            instead = f"Use {entry.successor!r} instead." if entry.successor else ""
+            raise AuthError(
+                f"{entry.display_name} has been shut down. {instead}".rstrip(),
+                service=entry.service,
+                hint=f"arcrun setup {entry.successor}" if entry.successor else None,
+            )
+        return entry, named
+
+    def find(self, service: str, instance: str | None, method: str | None = None) -> Connection:
+        """The connection as it stands. AuthError where it is connected by another method."""
+        entry, named = self.entry(service, instance)
+        record = self.store.get(Key("credential", entry.account, named))
+        chosen = self._method(entry, record, method)
+        if method and record is not None and record.method and record.method != chosen.id:
+            raise AuthError(
+                f"{entry.service}@{named} is connected by the method {record.method!r}, "
+                f"not {chosen.id!r}.",
+                service=entry.service,
+                hint=f"arcrun setup {entry.service}@{named} --method {chosen.id}",
+            )
+        return Connection(entry, named, chosen, record)
+
+    def _method(self, entry: Entry, record: Credential | None, wanted: str | None) -> MethodEntry:
+        if wanted:
+            return entry.method(wanted)
+        if record is not None and record.method:
+            return entry.method(record.method)
+        # Only the environment speaks: the first way in that its secrets are enough for.
+        for method in entry.methods:
+            if record is not None and Connection(entry, "", method, record).connected:
+                return method
+        return entry.method()
+
+    def way(self, connection: Connection) -> tuple[Recipe, Method]:
+        """The recipe, and its way in of this connection with all that it inherits."""
+        recipe = self.catalog.recipe(connection.service)
+        return recipe, recipe.way(connection.method.id)
+
+    # -- consent ---------------------------------------------------------------------
+
+    def check(self, connection: Connection) -> None:
+        """Whether the recipe is the one that was agreed to. ConsentRequired if it is not."""
+        entry, record = connection.entry, connection.record
+        assert record is not None
+        consent = record.consent
+        if consent is None:
+            self._check_unasked(connection)
+            return
+        if consent.digest == connection.method.digest:
+            return
+        from arcrun_auth import consent as rules
+
+        recipe, way = self.way(connection)
+        now = rules.project(recipe, way)
+        if rules.narrower(consent.projection, now):
+            return
+        changes = rules.changes(consent.projection, now)
+        released = consent.tier in TRUSTED_TIERS and entry.tier in TRUSTED_TIERS
+        if not (released and consent.release != entry.release):
+            raise ConsentRequired(
+                f"The recipe of {entry.service} is not the one you agreed to: "
+                + "; ".join(changes),
+                service=entry.service,
+                changes=changes,
+            )
+        # It came with a release of this package: the wheel is code, and code was trusted.
+        self._say(f"The recipe of {entry.service} changed with this release: " + "; ".join(changes))
+        self.keep_consent(connection, recipe, way)
+
+    def keep_consent(self, connection: Connection, recipe: Recipe, way: Method) -> None:
+        """Records the recipe as it is now as the one agreed to."""
+        assert connection.record is not None
+        primary = self.store.get(connection.key)
+        if primary is None or not self.store.writable:
+            return
+        agreed = primary.replace(consent=self.consent(connection.entry, recipe, way, primary))
+        connection.record = self.store.put(agreed, expect=primary.generation)
+
+    def consent(self, entry: Entry, recipe: Recipe, way: Method, record: Credential) -> Consent:
+        """What is agreed to by setting up `record` with this recipe."""
+        from arcrun_auth import consent as rules
+
+        projection = rules.project(recipe, way)
+        return Consent(
+            digest=rules.digest(projection),
+            projection=projection,
+            hosts=rules.hosts(way, record.params),
+            tier=entry.tier,
+            release=entry.release,
+        )
+
+    def _check_unasked(self, connection: Connection) -> None:
+        """A secret of the environment, or of this call: nobody agreed to where it goes."""
+        if connection.entry.tier in TRUSTED_TIERS:
+            return
+        from arcrun_auth import consent as rules
+        from arcrun_auth.hosts import parse_origin
+
+        _, way = self.way(connection)
+        assert connection.record is not None
+        allowed = {parse_origin(text)[1] for text in self.allow}
+        hosts = rules.hosts(way, connection.record.params)
+        strangers = [host for host in hosts if host.partition(":")[0] not in allowed]
+        if strangers:
+            raise ConsentRequired(
+                f"{connection.service} is a {connection.entry.tier} recipe, and nobody has agreed "
+                f"to send a secret of the environment to {', '.join(strangers)}.",
+                service=connection.service,
+                changes=tuple(f"new host {host}" for host in strangers),
+                hint=f"arcrun setup {connection.name}, or name the host in ARCRUN_ALLOW_HOSTS",
+            )
+
+    # -- what signs ------------------------------------------------------------------
+
+    def require(self, connection: Connection, missing_scopes: Sequence[str] = ()) -> None:
+        """Raises what is missing: MissingSecret, LoginRequired or MissingScope."""
+        if not connection.connected:
+            raise self._absent(connection)
+        if missing_scopes:
+            scope = " ".join(missing_scopes)
+            raise MissingScope(
+                f"{connection.name} was not granted: {scope}.",
+                scope=scope,
+                service=connection.service,
+                hint=f"arcrun setup {connection.name} "
+                + " ".join(f"--scope {name}" for name in missing_scopes),
+            )
+
+    def _absent(self, connection: Connection) -> MissingSecret | LoginRequired:
+        service, name = connection.service, connection.name
+        if connection.method.primitive == "static_key":
+            _, way = self.way(connection)
+            missing = connection.missing()
+            wanted = next(s for s in way.required_secrets if s.key == missing[0])
+            return MissingSecret(
+                f"{service} needs its {wanted.label or wanted.key} ({wanted.key}), "
+                "and it is nowhere.",
+                key=wanted.key,
+                service=service,
+                help_url=wanted.help_url or way.setup_url or None,
+                hint=f"arcrun setup {name}",
+            )
+        ended = connection.record is not None and connection.record.grant is not None
+        return LoginRequired(
+            f"{name}: the provider has ended this login." if ended else f"{name} is not connected.",
+            service=service,
+            why="revoked" if ended else "never",
+            hint=f"arcrun setup {name}",
+        )
+
+    def missing_scopes(
+        self, connection: Connection, scopes: Sequence[str] | None
+    ) -> tuple[str, ...]:
+        """Which of `scopes` (or of the recipe's sets) a grant does not cover."""
+        grant = connection.record.grant if connection.record is not None else None
+        if not scopes or grant is None:
+            return ()
+        _, way = self.way(connection)
+        sets = way.oauth2.scope_sets if way.oauth2 is not None else {}
+        spelled = [scope for name in scopes for scope in sets.get(name, (name,))]
+        return tuple(scope for scope in spelled if scope not in grant.scopes)
+
+    def source(self, connection: Connection) -> Source:
+        """Where its tokens come from. The connection is connected and checked."""
+        from arcrun_auth.sources import FixedSource
+
+        assert connection.record is not None
+        if connection.method.primitive == "static_key":
+            return FixedSource(
+                static_token(connection.method, connection.record),
+                lambda: self._reread(connection),
+            )
+        given = connection.record.secrets
+        if "access_token" in given:
+            return FixedSource(Token(given["access_token"].reveal()))
+        from arcrun_auth.renewal import grant_source
+
+        return grant_source(self, connection)
+
+    def trial(self, connection: Connection) -> Source:
+        """What a connection that is not stored yet signs with: its token as it is."""
+        from arcrun_auth.sources import FixedSource, token_of
+
+        record = connection.record
+        assert record is not None
+        if record.grant is not None:
+            return FixedSource(token_of(record.grant))
+        return FixedSource(static_token(connection.method, record))
+
+    def _reread(self, connection: Connection) -> Token | None:
+        record = self.store.get(connection.key)
+        if (
+            record is None
+            or Connection(
+                connection.entry, connection.instance, connection.method, record
+            ).missing()
+        ):
+            return None
+        return static_token(connection.method, record)
+
+    def binding(self, connection: Connection) -> Binding:
+        """Where its requests go, and where in them the secrets stand."""
+        from arcrun_auth.signing import bind_method
+
+        _, way = self.way(connection)
+        assert connection.record is not None
+        return bind_method(
+            way,
+            service=connection.service,
+            params=connection.record.params,
+            allow=self.allow,
+        )
+
+
+def static_token(method: MethodEntry, record: Credential) -> Token:
+    """The secrets of a static key, and the one of them that an SDK wants, if there is one."""
+    secret = record.secrets.get(method.token_secret)
+    return Token(secret.reveal() if secret else "", secrets=record.secrets)

@@ -1,0 +1,117 @@
+"""Secrets out of texts and logs.
+
+The requests that a bound client puts on the wire are copies that nobody else sees, so
+there is little left to scrub: it is the last net, for the libraries' own DEBUG logs (the
+header tables of HTTP/2 above all) and for text that a service sends back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from base64 import b64encode
+from urllib.parse import quote, quote_plus
+from weakref import WeakSet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Final, Protocol
+
+    from arcrun_auth.tokens import Secret
+
+    class Holder(Protocol):
+        """Whoever uses secrets now: a client's signer."""
+
+        @property
+        def secrets(self) -> Iterable[str]: ...
+
+
+SHORTEST: Final = 6
+"""How short may a value be for us to seek it in a text? A shorter one is found in any text."""
+
+MASK: Final = "***"
+
+_LOGGERS: Final = (
+    "httpx",
+    "httpx2",
+    *(
+        f"{core}.{part}"
+        for core in ("httpcore", "httpcore2")
+        for part in ("connection", "http11", "http2", "proxy", "socks")
+    ),
+    "hpack.hpack",
+    "hpack.table",
+)
+
+_holders: WeakSet[Holder] = WeakSet()
+
+
+def scrub(text: str, secrets: Iterable[Secret | str]) -> str:
+    """`text` with every secret replaced by `***`: as it is, percent-encoded, base64, hex, JSON.
+
+    >>> scrub("GET /?key=a%2Fsecret%2Fkey", ["a/secret/key"])
+    'GET /?key=***'
+    """
+    forms = {form for secret in secrets for form in _forms(_reveal(secret))}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, MASK)
+    return text
+
+
+def _reveal(secret: Secret | str) -> str:
+    return secret if isinstance(secret, str) else secret.reveal()
+
+
+def _forms(secret: str) -> Iterator[str]:
+    if len(secret) < SHORTEST:
+        return
+    yield secret
+    for encoded in (quote(secret), quote(secret, safe=""), quote_plus(secret)):
+        yield encoded
+        yield encoded.replace("%", "%25")  # a URL within a URL
+    data = secret.encode("utf-8", "surrogatepass")
+    yield data.hex()
+    yield data.hex().upper()
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    for core in _base64_cores(data):
+        yield core
+        yield core.replace("+", "-").replace("/", "_")
+
+
+def _base64_cores(data: bytes) -> Iterator[str]:
+    """What stays the same of `data` in base64, wherever in the encoded bytes it begins."""
+    for before in range(3):
+        encoded = b64encode(bytes(before) + data).decode()
+        whole = (before + len(data)) * 8 // 6  # characters that no later byte can change
+        core = encoded[(before * 8 + 5) // 6 : whole]
+        if len(core) >= SHORTEST:
+            yield core
+
+
+class _Filter(logging.Filter):
+    """Rewrites a record that holds a secret in use; it drops none."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        secrets = {secret for holder in tuple(_holders) for secret in holder.secrets}
+        if secrets:
+            message = record.getMessage()
+            clean = scrub(message, secrets)
+            if clean != message:
+                record.msg, record.args = clean, None
+        return True
+
+
+_filter = _Filter()
+
+
+def watch(holder: Holder) -> None:
+    """Keep what `holder` uses out of the HTTP libraries' logs, for as long as it lives.
+
+    A filter acts on the records of its own logger only, not on those of loggers below it,
+    so every logger has it. Adding it twice does nothing.
+    """
+    _holders.add(holder)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_filter)

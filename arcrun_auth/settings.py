@@ -1,0 +1,159 @@
+"""Where things lie and what the user allowed: `ARCRUN_*` first, then `config.toml`.
+
+On the way to every token, so it opens `config.toml` only if there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from arcrun_auth.errors import AuthError, StoreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+HOME_FOLDER = ".arcrun"
+VAULT_FILE = "secrets.db"
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+KNOWN = {
+    "allow_hosts": "exact origins (scheme://host:port) that may be private or plain http",
+    "interactive": "whether somebody can be asked: true or false; found out if not set",
+    "keyring": "use the OS keyring for the vault's key: on or off",
+    "login_timeout": "how long a login may take, in seconds",
+    "secrets_file": "an exported secrets.enc, opened read-only in front of the vault",
+    "secrets_dir": "a folder of mounted secrets, one file each",
+    "store": "where credentials are written: vault, or keyring (one item each)",
+}
+"""Every setting of `config.toml`; `ARCRUN_<NAME>` overrides it."""
+
+
+class Settings:
+    """One process's settings. Values are read once, when first asked for."""
+
+    def __init__(
+        self, home: str | None = None, *, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.environ = os.environ if environ is None else environ
+        self.home = os.path.abspath(home) if home else find_home(self.environ)
+        self._file: Mapping[str, Any] | None = None
+
+    @property
+    def vault_path(self) -> str:
+        return os.path.join(self.home, VAULT_FILE)
+
+    @property
+    def locks_path(self) -> str:
+        """Beside the vault they guard: a lock elsewhere would not be shared by every user of it."""
+        return os.path.join(self.home, "locks")
+
+    @property
+    def config_path(self) -> str:
+        return os.path.join(self.home, "config.toml")
+
+    def get(self, name: str) -> Any:
+        """The environment's word, else the file's, else None."""
+        assert name in KNOWN, name
+        value = self.environ.get(f"ARCRUN_{name.upper()}")
+        if value is not None:
+            return value
+        if self._file is None:
+            self._file = _read_config(self.config_path)
+        return self._file.get(name)
+
+    def flag(self, name: str) -> bool | None:
+        """A yes or no; None where nothing is set. Raises AuthError on any other word."""
+        value = self.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        word = str(value).strip().lower()
+        if word in _TRUE:
+            return True
+        if word in _FALSE:
+            return False
+        raise AuthError(
+            f"The setting {name!r} is neither yes nor no.",
+            hint=f"set ARCRUN_{name.upper()} to 1 or 0",
+        )
+
+    @property
+    def allow_hosts(self) -> tuple[str, ...]:
+        value = self.get("allow_hosts") or ()
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(part.strip() for part in parts if part.strip())
+
+    @property
+    def store(self) -> str:
+        value = str(self.get("store") or "vault")
+        if value not in ("vault", "keyring"):
+            raise AuthError(f"The setting 'store' is {value!r}.", hint="set it to vault or keyring")
+        return value
+
+    @property
+    def login_timeout(self) -> float:
+        """In seconds. A login that nobody finishes ends with an error after this."""
+        value = self.get("login_timeout")
+        try:
+            seconds = 300.0 if value is None else float(value)
+        except ValueError:
+            seconds = 0.0
+        if seconds <= 0:
+            raise AuthError(
+                "The setting 'login_timeout' is not a number of seconds above zero.",
+                hint="set ARCRUN_LOGIN_TIMEOUT=300",
+            )
+        return seconds
+
+
+def find_home(environ: Mapping[str, str]) -> str:
+    """The folder that holds the vault. Raises StoreError where two vaults lie about.
+
+    `ARCRUN_HOME`, else `~/.arcrun`, else the platform's data folder where the user has
+    chosen one (`XDG_DATA_HOME`) or cannot write to the home folder.
+    """
+    chosen = environ.get("ARCRUN_HOME")
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    user = environ.get("HOME") if sys.platform != "win32" else environ.get("USERPROFILE")
+    user = user or os.path.expanduser("~")
+    usual = os.path.join(user, HOME_FOLDER)
+    if not environ.get("XDG_DATA_HOME") and (os.path.isdir(usual) or os.access(user, os.W_OK)):
+        return usual
+    from platformdirs import user_data_dir
+
+    other = user_data_dir("arcrun", appauthor=False)
+    found = [home for home in (usual, other) if os.path.exists(os.path.join(home, VAULT_FILE))]
+    if len(found) > 1:
+        raise StoreError(
+            f"Two vaults were found: {found[0]} and {found[1]}.",
+            hint=f"export ARCRUN_HOME={found[0]}",
+        )
+    return found[0] if found else other
+
+
+def _read_config(path: str) -> Mapping[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise AuthError(f"{path} cannot be read: {error.strerror}.") from None
+    import tomllib
+
+    try:
+        data = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise AuthError(f"{path}: {error}", hint=f"mend {path}") from None
+    unknown = sorted(set(data) - set(KNOWN))
+    if unknown:
+        raise AuthError(
+            f"{path}: there is no setting {unknown[0]!r}.",
+            hint="the settings are: " + ", ".join(sorted(KNOWN)),
+        )
+    return data

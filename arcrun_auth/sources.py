@@ -1,0 +1,339 @@
+"""Where tokens come from.
+
+A `Source` is anything that gives a valid `Token`, and gives a newer one when it is told
+that a server has just refused the one it gave. `GrantSource` is the one that matters:
+it renews a grant so that, however many threads, tasks and processes ask at once, the
+provider sees one request, and nothing that happens in between loses the grant.
+
+Most callers want `arcrun_auth.bind` and never see this module.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from abc import ABC, abstractmethod
+
+from arcrun_auth.custody import Custody, interrupted
+from arcrun_auth.errors import (
+    AuthError,
+    LoginRequired,
+    ProviderUnavailable,
+    RefreshBusy,
+    StoreConflict,
+    StoreError,
+    TokenRefused,
+)
+from arcrun_auth.tokens import Token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from arcrun_auth.stores.base import Store
+    from arcrun_auth.tokens import Credential, Grant, Key
+
+    Renew = Callable[[Credential], Grant]
+    """Sends the one token request. Raises TokenRefused or ProviderUnavailable."""
+    Lock = Callable[[float], AbstractContextManager[object]]
+    """Holds the lock of this credential across processes; RefreshBusy after so many seconds."""
+
+EARLY = 60.0
+"""How many seconds before its end do we call a token expired? Clocks differ that much."""
+
+EARLY_SHARE = 0.2
+"""And at most which share of its life? A token of ten seconds has to be of some use."""
+
+LOCK_WAIT = 45.0
+"""How long to wait for another process that is renewing? Longer than a token request may take."""
+
+BACK_OFF = (1.0, 60.0)
+"""After a failure that may pass: the first and the longest pause before the next request."""
+
+PERMANENT = "invalid_grant"
+"""Which refusal says that the grant itself is dead? RFC 6749 §5.2; others blame the request."""
+
+
+class Source(ABC):
+    """Gives tokens. Safe to share between threads; blocks; async callers use a thread."""
+
+    @abstractmethod
+    def token(self, *, rejected: str | None = None) -> Token:
+        """A token to use now. `rejected` is the access token that a server has just refused.
+
+        The identical object as before means that there is no newer one.
+        """
+
+    def peek(self) -> Token | None:
+        """The token, if it is in memory and valid: never blocks. None sends you to `token`."""
+        return None
+
+
+class FixedSource(Source):
+    """Secrets that do not change by themselves: a static key, or what the caller gave.
+
+    `reload` reads them again after a refusal: another process may have stored a new key.
+    """
+
+    def __init__(self, token: Token, reload: Callable[[], Token | None] | None = None) -> None:
+        self._token = token
+        self._reload = reload
+
+    def token(self, *, rejected: str | None = None) -> Token:
+        if rejected is not None and self._reload is not None:
+            fresh, known = self._reload(), self._token
+            if fresh is not None and (
+                fresh.access_token != known.access_token or fresh.secrets != known.secrets
+            ):
+                self._token = fresh
+        return self._token
+
+    def peek(self) -> Token | None:
+        return self._token
+
+
+class GrantSource(Source):
+    """An OAuth grant in a store, renewed under a lock that every process shares.
+
+    The order is what makes it safe (RFC 9700 §4.14.2: a rotated refresh token used twice
+    revokes the family): lock, read again, write down the intent, one request, commit,
+    and only then hand the new token out.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        key: Key,
+        *,
+        renew: Renew,
+        lock: Lock,
+        service: str,
+        rotates: str = "maybe",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._custody = Custody(store, key, service)
+        self._renew = renew
+        self._lock = lock
+        self._service = service
+        self._rotates = rotates
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._held: _Held | None = None
+        self._failed: ProviderUnavailable | None = None
+        self._failures = 0
+        self._not_before = 0.0
+        _sources.add(self)
+
+    def peek(self) -> Token | None:
+        held = self._held
+        return held.token if held is not None and held.fresh(self._clock()) else None
+
+    def token(self, *, rejected: str | None = None) -> Token:
+        """A valid token, renewed if need be: at most one token request, whoever else asks.
+
+        Raises LoginRequired (revoked, or expired with nothing to renew it by),
+        TokenRefused (the client is wrong, not the grant), ProviderUnavailable,
+        RefreshBusy, StoreError.
+        """
+        held = self._in_memory(rejected)
+        if held is not None:
+            return held.token
+        arrived = self._failures
+        with self._mutex:
+            held = (
+                self._in_memory(rejected)
+                or self._in_store(self._custody.read(), rejected)
+                or self._renewed(rejected, arrived)
+            )
+            self._held = held
+            return held.token
+
+    def _in_memory(self, rejected: str | None) -> _Held | None:
+        held = self._held
+        return held if held is not None and held.good(self._clock(), rejected) else None
+
+    def _in_store(self, record: Credential, rejected: str | None) -> _Held | None:
+        """What the store holds, if it is good: perhaps another process has renewed it."""
+        held = self._of(record)
+        return held if held.good(self._clock(), rejected) else None
+
+    def _of(self, record: Credential) -> _Held:
+        """The record's token. One that is in memory already keeps the end it has there."""
+        assert record.grant is not None
+        held, fresh = self._held, _Held(record.grant, self._clock())
+        return held if held is not None and held.same(fresh) else fresh
+
+    def _renewed(self, rejected: str | None, arrived: int) -> _Held:
+        failed = self._recent_failure(arrived)
+        if failed is not None:
+            return self._last_use(rejected, failed)
+        try:
+            with self._lock(LOCK_WAIT):
+                return self._under_lock(rejected)
+        except (RefreshBusy, StoreError) as error:
+            return self._last_use(rejected, error)
+        except ProviderUnavailable as error:
+            self._remember(error)
+            return self._last_use(rejected, error)
+
+    def _under_lock(self, rejected: str | None) -> _Held:
+        while True:
+            record = self._custody.read()
+            held = self._in_store(record, rejected)
+            if held is not None:
+                return held
+            try:
+                grant = self._request(record)
+            except StoreConflict:  # a login wrote it without the lock, before we sent anything
+                continue
+            self._failed, self._failures = None, 0
+            return _Held(grant, self._clock())
+
+    def _request(self, record: Credential) -> Grant:
+        assert record.grant is not None
+        self._check(record.grant)
+        was_interrupted = interrupted(record.grant)
+        record = self._custody.intend(record, self._clock())
+        try:
+            try:
+                grant = self._renew(record)
+            except ProviderUnavailable as error:
+                if not error.sent:
+                    raise
+                # Its fate is unknown, as after a crash: one more try tells.
+                was_interrupted = True
+                grant = self._renew(record)
+        except TokenRefused as error:
+            if error.error != PERMANENT:
+                raise
+            newer = self._custody.bury(record)
+            if newer is None:
+                raise self._ended(was_interrupted) from None
+            return newer
+        return self._custody.commit(record, grant)
+
+    def _check(self, grant: Grant) -> None:
+        """Everything that forbids a request, before one is sent."""
+        service, store = self._service, self._custody.store
+        if grant.dead:
+            raise self._ended(interrupted(grant))
+        if grant.refresh_token is None:
+            raise LoginRequired(
+                f"{service}: the access token has expired or was refused, and the provider gave "
+                "no refresh token to renew it with.",
+                service=service,
+                why="expired",
+            )
+        if grant.refresh_expires is not None and grant.refresh_expires <= self._clock():
+            raise LoginRequired(
+                f"{service}: the refresh token has expired.", service=service, why="expired"
+            )
+        if not store.writable and self._rotates != "no":
+            raise StoreError(
+                f"{service}: renewing would give a new refresh token, and the {store.name} "
+                "store cannot keep it. Nothing was sent.",
+                service=service,
+                hint=f"arcrun setup {service}",
+            )
+
+    def _ended(self, was_interrupted: bool) -> LoginRequired:
+        text = f"{self._service}: the provider has ended this login (invalid_grant)."
+        if was_interrupted:
+            text += (
+                " An earlier renewal was cut off before its answer could be saved "
+                "(rotation interrupted), and the provider takes a refresh token only once."
+            )
+        return LoginRequired(text, service=self._service, why="revoked")
+
+    def _recent_failure(self, arrived: int) -> ProviderUnavailable | None:
+        """One failure serves everybody who was waiting for it, and those who come too soon."""
+        failed = self._failed
+        wait = self._not_before - time.monotonic()
+        if failed is None or (self._failures == arrived and wait <= 0):
+            return None
+        return ProviderUnavailable(
+            failed.message,
+            service=self._service,
+            hint=failed.hint,
+            status=failed.status,
+            retry_after=max(wait, 0.0),
+            sent=failed.sent,
+        )
+
+    def _remember(self, error: ProviderUnavailable) -> None:
+        first, longest = BACK_OFF
+        wait = error.retry_after
+        if wait is None:
+            wait = first * 2**self._failures
+        self._failures += 1
+        self._failed = error
+        self._not_before = time.monotonic() + min(wait, longest)
+
+    def _last_use(self, rejected: str | None, error: AuthError) -> _Held:
+        """We renew early: if that fails, the old token may have some seconds left."""
+        held = self._of(self._custody.read())
+        if held.token.access_token == rejected or not held.alive(self._clock()):
+            raise error
+        return held
+
+
+class _Held:
+    """A grant in memory: its token, and its end by two clocks (a wall clock may jump)."""
+
+    __slots__ = ("_deadline", "_end", "_grace", "token")
+
+    def __init__(self, grant: Grant, now: float) -> None:
+        self.token = token_of(grant)
+        self._end = grant.expires
+        self._grace = 0.0
+        self._deadline = 0.0
+        if grant.expires is not None:
+            life = max(grant.expires - grant.issued, 0.0)
+            self._grace = min(EARLY, life * EARLY_SHARE)
+            # A clock set back makes the end look further away than the token ever lived.
+            self._deadline = time.monotonic() + min(grant.expires - now, life)
+
+    def _left(self, now: float) -> float:
+        assert self._end is not None
+        return min(self._end - now, self._deadline - time.monotonic())
+
+    def same(self, other: _Held) -> bool:
+        mine, theirs = self.token, other.token
+        return (mine.access_token, mine.expires) == (theirs.access_token, theirs.expires)
+
+    def good(self, now: float, rejected: str | None) -> bool:
+        """Good for use, and not the one that a server has just refused."""
+        return self.token.access_token != rejected and self.fresh(now)
+
+    def fresh(self, now: float) -> bool:
+        """Good for use without a thought of renewing it."""
+        return self._end is None or self._left(now) > self._grace
+
+    def alive(self, now: float) -> bool:
+        """Good for a last use."""
+        return self._end is None or self._left(now) > 0
+
+
+def token_of(grant: Grant) -> Token:
+    """The token to sign with, out of a grant."""
+    return Token(
+        grant.access_token.reveal(),
+        token_type=grant.token_type,
+        expires=grant.expires,
+        scopes=grant.scopes,
+    )
+
+
+_sources: weakref.WeakSet[GrantSource] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """A child has one thread: whoever held a mutex in the parent is not here to release it."""
+    for source in list(_sources):
+        source._mutex = threading.Lock()  # noqa: SLF001 - this module's own
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,113 @@
+"""Files and folders that only their owner can read, whatever the umask says.
+
+POSIX modes are kept at 0700 and 0600; on Windows the ACL of the user's profile stands for
+them. A symbolic link where a file of ours belongs is refused: somebody planted it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from arcrun_auth.errors import StoreError
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_GROUP_AND_OTHERS = 0o077
+
+
+def _mine(status: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or status.st_uid == os.getuid()
+
+
+def _refuse_owner(path: str, status: os.stat_result) -> None:
+    if not _mine(status):
+        raise StoreError(
+            f"{path} belongs to another user (uid {status.st_uid}).",
+            hint=f"sudo chown -R $(id -u) {os.path.dirname(path) or path}",
+        )
+
+
+def ensure_folder(path: str) -> None:
+    """Make the folder with mode 0700, or give it that mode. StoreError if it is not ours."""
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            pass
+        check_folder(path)
+    except OSError as error:
+        raise StoreError(f"The folder {path} cannot be used: {error.strerror}.") from None
+
+
+def check_folder(path: str) -> None:
+    """Repair a looser mode; StoreError if somebody else owns it."""
+    status = os.stat(path)
+    _refuse_owner(path, status)
+    if hasattr(os, "getuid") and status.st_mode & _GROUP_AND_OTHERS:
+        os.chmod(path, 0o700)
+
+
+def check_file(path: str) -> os.stat_result | None:
+    """The state of our file, its mode repaired; None if absent. StoreError for a link."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError(
+            f"{path} is no regular file (a symbolic link?); it was not opened.",
+            hint=f"look at it: ls -l {path}",
+        )
+    _refuse_owner(path, status)
+    if hasattr(os, "getuid") and status.st_mode & _GROUP_AND_OTHERS:
+        _tighten(path)
+    return status
+
+
+def _tighten(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY | _NOFOLLOW)
+    try:
+        _refuse_owner(path, os.fstat(handle))
+        os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
+
+
+def create(path: str) -> int:
+    """A new empty file, 0600, as a descriptor. FileExistsError if anything has that name."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY, 0o600)
+    if hasattr(os, "fchmod"):
+        os.fchmod(handle, 0o600)
+    return handle
+
+
+def sync_folder(path: str) -> None:
+    """Make a rename in it durable. Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomically(path: str, data: bytes) -> None:
+    """Replace the file: temporary file, fsync, rename, fsync of the folder."""
+    folder = os.path.dirname(path) or "."
+    temporary = f"{path}.{os.urandom(6).hex()}.tmp"
+    try:
+        with os.fdopen(create(temporary), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(folder)
+    except OSError as error:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        raise StoreError(f"{path} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,58 @@
+"""The few pages that the embedded provider shows. No script; the style is inline."""
+
+from __future__ import annotations
+
+from html import escape
+
+_STYLE = """
+:root{color-scheme:light dark;--bg:#f3f4f8;--card:#fff;--ink:#1b1f2a;--soft:#5c6474;--line:#d9dde6;
+--go:#2f5bea}
+@media(prefers-color-scheme:dark){:root{--bg:#12141a;--card:#1c2029;--ink:#eceef3;--soft:#a0a8b8;
+--line:#343a48;--go:#4a72f5}}
+*{box-sizing:border-box}
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:20px;background:var(--bg);
+color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{width:100%;max-width:400px;padding:28px;border:1px solid var(--line);border-radius:14px;
+background:var(--card)}
+h1{margin:0 0 4px;font-size:21px;line-height:1.3}
+p{margin:0 0 18px;color:var(--soft);overflow-wrap:anywhere}
+ul{margin:0 0 20px;padding:12px 16px 12px 34px;border:1px solid var(--line);border-radius:10px}
+label{display:block;margin:0 0 6px;font-weight:600}
+input{width:100%;margin:0 0 20px;padding:10px 12px;border:1px solid var(--line);border-radius:8px;
+background:transparent;color:inherit;font:inherit}
+div{display:flex;gap:10px}
+button{flex:1;padding:11px;border:1px solid var(--line);border-radius:8px;background:transparent;
+color:inherit;font:inherit;font-weight:600;cursor:pointer}
+button.go{border-color:var(--go);background:var(--go);color:#fff}
+"""
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+
+
+def _page(title: str, body: str) -> bytes:
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style><main>{body}</main></html>"
+    ).encode()
+
+
+def consent(*, app: str, scope: str, ticket: str) -> bytes:
+    """Log in and consent, in one: whose account, what for, allow or cancel."""
+    scopes = "".join(f"<li>{escape(one)}</li>" for one in scope.split()) or "<li>your name</li>"
+    return _page(
+        "Demo provider",
+        f"<h1>{escape(app)} wants to connect</h1>"
+        "<p>This provider runs on your own machine. No real account is involved.</p>"
+        f"<ul>{scopes}</ul>"
+        '<form method="post" action="/consent">'
+        f'<input type="hidden" name="ticket" value="{escape(ticket)}">'
+        '<label for="user">Account</label>'
+        '<input id="user" name="user" value="ada" autocomplete="off" maxlength="60" required>'
+        '<div><button name="decision" value="cancel">Cancel</button>'
+        '<button class="go" name="decision" value="allow">Allow</button></div></form>',
+    )
+
+
+def message(title: str, text: str) -> bytes:
+    return _page(title, f"<h1>{escape(title)}</h1><p>{escape(text)}</p>")

@@ -1,0 +1,294 @@
+"""What a token endpoint said, as a `Grant` or as the error it amounts to. Pure.
+
+The line between the two kinds of failure is drawn here. `TokenRefused` is what the server
+itself said, in the words of RFC 6749 §5.2 or of the recipe's `token_response.error`: the
+same request will fail again. All else is `ProviderUnavailable`: a proxy's page, half an
+answer, a status nobody explained. In doubt it is the latter, since it never costs a grant.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from arcrun_auth.answers import pick
+from arcrun_auth.errors import ProviderUnavailable, TokenRefused, printable
+from arcrun_auth.tokens import Grant, Secret
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any, NoReturn
+
+    from arcrun_auth import recipe
+
+# Which of the errors that a server names pass by themselves? RFC 6749 §4.1.2.1 has the
+# first two, RFC 8628 §3.5 the third; the others are what APIs answer under load.
+PASSING = frozenset(
+    (
+        "server_error", "temporarily_unavailable", "slow_down",
+        "internal_error", "internal_server_error", "fatal_error", "service_unavailable",
+        "rate_limited", "ratelimited", "rate_limit_exceeded", "request_timeout",
+        "timeout", "too_many_requests",
+    )
+)  # fmt: skip
+
+# What lifetime is not believed? Over a hundred years, "it does not expire" is meant.
+MAX_LIFETIME = 100 * 366 * 86400.0
+
+# How long may a value be that the recipe keeps (a realm, an instance's URL)?
+MAX_KEPT = 2048
+
+_SUCCESS, _SERVER_ERROR = 2, 5  # first digits of a status
+_SCOPE_BREAK = re.compile(r"[\s,]+")
+_NOT_VSCHAR = re.compile(r"[^\x21-\x7e]")  # RFC 6749 Appendix A.12, and no blank either
+
+
+def read_token(
+    oauth2: recipe.OAuth2,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    now: float,
+    previous: Grant | None = None,
+    requested: Iterable[str] = (),
+    secrets: Iterable[Secret] = (),
+    service: str | None = None,
+) -> Grant:
+    """The grant in an answer: its `status`, its `headers` (lower-case names), its `body`.
+
+    `now` is the time of receipt in epoch seconds; `previous` the grant that was renewed, from
+    which the answer's silence is filled; `requested` the scopes asked for; `secrets` what the
+    request carried (`TokenCall.secrets`), to be struck out of what the server says.
+
+    Raises TokenRefused (for good) and ProviderUnavailable (worth another try).
+    """
+    reader = _Reader(oauth2, status, headers, now=now, censor=_Censor(secrets), service=service)
+    return reader.grant(body, previous, tuple(requested))
+
+
+class _Censor:
+    """Strikes secrets out of a server's words, as sent and in the encodings they travel in."""
+
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        self._forms = sorted(
+            {form for secret in secrets for form in self._encodings(secret.reveal())},
+            key=len,
+            reverse=True,
+        )
+
+    @staticmethod
+    def _encodings(value: str) -> Iterator[str]:
+        from urllib.parse import quote, quote_plus
+
+        if value:
+            yield from (value, quote(value, safe=""), quote_plus(value))
+
+    def __call__(self, text: str) -> str:
+        clean = printable(text, limit=len(text) + 1)
+        for form in self._forms:
+            clean = clean.replace(form, "***")
+        return clean
+
+
+class _Reader:
+    def __init__(
+        self,
+        oauth2: recipe.OAuth2,
+        status: int,
+        headers: Mapping[str, str],
+        *,
+        now: float,
+        censor: _Censor,
+        service: str | None,
+    ) -> None:
+        self.oauth2 = oauth2
+        self.paths = oauth2.token_response
+        self.status = status
+        self.success = status // 100 == _SUCCESS  # 200 by the book, 201 by some
+        self.headers = headers
+        self.now = now
+        self.censor = censor
+        self.service = service
+
+    def grant(self, body: bytes, previous: Grant | None, requested: tuple[str, ...]) -> Grant:
+        status = self.status
+        if status in (408, 429) or status // 100 == _SERVER_ERROR:
+            self.unavailable(f"answered {status}")
+        data = _parse(body, self.headers.get("content-type", ""))
+        self.check_refusal(data)
+        if not self.success:
+            self.unavailable(f"answered {status} without saying why")
+        if data is None:
+            self.unavailable(f"answered {status}, but neither JSON nor a form")
+        root = self.at(data, self.paths.root) if self.paths.root else data
+        access = _secret(self.at(root, self.paths.access_token))
+        if access is None:
+            self.unavailable(f"answered {status}, but without an access token")
+        refresh = _secret(self.at(root, self.paths.refresh_token))
+        kept = {
+            name: str(value)[:MAX_KEPT]
+            for name, path in self.paths.keep.items()
+            if isinstance(value := self.at(data, path), str | int)
+        }
+        return Grant(
+            access_token=access,
+            issued=self.now,
+            # RFC 6749 §6: without a new one, the old one goes on.
+            refresh_token=refresh or (previous.refresh_token if previous else None),
+            token_type=_scheme(self.at(root, "token_type")),
+            expires=self.expires(self.at(root, self.paths.expires_in)),
+            refresh_expires=self.refresh_expires(refresh, previous),
+            scopes=self.scopes(self.at(root, self.paths.scope), previous, requested),
+            requested=requested or (previous.requested if previous else ()),
+            kept={**(previous.kept if previous else {}), **kept},
+        )
+
+    def at(self, data: Any, path: str) -> Any:
+        return pick(data, path, self.headers) if path else None
+
+    def check_refusal(self, data: Any) -> None:
+        """Raise what the server says went wrong, if it says anything of the kind."""
+        error = self.at(data, self.paths.error)
+        ok = self.paths.ok
+        failed = ok is not None and self.at(data, ok.path) != ok.equals
+        if not isinstance(error, str) or not error:
+            if failed and self.success:
+                self.unavailable("says that it failed, but not why")
+            return
+        if self.success and ok is not None and not failed:
+            return  # a recipe that says what success is has the last word on it
+        if error.lower() in PASSING:
+            self.unavailable(f"answered {self.censor(printable(error, 80))}")
+        self.refused(error, data)
+
+    def refused(self, error: str, data: Any) -> NoReturn:
+        said = {
+            name: self.censor(value)
+            for name in ("error_description", "error_uri")
+            if isinstance(data, dict) and isinstance(value := data.get(name), str)
+        }
+        error = self.censor(error)
+        description = said.get("error_description")
+        text = f"{self.host} refused: {printable(error, 80)}"
+        raise TokenRefused(
+            f"{text} ({printable(description)})" if description else f"{text}.",
+            service=self.service,
+            hint=self.cure(error),
+            error=error,
+            description=description,
+            uri=said.get("error_uri"),
+        )
+
+    def cure(self, error: str) -> str | None:
+        again = f"arcrun setup {self.service}" if self.service else "log in again"
+        if error in ("invalid_client", "unauthorized_client"):
+            return f"{again}, with the client id and secret of your own app as registered"
+        return again
+
+    def unavailable(self, what: str) -> NoReturn:
+        wait = _retry_after(self.headers.get("retry-after", ""), self.now)
+        when = "in a while" if wait is None else f"in {math.ceil(wait)} s"
+        raise ProviderUnavailable(
+            f"The token endpoint of {self.host} {what}.",
+            service=self.service,
+            hint=f"Try again {when}; what is stored is untouched.",
+            status=self.status,
+            retry_after=wait,
+        )
+
+    @property
+    def host(self) -> str:
+        from urllib.parse import urlsplit
+
+        return urlsplit(self.oauth2.token_endpoint).hostname or "the provider"
+
+    def expires(self, given: Any) -> float | None:
+        """When the access token ends; None where nothing believable was said.
+
+        Zero and less is not believed either: providers that mean "never" send it, and a
+        token that is born dead would be renewed at every call.
+        """
+        seconds = _seconds(given) or self.paths.default_expires_in
+        return None if seconds is None else self.now + seconds
+
+    def refresh_expires(self, fresh: Secret | None, previous: Grant | None) -> float | None:
+        """When the refresh token ends, by the recipe: since its issue, or since its last use.
+
+        An old one that goes on: its use has pushed the idle limit out. Where both limits
+        rule, this may be later than the truth; too early would cost a login that was good.
+        """
+        idle, lifetime = self.oauth2.refresh.idle_s, self.oauth2.refresh.lifetime_s
+        if fresh is None and previous is not None and lifetime and not idle:
+            return previous.refresh_expires
+        limits = (idle, lifetime) if fresh is not None else (idle,)
+        return min((self.now + seconds for seconds in limits if seconds), default=None)
+
+    def scopes(
+        self, given: Any, previous: Grant | None, requested: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """What was granted. RFC 6749 §5.1: told only where it is not what was asked for."""
+        if isinstance(given, str):
+            if self.oauth2.scope_separator == "+":
+                given = given.replace("+", " ")
+            given = _SCOPE_BREAK.split(given)
+        if isinstance(given, list):
+            return tuple(dict.fromkeys(s for s in given if isinstance(s, str) and s))
+        return previous.scopes if previous else requested
+
+
+def _parse(body: bytes, content_type: str) -> dict[str, Any] | None:
+    """A JSON object, or a form where the answer calls itself one (or plain text)."""
+    import json
+    from urllib.parse import parse_qsl
+
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        if content_type.partition(";")[0].strip().lower() not in (
+            "application/x-www-form-urlencoded", "text/plain", "",
+        ):  # fmt: skip
+            return None
+        try:
+            data = dict(parse_qsl(body.decode(), strict_parsing=True, max_num_fields=100))
+        except ValueError:
+            return None
+    return data if isinstance(data, dict) else None
+
+
+def _secret(value: Any) -> Secret | None:
+    """A token, if it may stand in a header: a line break in it could forge another one."""
+    if isinstance(value, str) and value and not _NOT_VSCHAR.search(value):
+        return Secret(value)
+    return None
+
+
+def _scheme(value: Any) -> str:
+    """The token's type; RFC 6749 §5.1: its case means nothing."""
+    if not isinstance(value, str) or not value or value.lower() == "bearer":
+        return "Bearer"
+    return printable(value, 40)
+
+
+def _seconds(value: Any) -> float | None:
+    """A positive number of seconds, written in whatever way; else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds <= MAX_LIFETIME else None
+
+
+def _retry_after(value: str, now: float) -> float | None:
+    """`Retry-After` as seconds from now: a number or a date (RFC 9110 §10.2.3)."""
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", value, re.ASCII):
+        return float(value)
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,94 @@
+"""What holds for every test: no canary in what it printed, logged, warned of or left in files."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import canary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class _Watch(logging.Handler):
+    """Formats every record of every logger, tracebacks included, and keeps those that show."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(logging.Formatter("%(name)s %(message)s"))
+        self.shown: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.shown += canary.hits(self.format(record))
+
+
+@pytest.fixture(autouse=True)
+def no_canary_in_logs(request: pytest.FixtureRequest) -> Iterator[None]:
+    watch = _Watch()
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(watch)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        root.removeHandler(watch)
+        root.setLevel(before)
+    assert not watch.shown, f"a secret stands in the log: {watch.shown[:3]}"
+    if "tmp_path" in request.fixturenames:
+        folder: Path = request.getfixturevalue("tmp_path")
+        found = canary.files_with_hits(folder)
+        assert not found, f"a secret lies in clear: {found[:3]}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    report = yield
+    for title, text in report.sections:
+        shown = canary.hits(text)
+        if shown:
+            report.outcome = "failed"
+            report.longrepr = f"a secret stands in the {title}: {shown[:3]}"
+    return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def canary_tokens() -> Iterator[None]:
+    """Whatever the embedded provider issues during the suite carries the canary."""
+    from arcrun_auth.testing import _authority
+
+    real = _authority.secrets
+    _authority.secrets = _CanaryTokens()
+    yield
+    _authority.secrets = real
+
+
+class _CanaryTokens:
+    """Stands for the module `secrets` where tokens are made."""
+
+    def __getattr__(self, name: str):
+        return getattr(secrets, name)
+
+    @staticmethod
+    def token_urlsafe(size: int | None = None) -> str:
+        return f"{canary.WORD}-{secrets.token_urlsafe(size)}"
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the home, keyring or settings of whoever runs it."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("ARCRUN_") and not name.startswith("ARCRUN_TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("ARCRUN_HOME", str(home / ".arcrun"))
+    monkeypatch.setenv("ARCRUN_KEYRING", "off")

@@ -1,0 +1,136 @@
+"""Imports point down: the table of the floors, held against the code."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "arcrun_auth"
+
+FLOORS = [
+    ("ground", "errors tokens _http scrub"),
+    (
+        "rules",
+        "oauth token_answer recipe recipe_model recipe_rules recipe_schema recipe_yaml template "
+        "answers consent hosts signing seal rendering lint lint_rules lint_names lint_texts "
+        "landing",
+    ),
+    (
+        "world",
+        "stores locks catalog catalog_index catalog_build loopback browser settings people",
+    ),
+    ("works", "sources custody login"),
+    ("front", "client transport"),
+    ("hall", "broker resolve renewal apps enrol bound checkup report"),
+    ("door", "__init__ testing"),
+]
+LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}
+
+
+def room(path: Path) -> str:
+    """The first name below the package: a file's, or its folder's."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """The rooms that a file imports, type checking included: an arrow is an arrow."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            own = node.module == "arcrun_auth"
+            names = [f"{node.module}.{a.name}" for a in node.names] if own else [node.module]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "arcrun_auth" and len(parts) > 1:
+                found.add(parts[1])
+    return found
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_file_imports_only_its_own_floor_and_those_below(path: Path) -> None:
+    mine = LEVEL[room(path)]
+    above = {
+        name
+        for name in imports(path)
+        # names of the door itself (`__version__`) come from no room
+        if name in LEVEL and LEVEL[name] > mine
+    }
+    assert not above, f"{room(path)} ({FLOORS[mine][0]}) reaches up to {sorted(above)}"
+
+
+def test_every_file_has_a_floor() -> None:
+    assert {room(path) for path in FILES} == set(LEVEL)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_one_file_names_the_http_library(path: Path) -> None:
+    if room(path) in {"_http", "testing"}:
+        return
+    tree = ast.parse(path.read_text())
+    checked_only = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    for node in ast.walk(tree):
+        if id(node) in checked_only or not isinstance(node, (ast.Import, ast.ImportFrom)):
+            continue
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module]
+        assert not {"httpx", "httpx2", "httpcore"} & {str(n).split(".")[0] for n in names}
+
+
+def services() -> set[str]:
+    return {p.stem for p in (ROOT / "recipes").glob("[!_]*.yaml")}
+
+
+COMMON_WORDS = {"line", "resend", "linear", "together", "notion", "github"}
+"""Names of services that are words as well; `notion` and `github` stand in examples."""
+
+
+def test_no_provider_is_named_in_code() -> None:
+    names = {name.replace("_", " ") for name in services()} | services()
+    names |= {"google", "microsoft", "github"}
+    for path in [*FILES, *(ROOT / "cli").rglob("*.py")]:
+        tree = ast.parse(path.read_text())
+        docs = {
+            id(node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        }
+        for node in ast.walk(tree):
+            word = None
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                word = node.value if id(node) not in docs else None
+            elif isinstance(node, ast.Name):
+                word = node.id
+            if word is not None and word.lower() in names - COMMON_WORDS:
+                pytest.fail(f"{path.relative_to(ROOT)}:{node.lineno} names {word!r}")
+
+
+def test_the_door_imports_next_to_nothing() -> None:
+    import subprocess
+
+    code = (
+        "import sys; before = set(sys.modules); from arcrun import auth; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert set(result.stdout.split()) - {"__future__"} == {
+        "arcrun",
+        "arcrun.auth",
+        "arcrun_auth",
+    }
