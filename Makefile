@@ -9,7 +9,6 @@ demo: $(VENV)/.package
 	@$(BIN)/arcrun demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/.lint

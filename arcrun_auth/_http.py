@@ -20,10 +20,10 @@ from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Final, Literal, Protocol
 
-    Name = Literal["httpx", "httpx2"]
+    Library = Literal["httpx", "httpx2"]
 
     class Call(Protocol):
         """One request to a token endpoint."""
@@ -55,18 +55,6 @@ MAX_ANSWER: Final = 1 << 20
 USER_AGENT: Final = f"arcrun-auth/{__version__}"
 
 _LIBRARIES: Final = ("httpx", "httpx2")
-
-
-class NoAnswer(ProviderUnavailable):
-    """The token endpoint gave no usable answer.
-
-    `sent` False: surely nothing of the request reached it (no such host, nobody listens,
-    TLS failed). True: it may have, and a refresh token may have been spent on it.
-    """
-
-    def __init__(self, message: str, *, sent: bool, status: int | None = None) -> None:
-        super().__init__(message, status=status)
-        self.sent = sent
 
 
 class Answer:
@@ -104,47 +92,77 @@ def ssl_context(*, http2: bool = False, trust_env: bool = True) -> ssl.SSLContex
     `SSL_CERT_FILE` and `SSL_CERT_DIR` replace that store, as they do in httpx. HTTP/2 has
     a context of its own, since the library sets the ALPN names on the context it is given.
     """
-    import ssl
-
     file, folder = (
         (os.environ.get(name) or None) if trust_env else None
         for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
     )
     kind = (http2, file, folder)
     if kind not in _contexts:
-        if file or folder:
-            _contexts[kind] = ssl.create_default_context(cafile=file, capath=folder)
-        else:
-            import truststore
-
-            _contexts[kind] = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        _contexts[kind] = _new_context(file, folder)
     return _contexts[kind]
+
+
+def _new_context(file: str | None, folder: str | None) -> ssl.SSLContext:
+    import ssl
+
+    if file or folder:
+        return ssl.create_default_context(cafile=file, capath=folder)
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def tls_options(
+    *, verify: ssl.SSLContext | str | bool = True, cert: Any = None, http2: bool = False,
+    trust_env: bool = True,
+) -> ssl.SSLContext | bool:  # fmt: skip
+    """httpx's options `verify` and `cert` as the one `verify` that it does not call deprecated."""
+    if verify is True and cert is None:
+        return ssl_context(http2=http2, trust_env=trust_env)
+    if isinstance(verify, str):
+        folder = os.path.isdir(verify)
+        verify = _new_context(None if folder else verify, verify if folder else None)
+    if cert is None:
+        return verify
+    if verify is True:
+        verify = _new_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    elif verify is False:
+        import ssl
+
+        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        verify.check_hostname, verify.verify_mode = False, ssl.CERT_NONE
+    verify.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
+    return verify
 
 
 class AddressWatch:
     """Judges the address of each new connection, by the events of httpcore's `trace` extension.
 
-    `check` says why an address must not be talked to. Between the TCP connection and the
+    Between the TCP connection and the
     first byte of TLS or HTTP an error is handed back, with the stream for the caller to
     close. A connection to elsewhere than `url` is one to a proxy: who resolves the name
     there is the proxy, and only literal addresses can be judged.
     """
 
-    __slots__ = ("_check", "_direct", "_target")
+    __slots__ = ("_direct", "_guard", "_url")
 
-    def __init__(self, url: Any, check: Callable[[str], str | None]) -> None:
-        port = url.port or {"https": 443, "http": 80}.get(url.scheme)
-        self._target = (url.raw_host.decode("ascii", "replace"), port)
-        self._check = check
+    def __init__(self, url: Any, guard: Guard) -> None:
+        self._url = url
+        self._guard = guard
         self._direct = False
+
+    def _check(self, address: str) -> str | None:
+        url = self._url
+        return self._guard.check_address(address, url.scheme, url.raw_host, url.port)
 
     def __call__(self, event: str, info: Mapping[str, Any]) -> HostNotAllowed | None:
         if event == "connection.connect_tcp.started":
-            self._direct = (info["host"], info["port"]) == self._target
+            port = self._url.port or {"https": 443, "http": 80}.get(self._url.scheme)
+            self._direct = (info["host"].encode(), info["port"]) == (self._url.raw_host, port)
         elif event == "connection.connect_tcp.complete" and self._direct:
             fault = self._check(str(info["return_value"].get_extra_info("server_addr")[0]))
             if fault is not None:
-                host = self._target[0]
+                host = self._url.raw_host.decode("ascii", "replace")
                 return HostNotAllowed(
                     f"{host} resolves to an address that is not public ({fault}). "
                     "Nothing was sent.",
@@ -159,7 +177,7 @@ def send_token(call: Call, *, guard: Guard, total: float = TOTAL_SECONDS) -> Ans
 
     Blocking, at most `total` seconds. A redirect is an answer like any other and never
     followed: the refresh token would go along (RFC 9700 §4.12). Raises HostNotAllowed
-    (nothing was sent) and NoAnswer, whose `sent` tells whether a grant may be spent.
+    (nothing was sent) and ProviderUnavailable; `sent` False is sure: nothing reached the server.
     """
     exchange = _Exchange(call, guard, total)
     exchange.check_url()
@@ -193,7 +211,7 @@ class _Exchange:
         self.guard = guard
         self.total = total
         self.url = self._parse(call.url)
-        self.watch = AddressWatch(self.url, self._check_address)
+        self.watch = AddressWatch(self.url, guard)
         self.done = threading.Event()
         self.answer: Answer | None = None
         self.error: Exception | None = None
@@ -208,9 +226,6 @@ class _Exchange:
         except self.httpx.InvalidURL:
             raise HostNotAllowed("The token endpoint is no valid URL.", host="") from None
 
-    def _check_address(self, address: str) -> str | None:
-        return self.guard.check_address(address, *self.origin)
-
     @property
     def origin(self) -> tuple[str, bytes, int | None]:
         return self.url.scheme, self.url.raw_host, self.url.port
@@ -219,8 +234,8 @@ class _Exchange:
     def host(self) -> str:
         return str(self.url.raw_host.decode("ascii", "replace"))
 
-    def failure(self, what: str, *, status: int | None = None) -> NoAnswer:
-        return NoAnswer(f"{self.host} {what}.", sent=self.sent, status=status)
+    def failure(self, what: str, *, status: int | None = None) -> ProviderUnavailable:
+        return ProviderUnavailable(f"{self.host} {what}.", sent=self.sent, status=status)
 
     def check_url(self) -> None:
         if self.url.userinfo or not self.guard.permits(*self.origin):

@@ -28,23 +28,25 @@ GRANT_KEYS = ("access_token", "refresh_token")
 class AsyncBound:
     """`async with auth.bind_async("google_drive") as drive:` gives an `httpx.AsyncClient`.
 
-    Works in asyncio and in trio. Each entering makes a client of its own; they share the
-    token, so a hundred of them renew it once.
+    Works in asyncio and in trio, and can be entered once. All clients of a connection
+    share its token: a hundred of them cause one renewal.
     """
 
     def __init__(self, prepare: Callable[[], tuple[Binding, Source]], http: Http) -> None:
         self._prepare = prepare
         self._http = http
-        self._clients: list[httpx.AsyncClient] = []
+        self._client: httpx.AsyncClient | None = None
+        self._entered = False
 
     async def __aenter__(self) -> httpx.AsyncClient:
         from arcrun_auth.client import bound_async_client, in_thread
 
+        if self._entered:
+            raise RuntimeError("This was entered before: call bind_async again for another client.")
+        self._entered = True
         binding, source = await in_thread(self._prepare)
-        client: httpx.AsyncClient = bound_async_client(binding, source, http=self._http)
-        await client.__aenter__()
-        self._clients.append(client)
-        return client
+        self._client = bound_async_client(binding, source, http=self._http)
+        return await self._client.__aenter__()
 
     async def __aexit__(
         self,
@@ -52,7 +54,8 @@ class AsyncBound:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._clients.pop().__aexit__(kind, error, trace)
+        assert self._client is not None
+        await self._client.__aexit__(kind, error, trace)
 
 
 def for_this_call(

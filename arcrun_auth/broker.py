@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
     from arcrun_auth.people import Person
+    from arcrun_auth.recipe import Method
     from arcrun_auth.report import Service, Why
     from arcrun_auth.settings import Settings
     from arcrun_auth.sources import Source
@@ -203,13 +204,16 @@ class Broker:
         params: Mapping[str, str] | None = None,
         interactive: bool | None = None,
         port: int | None = None,
+        client_file: str | None = None,
+        replace: bool = False,
         **secrets: str | Secret,
     ) -> Service:
         """Connect a service now, and keep it: `setup("openai", api_key=...)`.
 
         Secrets go by their full name or a short one (`token` for `notion_token`); what is
         not given is asked for. A connection by another method is replaced if the person
-        agrees, or if `method` was named. Raises what `bind` raises, TokenRefused where the
+        agrees, or with `replace`. `client_file` is one's own OAuth app: the file that the
+        provider's console downloads, which is kept for later logins. Raises what `bind` raises, TokenRefused where the
         service refuses the key, LoginFailed where the login ended without a grant.
         """
         from arcrun_auth.report import services
@@ -224,12 +228,18 @@ class Broker:
             stands = held.record is not None and bool(held.record.method)
             if (
                 stands
+                and not replace
                 and person.reach
                 and not person.confirm(
                     f"{held.name} is connected by {held.method.id}. Replace it by {method}?"
                 )
             ):
                 raise AuthError(f"{held.name} was left as it is.", service=entry.service)
+        if client_file is not None:
+            from arcrun_auth import apps
+
+            app = apps.read_client_file(client_file, entry.service)
+            apps.keep(resolver.store, entry.service, _login_of(resolver, connection), app)
         with self._mutex:
             connection = self._enroller(person, port).connect(
                 connection, secrets=secrets, params=params, scopes=_list(scopes)
@@ -309,11 +319,14 @@ class Broker:
 
     def _make(self) -> Resolver:
         from arcrun_auth.catalog import Catalog
-        from arcrun_auth.stores import open_store
 
         settings = self.settings
         catalog = self._recipes or Catalog(settings.home)
-        store = self._store or open_store(settings, catalog, ask=self._ask_hidden)
+        store = self._store
+        if store is None:
+            from arcrun_auth.stores.opening import open_store
+
+            store = open_store(settings, catalog, ask=self._ask_hidden)
         return Resolver(
             settings,
             catalog,
@@ -424,6 +437,19 @@ class Broker:
         return Enroller(
             resolver, person, open_url=self._open_url or open_url, verify=verify, port=port
         )
+
+
+def _login_of(resolver: Resolver, connection: Connection) -> Method:
+    """Its way in, which has to be by OAuth. AuthError for a static key."""
+    _, way = resolver.way(connection)
+    if way.oauth2 is None:
+        others = [m.id for m in connection.entry.methods if m.primitive == "oauth2"]
+        raise AuthError(
+            f"{connection.name} is set up with a key: it takes no client file.",
+            service=connection.service,
+            hint=f"arcrun setup {connection.name} --method {others[0]}" if others else None,
+        )
+    return way
 
 
 def _list(scopes: Scopes | None) -> Sequence[str] | None:

@@ -37,7 +37,7 @@ TEXT_BROWSERS = frozenset(("www-browser", "lynx", "w3m", "links", "links2", "eli
 
 _LINUX = (
     ("xdg-open",), ("gio", "open"), ("x-www-browser",),
-    ("firefox",), ("chromium",), ("chromium-browser",), ("google-chrome",),
+    ("firefox",), ("chromium",), ("chromium-browser",),
 )  # fmt: skip
 _RUNDLL32 = ("url.dll,FileProtocolHandler",)
 _WINDOWS_FROM_WSL = "/mnt/c/Windows/System32"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog_index import Index, Row
     from arcrun_auth.recipe import Recipe
+    from arcrun_auth.recipe_yaml import Document
 
     SecretEntry = tuple[str, bool, tuple[str, ...]]
 
@@ -240,6 +241,23 @@ class Catalog:
             if above and local and (row := local.row(service)):
                 found.append(shadowing(above, service, row[8]))
         return found
+
+    def bases(self) -> dict[str, Document]:
+        """What a recipe may extend, by id: for the linter."""
+        from arcrun_auth import recipe_yaml
+
+        rows = [
+            row
+            for index in reversed(self._open())
+            if index is not None
+            for row in index.db.execute("SELECT service, yaml, path FROM base")
+        ]
+        return {service: recipe_yaml.parse(text, path) for service, text, path in rows}
+
+    def is_bundled(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a file lies among the recipes of this package."""
+        folder, _ = self._bundled_folder()
+        return os.path.dirname(os.path.realpath(path)) == os.path.realpath(folder)
 
     def reindex(self) -> None:
         """Look at the files again; only changed ones are read."""

@@ -57,15 +57,10 @@ def build(
     """
     for attempt in (_writable, _fresh):
         try:
-            db = attempt(path)
-        except (OSError, StoreError):
+            with contextlib.closing(attempt(path)) as db:
+                _Builder(db, tier, release, above).update(files)
+        except (OSError, StoreError, sqlite3.DatabaseError):
             continue
-        try:
-            _Builder(db, tier, release, above).update(files)
-        except sqlite3.DatabaseError:
-            continue
-        finally:
-            db.close()
         return Index(catalog_index.uri(path, mode="ro"))
     db = _connect(":memory:")
     _Builder(db, tier, release, above).update(files)
@@ -107,7 +102,11 @@ def _writable(path: str) -> sqlite3.Connection:
 
 def _connect(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA synchronous = OFF")  # a cache: after a power cut it is built anew
+    try:
+        db.execute("PRAGMA synchronous = OFF")  # a cache: after a power cut it is built anew
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
     return db
 
 

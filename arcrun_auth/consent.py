@@ -47,22 +47,23 @@ def project(recipe: Recipe, method: Method) -> dict[str, Any]:
 
     Nothing secret is in it. Two recipes with the same projection treat a secret alike.
     """
-    import msgspec
-
-    whole: dict[str, Any] = msgspec.to_builtins(method)
-    found = _without(whole, NOT_IN_METHOD)
+    whole = _without(_plain(recipe), NOT_IN_RECIPE | frozenset(type(method).__struct_fields__))
+    found = {**whole, **_without(_plain(method), NOT_IN_METHOD)}
     if "required_secrets" in found:
         found["required_secrets"] = [_without(s, NOT_IN_SECRET) for s in found["required_secrets"]]
     if "params" in found:
         found["params"] = {n: _without(p, NOT_IN_PARAM) for n, p in found["params"].items()}
     if "test" in found:
         found["test"] = _without(found["test"], NOT_IN_TEST)
-    for name in type(recipe).__struct_fields__:
-        if name not in NOT_IN_RECIPE and name not in type(method).__struct_fields__:
-            value = getattr(recipe, name)
-            if value or name == "service":
-                found[name] = value
     return found
+
+
+def _plain(part: Recipe | Method) -> dict[str, Any]:
+    """As JSON would give it back, so that a stored projection compares equal to a new one."""
+    import msgspec
+
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(part))
+    return plain
 
 
 def _without(fields: Mapping[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
@@ -114,7 +115,8 @@ def hosts(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
 
 # -- what changed, in words ------------------------------------------------------------
 
-_WORDS = {
+# What does it mean for the user that this field changed?
+WORDS = {
     "base_url": "requests would go to another address",
     "allowed_hosts": "your credential could be sent to other hosts",
     "inject": "your credential would be put in another place of the request",
@@ -166,7 +168,7 @@ def _changes(old: Projection, new: Projection, service: str) -> Iterator[str]:
                 f"your {service} credential would be sent to a new host"
             )
         else:
-            why = _WORDS.get(name, f"{name} would change")
+            why = WORDS.get(name, f"{name} would change")
             yield f"{_spell(before)} → {_spell(after)}: {why}"
 
 

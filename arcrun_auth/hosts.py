@@ -146,7 +146,7 @@ def _pattern(text: str) -> tuple[str, int | None]:
     """A consented host pattern as host (or `*.suffix`) and port."""
     lowered = text.strip().lower()
     host, colon, port = lowered.rpartition(":")
-    if not colon or host.count(":") and not host.endswith("]"):
+    if not colon or (":" in host and not host.endswith("]")):
         host, port = lowered, ""
     if host.startswith("*."):
         if not is_public_name(host[2:]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
 
 TYPE_CHECKING = False
@@ -22,7 +24,7 @@ main{width:100%;max-width:460px;padding:32px 28px;border:1px solid var(--line);
 border-radius:14px;background:var(--card);text-align:center}
 svg{width:56px;height:56px;padding:14px;border-radius:50%;background:var(--tint);
 stroke:var(--mark);stroke-width:3;stroke-linecap:round;stroke-linejoin:round;fill:none}
-h1{margin:16px 0 6px;font-size:22px;line-height:1.3;overflow-wrap:anywhere}
+h1{margin:16px 0 6px;font-size:22px;line-height:1.3;text-wrap:balance;overflow-wrap:anywhere}
 p{margin:0;color:var(--soft);overflow-wrap:anywhere}
 p+p{margin-top:20px}
 code{display:block;margin-top:6px;padding:10px 12px;border-radius:8px;background:var(--code);
@@ -32,8 +34,10 @@ color:var(--ink);font:14px/1.5 ui-monospace,SFMono-Regular,Consolas,monospace;te
 _TICK = '<path d="M5 13l4.5 4.5L19 7"/>'
 _CROSS = '<path d="M6 6l12 12M18 6L6 18"/>'
 
+_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+
 POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 """The Content-Security-Policy of these pages: their own style, and nothing else."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 # Which services would have variables that mean something else already?
 RESERVED = frozenset({"master", "api", "encryption", "home"})
-RESERVED_VARIABLES = frozenset(f"ARCRUN_{name.upper()}" for name in (*RESERVED, *SETTINGS))
+RESERVED_VARIABLES = frozenset(
+    f"ARCRUN_{name.upper()}" for name in (*RESERVED, *(f"{r}_key" for r in RESERVED), *SETTINGS)
+)
 
 # Characters that look alike in many fonts, by the one that stands for all of them here.
 _LOOK_ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "_": None, "-": None})

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from arcrun_auth import landing, oauth
 from arcrun_auth.browser import NotOpened
-from arcrun_auth.errors import AuthError, LoginFailed, ProviderUnavailable, TokenRefused
+from arcrun_auth.callback import is_answer, read_callback
+from arcrun_auth.errors import (
+    AuthError,
+    LoginFailed,
+    ProviderUnavailable,
+    TokenRefused,
+    printable,
+)
 from arcrun_auth.loopback import TICK, Loopback
 from arcrun_auth.token_answer import read_token
 
@@ -111,10 +118,10 @@ def _listen(
         return stack.enter_context(Loopback(redirect, port=port, service=plan.service))
     if not can_paste:
         raise LoginFailed(
-            f"{plan.display_name} sends the browser to an https address only, and nobody can "
-            "paste here where that ends.",
+            f"{printable(plan.display_name, 80)} sends the browser to an https address only, "
+            "and nobody can paste here where that ends. Log in from a terminal.",
             service=plan.service,
-            hint=f"arcrun setup {plan.service}, in a terminal",
+            hint=f"arcrun setup {plan.service}",
         )
     return None
 
@@ -135,6 +142,7 @@ class _Attempt:
 
     def __init__(self, plan: LoginPlan, loopback: Loopback | None) -> None:
         self.plan = plan
+        self.name = printable(plan.display_name, 80)
         self.loopback = loopback
         self.state = oauth.new_state()
         self.verifier: Secret | None = None
@@ -155,7 +163,7 @@ class _Attempt:
         )
 
     def is_ours(self, callback: str) -> bool:
-        return oauth.is_answer(callback, state=self.state)
+        return is_answer(callback, state=self.state)
 
     def redeem(
         self,
@@ -166,7 +174,7 @@ class _Attempt:
     ) -> Grant:
         """The grant for the code in `callback`. The request is sent once, whatever comes."""
         plan = self.plan
-        code = oauth.read_callback(
+        code = read_callback(
             callback, state=self.state, issuer=plan.oauth2.issuer, service=plan.service
         )
         call = oauth.code_request(
@@ -202,15 +210,16 @@ class _Attempt:
             ) from None
         except ProviderUnavailable as error:
             error.service = plan.service
-            error.hint = f"arcrun setup {plan.service}, in a while"
+            error.hint = f"arcrun setup {plan.service}"  # the code is spent: from the start
             raise
 
     def timed_out(self, timeout: float) -> LoginFailed:
         return LoginFailed(
-            f"Nobody finished the login to {self.plan.display_name} within {timeout:g} seconds.",
+            f"Nobody finished the login to {self.name} within {timeout:g} seconds. "
+            "If the provider complained about the redirect URI, register this one: "
+            f"{oauth.redirect_uri(self.plan.oauth2.redirect)}",
             service=self.plan.service,
-            hint=f"arcrun setup {self.plan.service}. If the provider complained about the "
-            f"redirect URI, register this one: {oauth.redirect_uri(self.plan.oauth2.redirect)}",
+            hint=f"arcrun setup {self.plan.service}",
         )
 
 
@@ -238,8 +247,9 @@ class _People:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        self.say(f"To connect {self.attempt.plan.display_name}, open this address:")
-        self.say(self.attempt.url)
+        url = self.attempt.url
+        self.say(f"To connect {self.attempt.name}, open this address:")
+        self.say(printable(url, len(url) + 1))
         if self.paste is not None:
             self.say(_PASTE_ONLY if self.attempt.loopback is None else _PASTE_TOO)
             threading.Thread(target=self._ask, name="arcrun-paste", daemon=True).start()

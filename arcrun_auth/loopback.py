@@ -258,13 +258,13 @@ def _bind(ports: Iterable[int], service: str | None) -> tuple[socket.socket, ...
         except OSError:
             tried.append(str(port))
     named = " ".join(sorted(set(tried) - {"0"}))
-    again = f"arcrun setup {service}" if service else "log in again"
     raise LoginFailed(
-        f"The port that the provider sends the browser back to is taken: {named}."
+        f"The port that the provider sends the browser back to is taken: {named}. "
+        "Close what listens there (another login?)."
         if named
         else "No port of this machine's loopback address is free.",
         service=service,
-        hint=f"Close the program that listens there (another login?), then: {again}",
+        hint=f"arcrun setup {service}" if service else "Log in again.",
     )
 
 

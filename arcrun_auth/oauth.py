@@ -1,16 +1,14 @@
-"""The requests of OAuth 2.0, as values: what to open, what came back, what to send.
+"""The requests of OAuth 2.0, as values: what to open, and what to send for a token.
 
-Pure: nothing here does I/O. Answers of a token endpoint are `token_answer.py`'s business.
+Pure: nothing here does I/O. What comes back is read by `callback.py` and `token_answer.py`.
 Only the proof key asks a library, inside the function that needs it: a renewal passes
 through this module on its way to a token and pays for none of a login's parts.
 """
 
 from __future__ import annotations
 
-import hmac
-from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote_plus, urlencode, urlsplit, urlunsplit
 
-from arcrun_auth.errors import LoginFailed, printable
 from arcrun_auth.tokens import Secret, _Unsharable
 
 TYPE_CHECKING = False
@@ -36,9 +34,6 @@ RESERVED = frozenset(
 # How many random bytes make a value that nobody guesses? 32: 256 bits for the state, and a
 # verifier of 43 characters (RFC 7636 §4.1 recommends exactly that).
 RANDOM_BYTES = 32
-
-# How many parameters of a callback do we read? Providers send five or so.
-MAX_FIELDS = 50
 
 
 class TokenCall(_Unsharable):
@@ -135,50 +130,6 @@ def authorization_url(
     # RFC 6749 §3.1: a query that the endpoint brings along is kept.
     together = "&".join(part for part in (url.query, urlencode(query)) if part)
     return urlunsplit((url.scheme, url.netloc, url.path, together, ""))
-
-
-def is_answer(callback: str, *, state: str) -> bool:
-    """Whether a callback answers this login: it carries our state, exactly once."""
-    given = _fields(callback).get("state", [])
-    return len(given) == 1 and _same(given[0], state)
-
-
-def read_callback(
-    callback: str, *, state: str, issuer: str = "", service: str | None = None
-) -> Secret:
-    """The authorization code in a callback: the whole redirected URL, or only its query.
-
-    Raises LoginFailed: for a state that is not ours, an issuer that is not the recipe's, or
-    what the provider answered instead of a code (RFC 6749 §4.1.2.1).
-    """
-    if not is_answer(callback, state=state):
-        raise LoginFailed(
-            "This answer does not belong to the login that is waiting (its state differs).",
-            service=service,
-            hint=_again(service, "and use the address that this new login ends on"),
-        )
-    given = _fields(callback)
-    # RFC 9207 §2.4: by plain string comparison, on errors too, and before anything else of
-    # the answer is believed or shown.
-    if issuer and given.get("iss", [issuer]) != [issuer]:
-        raise LoginFailed(
-            "The answer comes from another authorization server than the recipe names. "
-            "Nothing was sent to it.",
-            service=service,
-            hint="Do not log in again from the same page; check where its link came from.",
-            error="issuer_mismatch",
-        )
-    # RFC 6749 §3.1: a parameter that stands there twice is none.
-    fields = {name: values[0] for name, values in given.items() if len(values) == 1}
-    if "error" in fields:
-        raise _refused(fields, service)
-    if not fields.get("code"):
-        raise LoginFailed(
-            "The provider's answer holds neither a code nor an error.",
-            service=service,
-            hint=_again(service),
-        )
-    return Secret(fields["code"])
 
 
 def code_request(
@@ -297,42 +248,3 @@ def _render(text: str, params: Mapping[str, str] | None) -> str:
 
     rendered: str = Template.parse(text, strict=True).render({"param": dict(params or {})})
     return rendered
-
-
-def _fields(callback: str) -> dict[str, list[str]]:
-    """A callback's parameters; none at all where there are absurdly many."""
-    before, mark, after = callback.partition("#")[0].partition("?")
-    query = after if mark else before
-    try:
-        return parse_qs(query, keep_blank_values=True, max_num_fields=MAX_FIELDS)
-    except ValueError:
-        return {}
-
-
-def _same(one: str, other: str) -> bool:
-    """Equality in constant time, of any two texts."""
-    return hmac.compare_digest(one.encode(errors="replace"), other.encode(errors="replace"))
-
-
-def _again(service: str | None, then: str = "") -> str:
-    command = f"arcrun setup {service}" if service else "Log in again"
-    return f"{command}, {then}" if then else command
-
-
-def _refused(fields: Mapping[str, str], service: str | None) -> LoginFailed:
-    """What the provider said instead of a code, with what to do about it."""
-    error, description = fields["error"], fields.get("error_description")
-    if error == "access_denied":
-        text, then = "The login was cancelled, or access was refused", "and allow the access"
-    elif error in ("server_error", "temporarily_unavailable"):
-        text, then = f"The provider could not do it now ({error})", "in a few minutes"
-    else:
-        text, then = f"The provider refused the login ({printable(error, 80)})", "once mended"
-    return LoginFailed(
-        f"{text}: {printable(description)}" if description else f"{text}.",
-        service=service,
-        hint=_again(service, then),
-        error=error,
-        description=description,
-        uri=fields.get("error_uri"),
-    )

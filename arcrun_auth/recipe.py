@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import inspect
 
-from arcrun_auth import recipe_rules, recipe_yaml
+from arcrun_auth import recipe_rules
 from arcrun_auth.recipe_model import (
     SCHEMA_VERSION,
     ClientAuth,
@@ -67,6 +67,8 @@ _INHERITED = tuple(name for name in Method.__struct_fields__ if name not in _OWN
 
 def read(text: str | bytes, *, path: str | None = None, bases: Bases | None = None) -> Recipe:
     """A recipe from YAML, read strictly. Raises RecipeError with line and field of the fault."""
+    from arcrun_auth import recipe_yaml  # an index is decoded without
+
     return load(recipe_yaml.parse(text, path), bases=bases)
 
 
@@ -215,7 +217,8 @@ def _complete(data: dict[str, Any]) -> dict[str, Any]:
 def _method(data: dict[str, Any]) -> dict[str, Any]:
     full = dict(data)
     primitive = data.get("primitive")
-    full.setdefault("id", DEFAULT_METHOD_ID.get(str(primitive), ""))
+    if "id" not in data and primitive in DEFAULT_METHOD_ID:
+        full["id"] = DEFAULT_METHOD_ID[primitive]
     if primitive == "oauth2" and "inject" not in data:
         full["inject"] = {"header": {"Authorization": "Bearer {{token.access_token}}"}}
     base_url = data.get("base_url")

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Which format version do we read? A higher one is refused."""
 
+# Python's `$` also matches before a last line break; `(?!\n)` ends that, in any dialect.
 ServiceId = Annotated[
-    str, Meta(pattern=r"^([a-z0-9-]+/)?_?[a-z0-9]+(_[a-z0-9]+)*$", max_length=128)
+    str, Meta(pattern=r"^([a-z0-9-]+/)?_?[a-z0-9]+(_[a-z0-9]+)*$(?!\n)", max_length=128)
 ]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$(?!\n)")]
 Text = Annotated[str, Meta(max_length=300)]
 Url = Annotated[str, Meta(max_length=2048)]
 Host = Annotated[str, Meta(max_length=253)]
-Scope = Annotated[
-    str, Meta(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$", max_length=300)
-]  # RFC 6749 §3.3
+# RFC 6749 §3.3
+Scope = Annotated[str, Meta(pattern=r"^[!#-\[\]-~]+$(?!\n)", max_length=300)]
 Strings = dict[str, str]
 
 
@@ -113,7 +113,7 @@ class Redirect(Model, frozen=True):
     """How the loopback host is written. Some providers take only one of them."""
     ports: tuple[Annotated[int, Meta(ge=1024, le=65535)], ...] = ()
     """The ports to try with `fixed_port`, in order."""
-    path: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/_-]*$")] = "/callback"
+    path: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/_-]*$(?!\n)")] = "/callback"
     """The path of the redirect URI."""
 
 
@@ -385,10 +385,8 @@ class Recipe(Method, frozen=True, kw_only=True):
     def way(self, id: str | None = None) -> Method:  # noqa: A002 - the recipe's word for it
         """The method of that id, complete; None: the default. RecipeError names those there are.
 
-        >>> Recipe(service="x", primitive="static_key", id="key").way("oauth")
-        Traceback (most recent call last):
-        arcrun_auth.errors.RecipeError: x has no method 'oauth'.
-          → choose one of: key
+        >>> Recipe(service="x", primitive="static_key", id="key").way().id
+        'key'
         """
         for way in self.ways:
             if id is None or way.id == id:

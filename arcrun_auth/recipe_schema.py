@@ -22,7 +22,7 @@ def schema() -> dict[str, Any]:
     described = field_docs()
     for name, definition in definitions.items():
         for field, properties in definition.get("properties", {}).items():
-            properties["description"] = _doc(described, name, field)
+            properties["description"] = doc(described, name, field)
     _loosen(definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -39,7 +39,7 @@ def _loosen(definitions: dict[str, Any]) -> None:
     del definitions["OAuth2"]["required"]
 
 
-def _doc(described: dict[tuple[str, str], str], model: str, field: str) -> str:
+def doc(described: dict[tuple[str, str], str], model: str, field: str) -> str:
     for base in getattr(recipe_model, model).__mro__:
         if (base.__name__, field) in described:
             return described[base.__name__, field]

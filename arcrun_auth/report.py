@@ -80,7 +80,7 @@ def services(resolver: Resolver, *, only: str | None = None) -> dict[str, Servic
     by_account: dict[str, list[Entry]] = {}
     for entry in entries:
         by_account.setdefault(entry.account, []).append(entry)
-    for key in resolver.store.keys():  # noqa: SIM118 - a store is no dict
+    for key in resolver.store.keys():
         for entry in by_account.get(key.account, ()) if key.kind == "credential" else ():
             try:
                 connection = resolver.find(entry.service, key.instance)

@@ -73,6 +73,8 @@ def _forms(secret: str) -> Iterator[str]:
     data = secret.encode("utf-8", "surrogatepass")
     yield data.hex()
     yield data.hex().upper()
+    yield repr(secret)[1:-1]
+    yield repr(data)[2:-1]  # how h11 and hpack quote a header
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     for core in _base64_cores(data):

@@ -198,16 +198,17 @@ class Signer:
             rendered = {}
             for name, template in templates.items():
                 # What an optional secret that was not given would fill is left out.
-                if all(
-                    ns == "secret" and not secrets.get(key)
-                    for ns, key, _ in template.placeholders or ((None, None, None),)
-                ):
+                named = template.placeholders
+                if named and all(ns == "secret" and not secrets.get(key) for ns, key, _ in named):
                     continue
                 in_header = place == "header"
                 value = rendered[name] = (
                     render_header(name, template, values) if in_header else template.render(values)
                 )
-                if any(ns in ("secret", "runtime", "token") for ns, _, _ in template.placeholders):
+                if any(
+                    ns in ("secret", "runtime", "token") and key != "token_type"
+                    for ns, key, _ in named
+                ):
                     seen.add(value)
             if place == "header":
                 ready.header = tuple(rendered.items())
@@ -245,7 +246,7 @@ class Signer:
             return urlencode([*kept, *values.items()]).encode(), kind
         if body is not None and (name == "application/json" or name.endswith("+json")):
             return self._with_json(body or b"{}", values), kind
-        raise self._body_fault(f"this one is {name or 'a stream'}" if body else "not a stream")
+        raise self._body_fault("a stream cannot take it" if body is None else f"not as {name}")
 
     def _with_json(self, body: bytes, values: dict[str, str]) -> bytes:
         try:
@@ -261,7 +262,7 @@ class Signer:
     def _body_fault(self, why: str) -> AuthError:
         return AuthError(
             f"{self.binding.service} wants its secret in the request body, as a JSON object "
-            f"or a form, {why}. Nothing was sent.",
+            f"or a form: {why}. Nothing was sent.",
             service=self.binding.service,
             hint="pass json={...} or data={...}",
         )
@@ -274,8 +275,8 @@ class Signer:
         ]  # fmt: skip
         query = "&".join(pairs)
         for name, value in ready.path.items():
-            for form in {value, quote(value, safe=_PATH_SAFE), quote(value), quote(value, safe="")}:
-                if form:
+            if len(value) >= SHORTEST:
+                for form in (value, quote(value, safe=_PATH_SAFE), quote(value, safe="")):
                     path = path.replace(form, f"{{{name}}}")
         path = "/".join(self._segment(part, ready) for part in path.split("/"))
         clean = path + (f"?{query}" if query else "") + mark + scrub(fragment, ready.secrets)
@@ -294,7 +295,8 @@ class Signer:
         plain = unquote(text)
         clean = plain
         for name, value in ready.path.items():
-            clean = clean.replace(value, f"{{{name}}}") if value else clean
+            if len(value) >= SHORTEST or plain == value:
+                clean = clean.replace(value, f"{{{name}}}")
         clean = scrub(clean, ready.secrets)
         return text if clean == plain else quote(clean, safe=_PATH_SAFE + "{}" + MASK)
 

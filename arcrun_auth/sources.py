@@ -32,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Grant, Key
 

@@ -172,20 +172,17 @@ class _Reader:
         error = self.censor(error)
         description = said.get("error_description")
         text = f"{self.host} refused: {printable(error, 80)}"
+        text += f" ({printable(description)})." if description else "."
+        if error in ("invalid_client", "unauthorized_client"):
+            text += " Check the id and the secret of your own OAuth app."
         raise TokenRefused(
-            f"{text} ({printable(description)})" if description else f"{text}.",
+            text,
             service=self.service,
-            hint=self.cure(error),
+            hint=f"arcrun setup {self.service}" if self.service else "Log in again.",
             error=error,
             description=description,
             uri=said.get("error_uri"),
         )
-
-    def cure(self, error: str) -> str | None:
-        again = f"arcrun setup {self.service}" if self.service else "log in again"
-        if error in ("invalid_client", "unauthorized_client"):
-            return f"{again}, with the client id and secret of your own app as registered"
-        return again
 
     def unavailable(self, what: str) -> NoReturn:
         wait = _retry_after(self.headers.get("retry-after", ""), self.now)

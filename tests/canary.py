@@ -10,7 +10,10 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WORD = "cAnArY-9f"
 

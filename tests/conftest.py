@@ -29,6 +29,8 @@ class _Watch(logging.Handler):
 
 @pytest.fixture(autouse=True)
 def no_canary_in_logs(request: pytest.FixtureRequest) -> Iterator[None]:
+    has_folder = "tmp_path" in request.fixturenames
+    folder: Path | None = request.getfixturevalue("tmp_path") if has_folder else None
     watch = _Watch()
     root = logging.getLogger()
     before = root.level
@@ -40,8 +42,7 @@ def no_canary_in_logs(request: pytest.FixtureRequest) -> Iterator[None]:
         root.removeHandler(watch)
         root.setLevel(before)
     assert not watch.shown, f"a secret stands in the log: {watch.shown[:3]}"
-    if "tmp_path" in request.fixturenames:
-        folder: Path = request.getfixturevalue("tmp_path")
+    if folder is not None:
         found = canary.files_with_hits(folder)
         assert not found, f"a secret lies in clear: {found[:3]}"
 

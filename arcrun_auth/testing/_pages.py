@@ -14,8 +14,9 @@ body{margin:0;min-height:100vh;display:grid;place-items:center;padding:20px;back
 color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{width:100%;max-width:400px;padding:28px;border:1px solid var(--line);border-radius:14px;
 background:var(--card)}
-h1{margin:0 0 4px;font-size:21px;line-height:1.3}
+h1{margin:0 0 4px;font-size:21px;line-height:1.3;overflow-wrap:anywhere}
 p{margin:0 0 18px;color:var(--soft);overflow-wrap:anywhere}
+p:last-child{margin:0}
 ul{margin:0 0 20px;padding:12px 16px 12px 34px;border:1px solid var(--line);border-radius:10px}
 label{display:block;margin:0 0 6px;font-weight:600}
 input{width:100%;margin:0 0 20px;padding:10px 12px;border:1px solid var(--line);border-radius:8px;

@@ -104,10 +104,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _form(self) -> dict[str, str]:
-        length = int(self.headers.get("content-length") or 0)
-        if length > MAX_BODY:
+        length = self.headers.get("content-length") or "0"
+        if not length.isdecimal() or int(length) > MAX_BODY:
             raise _Drop
-        body = self.rfile.read(length).decode("utf-8", "replace")
+        body = self.rfile.read(int(length)).decode("utf-8", "replace")
         if self.headers.get("content-type", "").startswith("application/json"):
             with suppress(ValueError):
                 data = json.loads(body)
@@ -149,8 +149,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _token(self) -> None:
         provider = self.server.provider
-        provider.token_requests[self.form.get("grant_type", "")] += 1
-        fault = provider.next_fault()
+        fault = provider.count_token(self.form.get("grant_type", ""))
         if provider.latency:
             self.server.closing.wait(provider.latency)
         if fault == "hang":

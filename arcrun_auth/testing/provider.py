@@ -43,7 +43,8 @@ class Provider:
     `lifetime`: seconds that an access token lives. `latency`: seconds that the token endpoint
     takes. `rotates`: each renewal brings a new refresh token, and a second use of an old one
     revokes the family, unless it comes within `reuse_grace` seconds. `clock`: the provider's
-    time, in epoch seconds. All can be changed while it runs.
+    time, in epoch seconds. While it runs, `latency` can be changed here, the others on
+    `authority`.
 
     Registered are `demo` (public), `demo-post` and `demo-basic` (with `client_secret`);
     `register` adds more.
@@ -59,6 +60,9 @@ class Provider:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.latency = latency
+        self.issuer = ""
+        """Its URL, while it runs."""
+        self.authorities: tuple[str, ...] = ()
         self.authority = Authority(
             clock=clock, lifetime=lifetime, rotates=rotates, reuse_grace=reuse_grace
         )
@@ -80,7 +84,7 @@ class Provider:
     def __enter__(self) -> Self:
         self._server = Server(self)
         port = self._server.server_address[1]
-        self.authority.issuer = self.issuer = f"http://127.0.0.1:{port}"
+        self.issuer = self.authority.issuer = f"http://127.0.0.1:{port}"
         self.authorities = (f"127.0.0.1:{port}", f"localhost:{port}")
         self._thread = threading.Thread(
             target=self._server.serve_forever,
@@ -147,13 +151,16 @@ class Provider:
         with self._lock:
             self._faults.extend([fault] * count)
 
-    def next_fault(self) -> Fault | None:
-        with self._lock:
-            return self._faults.popleft() if self._faults else None
-
     def count(self, path: str) -> None:
+        """One more request for `path`; for the server behind this."""
         with self._lock:
             self.requests[path] += 1
+
+    def count_token(self, grant_type: str) -> Fault | None:
+        """One more token request, and the fault that it shall end in."""
+        with self._lock:
+            self.token_requests[grant_type] += 1
+            return self._faults.popleft() if self._faults else None
 
     def recipe_yaml(
         self,

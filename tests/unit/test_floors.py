@@ -15,9 +15,9 @@ FLOORS = [
     ("ground", "errors tokens _http scrub"),
     (
         "rules",
-        "oauth token_answer recipe recipe_model recipe_rules recipe_schema recipe_yaml template "
-        "answers consent hosts signing seal rendering lint lint_rules lint_names lint_texts "
-        "landing",
+        "oauth token_answer template answers consent hosts signing seal rendering landing "
+        + "recipe recipe_model recipe_rules recipe_schema recipe_yaml lint lint_rules lint_names "
+        + "lint_texts",
     ),
     (
         "world",

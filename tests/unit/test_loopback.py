@@ -41,13 +41,14 @@ class Waiting:
             self.query = self.loopback.wait(self._judge, until=time.monotonic() + HANG, ended=never)
             if self.query is not None:
                 self.loopback.answer(PAGE)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             self.error = error
         finally:
             self.loopback.close()
 
     def _judge(self, query):
         self.seen.append(query)
+        self.heard = len(self.loopback._clients)
         return self._accept in query
 
     def __enter__(self):
@@ -253,6 +254,17 @@ class TestStrayRequests:
             assert answer.count(b"HTTP/1.1") == 1
             assert waiting.seen == []
 
+    def test_what_comes_after_a_refusal_takes_no_memory(self):
+        with Loopback(Redirect()) as loopback, socket.socket() as sock:
+            sock.connect(("127.0.0.1", loopback.port))
+            loopback._welcome(loopback._listeners[0])
+            (client,) = loopback._clients.values()
+            for part in (b"GET / HTTP/1.1\r\n\r\n", b"a" * 1000):
+                sock.sendall(part)
+                loopback._hear(client, _any)
+            assert client.refused
+            assert client.head == b"GET / HTTP/1.1\r\n\r\n"
+
     def test_clients_that_say_nothing_are_closed_in_time(self, monkeypatch):
         monkeypatch.setattr(module, "CONNECTION_SECONDS", 0.05)
         with Waiting() as waiting, socket.socket() as sock:
@@ -267,6 +279,7 @@ class TestStrayRequests:
                 sock.connect(("127.0.0.1", waiting.port))
                 sock.sendall(b"GET /callback?state=go")
             waiting.finish()
+            assert 1 <= waiting.heard <= MAX_CONNECTIONS
 
     def test_a_client_that_resets_is_forgotten(self):
         with Waiting() as waiting:
@@ -354,7 +367,7 @@ class TestPorts:
             redirect = Redirect(policy="fixed_port", ports=(other.port,))
             with pytest.raises(LoginFailed, match=f"taken: {other.port}") as caught:
                 Loopback(redirect, service="demo")
-            assert "arcrun setup demo" in caught.value.hint
+            assert caught.value.hint == "arcrun setup demo"
 
     def test_where_not_even_a_random_port_is_free_it_says_so(self, monkeypatch):
         def no_port(*_):
@@ -409,6 +422,15 @@ def test_running_out_of_descriptors_ends_nothing():
         listener = loopback._listeners[0]
         loopback._welcome(listener)  # nobody is there: accept fails
         assert loopback._clients == {}
+
+
+def test_a_client_that_was_announced_but_says_nothing_is_kept():
+    with Loopback(Redirect()) as loopback, socket.socket() as sock:
+        sock.connect(("127.0.0.1", loopback.port))
+        loopback._welcome(loopback._listeners[0])
+        (client,) = loopback._clients.values()
+        assert loopback._hear(client, _any) is None
+        assert list(loopback._clients.values()) == [client]
 
 
 def _any(query):

@@ -1,4 +1,4 @@
-"""The requests of OAuth 2.0: what is opened, what came back, what is sent."""
+"""The requests of OAuth 2.0: what is opened, and what is sent for a token."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import base64
 import hashlib
 import json
 import pickle
-from itertools import product
-from urllib.parse import parse_qs, parse_qsl, quote, unquote_plus, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, unquote_plus, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrun_auth import oauth
-from arcrun_auth.errors import LoginFailed
 from arcrun_auth.recipe import ClientAuth, OAuth2, Redirect, Refresh, TokenRequest
 from arcrun_auth.tokens import Secret
 
@@ -121,96 +119,6 @@ class TestAuthorizationUrl:
         url = url_of(server(authorization_endpoint=f"{ISSUER}/a?tenant=x#frag"))
         assert query_of(url)["tenant"] == "x"
         assert "#" not in url
-
-
-class TestCallback:
-    def test_gives_the_code_from_a_url_and_from_its_query(self):
-        for callback in (
-            "http://127.0.0.1:5/callback?code=c%2F1&state=st",
-            "code=c%2F1&state=st",
-            "?code=c%2F1&state=st",
-            "https://localhost/callback?state=st&code=c%2F1#_=_",
-        ):
-            assert oauth.read_callback(callback, state="st").reveal() == "c/1"
-
-    @pytest.mark.parametrize(
-        "query",
-        ["", "code=c", "code=c&state=", "code=c&state=ST", "code=c&state=st&state=st",
-         "code=c&state=st&state=x", "code=c&state=%ed%a0%80", "error=access_denied",
-         "state=st&" + "&".join(f"a{n}=1" for n in range(60))],
-    )  # fmt: skip
-    def test_without_our_state_it_is_not_our_answer(self, query):
-        assert not oauth.is_answer(query, state="st")
-        with pytest.raises(LoginFailed, match="state differs") as caught:
-            oauth.read_callback(query, state="st", service="demo")
-        assert "arcrun setup demo" in caught.value.hint
-
-    @pytest.mark.parametrize("query", ["state=st", "state=st&code=", "state=st&code=a&code=b"])
-    def test_with_our_state_but_no_single_code_the_login_has_failed(self, query):
-        with pytest.raises(LoginFailed, match="neither a code nor an error"):
-            oauth.read_callback(query, state="st")
-
-    @pytest.mark.parametrize(
-        ("known", "answer"),
-        list(
-            product(
-                [ISSUER, ""],
-                [None, ISSUER, ISSUER + "/", ISSUER.upper(), "https://evil.example", "", "twice"],
-            )
-        ),
-    )
-    @pytest.mark.parametrize("outcome", ["code=c", "error=access_denied&error_description=LIES"])
-    def test_the_issuer_is_compared_as_plain_text_on_errors_too(self, known, answer, outcome):
-        # RFC 9207 §2.4; what the recipe does not know cannot be compared, and a server that
-        # sends no issuer cannot be told from one that does not know the parameter.
-        iss = {None: "", "twice": f"&iss={ISSUER}&iss={ISSUER}"}.get(answer, f"&iss={answer}")
-        matches = not known or answer in (None, ISSUER)
-        if matches and outcome == "code=c":
-            code = oauth.read_callback(f"state=st&{outcome}{iss}", state="st", issuer=known)
-            assert code.reveal() == "c"
-            return
-        with pytest.raises(LoginFailed) as caught:
-            oauth.read_callback(f"state=st&{outcome}{iss}", state="st", issuer=known)
-        error = caught.value
-        assert error.error == ("access_denied" if matches else "issuer_mismatch")
-        assert ("LIES" in str(error)) is matches
-        assert error.description == ("LIES" if matches else None)
-
-    @pytest.mark.parametrize(
-        ("error", "text", "hint"),
-        [
-            ("access_denied", "was cancelled", "allow"),
-            ("server_error", "could not do it now", "in a few minutes"),
-            ("temporarily_unavailable", "could not do it now", "in a few minutes"),
-            ("invalid_scope", r"refused the login \(invalid_scope\)", "arcrun setup demo"),
-        ],
-    )
-    def test_an_error_is_told_with_its_evidence_and_what_to_do(self, error, text, hint):
-        query = urlencode(
-            {"state": "st", "error": error, "error_description": "why\x1b[2J", "error_uri": "u"}
-        )
-        with pytest.raises(LoginFailed, match=text) as caught:
-            oauth.read_callback(query, state="st", service="demo")
-        assert caught.value.error == error
-        assert (caught.value.description, caught.value.uri) == ("why[2J", "u")
-        assert "\x1b" not in str(caught.value)
-        assert hint in caught.value.hint
-
-    @given(st.text(max_size=300))
-    def test_no_text_but_the_state_itself_passes_for_it(self, text):
-        assert not oauth.is_answer(text, state="0123456789" * 5)
-
-    @given(st.text(max_size=100), st.text(min_size=1, max_size=100))
-    def test_any_code_comes_through_as_it_was_sent(self, state, code):
-        query = urlencode({"code": code, "state": state}, errors="replace")
-        code = code.encode(errors="replace").decode()
-        state = state.encode(errors="replace").decode()
-        assert oauth.read_callback(query, state=state).reveal() == code
-
-    def test_malformed_callbacks_are_refused_without_ado(self):
-        for text in ("http://[::1/?state=x", "a" * 1_000_000, "&" * 100_000, "%" * 99_999, "\x00"):
-            with pytest.raises(LoginFailed):
-                oauth.read_callback(text, state="st")
 
 
 def fields_of(call):

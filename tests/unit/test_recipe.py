@@ -193,9 +193,9 @@ def test_a_fault_of_shape_is_told_with_its_place(more, match, field, line):
     refused(KEY + more, match, field=field, line=line)
 
 
-@pytest.mark.parametrize("service", ["Shop", "a__b", "_a", "a-b", "a/b/c", "x" * 129, ""])
+@pytest.mark.parametrize("service", ["Shop", "a__b", "_a", "a-b", "a/b/c", "x" * 129, "", "a\\n"])
 def test_a_service_has_a_plain_name(service):
-    refused(KEY.replace("service: shop", f"service: '{service}'"), "pattern|length|base")
+    refused(KEY.replace("service: shop", f'service: "{service}"'), "regex|length|base")
 
 
 def test_a_missing_service_is_what_is_complained_about():
@@ -273,14 +273,15 @@ def test_a_broken_rule_in_further_fields(more, match, field):
         ("authorize_params: {state: x}", "set for each login", "oauth2.authorize_params.state"),
         ("authorize_params: {scope: x}", "set for each login", "oauth2.authorize_params.scope"),
         ("redirect: {policy: fixed_port}", "needs the ports", "oauth2.redirect.ports"),
-        ("redirect: {path: nope}", "pattern", "oauth2.redirect.path"),
+        ("redirect: {path: nope}", "regex", "oauth2.redirect.path"),
         ("issuer: 'https://u:p@id.example'", "no URL", "oauth2.issuer"),
         ("token_response: {root: '['}", "no path", "oauth2.token_response.root"),
         ("token_response: {keep: {a: ' '}}", "no path", "oauth2.token_response.keep.a"),
         ("token_response: {ok: {path: '['}}", "no path", "oauth2.token_response.ok.path"),
         ("token_request: {headers: {Host: x}}", "belongs", "oauth2.token_request.headers.Host"),
         ("refresh: {url: 'gopher://x'}", "no URL", "oauth2.refresh.url"),
-        ("scopes: ['a b']", "pattern", "oauth2.scopes[0]"),
+        ("scopes: ['a b']", "regex", "oauth2.scopes[0]"),
+        ('scopes: ["a\\n"]', "regex", "oauth2.scopes[0]"),
     ],
 )
 def test_a_broken_rule_of_oauth(more, match, field):

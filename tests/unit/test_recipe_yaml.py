@@ -115,7 +115,7 @@ def test_a_line_is_that_of_the_place_or_the_nearest_around_it():
     assert document.line(("a", "b", 1)) == 4
     assert document.line(("a", "b", 7)) == 3
     assert document.line(("c", "d", "e")) == 5
-    assert document.line(("nowhere",)) is None
+    assert document.line(("nowhere",)) == 1
 
 
 def test_a_key_that_would_move_the_cursor_is_not_shown_as_it_is():

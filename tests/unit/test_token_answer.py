@@ -208,8 +208,10 @@ class TestRefusals:
         refusal = caught.value
         assert (refusal.error, refusal.description, refusal.uri) == (error, "why", "https://e")
         assert refusal.service == "demo"
-        assert refusal.hint.startswith("arcrun setup demo")
-        assert ("client id" in refusal.hint) is (error in ("invalid_client", "unauthorized_client"))
+        assert refusal.hint == "arcrun setup demo"
+        assert ("own OAuth app" in refusal.message) is (
+            error in ("invalid_client", "unauthorized_client")
+        )
 
     def test_so_is_one_in_a_form(self):
         body = b"error=bad_verification_code&error_description=expired"
@@ -221,7 +223,7 @@ class TestRefusals:
         oauth2 = server(token_response=TokenResponse(ok=Ok(path="ok"), error="error || code"))
         with pytest.raises(TokenRefused, match="token_revoked") as caught:
             read({"ok": False, "code": "token_revoked"}, oauth2=oauth2)
-        assert caught.value.hint == "log in again"
+        assert caught.value.hint == "Log in again."
         # What the recipe calls success is one, whatever else stands there.
         assert read({"ok": True, "access_token": "at", "error": "none"}, oauth2=oauth2)
 

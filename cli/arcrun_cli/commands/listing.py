@@ -1,0 +1,114 @@
+"""`arcrun list`, and `arcrun recipes list`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from arcrun_auth.errors import printable
+from arcrun_cli import ui
+from arcrun_cli.app import Command
+from arcrun_cli.options import broker, json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from arcrun_auth.report import Instance, Service
+
+
+@click.command(
+    cls=Command,
+    short_help="What is connected, and what can be.",
+    examples=(
+        "arcrun list                  what is connected",
+        "arcrun list --all            and all services, by category",
+        "arcrun list goo              those whose name has goo in it",
+    ),
+)
+@click.argument("word", required=False)
+@click.option("--all", "everything", is_flag=True, help="Show all services.")
+@json_option
+def command(word: str | None, *, everything: bool, as_json: bool) -> int:
+    """What is connected: as whom, how it stands, when it expires. Sends nothing."""
+    found = [s for s in broker().list_services().values() if matches(s, word)]
+    connected = [service for service in found if service.connected]
+    if as_json:
+        ui.put_json({"services": [_as_data(s) for s in found]})
+        return 0
+    if connected:
+        _table(connected)
+    else:
+        ui.tell("Nothing is connected yet." if not word else "Nothing of that name is connected.")
+    if everything or word or not connected:
+        others = [s for s in found if everything or not s.connected]
+        if connected and others:
+            ui.put()
+        by_category(others)
+        ui.tell("  → arcrun setup SERVICE" if found else "  → arcrun list --all")
+    return 0
+
+
+def matches(service: Service, word: str | None) -> bool:
+    """Whether `word` is part of its name, title or category, in any case."""
+    wanted = (word or "").lower()
+    return any(
+        wanted in text.lower()
+        for text in (service.service, service.display_name, service.category)
+    )
+
+
+def _table(services: Iterable[Service]) -> None:
+    rows = [
+        (
+            service.service if name == "default" else f"{service.service}@{name}",
+            instance.method,
+            instance.identity or "",
+            instance.status,
+            _expiry(instance),
+        )
+        for service in services
+        for name, instance in sorted(service.instances.items())
+    ]
+    ui.table(rows, ("CONNECTED", "METHOD", "ACCOUNT", "STATUS", "EXPIRES"))
+
+
+def _expiry(instance: Instance) -> str:
+    if instance.expires_at is None:
+        return ""
+    return ui.ago(instance.expires_at.timestamp() - time.time())
+
+
+def by_category(services: Iterable[Service]) -> None:
+    """Services under the headings of their categories, as many in a line as fit."""
+    groups: dict[str, list[str]] = {}
+    for service in services:
+        groups.setdefault(service.category or "other", []).append(service.service)
+    label = max((len(name) for name in groups), default=0)
+    ui.pairs(
+        [(name, ", ".join(sorted(groups[name]))) for name in sorted(groups)], label=label
+    )
+
+
+def _as_data(service: Service) -> dict[str, Any]:
+    return {
+        "service": service.service,
+        "display_name": printable(service.display_name),
+        "category": service.category,
+        "tier": service.tier,
+        "status": service.status,
+        "methods": service.methods,
+        "connected": service.connected,
+        "instances": [
+            {
+                "instance": name,
+                "method": instance.method,
+                "status": instance.status,
+                "account": instance.identity,
+                "expires_at": instance.expires_at,
+                "scopes": instance.scopes,
+            }
+            for name, instance in sorted(service.instances.items())
+        ],
+    }

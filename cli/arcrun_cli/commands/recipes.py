@@ -1,0 +1,233 @@
+"""`arcrun recipes`: list, show, lint, add."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from arcrun_auth.errors import RecipeError, printable
+from arcrun_cli import ui
+from arcrun_cli.app import Command, Group
+from arcrun_cli.commands import show
+from arcrun_cli.failures import UsageFault
+from arcrun_cli.options import broker, json_option, no_input_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arcrun_auth.broker import Broker
+    from arcrun_auth.catalog import Catalog, Entry
+    from arcrun_auth.lint import Finding
+    from arcrun_auth.recipe import Method, Recipe
+
+SUFFIXES = (".yaml", ".yml")
+MAX_FILE = 1 << 20
+"""How much of a file do we read? The linter refuses one of 64 KB already."""
+
+
+@click.group(
+    cls=Group,
+    short_help="The recipes: list, show, lint, add.",
+    examples=("arcrun recipes list", "arcrun recipes lint my_api.yaml"),
+)
+def command() -> None:
+    """Recipes say what a service is: its address, its ways in, its hosts."""
+
+
+@command.command(
+    "list", short_help="All recipes, and where each comes from.",
+    examples=("arcrun recipes list", "arcrun recipes list mail --json"),
+)  # fmt: skip
+@click.argument("word", required=False)
+@json_option
+def list_(word: str | None, *, as_json: bool) -> int:
+    """All recipes, those of yours among them, and whether all of them are valid."""
+    catalog = broker().recipes
+    wanted = (word or "").lower()
+    found = [
+        entry
+        for entry in catalog.entries()
+        if wanted in f"{entry.service} {entry.display_name} {entry.category}".lower()
+    ]
+    problems = catalog.problems
+    if as_json:
+        ui.put_json({
+            "recipes": [_entry(entry) for entry in found],
+            "problems": [
+                {"path": p.path, "line": p.line, "field": p.field, "message": str(p.args[0])}
+                for p in problems
+            ],
+        })  # fmt: skip
+        return 1 if problems else 0
+    rows = [
+        (
+            entry.service,
+            entry.display_name,
+            entry.category,
+            ", ".join(method.id for method in entry.methods),
+            entry.tier if entry.status == "active" else f"{entry.tier}, {entry.status}",
+        )
+        for entry in found
+    ]
+    ui.table(rows, ("RECIPE", "NAME", "CATEGORY", "METHODS", "FROM"))
+    for problem in problems:
+        ui.tell(f"{ui.mark('fail', ui.err, 'not usable:')} {printable(problem.message)}")
+        ui.tell(f"  → {printable(problem.hint or '')}")
+    return 1 if problems else 0
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "service": entry.service,
+        "display_name": entry.display_name,
+        "category": entry.category,
+        "tier": entry.tier,
+        "status": entry.status,
+        "path": entry.path,
+        "methods": [method.id for method in entry.methods],
+        "aliases": entry.aliases,
+    }
+
+
+command.add_command(show.command, "show")
+
+
+@command.command(
+    "lint", short_help="Check recipe files.",
+    examples=("arcrun recipes lint my_api.yaml", "arcrun recipes lint recipes/ --json"),
+)  # fmt: skip
+@click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER...")
+@json_option
+def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
+    """Check recipe files: what is wrong, in which line, and how to mend it."""
+    from arcrun_auth.lint import errors
+
+    files = [file for path in paths for file in _files(path)]
+    findings = _findings(broker().recipes, files)
+    bad = errors(findings)
+    if as_json:
+        ui.put_json({"files": len(files), "findings": [asdict(f) for f in findings]})
+        return 1 if bad else 0
+    for finding in findings:
+        _print(finding)
+    ui.tell(f"{len(files)} files, {len(bad)} errors, {len(findings) - len(bad)} warnings.")
+    return 1 if bad else 0
+
+
+def _findings(catalog: Catalog, files: Sequence[str]) -> list[Finding]:
+    """Files among the bundled recipes by the stricter rules that hold there."""
+    from arcrun_auth.lint import lint
+
+    ours = [file for file in files if catalog.is_bundled(file)]
+    others = [file for file in files if file not in ours]
+    found: list[Finding] = []
+    if ours:
+        found += lint(_read(ours), bases=catalog.bases())
+    if others:
+        known = [catalog.recipe(e.service) for e in catalog.entries() if e.tier == "bundled"]
+        found += lint(_read(others), tier="local", bases=catalog.bases(), known=known)
+    return found
+
+
+def _files(path: str) -> list[str]:
+    if not os.path.isdir(path):
+        return [path]
+    return [
+        os.path.join(path, name) for name in sorted(os.listdir(path)) if name.endswith(SUFFIXES)
+    ]
+
+
+def _read(files: Sequence[str]) -> dict[str, bytes]:
+    texts: dict[str, bytes] = {}
+    for path in files:
+        try:
+            with open(path, "rb") as file:
+                texts[path] = file.read(MAX_FILE)
+        except OSError as error:
+            raise RecipeError(
+                f"This file cannot be read: {error.strerror}.", path=printable(path)
+            ) from None
+    return texts
+
+
+def _print(finding: Finding) -> None:
+    where = f"{finding.path}:{finding.line}" if finding.line else finding.path
+    kind = "fail" if finding.severity == "error" else "warn"
+    field = f"{finding.field}: " if finding.field else ""
+    ui.put(f"{ui.paint(printable(where), 'bold')}  {ui.mark(kind, word=finding.severity)}"
+           f"  {finding.rule}")  # fmt: skip
+    width = ui.width_of(ui.out())
+    ui.put(ui.wrap(f"  {printable(field + finding.message)}", width, "  "))
+    ui.put(ui.wrap(f"  → {printable(finding.mend)}", width, "    "))
+
+
+@command.command(
+    "add", short_help="Take a recipe file over into your home.",
+    examples=("arcrun recipes add my_api.yaml", "arcrun recipes add notion.yaml --override"),
+)  # fmt: skip
+@click.argument("file", metavar="FILE")
+@click.option("--override", is_flag=True, help="Let it stand over a bundled service.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@no_input_option
+def add(file: str, *, override: bool, yes: bool, no_input: bool) -> int:
+    """Check a recipe, show where it would send your secrets, and copy it into your home."""
+    here = broker(interactive=False if no_input else None)
+    recipe = _recipe_in(here, file)
+    _show_consent(here, recipe)
+    if not yes:
+        if here.person.reach is None:
+            raise UsageFault("Nobody can be asked here.", f"arcrun recipes add {file} --yes")
+        if not here.person.confirm("Do you want this recipe?"):
+            ui.tell("It was not added.")
+            return 1
+    entry = here.recipes.add(file, override=override)
+    ui.tell(f"{ui.mark('ok', ui.err)} {entry.service} was added.\n  → arcrun setup {entry.service}")
+    return 0
+
+
+def _recipe_in(here: Broker, file: str) -> Recipe:
+    from arcrun_auth import recipe
+
+    return recipe.read(_read([file])[file], path=file, bases=here.recipes.bases())
+
+
+def _show_consent(here: Broker, recipe: Recipe) -> None:
+    """What it does with a secret; against the recipe it would replace, only what differs."""
+    from arcrun_auth.errors import UnknownService
+
+    try:
+        before = here.recipes.recipe(recipe.service)
+    except (UnknownService, RecipeError):
+        ui.tell(f"{recipe.service} is a new service.")
+        for way in recipe.ways:
+            _show_way(way)
+        return
+    ui.tell(f"{before.service} has a recipe already. This one differs from it:")
+    changes = _changes(before, recipe)
+    for change in changes or ["in nothing that matters for the safety of your secrets"]:
+        ui.tell(f"  {printable(change)}")
+
+
+def _show_way(way: Method) -> None:
+    ui.tell(f"  by {way.id}: what you give it is sent to {', '.join(way.allowed_hosts)}")
+    if way.oauth2 is not None:
+        ui.tell(f"    you log in at {printable(way.oauth2.authorization_endpoint)}")
+        ui.tell(f"    your login is sent to {printable(way.oauth2.token_endpoint)}")
+
+
+def _changes(before: Recipe, after: Recipe) -> list[str]:
+    from arcrun_auth import consent
+
+    found: list[str] = []
+    old = {way.id: way for way in before.ways}
+    for way in after.ways:
+        if way.id not in old:
+            found.append(f"it has another way in, {way.id}, to {', '.join(way.allowed_hosts)}")
+            continue
+        found += consent.changes(
+            consent.project(before, old[way.id]), consent.project(after, way)
+        )
+    return found

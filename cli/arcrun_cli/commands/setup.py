@@ -1,0 +1,156 @@
+"""`arcrun setup`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from arcrun_cli import stdin, ui
+from arcrun_cli.app import Command
+from arcrun_cli.failures import UsageFault
+from arcrun_cli.options import broker, known, no_input_option, service_argument
+from arcrun_cli.talk import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arcrun_auth.broker import Broker
+    from arcrun_auth.catalog import MethodEntry
+    from arcrun_auth.report import Why
+
+_SECRET_WORDS = ("token", "key", "secret", "pass", "auth", "cred")
+
+
+class SetupCommand(Command):
+    """Refuses a secret on the command line, and does not repeat it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            option = error.option_name.lower()
+            if any(word in option for word in _SECRET_WORDS):
+                raise on_command_line(args) from None
+            raise UsageFault("There is no such option.", f"{ctx.command_path} --help") from None
+
+    def too_many(self, ctx: click.Context) -> None:
+        raise on_command_line([ctx.params.get("name") or "SERVICE"])
+
+
+def on_command_line(args: Sequence[str]) -> UsageFault:
+    """A secret stood in argv: every process here could read it, and the shell has kept it."""
+    service = next((a for a in args if a.isidentifier() and a.islower()), "SERVICE")
+    return UsageFault(
+        "A secret does not belong on the command line: other programs can read it there, and "
+        "your shell keeps it in its history. It was not used.",
+        f"arcrun setup {service} asks for it hidden, and --stdin reads it from a pipe. "
+        "Take this line out of your shell's history, and replace the secret if others use "
+        "this machine.",
+    )
+
+
+@click.command(
+    cls=SetupCommand,
+    short_help="Connect a service: ask for the key or log in, test it, save it.",
+    examples=(
+        "arcrun setup notion",
+        "arcrun setup google_drive@work --scope readonly",
+        "arcrun setup google_drive --client-file ~/Downloads/client_secret.json",
+        "pass show notion | arcrun setup notion --stdin",
+    ),
+)
+@service_argument()
+@click.option("--method", metavar="METHOD", help="The way in; arcrun show SERVICE lists them.")
+@click.option("--scope", "scopes", multiple=True, metavar="SCOPE",
+              help="A scope, or a set of scopes of the recipe. Can be repeated.")  # fmt: skip
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE",
+              help="What the address needs: a subdomain, a region. Never a secret.")  # fmt: skip
+@click.option("--stdin", "from_stdin", is_flag=True,
+              help="Read the secret from standard input; several as JSON or KEY=VALUE lines.")  # fmt: skip
+@click.option("--client-file", metavar="FILE",
+              help="Your own OAuth app: the client file that the provider lets you download.")  # fmt: skip
+@click.option("--port", type=click.IntRange(1024, 65535), metavar="PORT",
+              help="The port of this machine that the browser comes back to.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace what is connected without asking.")
+@no_input_option
+def command(  # noqa: PLR0917 - the options of one command
+    name: str,
+    method: str | None,
+    scopes: tuple[str, ...],
+    params: tuple[str, ...],
+    *,
+    from_stdin: bool,
+    client_file: str | None,
+    port: int | None,
+    force: bool,
+    no_input: bool,
+) -> int:
+    """Connect SERVICE: ask for its key, or log in with the browser; test it; save it.
+
+    The key is asked for without showing it. INSTANCE is a name of your own for a second
+    account: notion@work.
+    """
+    here = broker(interactive=False if no_input else None)
+    known(name)
+    entry = here.recipes.entry(name.partition("@")[0])
+    _offer_replacement(here, name, force=force)
+    secrets = _read_stdin(entry.service, _way(here, name, method)) if from_stdin else {}
+    person = here.person
+    assert isinstance(person, Terminal)
+    with person.working("Testing"):
+        here.setup(
+            name,
+            method=method,
+            scopes=list(scopes) or None,
+            params=dict(map(_pair, params)) or None,
+            port=port,
+            client_file=client_file,
+            replace=True,
+            **secrets,
+        )
+    others = [way.id for way in entry.methods if way.id != _why(here, name).method]
+    if others and not method and person.reach:
+        ui.tell(f"There are other ways in: arcrun setup {name} --method {' or '.join(others)}")
+    ui.tell(f"  → arcrun snippet {name} prints code that uses it")
+    return 0
+
+
+def _why(here: Broker, name: str) -> Why:
+    return here.why(name)
+
+
+def _way(here: Broker, name: str, method: str | None) -> MethodEntry:
+    entry = here.recipes.entry(name.partition("@")[0])
+    return entry.method(method or _why(here, name).method)
+
+
+def _offer_replacement(here: Broker, name: str, *, force: bool) -> None:
+    """What works is replaced only if the person wants that."""
+    why = _why(here, name)
+    stored = [origin for origin in why.origins if origin.store in ("vault", "keyring")]
+    if force or not stored or why.status not in ("connected", "expired"):
+        return
+    whose = f" as {why.identity}" if why.identity else ""
+    if here.person.reach is None:
+        raise UsageFault(
+            f"{name} is connected{whose} already.", f"arcrun setup {name} --force replaces it"
+        )
+    if not here.person.confirm(f"{name} is connected{whose}. Replace it?"):
+        raise click.Abort
+
+
+def _read_stdin(service: str, way: MethodEntry) -> dict[str, Any]:
+    if way.primitive != "static_key":
+        raise UsageFault(
+            f"{service} is set up by logging in: there is no secret to read.",
+            f"arcrun setup {service}; --client-file takes your own OAuth app",
+        )
+    return stdin.read_secrets([key for key, _, _ in way.secrets], service)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageFault("--param takes NAME=VALUE.", "arcrun setup SERVICE --param region=eu")
+    return name, value

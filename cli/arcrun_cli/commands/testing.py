@@ -1,0 +1,85 @@
+"""`arcrun test`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from arcrun_auth.errors import AuthError, printable
+from arcrun_cli import failures, ui
+from arcrun_cli.app import Command
+from arcrun_cli.options import broker, json_option, service_argument
+from arcrun_cli.talk import Waiting
+
+if TYPE_CHECKING:
+    from arcrun_auth.broker import Broker
+
+
+@click.command(
+    cls=Command,
+    short_help="Send a test request: does it work, and whose account is it?",
+    examples=(
+        "arcrun test notion",
+        "arcrun test                  everything that is connected",
+        "arcrun test github@work --json",
+    ),
+)
+@service_argument(required=False)
+@json_option
+def command(name: str | None, *, as_json: bool) -> int:
+    """Send the recipe's test request for one connection, or for all of them."""
+    here = broker()
+    names = [name] if name else connected(here)
+    if not names and not as_json:
+        ui.tell("Nothing is connected yet.\n  → arcrun setup SERVICE")
+    width = max((len(name) for name in names), default=0)
+    results: list[dict[str, Any]] = []
+    worst = 0
+    for each in names:
+        found, code = _test(here, each)
+        worst = max(worst, code)
+        results.append(found)
+        if not as_json:
+            _show(found, width)
+    if as_json:
+        ui.put_json({"results": results})
+    return worst
+
+
+def connected(here: Broker) -> list[str]:
+    """Every connection, as it is typed."""
+    return [
+        service.service if instance == "default" else f"{service.service}@{instance}"
+        for service in here.list_services().values()
+        for instance in service.instances
+    ]
+
+
+def _test(here: Broker, name: str) -> tuple[dict[str, Any], int]:
+    try:
+        with Waiting(f"Testing {name}"):
+            checked = here.test(name)
+    except AuthError as error:
+        found = {
+            "name": name, "ok": False, "account": None, "status": None,
+            "error": type(error).__name__, "message": error.message, "hint": error.hint,
+        }  # fmt: skip
+        return found, failures.exit_code(error)
+    return {
+        "name": name, "ok": True, "account": checked.identity, "status": checked.status,
+        "error": None, "message": None, "hint": None,
+    }, 0  # fmt: skip
+
+
+def _show(found: dict[str, Any], width: int) -> None:
+    name = f"{found['name']:<{width}}"
+    if not found["ok"]:
+        ui.put(f"{ui.mark('fail', word='fail')}  {name}  {printable(found['message'])}")
+        if found["hint"]:
+            ui.put(f"        → {printable(found['hint'])}")
+    elif found["status"] is None:
+        ui.put(f"{ui.mark('ok', word='ok')}    {name}  connected; its recipe has no test request")
+    else:
+        account = f"  {printable(found['account'])}" if found["account"] else ""
+        ui.put(f"{ui.mark('ok', word='ok')}    {name}{account}")

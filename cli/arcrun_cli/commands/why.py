@@ -1,0 +1,67 @@
+"""`arcrun why`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from arcrun_auth.errors import printable
+from arcrun_cli import ui
+from arcrun_cli.app import Command
+from arcrun_cli.options import broker, json_option, service_argument
+
+if TYPE_CHECKING:
+    from arcrun_auth.report import Why
+
+GOOD = ("connected", "expired")
+"""Which states need nothing from you? An expired token is renewed at its next use."""
+
+
+@click.command(
+    cls=Command,
+    short_help="Where each part of a connection comes from.",
+    examples=("arcrun why notion", "arcrun why google_drive@work --json"),
+)
+@service_argument()
+@json_option
+def command(name: str, *, as_json: bool) -> int:
+    """Where each secret of a connection comes from, and where it may go. Never a value."""
+    why = broker().why(name)
+    if as_json:
+        ui.put_json(asdict(why))
+        return 0
+    at = "" if why.instance == "default" else f"@{why.instance}"
+    kind = "ok" if why.status in GOOD else "warn"
+    ui.put(f"{ui.paint(why.service + at, 'bold')}  {ui.mark(kind, word=why.status)}")
+    ui.pairs([
+        ("account", printable(why.identity or "")),
+        ("way in", why.method),
+        ("secrets", "\n".join(_origins(why))),
+        ("goes to", "\n".join(why.hosts) + "\nand to no other host"),
+        ("scopes", ", ".join(why.scopes)),
+        ("missing", ", ".join(why.missing_scopes)),
+        ("expires", expiry(why)),
+        ("recipe", f"{why.tier}, {printable(why.recipe)}"),
+    ])  # fmt: skip
+    if why.status not in GOOD:
+        ui.tell(f"  → arcrun setup {why.service}{at}")
+    return 0
+
+
+def _origins(why: Why) -> list[str]:
+    return [
+        f"{origin.key} from the {origin.store}"
+        + (f" ({printable(origin.place)})" if origin.place else "")
+        for origin in why.origins
+    ]
+
+
+def expiry(why: Why) -> str:
+    """When the access token ends, and what happens then."""
+    if why.expires_at is None:
+        return ""
+    when = ui.ago(why.expires_at.timestamp() - time.time())
+    return f"{when}, then " + ("renewed by itself" if why.can_renew else "you log in again")

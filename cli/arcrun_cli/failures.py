@@ -1,0 +1,116 @@
+"""From an error to words and an exit code. The one place that does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from arcrun_auth import errors
+from arcrun_cli import ui
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_CODES: dict[int, tuple[str, tuple[type[BaseException], ...]]] = {
+    0: ("done", ()),
+    1: ("any other error", (errors.AuthError,)),
+    2: ("wrong usage, or a service that nobody knows", (errors.UnknownService,)),
+    4: (
+        "something is missing: a login, a secret, a scope, the vault's key",
+        (
+            errors.LoginRequired, errors.MissingSecret, errors.MissingScope,
+            errors.StoreLocked, errors.NoStore,
+        ),
+    ),
+    5: ("refused by the provider or the person", (errors.LoginFailed, errors.TokenRefused)),
+    6: ("not reachable now: try again", (errors.ProviderUnavailable, errors.RefreshBusy)),
+    7: (
+        "refused by a rule: consent, host, policy",
+        (errors.ConsentRequired, errors.HostNotAllowed, errors.PolicyRefused),
+    ),
+    130: ("interrupted (Ctrl-C)", (KeyboardInterrupt,)),
+}  # fmt: skip
+"""Every exit code: what it means, and which errors end in it."""
+
+USAGE = 2
+INTERRUPTED = 130
+
+REPORT_AT = "arcrun doctor; then report it with the output of: ARCRUN_DEBUG=1 arcrun ..."
+
+
+class UsageFault(Exception):
+    """The command line is wrong. Carries no word of it that could be a secret."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def exit_code(error: BaseException) -> int:
+    """The code for an error: that of the most special class it belongs to."""
+    found = (
+        code
+        for code, (_, kinds) in EXIT_CODES.items()
+        if code != 1 and isinstance(error, kinds)
+    )
+    return next(found, 1)
+
+
+def tell(error: BaseException, args: Sequence[str]) -> int:
+    """Say what happened and what to do, on stderr, and as JSON too with `--json`."""
+    import click
+
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        ui.tell("\nInterrupted. Nothing was saved that was not announced.")
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        # Whoever read us has gone. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    code, message, hint = _judge(error, click)
+    if "--json" in args:
+        ui.put_json({"error": _as_data(error, message, hint)})
+    ui.tell(f"{ui.mark('fail', ui.err)} {message}")
+    if hint:
+        ui.tell(f"  → {hint}")
+    return code
+
+
+def _judge(error: BaseException, click: Any) -> tuple[int, str, str | None]:
+    if isinstance(error, errors.AuthError):
+        return exit_code(error), error.message, error.hint
+    if isinstance(error, UsageFault):
+        return USAGE, error.message, error.hint
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx is not None else "arcrun"
+        return USAGE, _sentence(error.format_message()), f"{path} --help"
+    if os.environ.get("ARCRUN_DEBUG") == "1":
+        ui.tell(_traceback(error))
+    # Its text is not ours: it could hold anything, a secret included.
+    return 1, f"arcrun has failed in an unexpected way ({type(error).__name__}).", REPORT_AT
+
+
+def _sentence(text: str) -> str:
+    text = errors.printable(text)
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def _traceback(error: BaseException) -> str:
+    """Where it happened, frame by frame, without the values: those could be secrets."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
+    return "\n".join(["Traceback, values left out:", *lines, f"  {type(error).__name__}"])
+
+
+def _as_data(error: BaseException, message: str, hint: str | None) -> dict[str, Any]:
+    data: dict[str, Any] = {"type": type(error).__name__, "message": message, "hint": hint}
+    for name in ("service", "similar", "key", "help_url", "why", "scope", "changes", "host",
+                 "rule", "status", "retry_after", "path", "line", "field"):  # fmt: skip
+        value = getattr(error, name, None)
+        if value is not None and isinstance(error, errors.AuthError):
+            data[name] = list(value) if isinstance(value, tuple) else value
+    return data

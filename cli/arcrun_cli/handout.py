@@ -1,0 +1,35 @@
+"""`arcrun token`: one access token on standard output. On the fast path: imports no click."""
+
+from __future__ import annotations
+
+import sys
+
+from arcrun_cli import agents
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from arcrun_auth.tokens import Token
+
+
+def token_of(name: str) -> Token:
+    """A valid token of `service[@instance]`, renewed if need be; never a login.
+
+    Raises PolicyRefused in an agent's shell, and whatever `Broker.get_token` raises.
+    """
+    agents.refuse(
+        "agent-token",
+        "A token",
+        'use it in code, where it never shows: auth.bind("'
+        + name.partition("@")[0]
+        + '"), see: arcrun snippet '
+        + name.partition("@")[0],
+    )
+    from arcrun_auth.broker import Broker
+
+    return Broker().get_token(name, interactive=False)
+
+
+def hand_out(name: str) -> int:
+    """Prints the access token and a newline, to pipes and terminals alike."""
+    sys.stdout.write(token_of(name).access_token + "\n")
+    return 0

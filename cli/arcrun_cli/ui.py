@@ -1,0 +1,210 @@
+"""What the command writes: data to stdout, talk to stderr. All colours and widths are here.
+
+Colour is never the only carrier: every mark has its word. It is off when the stream is no
+terminal, with NO_COLOR (no-color.org) or TERM=dumb, and on with CLICOLOR_FORCE.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from arcrun_auth.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+SCHEMA = 1
+"""Which version of the JSON output is this? It changes only when a field goes or means another."""
+
+WIDTH = 80
+"""How wide do we take a terminal to be that does not say?"""
+
+_GAP = 2
+_SHORTEST = 6
+
+# The sixteen colours that every theme adapts to its background; no bright ones, which
+# vanish on white, and no blue, which vanishes on black.
+_CODES = {"bold": "1", "dim": "2", "ok": "32", "warn": "33", "fail": "31"}
+_SIGNS = {"ok": ("✓", "+"), "warn": ("!", "!"), "fail": ("✗", "x")}
+
+
+def out() -> TextIO:
+    """Where data goes."""
+    return sys.stdout
+
+
+def err() -> TextIO:
+    """Where talk goes."""
+    return sys.stderr
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether colours may be written to `stream`."""
+    environ = os.environ
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("CLICOLOR_FORCE", "0") != "0":
+        return True
+    return environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    """`text` in a style of `_CODES`, where the stream (stdout) may have colours."""
+    if not text or not coloured(stream or sys.stdout):
+        return text
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
+
+
+def mark(kind: str, where: Any = out, word: str = "") -> str:
+    """A sign with its word: `✓ ok`, `! warn`, `✗ fail`; plain letters where there is no ✓."""
+    stream = where()
+    sign = _SIGNS[kind][0 if _speaks_unicode(stream) else 1]
+    return paint(f"{sign} {word}".rstrip(), kind, stream)
+
+
+def _speaks_unicode(stream: TextIO) -> bool:
+    return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"
+
+
+def put(text: str = "") -> None:
+    """A line of data."""
+    _write(sys.stdout, text)
+
+
+def tell(text: str) -> None:
+    """A line of talk, wrapped at words."""
+    width = width_of(sys.stderr)
+    _write(sys.stderr, "\n".join(wrap(line, width) for line in text.split("\n")))
+    sys.stderr.flush()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+
+
+def put_json(data: Mapping[str, Any]) -> None:
+    """One JSON object, with the version of its schema."""
+    import json
+
+    put(json.dumps({"schema": SCHEMA, **data}, indent=2, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, (tuple, set, frozenset)):
+        return sorted(value) if isinstance(value, (set, frozenset)) else list(value)
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
+def width_of(stream: TextIO) -> int | None:
+    """Columns to fill; None for a pipe or file, which is never cut or wrapped."""
+    if not stream.isatty():
+        return None
+    try:
+        return max(int(os.environ["COLUMNS"]), 40)
+    except (KeyError, ValueError):
+        pass
+    try:
+        return max(os.get_terminal_size(stream.fileno()).columns or WIDTH, 40)
+    except OSError:
+        return WIDTH
+
+
+def wrap(text: str, width: int | None, indent: str | None = None) -> str:
+    """`text` in lines of at most `width`; a word that is longer (a URL) stays whole."""
+    if width is None or cells(text) <= width:
+        return text
+    import textwrap
+
+    start = text[: len(text) - len(text.lstrip(" "))]
+    more = start + "  " if indent is None else indent
+    return textwrap.fill(
+        text.strip(), width, initial_indent=start, subsequent_indent=more,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def cells(text: str) -> int:
+    """How many columns `text` takes: escape sequences none, East Asian wide letters two."""
+    import re
+    import unicodedata
+
+    bare = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    if bare.isascii():
+        return len(bare)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in bare
+    )
+
+
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` columns, with … where something is missing."""
+    if cells(text) <= width:
+        return text
+    kept = ""
+    for char in text:
+        if cells(kept + char) > width - 1:
+            break
+        kept += char
+    return kept + "…"
+
+
+def table(rows: Sequence[Sequence[str]], head: Sequence[str], *, indent: str = "") -> None:
+    """Columns on stdout, as wide as the terminal at most; the widest ones give way first.
+
+    Cells come from outside as often as not: they are made printable here.
+    """
+    clean = [[printable(cell, 200) for cell in row] for row in rows]
+    columns = [i for i in range(len(head)) if i == 0 or any(row[i] for row in clean)]
+    lines = [[row[i] for i in columns] for row in [list(head), *clean]]
+    widths = [max(cells(line[i]) for line in lines) for i in range(len(columns))]
+    _squeeze(widths, width_of(sys.stdout), len(indent))
+    for number, line in enumerate(lines):
+        padded = [
+            cut(cell, width) + " " * (width - cells(cut(cell, width)))
+            for cell, width in zip(line, widths, strict=True)
+        ]
+        text = indent + (" " * _GAP).join(padded).rstrip()
+        put(paint(text, "dim") if number == 0 else text)
+
+
+def _squeeze(widths: list[int], total: int | None, indent: int) -> None:
+    if total is None:
+        return
+    room = total - indent - _GAP * (len(widths) - 1)
+    while sum(widths) > room:
+        widest = max(range(1, len(widths)) if len(widths) > 1 else (0,), key=widths.__getitem__)
+        if widths[widest] <= _SHORTEST:
+            break
+        widths[widest] -= 1
+
+
+def pairs(rows: Iterable[tuple[str, str]], *, label: int = 10) -> None:
+    """`label  value` lines on stdout; a value may have several lines, each is wrapped."""
+    width = width_of(sys.stdout)
+    for name, value in rows:
+        if not value:
+            continue
+        first = f"{name:<{label}}  "
+        for line in value.split("\n"):
+            shown = wrap(" " * len(first) + line, width, " " * len(first))
+            put(paint(first, "dim") + shown[len(first):])
+            first = " " * len(first)
+
+
+def ago(seconds: float) -> str:
+    """A span of time in words: `in 55 min`, `3 days ago`, `now`."""
+    span = abs(seconds)
+    for size, word in ((86400, "day"), (3600, "h"), (60, "min")):
+        if span >= size:
+            count = int(span // size)
+            text = f"{count} {word}{'s' if word == 'day' and count > 1 else ''}"
+            break
+    else:
+        text = f"{int(span)} s"
+    return f"in {text}" if seconds >= 0 else f"{text} ago"

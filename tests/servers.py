@@ -1,0 +1,302 @@
+"""Loopback counterparts: a recording HTTP(S) server, a forward and CONNECT proxy, a CA."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import gzip
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+GUARD = 20.0
+"""After how many seconds does a test that hangs fail?"""
+
+
+@dataclass
+class Seen:
+    """One request as it arrived; `raw` is all of it, for canaries to be looked for."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes = b""
+
+    @property
+    def raw(self) -> str:
+        return f"{self.method} {self.target}\n{self.headers}\n{self.body!r}"
+
+
+@dataclass
+class Reply:
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"{}"
+    links: tuple[tuple[str, str], ...] = ()
+    """Headers that may come more than once."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+    context: ssl.SSLContext | None = None
+
+    def get_request(self):
+        sock, address = super().get_request()
+        if self.context is not None:
+            sock = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return sock, address
+
+    def handle_error(self, request, client_address) -> None:
+        """A client that hangs up is part of the tests."""
+
+
+class Recorder:
+    """Records every request; `answer` decides what it gets."""
+
+    def __init__(
+        self, answer: Callable[[Seen], Reply] | None = None, context: ssl.SSLContext | None = None
+    ) -> None:
+        self.seen: list[Seen] = []
+        self.connections = 0
+        self.answer = answer or (lambda _: Reply())
+        recorder = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                recorder.connections += 1
+
+            def handle_any(self) -> None:
+                seen = Seen(
+                    self.command, self.path, {k.lower(): v for k, v in self.headers.items()}
+                )
+                seen.body = _body(self)
+                recorder.seen.append(seen)
+                reply = recorder.answer(seen)
+                self.send_response(reply.status)
+                for name, value in (*reply.headers.items(), *reply.links):
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(reply.body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(reply.body)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815
+
+            def log_message(self, *args) -> None:
+                pass
+
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server.context = context
+        self.port = self._server.server_port
+        self.origin = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def raw(self) -> str:
+        return "\n".join(each.raw for each in list(self.seen))
+
+
+def _body(handler: BaseHTTPRequestHandler) -> bytes:
+    if handler.headers.get("transfer-encoding") == "chunked":
+        body = b""
+        while size := int(handler.rfile.readline(), 16):
+            body += handler.rfile.read(size)
+            handler.rfile.readline()
+        handler.rfile.readline()
+        return body
+    return handler.rfile.read(int(handler.headers.get("content-length", 0)))
+
+
+@contextlib.contextmanager
+def recorder(answer=None, context=None) -> Iterator[Recorder]:
+    server = Recorder(answer, context)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextlib.contextmanager
+def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that reads one request head and then does as `talk` says; gives its origin."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def one(sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError):
+            sock.settimeout(GUARD)
+            sock.recv(65536)
+            talk(sock)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = listener.accept()
+                threading.Thread(target=one, args=(sock,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.close()
+
+
+def endless(sent: list[int], total: int = 1 << 30) -> Callable[[socket.socket], None]:
+    """A body of `total` bytes; what the client took is added up in `sent`."""
+
+    def talk(sock: socket.socket) -> None:
+        sock.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+        while sum(sent) < total:
+            sent.append(sock.send(bytes(1 << 16)))
+
+    return talk
+
+
+def drip(head: bool = False) -> Callable[[socket.socket], None]:
+    """A byte now and then, for ever: of the body, or of the head already."""
+
+    def talk(sock: socket.socket) -> None:
+        sock.sendall(b"HTTP/1.1 200 OK\r\nx: " if head else b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(int(GUARD / 0.05)):
+            sock.sendall(b"x")
+            time.sleep(0.05)
+
+    return talk
+
+
+def bomb(megabytes: int = 100) -> Callable[[socket.socket], None]:
+    """A gzip body that is small on the wire and `megabytes` when unpacked."""
+    data = gzip.compress(bytes(megabytes << 20), 9)
+
+    def talk(sock: socket.socket) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {len(data)}\r\n\r\n"
+        sock.sendall(head.encode() + data)
+
+    return talk
+
+
+class Proxy:
+    """A proxy for http (forward) and https (CONNECT); every host leads where `route` says.
+
+    `route` gives the loopback port for a host name, so tests have hosts without any DNS.
+    """
+
+    def __init__(self, route: Callable[[str, bool], int]) -> None:
+        self.route = route
+        self.lines: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listener.accept()
+                threading.Thread(target=self._one, args=(sock,), daemon=True).start()
+
+    def _one(self, sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                piece = sock.recv(65536)
+                if not piece:
+                    return
+                head += piece
+            line = head.split(b"\r\n")[0].decode("latin-1")
+            self.lines.append(line)
+            method, target, _ = line.split(" ")
+            tunnel = method == "CONNECT"
+            authority = target if tunnel else target.split("/")[2]
+            port = self.route(authority.rpartition(":")[0] or authority, tunnel)
+            with socket.create_connection(("127.0.0.1", port)) as upstream:
+                if tunnel:
+                    sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                else:
+                    upstream.sendall(head)
+                back = threading.Thread(target=_pump, args=(upstream, sock), daemon=True)
+                back.start()
+                _pump(sock, upstream)
+                back.join(GUARD)
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def proxy(route: Callable[[str, bool], int]) -> Iterator[Proxy]:
+    server = Proxy(route)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def authority(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
+    """A throw-away CA (its certificate as a file), and a server context with a leaf for `names`."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    now = datetime.datetime.now(datetime.UTC)
+
+    def certificate(subject: str, key, issuer: str, signer, *, is_ca: bool, sans=()):
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)])
+        by = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)])
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(by)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        )
+        if sans:
+            builder = builder.add_extension(x509.SubjectAlternativeName(sans), critical=False)
+        return builder.sign(signer, hashes.SHA256())
+
+    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    sans = [x509.DNSName(name) for name in names]
+    sans.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+    ca = certificate("test CA", ca_key, "test CA", ca_key, is_ca=True)
+    leaf = certificate("leaf", key, "test CA", ca_key, is_ca=False, sans=sans)
+    pem = serialization.Encoding.PEM
+    ca_file, leaf_file = folder / "ca.pem", folder / "leaf.pem"
+    ca_file.write_bytes(ca.public_bytes(pem))
+    leaf_file.write_bytes(
+        key.private_bytes(
+            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + leaf.public_bytes(pem)
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(leaf_file)
+    return ca_file, context
