@@ -40,6 +40,7 @@ _LINUX = (
     ("firefox",), ("chromium",), ("chromium-browser",),
 )  # fmt: skip
 _RUNDLL32 = ("url.dll,FileProtocolHandler",)
+_WSL_MARKS = ("/run/WSL", "/proc/sys/fs/binfmt_misc/WSLInterop")
 _WINDOWS_FROM_WSL = "/mnt/c/Windows/System32"
 
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")  # RFC 3986, no quote
@@ -140,11 +141,10 @@ def _from_variable(environ: Mapping[str, str], platform: str) -> Iterator[_Way]:
 
 
 def _is_wsl(environ: Mapping[str, str]) -> bool:
+    """By its variables, which sudo and services drop, or by what it puts into a system."""
     if "WSL_DISTRO_NAME" in environ or "WSL_INTEROP" in environ:
         return True
-    with suppress(OSError):
-        return "microsoft" in Path("/proc/sys/kernel/osrelease").read_text("ascii").lower()
-    return False
+    return any(Path(mark).exists() for mark in _WSL_MARKS)
 
 
 def _from_wsl(environ: Mapping[str, str]) -> Iterator[_Way]:

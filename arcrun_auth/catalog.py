@@ -11,6 +11,7 @@ load only where a file of the user's has changed since it was last indexed.
 from __future__ import annotations
 
 import os
+from threading import Lock
 
 from arcrun_auth import catalog_index
 from arcrun_auth.errors import RecipeError, UnknownService
@@ -191,6 +192,7 @@ class Catalog:
         self._given = None if bundled is None else os.fspath(bundled)
         self._folders = (self.folder, *(os.fspath(folder) for folder in extra))
         self._sources: tuple[Index, Index | None] | None = None
+        self._opening = Lock()
 
     def entry(self, service: str) -> Entry:
         """The entry of a service or of one of its aliases.
@@ -247,10 +249,7 @@ class Catalog:
         from arcrun_auth import recipe_yaml
 
         rows = [
-            row
-            for index in reversed(self._open())
-            if index is not None
-            for row in index.db.execute("SELECT service, yaml, path FROM base")
+            row for index in reversed(self._open()) if index is not None for row in index.bases()
         ]
         return {service: recipe_yaml.parse(text, path) for service, text, path in rows}
 
@@ -285,10 +284,14 @@ class Catalog:
         self._sources = None
 
     def _open(self) -> tuple[Index, Index | None]:
-        if self._sources is None:
-            bundled = self._open_bundled()
-            self._sources = (bundled, self._open_local(bundled))
-        return self._sources
+        sources = self._sources
+        if sources is None:
+            with self._opening:
+                sources = self._sources
+                if sources is None:
+                    bundled = self._open_bundled()
+                    sources = self._sources = (bundled, self._open_local(bundled))
+        return sources
 
     def _open_bundled(self) -> Index:
         from arcrun_auth import __version__
@@ -296,7 +299,7 @@ class Catalog:
         folder, path = self._bundled_folder()
         ready = os.path.join(folder, "index.db")
         if os.path.isfile(ready):
-            return catalog_index.prebuilt(ready)
+            return catalog_index.open_file(ready)
         return _index(path, (folder,), "bundled", __version__, None)
 
     def _bundled_folder(self) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Builds an index of recipes from their files: the cold half of the catalogue.
 
-Only files whose size or time has changed are read. Everything happens in one transaction
-of SQLite, so that other processes see the index before or after, never in between.
+Only files whose size or time has changed are read. An index is never changed in its place:
+a copy is, and then takes its name, so that other processes see it before or after, never in
+between, and need no lock. Of two that build at once the later one wins; both are right.
 """
 
 from __future__ import annotations
@@ -22,14 +23,11 @@ from arcrun_auth.stores import private
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from arcrun_auth.catalog_index import Stat
     from arcrun_auth.recipe import Method, Recipe
     from arcrun_auth.recipe_yaml import Document
-
-BUSY_S = 20
-"""How long do we wait for another process that is building the same index?"""
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT);
@@ -55,13 +53,13 @@ def build(
     `above` is the index whose bases may be extended too. A damaged index is thrown away:
     it is a cache. Where none can be written it lives in memory, for this process alone.
     """
-    for attempt in (_writable, _fresh):
+    for start in (path, None):
         try:
-            with contextlib.closing(attempt(path)) as db:
+            with _replacing(path, start) as db:
                 _Builder(db, tier, release, above).update(files)
         except (OSError, StoreError, sqlite3.DatabaseError):
             continue
-        return Index(catalog_index.uri(path, mode="ro"))
+        return catalog_index.open_file(path)
     db = _connect(":memory:")
     _Builder(db, tier, release, above).update(files)
     return Index(db)
@@ -69,45 +67,47 @@ def build(
 
 def prebuild(folder: str, path: str, *, release: str) -> None:
     """Write the index that goes into the wheel. RecipeError at the first file that is not valid."""
-    db = _fresh(path)
-    with contextlib.closing(db):
+    with _replacing(path, None) as db:
         _Builder(db, "bundled", release, None).update(catalog_index.scan([folder]))
         for problem in Index(db).problems():
             raise catalog.problem(*problem)
         # Nothing of the machine it was built on: inside the wheel, files have bare names.
         db.execute("DELETE FROM file")
-        db.execute("UPDATE recipe SET path = replace(path, ?, '')", (os.path.join(folder, ""),))
-        db.execute("UPDATE base SET path = replace(path, ?, '')", (os.path.join(folder, ""),))
+        here = (os.path.join(folder, ""),)
+        db.execute("UPDATE recipe SET path = replace(path, ?, '')", here)
+        db.execute("UPDATE base SET path = replace(path, ?, '')", here)
         db.execute("VACUUM")
 
 
-def _fresh(path: str) -> sqlite3.Connection:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    return _writable(path)
+@contextlib.contextmanager
+def _replacing(path: str, start: str | None) -> Iterator[sqlite3.Connection]:
+    """A copy of the index `start` (empty if None) to work on, which then takes the place of `path`.
 
-
-def _writable(path: str) -> sqlite3.Connection:
-    """A connection to a file of our own: 0600 in a 0700 folder, and no symbolic link."""
+    It is a file of our own: 0600 in a 0700 folder, and no symbolic link is followed.
+    """
     folder = os.path.dirname(path)
     home = os.path.dirname(folder)
     if not os.path.isdir(home):
         private.ensure_folder(home)
     private.ensure_folder(folder)
-    if private.check_file(path) is None:
-        with contextlib.suppress(FileExistsError):  # another process was faster
-            os.close(private.create(path))
-    return _connect(path)
+    temporary = f"{path}.{os.urandom(6).hex()}.tmp"
+    handle = private.create(temporary)
+    try:
+        if start is not None and private.check_file(start) is not None:
+            with open(start, "rb") as old, open(handle, "wb", closefd=False) as new:
+                new.write(old.read())
+        with contextlib.closing(_connect(temporary)) as db:
+            yield db
+        os.fsync(handle)
+        os.replace(temporary, path)
+    finally:
+        os.close(handle)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA synchronous = OFF")  # a cache: after a power cut it is built anew
-    except sqlite3.DatabaseError:
-        db.close()
-        raise
-    return db
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 
 class _Builder:
@@ -124,16 +124,14 @@ class _Builder:
         self._bases: dict[str, Document] | None = None
 
     def update(self, files: dict[str, Stat]) -> None:
-        """Make the index describe `files`, in one transaction."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._start()
-            self._refresh(files)
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        """Make the index describe `files`."""
+        # Nobody else sees this file yet: it needs no journal, and is thrown away if we fail.
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.execute("BEGIN")
+        self._start()
+        self._refresh(files)
+        self._db.execute("COMMIT")
 
     def _start(self) -> None:
         """Empty tables, unless the same rules have filled those that are there."""
@@ -212,11 +210,11 @@ class _Builder:
     def _known_bases(self) -> dict[str, Document]:
         """The bases of the source above, which nobody replaces, and those of this one."""
         if self._bases is None:
-            sources = [self._db] + ([self._above.db] if self._above else [])
+            sources = [Index(self._db)] + ([self._above] if self._above else [])
             self._bases = {
                 service: recipe_yaml.parse(text, path)
-                for db in sources
-                for service, text, path in db.execute("SELECT service, yaml, path FROM base")
+                for index in sources
+                for service, text, path in index.bases()
             }
         return self._bases
 
@@ -284,10 +282,7 @@ def add(path: str, folder: str, bundled: Index, *, override: bool) -> str:
     from arcrun_auth import lint
 
     found = _read(path)
-    bases = {
-        service: recipe_yaml.parse(text, at)
-        for service, text, at in bundled.db.execute("SELECT service, yaml, path FROM base")
-    }
+    bases = {service: recipe_yaml.parse(text, at) for service, text, at in bundled.bases()}
     subject = lint.subject(found, bases, tier="local")
     recipe = subject.recipe
     for finding in lint.errors([*lint.judge(subject), *lint.between([subject])]):

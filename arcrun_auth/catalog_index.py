@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from threading import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from typing import Any
 
     Row = tuple[str, ...]
     Stat = tuple[str, int, int]
@@ -35,53 +37,61 @@ class Index:
         self._uri = uri if isinstance(uri, str) else ""
         self._connection = None if isinstance(uri, str) else uri
         self._pid = os.getpid()
+        self._lock = Lock()
 
-    @property
-    def db(self) -> sqlite3.Connection:
-        # SQLite's own locks do not survive a fork: the child opens its own.
-        if self._connection is None or (self._uri and self._pid != os.getpid()):
-            self._connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
+    def query(self, sql: str, *values: str) -> list[Any]:
+        """All rows of a query."""
+        if self._pid != os.getpid():  # after a fork: another thread of the parent may hold these
+            self._lock = Lock()
+            self._connection = None if self._uri else self._connection
             self._pid = os.getpid()
-        return self._connection
+        with self._lock:
+            if self._connection is None:
+                self._connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
+            return self._connection.execute(sql, values).fetchall()
 
     def row(self, service: str) -> Row | None:
         """What is known of a service, by its own name."""
-        found: Row | None = self.db.execute(f"{_ENTRY} WHERE service = ?", (service,)).fetchone()
-        return found
+        found = self.query(f"{_ENTRY} WHERE service = ?", service)
+        return found[0] if found else None
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> list[Row]:
         """All services, by name."""
-        return self.db.execute(f"{_ENTRY} ORDER BY service")
+        return self.query(f"{_ENTRY} ORDER BY service")
 
     def names(self) -> list[tuple[str, bool]]:
         """Every service with whether it may stand over one of another source."""
-        return self.db.execute("SELECT service, override FROM recipe ORDER BY service").fetchall()
+        return self.query("SELECT service, override FROM recipe ORDER BY service")
 
     def alias(self, name: str) -> str | None:
         """The service that has `name` as an alias."""
-        found = self.db.execute("SELECT service FROM alias WHERE alias = ?", (name,)).fetchone()
-        return found and str(found[0])
+        found = self.query("SELECT service FROM alias WHERE alias = ?", name)
+        return found[0][0] if found else None
 
     def aliases(self) -> list[str]:
-        return [row[0] for row in self.db.execute("SELECT alias FROM alias ORDER BY alias")]
+        return [row[0] for row in self.query("SELECT alias FROM alias ORDER BY alias")]
 
     def body(self, service: str) -> bytes | None:
         """The recipe as JSON."""
-        found = self.db.execute("SELECT json FROM body WHERE service = ?", (service,)).fetchone()
-        return found and bytes(found[0])
+        found = self.query("SELECT json FROM body WHERE service = ?", service)
+        return found[0][0] if found else None
+
+    def bases(self) -> list[tuple[str, str, str]]:
+        """What recipes may extend: id, YAML, path."""
+        return self.query("SELECT service, yaml, path FROM base")
 
     def problems(self) -> list[tuple[str, str, str, int | None, str | None]]:
         """The files that are no valid recipe: service (as far as known), path, why, line, field."""
-        return self.db.execute(
+        return self.query(
             "SELECT service, path, problem, line, field FROM file WHERE problem != '' ORDER BY path"
-        ).fetchall()
+        )
 
     def stats(self) -> set[Stat]:
-        return set(self.db.execute("SELECT path, size, mtime_ns FROM file"))
+        return set(self.query("SELECT path, size, mtime_ns FROM file"))
 
     def fingerprint(self) -> str:
-        found = self.db.execute("SELECT value FROM meta WHERE name = 'fingerprint'").fetchone()
-        return str(found[0]) if found else ""
+        found = self.query("SELECT value FROM meta WHERE name = 'fingerprint'")
+        return found[0][0] if found else ""
 
     def close(self) -> None:
         if self._connection is not None:
@@ -99,8 +109,8 @@ def uri(path: str, **options: object) -> str:
     return f"file:{slash}{path}?{query}"
 
 
-def prebuilt(path: str) -> Index:
-    """The index that the wheel brought. Nobody writes it: it is read without locks."""
+def open_file(path: str) -> Index:
+    """The index in a file. No index is ever changed in its place: it is read without locks."""
     return Index(uri(path, mode="ro", immutable=1))
 
 
@@ -133,7 +143,7 @@ def current(path: str, files: dict[str, Stat], made_by: str) -> Index | None:
     try:
         if not os.path.isfile(path) or os.path.islink(path):
             return None
-        index = Index(uri(path, mode="ro"))
+        index = open_file(path)
         if index.fingerprint() == made_by and index.stats() == set(files.values()):
             return index
         index.close()

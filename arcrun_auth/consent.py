@@ -7,6 +7,7 @@ are left out, so that such a field changes no digest by itself.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ def project(recipe: Recipe, method: Method) -> dict[str, Any]:
 
     Nothing secret is in it. Two recipes with the same projection treat a secret alike.
     """
-    whole = _without(_plain(recipe), NOT_IN_RECIPE | frozenset(type(method).__struct_fields__))
-    found = {**whole, **_without(_plain(method), NOT_IN_METHOD)}
+    found = _without(_plain(method), NOT_IN_METHOD)
+    for name, default in _of_recipe(type(recipe), type(method)):
+        if (value := getattr(recipe, name)) != default:
+            found[name] = value
     if "required_secrets" in found:
         found["required_secrets"] = [_without(s, NOT_IN_SECRET) for s in found["required_secrets"]]
     if "params" in found:
@@ -58,11 +61,21 @@ def project(recipe: Recipe, method: Method) -> dict[str, Any]:
     return found
 
 
-def _plain(part: Recipe | Method) -> dict[str, Any]:
+@lru_cache(maxsize=1)
+def _of_recipe(whole: type[Recipe], part: type[Method]) -> tuple[tuple[str, object], ...]:
+    """The fields of a recipe that count and are no method's, with their defaults."""
+    import msgspec
+
+    left_out = NOT_IN_RECIPE.union(part.__struct_fields__)
+    fields = msgspec.structs.fields(whole)
+    return tuple((field.name, field.default) for field in fields if field.name not in left_out)
+
+
+def _plain(method: Method) -> dict[str, Any]:
     """As JSON would give it back, so that a stored projection compares equal to a new one."""
     import msgspec
 
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(part))
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(method))
     return plain
 
 

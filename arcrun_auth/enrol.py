@@ -267,7 +267,7 @@ class Enroller:
         try:
             grant = log_in(
                 LoginPlan(
-                    service=connection.service,
+                    service=connection.name,
                     display_name=_title(recipe),
                     oauth2=oauth2,
                     client_id=app.client_id,

@@ -187,8 +187,9 @@ def _fault(address: IPv4Address | IPv6Address) -> str | None:
         ("loopback", address.is_loopback),
         ("link-local", address.is_link_local),
         ("multicast", address.is_multicast),
-        # RFC 6598 (carrier-grade NAT) and all of IANA's special-purpose registries
-        ("private", not address.is_global),
+        # RFC 6598 (carrier-grade NAT) and all of IANA's special-purpose registries; RFC 6890
+        # §2.2.2 (192.0.0.0/24) is whole in newer Pythons only.
+        ("private", not address.is_global or str(address).startswith("192.0.0.")),
         ("reserved", address.is_reserved or getattr(address, "is_site_local", False)),
     ):
         if holds:

@@ -79,10 +79,9 @@ class CredentialLock:
     def _file_lock(self) -> BaseFileLock:
         from filelock import FileLock
 
-        private.ensure_folder(os.path.dirname(self.folder))
         private.ensure_folder(self.folder)
         private.check_file(self.path)  # a planted link: refused before it is opened
-        return FileLock(self.path, mode=0o600, poll_interval=POLL, fallback_to_soft=False)
+        return FileLock(self.path, mode=0o600, poll_interval=POLL)
 
     def _acquire_file(self, lock: BaseFileLock, left: float, timeout: float) -> None:
         from filelock import Timeout

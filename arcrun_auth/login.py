@@ -10,13 +10,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from arcrun_auth import landing, oauth
 from arcrun_auth.browser import NotOpened
-from arcrun_auth.callback import is_answer, read_callback
 from arcrun_auth.errors import (
     AuthError,
     LoginFailed,
@@ -25,6 +24,7 @@ from arcrun_auth.errors import (
     printable,
 )
 from arcrun_auth.loopback import TICK, Loopback
+from arcrun_auth.oauth.callback import is_answer, read_callback
 from arcrun_auth.token_answer import read_token
 
 if TYPE_CHECKING:
@@ -48,6 +48,16 @@ LOGIN_SECONDS = 300.0
 """How long may a person take to log in?"""
 MAX_PASTES = 20
 """How many wrong lines do we read before we stop asking for the address?"""
+
+_PASTE_TOO = (
+    "If the browser is on another machine: log in there, copy the address of the page that "
+    "cannot be reached at the end, and paste it here."
+)
+_PASTE_ONLY = (
+    "At the end the browser cannot reach the page. Copy the whole address of that page and "
+    "paste it here."
+)
+_NOT_IT = "That is not the address of this login. It has code= and state= in it; copy all of it."
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ def log_in(
         people.start()
         callback = _first_answer(attempt, people, until=time.monotonic() + timeout)
         if callback is None:
-            raise attempt.timed_out(timeout)
+            raise attempt.unfinished(timeout)
         try:
             grant = attempt.redeem(callback, send=send, clock=clock)
         except AuthError as error:
@@ -127,13 +137,16 @@ def _listen(
 
 
 def _first_answer(attempt: _Attempt, people: _People, *, until: float) -> str | None:
-    """The callback that came first, from the browser or by paste; None when time is up."""
+    """The callback that came first, from the browser or by paste.
+
+    None when time is up, or when nothing more can come.
+    """
     if attempt.loopback is not None:
         query = attempt.loopback.wait(attempt.is_ours, until=until, ended=people.has_pasted)
-        if query is not None:
-            return query
-    while not people.has_pasted() and time.monotonic() < until:
-        time.sleep(TICK)
+        return people.pasted if query is None else query
+    while not people.gave_up.wait(TICK) and time.monotonic() < until:
+        people.has_pasted()  # a wrong line is told at once
+    people.has_pasted()
     return people.pasted
 
 
@@ -213,9 +226,9 @@ class _Attempt:
             error.hint = f"arcrun setup {plan.service}"  # the code is spent: from the start
             raise
 
-    def timed_out(self, timeout: float) -> LoginFailed:
+    def unfinished(self, timeout: float) -> LoginFailed:
         return LoginFailed(
-            f"Nobody finished the login to {self.name} within {timeout:g} seconds. "
+            f"Nobody finished the login to {self.name} (limit: {timeout:g} s). "
             "If the provider complained about the redirect URI, register this one: "
             f"{oauth.redirect_uri(self.plan.oauth2.redirect)}",
             service=self.plan.service,
@@ -243,6 +256,8 @@ class _People:
         self.say = say
         self.paste = paste
         self.pasted: str | None = None
+        self.gave_up = threading.Event()
+        """Nobody pastes any more: the true address came, or nobody can type."""
         self._messages: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._stopped = threading.Event()
 
@@ -278,12 +293,14 @@ class _People:
             self._messages.put(("say", f"No browser was opened here ({result.reason})."))
 
     def _ask(self) -> None:
+        with suppress(Exception):  # a closed terminal: nobody can type
+            self._read_lines()
+        self.gave_up.set()
+
+    def _read_lines(self) -> None:
         assert self.paste is not None
         for _ in range(MAX_PASTES):
-            try:
-                line = self.paste()
-            except Exception:  # noqa: BLE001 - a closed terminal: nobody can type
-                return
+            line = self.paste()
             if line is None or self._stopped.is_set():
                 return
             if self.attempt.is_ours(line.strip()):
@@ -291,14 +308,3 @@ class _People:
                 return
             if line.strip():
                 self._messages.put(("say", _NOT_IT))
-
-
-_PASTE_TOO = (
-    "If the browser is on another machine: log in there, copy the address of the page that "
-    "cannot be reached at the end, and paste it here."
-)
-_PASTE_ONLY = (
-    "At the end the browser cannot reach the page. Copy the whole address of that page and "
-    "paste it here."
-)
-_NOT_IT = "That is not the address of this login. It has code= and state= in it; copy all of it."

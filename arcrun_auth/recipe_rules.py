@@ -71,8 +71,6 @@ def check(recipe: Recipe, *, strict: bool) -> None:
     seen: set[str] = set()
     for index, way in enumerate(recipe.ways):
         at: Place = () if index == 0 else ("methods", index - 1)
-        if not way.id:
-            raise Fault("This method needs an id.", at)
         if way.id in seen:
             raise Fault(f"There are two methods {way.id!r}.", (*at, "id"))
         seen.add(way.id)

@@ -148,18 +148,20 @@ class _Builder:
 
     def _list(self, place: Place) -> list[Any]:
         built: list[Any] = []
-        while type(event := self._event()) is not yaml.SequenceEndEvent:
+        next_event = self._event
+        while type(event := next_event()) is not yaml.SequenceEndEvent:
             built.append(self._node(event, (*place, len(built))))
         return built
 
     def _map(self, place: Place) -> dict[str, Any]:
         built: dict[str, Any] = {}
-        while type(event := self._event()) is not yaml.MappingEndEvent:
+        next_event = self._event
+        while type(event := next_event()) is not yaml.MappingEndEvent:
             key = self._key(event, place)
             at = (*place, key)
             if key in built:
                 self._fail("This key stands here twice.", event, at)
-            built[key] = self._node(self._event(), at)
+            built[key] = self._node(next_event(), at)
         return built
 
     def _key(self, event: Any, place: Place) -> str:

@@ -165,12 +165,18 @@ def _hosts(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
 
 
 def _origins(resolver: Resolver, connection: Connection) -> tuple[Origin, ...]:
-    trace = getattr(resolver.store, "trace", None)
-    if trace is None:
-        record = connection.record
-        keys = [*record.secrets, *(["grant"] if record.grant else [])] if record else []
-        return tuple(Origin(key, resolver.store.name) for key in keys)
-    return tuple(Origin(*found) for found in trace(connection.key))
+    """Who gave each secret: of several layers the closest, as at use."""
+    record, store = connection.record, resolver.store
+    if record is None:
+        return ()
+    found: dict[str, Origin] = {}
+    trace = getattr(store, "trace", None)
+    for layer, places in trace(connection.key) if trace is not None else ():
+        for key, place in places.items():
+            found.setdefault(key, Origin(key, layer, "" if place == layer else place))
+    for key in [*record.secrets, *(["grant"] if record.grant else [])]:
+        found.setdefault(key, Origin(key, store.name))
+    return tuple(found.values())
 
 
 def _when(seconds: float | None) -> datetime | None:

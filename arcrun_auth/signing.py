@@ -159,13 +159,13 @@ class Signer:
         is removed, anywhere else `***` stands in its place.
         """
         for ready in (self._latest, self._before):
-            if ready is not None and ready.secrets:
+            if ready is not None:
                 url = self._without(url, ready)
         return url
 
     def shows(self, text: str) -> bool:
         """Whether `text` holds one of the secrets, in any encoding that we know."""
-        return scrub(text, self.secrets) != text
+        return _shows(text, self.secrets)
 
     def _render(self, token: Token) -> _Rendered:
         latest = self._latest
@@ -279,17 +279,16 @@ class Signer:
                 for form in (value, quote(value, safe=_PATH_SAFE), quote(value, safe="")):
                     path = path.replace(form, f"{{{name}}}")
         path = "/".join(self._segment(part, ready) for part in path.split("/"))
-        clean = path + (f"?{query}" if query else "") + mark + scrub(fragment, ready.secrets)
-        return scrub(clean, ready.secrets)
+        if _shows(fragment, ready.secrets):
+            fragment = MASK
+        return scrub(path + (f"?{query}" if query else "") + mark + fragment, ready.secrets)
 
     def _holds(self, pair: str, ready: _Rendered) -> bool:
         key, _, value = pair.partition("=")
         plain = unquote_plus(value)
         if plain and plain in (ready.query.get(unquote_plus(key)), *ready.path.values()):
             return True
-        # Encoded once more than usual, or only in part: look at what it decodes to.
-        texts = (pair, unquote_plus(pair), unquote(unquote_plus(pair)))
-        return any(scrub(text, ready.secrets) != text for text in texts)
+        return _shows(pair, ready.secrets)
 
     def _segment(self, text: str, ready: _Rendered) -> str:
         plain = unquote(text)
@@ -299,6 +298,12 @@ class Signer:
                 clean = clean.replace(value, f"{{{name}}}")
         clean = scrub(clean, ready.secrets)
         return text if clean == plain else quote(clean, safe=_PATH_SAFE + "{}" + MASK)
+
+
+def _shows(text: str, secrets: Iterable[str]) -> bool:
+    # Encoded once more than usual, or only in part: look at what it decodes to.
+    texts = (text, unquote_plus(text), unquote(unquote_plus(text)))
+    return any(scrub(each, secrets) != each for each in texts)
 
 
 def _key(pair: str) -> str:

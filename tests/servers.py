@@ -73,6 +73,7 @@ class Recorder:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def setup(self) -> None:
                 super().setup()
@@ -231,6 +232,8 @@ class Proxy:
             authority = target if tunnel else target.split("/")[2]
             port = self.route(authority.rpartition(":")[0] or authority, tunnel)
             with socket.create_connection(("127.0.0.1", port)) as upstream:
+                for end in (sock, upstream):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if tunnel:
                     sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 else:

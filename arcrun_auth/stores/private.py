@@ -31,20 +31,35 @@ def _refuse_owner(path: str, status: os.stat_result) -> None:
 def ensure_folder(path: str) -> None:
     """Make the folder with mode 0700, or give it that mode. StoreError if it is not ours."""
     try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
-            pass
+        _make_folders(path)
         check_folder(path)
     except OSError as error:
         raise StoreError(f"The folder {path} cannot be used: {error.strerror}.") from None
 
 
+def _make_folders(path: str) -> None:
+    # os.makedirs gives its mode to the last one only.
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    if parent and parent != path:
+        _make_folders(parent)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+
+
 def check_folder(path: str) -> None:
-    """Repair a looser mode; StoreError if somebody else owns it."""
+    """Repair a looser mode; StoreError for somebody else's folder, and for one like /tmp."""
     status = os.stat(path)
     _refuse_owner(path, status)
+    if status.st_mode & stat.S_ISVTX:
+        raise StoreError(
+            f"{path} is a folder that many users share; nothing secret is put there.",
+            hint="set ARCRUN_HOME to a folder of your own",
+        )
     if hasattr(os, "getuid") and status.st_mode & _GROUP_AND_OTHERS:
         os.chmod(path, 0o700)
 

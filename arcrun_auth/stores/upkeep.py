@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from arcrun_auth.seal import MasterKey
     from arcrun_auth.stores.vault import Vault
 
-_COLUMNS = "n, id, kind, epoch, gen, nonce, ct"
+COLUMNS = "n, id, kind, epoch, gen, nonce, ct"
 _NAMELESS = Key("credential", "a service")
 
 
@@ -129,18 +129,17 @@ def remove_slot(vault: Vault, number: int) -> None:
     rewrite(vault, change)
 
 
-def verify_passphrase(vault: Vault, passphrase: str) -> bytes:
-    """The key-encryption key from the passphrase; StoreLocked if it is wrong."""
+def verify_passphrase(vault: Vault, passphrase: str) -> tuple[str, bytes]:
+    """The vault's id and the key from its passphrase; StoreLocked if that is wrong.
 
-    def check(session: Session) -> bytes:
-        header = _header(session)
-        for slot in header.of_kind("passphrase"):
-            kek = passphrase_kek(slot, passphrase)
-            unwrap(header, slot, kek, "the passphrase")
-            return kek
-        raise StoreError("The vault has no passphrase.", hint="arcrun vault passphrase")
-
-    return vault.run(check)
+    The vault need not be unlocked: this is how it becomes so.
+    """
+    header = public_header(vault.path)
+    for slot in header.of_kind("passphrase"):
+        kek = passphrase_kek(slot, passphrase)
+        unwrap(header, slot, kek, "the passphrase")
+        return header.vault_id, kek
+    raise StoreError("The vault has no passphrase.", hint="arcrun vault passphrase")
 
 
 # -- Looking ----------------------------------------------------------------------------
@@ -184,6 +183,20 @@ def status(vault: Vault) -> dict[str, Any]:
     return found
 
 
+def public_header(path: str) -> slots.Header:
+    """The header as the file shows it without a key; StoreError if there is no vault."""
+    if private.check_file(path) is None:
+        raise StoreError(f"There is no vault at {path}.", hint="arcrun vault init")
+    try:
+        connection = schema.open_file(path)
+        try:
+            return schema.load_header(connection, path)[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise schema.translated(error, path) from None
+
+
 def _public(path: str) -> dict[str, Any]:
     """What the file tells without a key."""
     connection = schema.open_file(path)
@@ -216,7 +229,7 @@ def rows(connection: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     numbers = [n for (n,) in connection.execute("SELECT n FROM rec")]
     for number in numbers:
         try:
-            sql = f"SELECT {_COLUMNS} FROM rec WHERE n = ?"  # noqa: S608 - a constant
+            sql = f"SELECT {COLUMNS} FROM rec WHERE n = ?"  # noqa: S608 - a constant
             row = connection.execute(sql, (number,)).fetchone()
         except sqlite3.DatabaseError as error:
             if not schema.is_corrupt(error):
@@ -256,13 +269,17 @@ def quarantine(session: Session, number: int, *, at: float) -> None:
         return
     try:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(
-            "INSERT INTO quarantine(at, id, kind, epoch, gen, nonce, ct) "
-            "SELECT ?, id, kind, epoch, gen, nonce, ct FROM rec WHERE n = ?",
-            (at, number),
-        )
-        connection.execute("DELETE FROM rec WHERE n = ?", (number,))
+        move_to_quarantine(connection, number, at=at)
         connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def move_to_quarantine(connection: sqlite3.Connection, number: int, *, at: float) -> None:
+    connection.execute(
+        "INSERT INTO quarantine(at, id, kind, epoch, gen, nonce, ct) "
+        "SELECT ?, id, kind, epoch, gen, nonce, ct FROM rec WHERE n = ?",
+        (at, number),
+    )
+    connection.execute("DELETE FROM rec WHERE n = ?", (number,))

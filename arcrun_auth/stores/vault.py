@@ -108,15 +108,19 @@ class Vault(Store):
         return self.run(read, absent=lambda: None)
 
     def put(self, record: Credential, *, expect: int) -> Credential:
+        return self.adopt(stamped(record, expect=expect, now=self._clock()), expect=expect)
+
+    def adopt(self, stored: Credential, *, expect: int) -> Credential:
+        """As `put`, but with the generation and times that `stored` has: for an import."""
+
         def write(session: Session) -> Credential:
-            row = self._expect(session, record.key, expect)
-            stored = stamped(record, expect=expect, now=self._clock())
+            row = self._expect(session, stored.key, expect)
             write_record(session, stored, None if row is None else row[0])
             return stored
 
         def absent() -> Credential:
             if expect:
-                raise conflict(record.key, expected=expect, found=0)
+                raise conflict(stored.key, expected=expect, found=0)
             from arcrun_auth.stores.create import create
 
             create(self)

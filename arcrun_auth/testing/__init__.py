@@ -7,10 +7,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from arcrun_auth.testing.provider import Provider
+    from arcrun_auth.testing.store_contract import StoreContract, StoreReadContract
 
-__all__ = ["Provider"]
+__all__ = ["Provider", "StoreContract", "StoreReadContract"]
 
-_HOMES = {"Provider": "provider"}
+_HOMES = {
+    "Provider": "provider",
+    "StoreContract": "store_contract",
+    "StoreReadContract": "store_contract",
+}
 """In which module does each name live? It is loaded when it is first asked for."""
 
 

@@ -15,9 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MARKERS = (
-    "AI_AGENT", "AGENT", "CLAUDECODE", "CLAUDE_CODE", "CURSOR_AGENT", "GEMINI_CLI",
-    "AUGMENT_AGENT", "OPENCODE", "GOOSE_TERMINAL", "ANTIGRAVITY_AGENT", "REPL_ID",
-)  # fmt: skip
+    "AI_AGENT",
+    "AGENT",
+    "CLAUDECODE",
+    "CLAUDE_CODE",
+    "CURSOR_AGENT",
+    "GEMINI_CLI",
+    "AUGMENT_AGENT",
+    "OPENCODE",
+    "GOOSE_TERMINAL",
+    "ANTIGRAVITY_AGENT",
+    "REPL_ID",
+)
 """Which variables do agents set in the shells they open?"""
 
 PREFIXES = ("CODEX_", "CLINE_")

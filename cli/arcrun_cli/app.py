@@ -44,6 +44,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 
 COMMANDS = {name: found for group in SECTIONS.values() for name, found in group.items()}
 
+_LONGEST = 16
+"""How long may a word be that we repeat as a command that there is not?"""
+
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": ui.WIDTH}
 
 
@@ -67,8 +70,9 @@ class Command(click.Command):
 
     def too_many(self, ctx: click.Context) -> None:
         """More words than the command takes."""
-        raise UsageFault("There are more words than this command takes.",
-                         f"{ctx.command_path} --help")  # fmt: skip
+        raise UsageFault(
+            "There are more words than this command takes.", f"{ctx.command_path} --help"
+        )
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
@@ -81,15 +85,15 @@ class Group(click.Group):
     command_class = Command
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
-        super().__init__(*args, invoke_without_command=True, no_args_is_help=False, **kwargs)
+        super().__init__(*args, **{"no_args_is_help": False, **kwargs})
         self.examples = tuple(examples)
         self.context_settings = {**HELP_OPTIONS, **self.context_settings}
 
-    def invoke(self, ctx: click.Context) -> Any:
-        if not ctx._protected_args and not ctx.args:  # noqa: SLF001 - as click.Group does
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
             ui.put(ctx.get_help())
-            return 0
-        return super().invoke(ctx)
+            ctx.exit()
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -135,10 +139,11 @@ def unknown_command(name: str, known: Sequence[str], path: str) -> UsageFault:
     from difflib import get_close_matches
 
     near = get_close_matches(name, known, n=1, cutoff=0.5)
-    said = f" {name!r}" if name.isascii() and name.isidentifier() and len(name) <= 16 else ""
+    said = f" {name!r}" if name.isascii() and name.isidentifier() and len(name) <= _LONGEST else ""
     if near:
-        return UsageFault(f"There is no command{said}. Did you mean {near[0]!r}?",
-                          f"{path} {near[0]} --help")  # fmt: skip
+        return UsageFault(
+            f"There is no command{said}. Did you mean {near[0]!r}?", f"{path} {near[0]} --help"
+        )
     return UsageFault(f"There is no command{said}.", f"{path} --help")
 
 

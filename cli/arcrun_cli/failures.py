@@ -19,8 +19,11 @@ EXIT_CODES: dict[int, tuple[str, tuple[type[BaseException], ...]]] = {
     4: (
         "something is missing: a login, a secret, a scope, the vault's key",
         (
-            errors.LoginRequired, errors.MissingSecret, errors.MissingScope,
-            errors.StoreLocked, errors.NoStore,
+            errors.LoginRequired,
+            errors.MissingSecret,
+            errors.MissingScope,
+            errors.StoreLocked,
+            errors.NoStore,
         ),
     ),
     5: ("refused by the provider or the person", (errors.LoginFailed, errors.TokenRefused)),
@@ -30,7 +33,7 @@ EXIT_CODES: dict[int, tuple[str, tuple[type[BaseException], ...]]] = {
         (errors.ConsentRequired, errors.HostNotAllowed, errors.PolicyRefused),
     ),
     130: ("interrupted (Ctrl-C)", (KeyboardInterrupt,)),
-}  # fmt: skip
+}
 """Every exit code: what it means, and which errors end in it."""
 
 USAGE = 2
@@ -51,9 +54,7 @@ class UsageFault(Exception):
 def exit_code(error: BaseException) -> int:
     """The code for an error: that of the most special class it belongs to."""
     found = (
-        code
-        for code, (_, kinds) in EXIT_CODES.items()
-        if code != 1 and isinstance(error, kinds)
+        code for code, (_, kinds) in EXIT_CODES.items() if code != 1 and isinstance(error, kinds)
     )
     return next(found, 1)
 
@@ -108,8 +109,22 @@ def _traceback(error: BaseException) -> str:
 
 def _as_data(error: BaseException, message: str, hint: str | None) -> dict[str, Any]:
     data: dict[str, Any] = {"type": type(error).__name__, "message": message, "hint": hint}
-    for name in ("service", "similar", "key", "help_url", "why", "scope", "changes", "host",
-                 "rule", "status", "retry_after", "path", "line", "field"):  # fmt: skip
+    for name in (
+        "service",
+        "similar",
+        "key",
+        "help_url",
+        "why",
+        "scope",
+        "changes",
+        "host",
+        "rule",
+        "status",
+        "retry_after",
+        "path",
+        "line",
+        "field",
+    ):
         value = getattr(error, name, None)
         if value is not None and isinstance(error, errors.AuthError):
             data[name] = list(value) if isinstance(value, tuple) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
     from arcrun_auth.broker import Broker
 
+    ParamType = click.ParamType[str]
+else:  # generic only since click 8.4
+    ParamType = click.ParamType
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
 _LONGEST_NAME = 24
 """How long may a word be that we repeat in an error? Keys are longer, names are not."""
 
 
-class Service(click.ParamType):
+class Service(ParamType):
     """`service`, completed from the index."""
 
     name = "service"
@@ -79,22 +85,20 @@ def broker(*, interactive: bool | None = None) -> Broker:
     return Broker(person=Terminal(interactive=wanted))
 
 
-def service_argument(*, required: bool = True, label: str = "SERVICE[@INSTANCE]") -> Any:
+def service_argument(
+    *, required: bool = True, label: str = "SERVICE[@INSTANCE]"
+) -> Callable[[F], F]:
     """The name of a connection."""
-    return click.argument("name", type=Service(), metavar=label if required else f"[{label}]",
-                          required=required)  # fmt: skip
+    return click.argument(
+        "name", type=Service(), metavar=label if required else f"[{label}]", required=required
+    )
 
 
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def json_option(command: F) -> F:
     """`--json`, for every command that reads."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")(command)
 
 
-def no_input_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def no_input_option(command: F) -> F:
     """`--no-input`, for every command that may ask."""
     return click.option("--no-input", is_flag=True, help="Ask nothing: fail instead.")(command)
-
-
-def word(text: str | None, limit: int = _LONGEST_NAME) -> str:
-    """`text` in quotes for an error, if it is too short to be a key; else nothing."""
-    return f" {text!r}" if text and len(text) <= limit and text.isascii() else ""

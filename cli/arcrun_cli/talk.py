@@ -90,6 +90,9 @@ class Terminal(Here):
 
     def ask(self, question: str, *, hidden: bool = False) -> str | None:
         self._pause()
+        *before, question = question.rstrip(": ").split("\n")
+        for line in before:
+            self.say(line)
         answer = super().ask(question, hidden=hidden)
         if answer is not None:
             self._resume()

@@ -123,9 +123,13 @@ def wrap(text: str, width: int | None, indent: str | None = None) -> str:
     start = text[: len(text) - len(text.lstrip(" "))]
     more = start + "  " if indent is None else indent
     return textwrap.fill(
-        text.strip(), width, initial_indent=start, subsequent_indent=more,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+        text.strip(),
+        width,
+        initial_indent=start,
+        subsequent_indent=more,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def cells(text: str) -> int:
@@ -193,7 +197,7 @@ def pairs(rows: Iterable[tuple[str, str]], *, label: int = 10) -> None:
         first = f"{name:<{label}}  "
         for line in value.split("\n"):
             shown = wrap(" " * len(first) + line, width, " " * len(first))
-            put(paint(first, "dim") + shown[len(first):])
+            put(paint(first, "dim") + shown[len(first) :])
             first = " " * len(first)
 
 

@@ -196,18 +196,13 @@ class TestOtherSystems:
         assert machine.called == ["rundll32.exe", "url.dll,FileProtocolHandler", URL]
 
 
-def test_wsl_is_recognized_by_its_variables_and_its_kernel(monkeypatch):
-    monkeypatch.setattr(Path, "read_text", lambda *_: "5.15.0-Microsoft-standard-WSL2\n")
-    assert browser._is_wsl({})
-    monkeypatch.setattr(Path, "read_text", lambda *_: "6.1.0-debian\n")
+def test_wsl_is_recognized_by_its_variables_and_its_marks(tmp_path, monkeypatch):
+    monkeypatch.setattr(browser, "_WSL_MARKS", (str(tmp_path / "none"), str(tmp_path / "mark")))
     assert not browser._is_wsl({})
     assert browser._is_wsl({"WSL_INTEROP": "/run/x"})
-
-    def missing(*_):
-        raise FileNotFoundError
-
-    monkeypatch.setattr(Path, "read_text", missing)
-    assert not browser._is_wsl({})
+    assert browser._is_wsl({"WSL_DISTRO_NAME": "Debian"})
+    (tmp_path / "mark").touch()
+    assert browser._is_wsl({})
 
 
 class TestAvailable:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcrun_auth.callback import is_answer, read_callback
 from arcrun_auth.errors import LoginFailed
+from arcrun_auth.oauth.callback import is_answer, read_callback
 
 ISSUER = "https://id.example.com"
 

@@ -19,6 +19,7 @@ import arcrun_auth
 from arcrun_auth import catalog_build, catalog_index, consent
 from arcrun_auth.catalog import Catalog, env_name
 from arcrun_auth.errors import RecipeError, UnknownService
+from arcrun_auth.recipe import read
 
 ROOT = Path(__file__).parents[2]
 
@@ -149,13 +150,9 @@ def test_a_method_is_found_by_its_id(home, bundled):
         ("[]", "", ""),
     ],
 )
-def test_the_token_of_a_static_key_is_the_only_secret_or_the_one_named(
-    home, bundled, local, secrets, named, expected
-):
-    (local / "x.yaml").write_text(
-        f"service: x\nprimitive: static_key\nrequired_secrets: {secrets}\n{named}"
-    )
-    assert Catalog(home, bundled=bundled).entry("x").methods[0].token_secret == expected
+def test_the_token_of_a_static_key_is_the_only_secret_or_the_one_named(secrets, named, expected):
+    text = f"service: x\nprimitive: static_key\nrequired_secrets: {secrets}\n{named}"
+    assert catalog_build.token_secret(read(text).way()) == expected
 
 
 def test_an_alias_leads_to_its_service(home, bundled, local):
@@ -458,6 +455,31 @@ def test_a_damaged_index_is_built_anew(home, bundled, local, damage):
     assert catalog.recipe("mine").service == "mine"
 
 
+def test_an_update_that_dies_half_way_leaves_the_index_as_it_was(home, bundled, local, monkeypatch):
+    (local / "a.yaml").write_text(key("a", display_name="Old"))
+    (local / "b.yaml").write_text(key("b"))
+    Catalog(home, bundled=bundled).names()
+    (local / "a.yaml").write_text(key("a", display_name="New"))
+    (local / "b.yaml").write_text(key("b", display_name="New"))
+    real = catalog_build._Builder._recipe
+
+    def die(builder, document):
+        if document.data["service"] == "b":
+            raise KeyboardInterrupt
+        real(builder, document)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog_build._Builder, "_recipe", die)
+        with pytest.raises(KeyboardInterrupt):
+            Catalog(home, bundled=bundled).names()
+    db = sqlite3.connect(local / "index.db")
+    assert db.execute("SELECT display_name FROM recipe ORDER BY service").fetchall() == [
+        ("Old",), ("b",),
+    ]  # fmt: skip
+    db.close()
+    assert Catalog(home, bundled=bundled).entry("b").display_name == "New"
+
+
 def test_an_index_of_another_layout_is_built_anew(home, bundled, local):
     (local / "mine.yaml").write_text(key("mine"))
     with sqlite3.connect(local / "index.db") as db:
@@ -511,13 +533,13 @@ def test_a_catalogue_may_be_closed_and_asked_again(home, bundled):
 
 
 def test_a_row_is_found_by_its_key_and_not_by_looking_at_all(home, wheel):
-    db = Catalog(home, bundled=wheel)._open()[0].db
+    index = Catalog(home, bundled=wheel)._open()[0]
     for sql in (
         "SELECT * FROM recipe WHERE service = ?",
         "SELECT * FROM body WHERE service = ?",
         "SELECT * FROM alias WHERE alias = ?",
     ):
-        (plan,) = db.execute(f"EXPLAIN QUERY PLAN {sql}", ("x",)).fetchall()
+        (plan,) = index.query(f"EXPLAIN QUERY PLAN {sql}", "x")
         assert plan[3].startswith("SEARCH"), plan
 
 
@@ -568,7 +590,7 @@ def test_many_threads_may_ask_one_catalogue(home, bundled, local):
                 assert catalog.entry("mine").service == "mine"
                 assert catalog.recipe("notion").service == "notion"
                 assert len(catalog.entries()) == 3
-        except BaseException as error:  # noqa: BLE001 - a thread's error must reach the test
+        except BaseException as error:  # a thread's error must reach the test
             failures.append(error)
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -579,17 +601,52 @@ def test_many_threads_may_ask_one_catalogue(home, bundled, local):
     assert failures == []
 
 
+def test_many_threads_may_open_one_catalogue_and_it_is_built_once(
+    home, bundled, local, monkeypatch
+):
+    (local / "mine.yaml").write_text(key("mine"))
+    seen = reads(monkeypatch)
+    catalog = Catalog(home, bundled=bundled)
+    barrier = threading.Barrier(8)
+    found = []
+
+    def ask():
+        barrier.wait(30)
+        found.append(catalog.names())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == [["gone", "mine", "notion"]] * 8
+    assert sorted(seen) == ["gone.yaml", "mine.yaml", "notion.yaml"]
+
+
+def test_who_reads_an_index_is_not_disturbed_by_who_builds_the_next(home, bundled, local):
+    (local / "mine.yaml").write_text(key("mine", display_name="Old"))
+    reader = Catalog(home, bundled=bundled)
+    assert reader.entry("mine").display_name == "Old"
+    (local / "mine.yaml").write_text(key("mine", display_name="New"))
+    assert Catalog(home, bundled=bundled).entry("mine").display_name == "New"
+    assert reader.entry("mine").display_name == "Old"
+    reader.reindex()
+    assert reader.entry("mine").display_name == "New"
+    assert sorted(path.name for path in local.iterdir()) == ["bundled.db", "index.db", "mine.yaml"]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_of_a_fork_opens_its_own(home, wheel):
     code = (
         "import os, sys\n"
         "from arcrun_auth.catalog import Catalog\n"
         f"catalog = Catalog({str(home)!r}, bundled={str(wheel)!r})\n"
-        "mine = catalog._open()[0].db\n"
+        "catalog.entry('notion')\n"
+        "mine = catalog._open()[0]._connection\n"
         "pid = os.fork()\n"
         "if pid == 0:\n"
-        "    other = catalog._open()[0].db\n"
-        "    os._exit(0 if other is not mine and catalog.entry('notion') else 1)\n"
+        "    catalog.entry('notion')\n"
+        "    os._exit(0 if catalog._open()[0]._connection is not mine else 1)\n"
         "sys.exit(os.waitpid(pid, 0)[1])\n"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
@@ -628,7 +685,7 @@ def test_a_prebuilt_index_is_never_written(home, wheel):
     catalog = Catalog(home, bundled=wheel)
     catalog.names()
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        catalog._open()[0].db.execute("DELETE FROM recipe")
+        catalog._open()[0].query("DELETE FROM recipe")
     assert (wheel / "index.db").read_bytes() == before
     assert [path.name for path in wheel.iterdir()] == ["index.db"]
 
@@ -704,3 +761,22 @@ def test_an_editable_install_builds_nothing():
     hook.initialize("editable", data)
     hook.finalize("editable", data, "")
     assert data == {"force_include": {}}
+
+
+# -- for the linter --------------------------------------------------------------------
+
+
+def test_the_bases_of_all_sources_are_at_hand_and_bundled_ones_win(home, bundled, local):
+    (bundled / "_base.yaml").write_text(BASE)
+    (local / "_base.yaml").write_text(BASE.replace("api.base", "evil.base"))
+    (local / "_mine.yaml").write_text("service: _mine\n")
+    bases = Catalog(home, bundled=bundled).bases()
+    assert sorted(bases) == ["_base", "_mine"]
+    assert bases["_base"].data["base_url"] == "https://api.base.example"
+    assert Catalog(home, bundled=bundled, extra=[]).bases().keys() == bases.keys()
+
+
+def test_a_file_is_bundled_by_where_it_lies(home, bundled, local):
+    catalog = Catalog(home, bundled=bundled)
+    assert catalog.is_bundled(bundled / "notion.yaml")
+    assert not catalog.is_bundled(local / "notion.yaml")

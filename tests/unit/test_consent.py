@@ -1,12 +1,16 @@
 """Consent: every field that matters changes the digest, no other does; and what is said of it."""
 
+# ruff: noqa: E501 - the rows of a table stay rows
 from __future__ import annotations
 
 import copy
 import json
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arcrun_auth import consent
 from arcrun_auth.recipe import Method, Param, Recipe, load, read
@@ -231,6 +235,18 @@ def test_hosts_are_rendered_lower_case_and_once():
 def test_a_value_that_would_end_the_host_is_refused(value):
     with pytest.raises(ValueError, match=r"host|shop|port|wildcard"):
         hosts(["{{param.shop}}.shop.example"], {"shop": Param(pattern="(?s).*")}, shop=value)
+
+
+@given(st.text(max_size=60))
+def test_whatever_a_user_types_the_suffix_stays_the_vendors(value):
+    params = {"shop": Param(pattern="(?s).*")}
+    try:
+        (host,) = hosts(["{{param.shop}}.shop.example"], params, shop=value)
+    except ValueError:
+        return
+    assert host.endswith(".shop.example")
+    assert urlsplit(f"https://{host}/x").hostname == host
+    assert urlsplit(f"https://{host}/x").path == "/x"
 
 
 def test_a_param_makes_no_wildcard():

@@ -205,7 +205,7 @@ def get(url):
 
 class TestNobodyAnswers:
     def test_the_time_limit_ends_the_login_with_the_uri_to_register(self, provider):
-        with pytest.raises(LoginFailed, match=r"within 0\.05 seconds") as caught:
+        with pytest.raises(LoginFailed, match=r"limit: 0\.05 s") as caught:
             run(plan_for(provider), lambda url: Opened("x"), timeout=0.05)
         assert "register this one: http://127.0.0.1/callback" in caught.value.message
         assert caught.value.hint == "arcrun setup demo"
@@ -307,7 +307,7 @@ class TestPasting:
             asked.append(1)
             return "nonsense"
 
-        with pytest.raises(LoginFailed, match="within"):
+        with pytest.raises(LoginFailed, match="Nobody finished"):
             run(plan_for(provider), lambda url: None, paste=paste, timeout=0.3)
         assert len(asked) == module.MAX_PASTES
 
@@ -343,6 +343,24 @@ class TestPasting:
         assert provider.authorizations[0]["redirect_uri"] == "https://localhost/callback"
         assert module._PASTE_ONLY in said
 
+    def test_a_wrong_line_is_told_before_the_next_is_typed(self, provider):
+        provider.register("demo", redirect_uris=("https://127.0.0.1/callback",))
+        plan = plan_for(provider, oauth2={"redirect": {"policy": "https_only"}})
+        said, told, lines = [], threading.Event(), iter(["nonsense"])
+
+        def say(line):
+            said.append(line)
+            if line == module._NOT_IT:
+                told.set()
+
+        def paste():
+            if (line := next(lines, None)) is None:
+                assert told.wait(HANG)
+                return provider.redirected(said[1])
+            return line
+
+        assert run(plan, lambda url: None, say=say, paste=paste)[0].access_token
+
     def test_an_https_only_provider_is_refused_where_nobody_can_paste(self, provider):
         plan = plan_for(provider, oauth2={"redirect": {"policy": "https_only"}})
         with pytest.raises(LoginFailed, match="paste") as caught:
@@ -350,10 +368,17 @@ class TestPasting:
         assert caught.value.hint == "arcrun setup demo"
         assert provider.requests == {}
 
+    def test_an_https_only_login_ends_when_nobody_can_type_any_more(self, provider):
+        plan = plan_for(provider, oauth2={"redirect": {"policy": "https_only"}})
+        with pytest.raises(LoginFailed, match="Nobody finished"):
+            run(plan, lambda url: None, paste=lambda: None, timeout=1e9)
+
     def test_an_https_only_login_times_out_too(self, provider):
         plan = plan_for(provider, oauth2={"redirect": {"policy": "https_only"}})
-        with pytest.raises(LoginFailed, match="within"):
-            run(plan, lambda url: None, paste=lambda: None, timeout=0.05)
+        typed = threading.Event()
+        with pytest.raises(LoginFailed, match="Nobody finished"):
+            run(plan, lambda url: None, paste=lambda: typed.wait(HANG) and None, timeout=0.05)
+        typed.set()
 
     def test_a_cancel_can_be_pasted_too(self, provider):
         said = []

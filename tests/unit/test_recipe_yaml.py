@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import yaml
 from hypothesis import given
@@ -95,7 +97,7 @@ SCALARS = [
     ("0o17", "0o17"), ("1.10", "1.10"), ("1e3", "1e3"), (".inf", ".inf"), (".nan", ".nan"),
     ("12:30:45", "12:30:45"), ("2022-06-28", "2022-06-28"), ("=", "="),
     ("9" * 18, int("9" * 18)), ("9" * 19, "9" * 19), ("'1'", "1"), ('"true"', "true"),
-    ("'~'", "~"), ("|\n  1", "1"), ("NO", "NO"), ("١", "١"),
+    ("'~'", "~"), ("|\n  1", "1"), ("NO", "NO"), ("\u0661", "\u0661"),
 ]  # fmt: skip
 
 
@@ -146,23 +148,16 @@ plain = st.recursive(
 def test_what_pyyaml_writes_is_read_back(data):
     dumper = yaml.SafeDumper
     text = yaml.dump(data, Dumper=type("D", (dumper,), {"ignore_aliases": lambda *_: True}))
-    try:
-        assert parse(text).data == data
-    except RecipeError as error:
-        assert "deep" in str(error)
+    assert parse(text).data == data
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_map_or_a_recipe_error(text):
-    try:
+    with suppress(RecipeError):
         assert isinstance(parse(text).data, dict)
-    except RecipeError as error:
-        assert error.message
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_map_or_a_recipe_error(raw):
-    try:
+    with suppress(RecipeError):
         parse(raw)
-    except RecipeError as error:
-        assert error.message

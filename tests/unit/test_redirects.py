@@ -58,6 +58,7 @@ def world(tls, monkeypatch):
         servers.recorder(None, tls) as evil,
         servers.recorder() as plain,
     ):
+
         def route(authority: str, tunnel: bool) -> int:
             if authority == API and tunnel:
                 return api.port
@@ -86,7 +87,9 @@ def client_for(place: str, key: str, http: str):
 
 @pytest.mark.parametrize("place", bound.PLACES)
 @pytest.mark.parametrize("http", ["httpx", "httpx2"])
-def test_no_trick_and_no_redirect_takes_a_secret_to_another_host(world, place, http, capsys) -> None:
+def test_no_trick_and_no_redirect_takes_a_secret_to_another_host(
+    world, place, http, capsys
+) -> None:
     api, evil, plain, proxy = world
     key, outcomes = canary.fresh(), Counter()
     path = "/{key}" if place == "path" else ""
@@ -114,7 +117,9 @@ def test_no_trick_and_no_redirect_takes_a_secret_to_another_host(world, place, h
     assert canary.hits(seen) == []
     assert not plain.seen, "nothing follows to plain http"
     with capsys.disabled():
-        print(f"\n{http} {place}: {sum(outcomes.values())} tries, canary seen 0 times; {dict(outcomes)}")
+        print(
+            f"\n{http} {place}: {sum(outcomes.values())} tries, canary seen 0 times; {dict(outcomes)}"
+        )
 
 
 def test_a_body_that_carries_the_secret_is_not_sent_again_elsewhere(world) -> None:

@@ -223,7 +223,9 @@ def test_what_a_value_contains_is_never_expanded(before, after):
     st.lists(
         st.one_of(
             st.text(alphabet=st.characters(exclude_characters="{}"), max_size=20),
-            st.tuples(st.sampled_from(NAMESPACES), st.from_regex(r"[A-Za-z0-9_.-]{1,8}", fullmatch=True)),
+            st.tuples(
+                st.sampled_from(NAMESPACES), st.from_regex(r"[A-Za-z0-9_.-]{1,8}", fullmatch=True)
+            ),
         ),
         max_size=MAX_PLACEHOLDERS,
     )

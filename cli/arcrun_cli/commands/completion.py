@@ -8,8 +8,8 @@ from arcrun_cli import ui
 from arcrun_cli.app import Command, root
 
 WHERE = {
-    "bash": 'echo \'eval "$(arcrun completion bash)"\' >> ~/.bashrc',
-    "zsh": 'echo \'eval "$(arcrun completion zsh)"\' >> ~/.zshrc',
+    "bash": "echo 'eval \"$(arcrun completion bash)\"' >> ~/.bashrc",
+    "zsh": "echo 'eval \"$(arcrun completion zsh)\"' >> ~/.zshrc",
     "fish": "arcrun completion fish > ~/.config/fish/completions/arcrun.fish",
 }
 

@@ -54,8 +54,7 @@ def matches(service: Service, word: str | None) -> bool:
     """Whether `word` is part of its name, title or category, in any case."""
     wanted = (word or "").lower()
     return any(
-        wanted in text.lower()
-        for text in (service.service, service.display_name, service.category)
+        wanted in text.lower() for text in (service.service, service.display_name, service.category)
     )
 
 
@@ -86,9 +85,7 @@ def by_category(services: Iterable[Service]) -> None:
     for service in services:
         groups.setdefault(service.category or "other", []).append(service.service)
     label = max((len(name) for name in groups), default=0)
-    ui.pairs(
-        [(name, ", ".join(sorted(groups[name]))) for name in sorted(groups)], label=label
-    )
+    ui.pairs([(name, ", ".join(sorted(groups[name]))) for name in sorted(groups)], label=label)
 
 
 def _as_data(service: Service) -> dict[str, Any]:

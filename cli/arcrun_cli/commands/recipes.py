@@ -10,7 +10,7 @@ import click
 
 from arcrun_auth.errors import RecipeError, printable
 from arcrun_cli import ui
-from arcrun_cli.app import Command, Group
+from arcrun_cli.app import Group
 from arcrun_cli.commands import show
 from arcrun_cli.failures import UsageFault
 from arcrun_cli.options import broker, json_option, no_input_option
@@ -38,9 +38,10 @@ def command() -> None:
 
 
 @command.command(
-    "list", short_help="All recipes, and where each comes from.",
+    "list",
+    short_help="All recipes, and where each comes from.",
     examples=("arcrun recipes list", "arcrun recipes list mail --json"),
-)  # fmt: skip
+)
 @click.argument("word", required=False)
 @json_option
 def list_(word: str | None, *, as_json: bool) -> int:
@@ -54,13 +55,15 @@ def list_(word: str | None, *, as_json: bool) -> int:
     ]
     problems = catalog.problems
     if as_json:
-        ui.put_json({
-            "recipes": [_entry(entry) for entry in found],
-            "problems": [
-                {"path": p.path, "line": p.line, "field": p.field, "message": str(p.args[0])}
-                for p in problems
-            ],
-        })  # fmt: skip
+        ui.put_json(
+            {
+                "recipes": [_entry(entry) for entry in found],
+                "problems": [
+                    {"path": p.path, "line": p.line, "field": p.field, "message": str(p.args[0])}
+                    for p in problems
+                ],
+            }
+        )
         return 1 if problems else 0
     rows = [
         (
@@ -96,9 +99,10 @@ command.add_command(show.command, "show")
 
 
 @command.command(
-    "lint", short_help="Check recipe files.",
+    "lint",
+    short_help="Check recipe files.",
     examples=("arcrun recipes lint my_api.yaml", "arcrun recipes lint recipes/ --json"),
-)  # fmt: skip
+)
 @click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER...")
 @json_option
 def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
@@ -157,17 +161,20 @@ def _print(finding: Finding) -> None:
     where = f"{finding.path}:{finding.line}" if finding.line else finding.path
     kind = "fail" if finding.severity == "error" else "warn"
     field = f"{finding.field}: " if finding.field else ""
-    ui.put(f"{ui.paint(printable(where), 'bold')}  {ui.mark(kind, word=finding.severity)}"
-           f"  {finding.rule}")  # fmt: skip
+    ui.put(
+        f"{ui.paint(printable(where), 'bold')}  {ui.mark(kind, word=finding.severity)}"
+        f"  {finding.rule}"
+    )
     width = ui.width_of(ui.out())
     ui.put(ui.wrap(f"  {printable(field + finding.message)}", width, "  "))
     ui.put(ui.wrap(f"  → {printable(finding.mend)}", width, "    "))
 
 
 @command.command(
-    "add", short_help="Take a recipe file over into your home.",
+    "add",
+    short_help="Take a recipe file over into your home.",
     examples=("arcrun recipes add my_api.yaml", "arcrun recipes add notion.yaml --override"),
-)  # fmt: skip
+)
 @click.argument("file", metavar="FILE")
 @click.option("--override", is_flag=True, help="Let it stand over a bundled service.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -227,7 +234,5 @@ def _changes(before: Recipe, after: Recipe) -> list[str]:
         if way.id not in old:
             found.append(f"it has another way in, {way.id}, to {', '.join(way.allowed_hosts)}")
             continue
-        found += consent.changes(
-            consent.project(before, old[way.id]), consent.project(after, way)
-        )
+        found += consent.changes(consent.project(before, old[way.id]), consent.project(after, way))
     return found

@@ -62,19 +62,40 @@ def on_command_line(args: Sequence[str]) -> UsageFault:
 )
 @service_argument()
 @click.option("--method", metavar="METHOD", help="The way in; arcrun show SERVICE lists them.")
-@click.option("--scope", "scopes", multiple=True, metavar="SCOPE",
-              help="A scope, or a set of scopes of the recipe. Can be repeated.")  # fmt: skip
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE",
-              help="What the address needs: a subdomain, a region. Never a secret.")  # fmt: skip
-@click.option("--stdin", "from_stdin", is_flag=True,
-              help="Read the secret from standard input; several as JSON or KEY=VALUE lines.")  # fmt: skip
-@click.option("--client-file", metavar="FILE",
-              help="Your own OAuth app: the client file that the provider lets you download.")  # fmt: skip
-@click.option("--port", type=click.IntRange(1024, 65535), metavar="PORT",
-              help="The port of this machine that the browser comes back to.")  # fmt: skip
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="SCOPE",
+    help="A scope, or a set of scopes of the recipe. Can be repeated.",
+)
+@click.option(
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What the address needs: a subdomain, a region. Never a secret.",
+)
+@click.option(
+    "--stdin",
+    "from_stdin",
+    is_flag=True,
+    help="Read the secret from standard input; several as JSON or KEY=VALUE lines.",
+)
+@click.option(
+    "--client-file",
+    metavar="FILE",
+    help="Your own OAuth app: the client file that the provider lets you download.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1024, 65535),
+    metavar="PORT",
+    help="The port of this machine that the browser comes back to.",
+)
 @click.option("--force", is_flag=True, help="Replace what is connected without asking.")
 @no_input_option
-def command(  # noqa: PLR0917 - the options of one command
+def command(
     name: str,
     method: str | None,
     scopes: tuple[str, ...],

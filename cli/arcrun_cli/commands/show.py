@@ -51,13 +51,18 @@ def _print(entry: Entry, recipe: Recipe) -> None:
         ui.pairs(_way(way))
     ui.put()
     verified = recipe.verified
-    ui.pairs([
-        ("docs", printable(recipe.docs_url)),
-        ("also named", ", ".join(entry.aliases)),
-        ("recipe", f"{entry.tier}, {printable(entry.path)}"
-                   + ("" if entry.status == "active" else f", {entry.status}")),
-        ("verified", f"{verified.date}: {VERIFIED[verified.method]}" if verified else "never"),
-    ])  # fmt: skip
+    ui.pairs(
+        [
+            ("docs", printable(recipe.docs_url)),
+            ("also named", ", ".join(entry.aliases)),
+            (
+                "recipe",
+                f"{entry.tier}, {printable(entry.path)}"
+                + ("" if entry.status == "active" else f", {entry.status}"),
+            ),
+            ("verified", f"{verified.date}: {VERIFIED[verified.method]}" if verified else "never"),
+        ]
+    )
 
 
 def _way(way: Method) -> list[tuple[str, str]]:
@@ -77,7 +82,7 @@ def _way(way: Method) -> list[tuple[str, str]]:
         ("scopes", "\n".join(oauth2.scopes) if oauth2 is not None else ""),
         ("sets", ", ".join(oauth2.scope_sets) if oauth2 is not None else ""),
         ("base URL", printable(way.base_url)),
-    ]  # fmt: skip
+    ]
 
 
 def printable_lines(text: str) -> str:
@@ -104,8 +109,12 @@ def _as_data(entry: Entry, recipe: Recipe) -> dict[str, Any]:
                 "id": way.id,
                 "primitive": way.primitive,
                 "secrets": [
-                    {"key": s.key, "label": s.label, "optional": s.optional,
-                     "help_url": s.help_url or None}
+                    {
+                        "key": s.key,
+                        "label": s.label,
+                        "optional": s.optional,
+                        "help_url": s.help_url or None,
+                    }
                     for s in way.required_secrets
                 ],
                 "params": list(way.params),
@@ -113,11 +122,13 @@ def _as_data(entry: Entry, recipe: Recipe) -> dict[str, Any]:
                 "base_url": way.base_url,
                 "scopes": way.oauth2.scopes if way.oauth2 else [],
                 "scope_sets": {k: list(v) for k, v in way.oauth2.scope_sets.items()}
-                if way.oauth2 else {},
+                if way.oauth2
+                else {},
                 "app_register_url": way.app_register_url or None,
             }
             for way in recipe.ways
         ],
-        "verified": None if recipe.verified is None
+        "verified": None
+        if recipe.verified is None
         else {"date": recipe.verified.date, "method": recipe.verified.method},
-    }  # fmt: skip
+    }

@@ -62,14 +62,24 @@ def _test(here: Broker, name: str) -> tuple[dict[str, Any], int]:
             checked = here.test(name)
     except AuthError as error:
         found = {
-            "name": name, "ok": False, "account": None, "status": None,
-            "error": type(error).__name__, "message": error.message, "hint": error.hint,
-        }  # fmt: skip
+            "name": name,
+            "ok": False,
+            "account": None,
+            "status": None,
+            "error": type(error).__name__,
+            "message": error.message,
+            "hint": error.hint,
+        }
         return found, failures.exit_code(error)
     return {
-        "name": name, "ok": True, "account": checked.identity, "status": checked.status,
-        "error": None, "message": None, "hint": None,
-    }, 0  # fmt: skip
+        "name": name,
+        "ok": True,
+        "account": checked.identity,
+        "status": checked.status,
+        "error": None,
+        "message": None,
+        "hint": None,
+    }, 0
 
 
 def _show(found: dict[str, Any], width: int) -> None:

@@ -14,7 +14,7 @@ from arcrun_cli.options import json_option, service_argument
     short_help="Print an access token, for scripts.",
     examples=(
         "arcrun token github",
-        'curl -H "Authorization: Bearer $(arcrun token github)" https://api.github.com/user',
+        'curl -H "Authorization: Bearer $(arcrun token github)" https://api.github.com',
         "arcrun token google_drive@work --json",
     ),
 )
@@ -29,10 +29,12 @@ def command(name: str, *, as_json: bool) -> int:
     if not as_json:
         return handout.hand_out(name)
     token = handout.token_of(name)
-    ui.put_json({
-        "access_token": token.access_token,
-        "token_type": token.token_type,
-        "expires_at": token.expires_at,
-        "scopes": token.scopes,
-    })  # fmt: skip
+    ui.put_json(
+        {
+            "access_token": token.access_token,
+            "token_type": token.token_type,
+            "expires_at": token.expires_at,
+            "scopes": token.scopes,
+        }
+    )
     return 0

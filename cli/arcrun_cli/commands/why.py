@@ -36,16 +36,18 @@ def command(name: str, *, as_json: bool) -> int:
     at = "" if why.instance == "default" else f"@{why.instance}"
     kind = "ok" if why.status in GOOD else "warn"
     ui.put(f"{ui.paint(why.service + at, 'bold')}  {ui.mark(kind, word=why.status)}")
-    ui.pairs([
-        ("account", printable(why.identity or "")),
-        ("way in", why.method),
-        ("secrets", "\n".join(_origins(why))),
-        ("goes to", "\n".join(why.hosts) + "\nand to no other host"),
-        ("scopes", ", ".join(why.scopes)),
-        ("missing", ", ".join(why.missing_scopes)),
-        ("expires", expiry(why)),
-        ("recipe", f"{why.tier}, {printable(why.recipe)}"),
-    ])  # fmt: skip
+    ui.pairs(
+        [
+            ("account", printable(why.identity or "")),
+            ("way in", why.method),
+            ("secrets", "\n".join(_origins(why))),
+            ("goes to", "\n".join(why.hosts) + "\nand to no other host"),
+            ("scopes", ", ".join(why.scopes)),
+            ("missing", ", ".join(why.missing_scopes)),
+            ("expires", expiry(why)),
+            ("recipe", f"{why.tier}, {printable(why.recipe)}"),
+        ]
+    )
     if why.status not in GOOD:
         ui.tell(f"  → arcrun setup {why.service}{at}")
     return 0

@@ -1,6 +1,6 @@
 """The requests of OAuth 2.0, as values: what to open, and what to send for a token.
 
-Pure: nothing here does I/O. What comes back is read by `callback.py` and `token_answer.py`.
+Pure: nothing here does I/O. What comes back is read by `oauth/callback.py` and `token_answer.py`.
 Only the proof key asks a library, inside the function that needs it: a renewal passes
 through this module on its way to a token and pays for none of a login's parts.
 """

@@ -1,0 +1,99 @@
+"""The store that the settings ask for, with the environment in front of it."""
+
+from __future__ import annotations
+
+from arcrun_auth.stores.env import EnvStore
+from arcrun_auth.stores.layers import Layers
+from arcrun_auth.tokens import DEFAULT_INSTANCE, Key
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from arcrun_auth.catalog import Catalog, Entry
+    from arcrun_auth.settings import Settings
+    from arcrun_auth.stores.base import Store
+    from arcrun_auth.stores.keys import Ask
+
+    Variables = Iterable[tuple[str, list[str]]]
+
+GRANT = ("access_token", "refresh_token")
+"""What of an OAuth grant the environment may hold."""
+
+APP = ("client_id", "client_secret")
+"""What one's own OAuth app consists of."""
+
+
+def open_store(settings: Settings, catalog: Catalog, *, ask: Ask | None = None) -> Store:
+    """The user's store: `vault` or `keyring`, behind variables, mounted secrets and an export.
+
+    Opens nothing yet. `ask` gets a passphrase from a person; it gives None where nobody is.
+    """
+    overlays: list[Store] = [
+        EnvStore(
+            settings.environ,
+            lambda key: variables(catalog, key),
+            known=lambda: _known(catalog),
+            folder=settings.get("secrets_dir"),
+        )
+    ]
+    exported = settings.get("secrets_file")
+    if exported:
+        from arcrun_auth.stores.export import EncFile
+        from arcrun_auth.stores.keys import Keys
+
+        overlays.append(EncFile(str(exported), keys=Keys(environ=settings.environ, ask=ask)))
+    return Layers(_primary(settings, ask), overlays)
+
+
+def _primary(settings: Settings, ask: Ask | None) -> Store:
+    if settings.store == "keyring":
+        from arcrun_auth.stores.keyring_items import KeyringItems
+
+        return KeyringItems(environ=settings.environ)
+    from arcrun_auth.stores.keys import Keys
+    from arcrun_auth.stores.vault import Vault
+
+    return Vault(settings.vault_path, keys=Keys(environ=settings.environ, ask=ask))
+
+
+def variables(catalog: Catalog, key: Key) -> Variables:
+    """Each secret of a record, and the variables that may hold it, in their order."""
+    from arcrun_auth.catalog import env_name
+
+    if key.kind == "app":
+        yield from ((name, [env_name(key.account, key.instance, name)]) for name in APP)
+    if key.kind != "credential":
+        return
+    found: dict[str, list[str]] = {}
+    for entry in _entries(catalog, key.account):
+        for method in entry.methods:
+            for secret, _, names in method.secrets:
+                own = names if key.instance == DEFAULT_INSTANCE else ()
+                first = env_name(entry.service, key.instance, secret)
+                known = found.setdefault(secret, [])
+                known += [name for name in (first, *own) if name not in known]
+            if method.primitive == "oauth2":
+                for secret in GRANT:
+                    found.setdefault(secret, [env_name(entry.service, key.instance, secret)])
+    yield from found.items()
+
+
+def _entries(catalog: Catalog, account: str) -> list[Entry]:
+    """The services of an account: the one of that name, or all that share it."""
+    from arcrun_auth.errors import AuthError
+
+    try:
+        entry = catalog.entry(account)
+    except AuthError:
+        pass
+    else:
+        if entry.account == account:
+            return [entry]
+    return [entry for entry in catalog.entries() if entry.account == account]
+
+
+def _known(catalog: Catalog) -> Iterator[Key]:
+    """The records that variables can make up: the default instance of every service."""
+    for account in dict.fromkeys(entry.account for entry in catalog.entries()):
+        yield Key("credential", account)

@@ -1,0 +1,101 @@
+"""The vault, as the commands see it: which one, how it stands, and what may be shown of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from arcrun_auth.errors import AuthError
+from arcrun_cli import agents
+from arcrun_cli.failures import UsageFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arcrun_auth.broker import Broker
+    from arcrun_auth.stores.vault import Vault
+    from arcrun_cli.health import Finding
+
+OPENED_BY = {
+    "keyring": "the OS keyring",
+    "passphrase": "a passphrase",
+    "key": "a key file, or a key in the environment",
+    "recovery": "the recovery code",
+}
+"""What each kind of slot is for people."""
+
+
+def vault_of(here: Broker) -> Vault:
+    """The vault that credentials are written to. AuthError where it is another store."""
+    from arcrun_auth.stores.vault import Vault
+
+    primary = getattr(here.store, "primary", here.store)
+    if not isinstance(primary, Vault):
+        raise AuthError(
+            f"Credentials are kept in the {primary.name} store here: there is no vault.",
+            hint="the setting `store` says so: arcrun doctor",
+        )
+    return primary
+
+
+def only_for_eyes(rule: str, what: str, command: str) -> None:
+    """Raises where what is shown would go into a file, a pipe or an agent's transcript."""
+    agents.refuse(rule, what, f"a person runs it in a terminal: {command}")
+    if not sys.stdout.isatty():
+        raise UsageFault(f"{what} is shown at a terminal only.", command)
+
+
+def examine(here: Broker) -> Iterator[Finding]:
+    """The doctor's findings on keyring and vault."""
+    from arcrun_auth.stores import keyring_backend
+    from arcrun_cli.health import Finding
+
+    keyring = keyring_backend.system(here.settings.environ)
+    why = "it is switched off (ARCRUN_KEYRING)" if keyring is None else keyring.why_not()
+    if why is None:
+        yield Finding("keyring", "ok", "the OS keyring can keep the vault's key")
+    vault = vault_of(here)
+    found = vault.status()
+    if why is not None:
+        needed = not found["exists"] and found["why_not"] is not None
+        hint = "export ARCRUN_MASTER_KEY_FILE=…, or: arcrun vault init" if needed else None
+        yield Finding("keyring", "warn", f"Of the OS keyring, {why}.", hint)
+    if not found["exists"]:
+        yield Finding("vault", "ok", f"{vault.path} (made at the first setup)")
+        return
+    kinds = ", ".join(f"{slot['kind']} ({slot['number']})" for slot in found.get("slots", ()))
+    if found["why_not"] is not None:
+        yield Finding("vault", "fail", found["why_not"], "arcrun vault unlock")
+    else:
+        opened = f"opened by {found['opened_by']}; keys: {kinds}"
+        yield Finding("vault", "ok", f"{found['records']} records, {opened}")
+    if found.get("quarantined"):
+        yield Finding(
+            "vault",
+            "warn",
+            f"{found['quarantined']} damaged records were set aside.",
+            "set those services up again: arcrun list",
+        )
+    for path in found["set_aside"]:
+        yield Finding(
+            "vault",
+            "warn",
+            f"A damaged vault was set aside: {path}.",
+            "restore an export (arcrun vault import), then delete that file",
+        )
+    yield from _modes(vault)
+
+
+def _modes(vault: Vault) -> Iterator[Finding]:
+    from arcrun_cli.health import Finding
+
+    if not hasattr(os, "getuid"):
+        return
+    for path in (vault.path, f"{vault.path}-wal", f"{vault.path}-shm"):
+        try:
+            mode = os.lstat(path).st_mode
+        except OSError:
+            continue
+        if mode & 0o077:
+            yield Finding("vault", "warn", f"{path} can be read by others.", f"chmod 600 {path}")

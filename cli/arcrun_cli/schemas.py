@@ -1,0 +1,83 @@
+"""The fields of every `--json` answer, for docs/cli.md. A test holds them against the answers."""
+
+from __future__ import annotations
+
+CONNECTION = "of the connections: `instance`, `method`, `status`, `account`, `expires_at`, `scopes`"
+
+SCHEMAS: dict[str, dict[str, str]] = {
+    "every command": {
+        "schema": "the version of this table, 1",
+        "error": "in place of an answer: `type`, `message`, `hint`, and fields of that error",
+    },
+    "list": {
+        "services": "`service`, `display_name`, `category`, `tier`, `status`, `methods`, "
+        f"`connected`, and in `instances` {CONNECTION}",
+    },
+    "test": {
+        "results": "for each connection `name`, `ok`, `account`, `status` (of HTTP), and where "
+        "it failed `error`, `message`, `hint`",
+    },
+    "token": {
+        "access_token": "the token",
+        "token_type": "as the provider calls it",
+        "expires_at": "when it ends, or null",
+        "scopes": "what it may do, sorted",
+    },
+    "why": {
+        "service": "its name",
+        "instance": "the instance",
+        "method": "the way in",
+        "status": "`connected`, `expired`, `revoked`, `incomplete` or `not connected`",
+        "recipe": "the recipe's file",
+        "tier": "who supplied it: `bundled` or `local`",
+        "hosts": "the only hosts that get the secret",
+        "origins": "of each secret: `key`, `store`, `place`; never the value",
+        "identity": "whose account it is",
+        "scopes": "granted",
+        "missing_scopes": "asked for and not granted",
+        "expires_at": "when the access token ends, or null",
+        "can_renew": "whether it is renewed then by itself",
+    },
+    "show": {
+        "service": "its name",
+        "display_name": "its title",
+        "description": "one sentence",
+        "category": "its kind",
+        "aliases": "other names",
+        "status": "`active`, `deprecated` or `closed`",
+        "successor": "what to use instead, or null",
+        "tier": "who supplied the recipe",
+        "path": "its file",
+        "docs_url": "the documentation of the API, or null",
+        "methods": "of each way in: `id`, `primitive`, `secrets`, `params`, `hosts`, `base_url`, "
+        "`scopes`, `scope_sets`, `app_register_url`",
+        "verified": "`date` and `method` of the last check, or null",
+    },
+    "doctor": {
+        "ok": "whether nothing failed",
+        "checks": "of each: `name`, `state` (`ok`, `warn`, `fail`), `message`, `hint`",
+    },
+    "recipes list": {
+        "recipes": "`service`, `display_name`, `category`, `tier`, `status`, `path`, `methods`, "
+        "`aliases`",
+        "problems": "files that are not usable: `path`, `line`, `field`, `message`",
+    },
+    "recipes lint": {
+        "files": "how many were read",
+        "findings": "`path`, `line`, `field`, `rule`, `message`, `mend`, `severity`",
+    },
+    "vault status": {
+        "path": "the file",
+        "exists": "whether it is there",
+        "why_not": "why it cannot be opened now, or null",
+        "opened_by": "which key opened it, or null",
+        "slots": "its keys: `number`, `kind` (`keyring`, `passphrase`, `key`, `recovery`)",
+        "records": "how many it holds",
+        "quarantined": "how many damaged ones were set aside",
+        "set_aside": "damaged vaults that were renamed",
+        "rotating": "whether a rotation is under way",
+        "epoch": "how often its master key changed, plus one",
+        "vault_id": "its id",
+        "journal": "SQLite's journal mode",
+    },
+}
