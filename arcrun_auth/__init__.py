@@ -178,6 +178,9 @@ def setup(
     scopes: str | Sequence[str] | None = None,
     params: Mapping[str, str] | None = None,
     interactive: bool | None = None,
+    port: int | None = None,
+    client_file: str | None = None,
+    replace: bool = False,
     **secrets: str | Secret,
 ) -> Service:
     """Connect a service now and keep it: `setup("openai", api_key=...)`. See `Broker.setup`."""
@@ -188,6 +191,9 @@ def setup(
         scopes=scopes,
         params=params,
         interactive=interactive,
+        port=port,
+        client_file=client_file,
+        replace=replace,
         **secrets,
     )
 

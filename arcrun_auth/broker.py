@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
+    from arcrun_auth.enrol import Enroller
     from arcrun_auth.people import Person
     from arcrun_auth.recipe import Method
     from arcrun_auth.report import Service, Why
@@ -212,9 +213,12 @@ class Broker:
 
         Secrets go by their full name or a short one (`token` for `notion_token`); what is
         not given is asked for. A connection by another method is replaced if the person
-        agrees, or with `replace`. `client_file` is one's own OAuth app: the file that the
-        provider's console downloads, which is kept for later logins. Raises what `bind` raises, TokenRefused where the
-        service refuses the key, LoginFailed where the login ended without a grant.
+        agrees, or with `replace`. `client_file` is one's own OAuth app: the path of the file
+        that the provider's console downloads; it is kept for later logins. `port` is where
+        the login comes back to, instead of the recipe's choice.
+
+        Raises what `bind` raises, TokenRefused where the service refuses the key,
+        LoginFailed where the login ended without a grant.
         """
         from arcrun_auth.report import services
 
@@ -424,7 +428,7 @@ class Broker:
                 if (entry.account, named) == (connection.entry.account, connection.instance):
                     del self._sources[name, instance]
 
-    def _enroller(self, person: Person, port: int | None = None) -> Any:
+    def _enroller(self, person: Person, port: int | None = None) -> Enroller:
         from arcrun_auth.browser import open_url
         from arcrun_auth.checkup import check
         from arcrun_auth.enrol import Enroller

@@ -197,12 +197,15 @@ class _Builder:
     def _recipe(self, document: Document) -> None:
         recipe = load(document, bases=self._known_bases() if "extends" in document.data else None)
         path = str(document.path)
-        there = self._db.execute("SELECT path FROM recipe WHERE service = ?", (recipe.service,))
-        if other := there.fetchone():
-            raise document.error(f"{other[0]} describes this service already.", ("service",))
         override = os.path.splitext(path)[0].endswith(OVERRIDE)
         row = entry_row(recipe, tier=self._tier, release=self._release, path=path)
-        self._db.execute("INSERT INTO recipe VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, override))
+        try:
+            self._db.execute("INSERT INTO recipe VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, override))
+        except sqlite3.IntegrityError:
+            other = Index(self._db).row(recipe.service)
+            raise document.error(
+                f"{other and other[8]} describes this service already.", ("service",)
+            ) from None
         self._db.execute("INSERT INTO body VALUES (?,?)", (recipe.service, encode(recipe)))
         for alias in recipe.aliases:
             self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))

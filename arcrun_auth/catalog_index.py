@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    Row = tuple[str, ...]
+    from arcrun_auth.catalog_entry import Row
+
     Stat = tuple[str, int, int]
 
 # Whose rules made an index? Of the modules that begin so; after a change it is built anew.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from arcrun_auth.catalog import env_name
-from arcrun_auth.settings import KNOWN as SETTINGS
+from arcrun_auth.catalog_entry import env_name
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
@@ -15,6 +14,12 @@ if TYPE_CHECKING:
     from arcrun_auth.lint import Finding, Subject
     from arcrun_auth.recipe_model import Recipe
     from arcrun_auth.recipe_yaml import Place
+
+# Which settings have a variable? Those of `settings.KNOWN`, a floor up; a test compares.
+SETTINGS = (
+    "allow_hosts", "interactive", "keyring", "login_timeout",
+    "secrets_dir", "secrets_file", "store",
+)  # fmt: skip
 
 # Which services would have variables that mean something else already?
 RESERVED = frozenset({"master", "api", "encryption", "home"})

@@ -202,8 +202,12 @@ class Rules:
             return _URL_IN_HEADER.sub(lambda found: self.signer.unsigned_url(found[0]), value)
         return value
 
-    def watch(self, request: Request) -> _http.AddressWatch:
-        return _http.AddressWatch(request.url, self.binding.fence)
+    def watch(self, request: Request) -> _http.AddressWatch | None:
+        """Who judges the address of a new connection; None where the user allowed the origin."""
+        url, fence = request.url, self.binding.fence
+        if fence.allows(url.scheme, url.raw_host, url.port):
+            return None
+        return _http.AddressWatch(url, fence)
 
     def failed(self, error: BaseException) -> _Failed:
         """An error of the library, without frames that hold the signed request.
@@ -281,7 +285,10 @@ class Transport(BaseTransport):
             return _Failed(error)
 
     def _send(self, request: Request) -> Response:
-        extensions, watch = request.extensions, self._rules.watch(request)
+        watch = self._rules.watch(request)
+        if watch is None:
+            return self._inner.handle_request(request)
+        extensions = request.extensions
         theirs = extensions.get("trace")
 
         def trace(event: str, info: Mapping[str, Any]) -> None:
@@ -348,7 +355,10 @@ class AsyncTransport(AsyncBaseTransport):
             return _Failed(error)
 
     async def _send(self, request: Request) -> Response:
-        extensions, watch = request.extensions, self._rules.watch(request)
+        watch = self._rules.watch(request)
+        if watch is None:
+            return await self._inner.handle_async_request(request)
+        extensions = request.extensions
         theirs = extensions.get("trace")
 
         async def trace(event: str, info: Mapping[str, Any]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import gzip
+import datetime as dt
 import ipaddress
 import socket
 import ssl
 import threading
 import time
+import zlib
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -186,7 +186,9 @@ def drip(head: bool = False) -> Callable[[socket.socket], None]:
 
 def bomb(megabytes: int = 100) -> Callable[[socket.socket], None]:
     """A gzip body that is small on the wire and `megabytes` when unpacked."""
-    data = gzip.compress(bytes(megabytes << 20), 9)
+    # Packed piece by piece: this process must not have been that large before it is measured.
+    packer, piece = zlib.compressobj(9, wbits=31), bytes(1 << 20)
+    data = b"".join(packer.compress(piece) for _ in range(megabytes)) + packer.flush()
 
     def talk(sock: socket.socket) -> None:
         head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {len(data)}\r\n\r\n"
@@ -267,7 +269,7 @@ def authority(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
 
     def certificate(subject: str, key, issuer: str, signer, *, is_ca: bool, sans=()):
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)])
@@ -278,8 +280,8 @@ def authority(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
             .issuer_name(by)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         )
         if sans:

@@ -56,7 +56,7 @@ class Store(ABC):
     def keys(self) -> Iterator[Key]:
         """The keys of all records that can be read, in no particular order."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of files and keys in memory. Using it again opens it again."""
 
 

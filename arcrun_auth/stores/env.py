@@ -1,7 +1,8 @@
 """Secrets that the environment gives: variables, files that variables name, mounted secrets.
 
     ARCRUN_NOTION_TOKEN > ARCRUN_NOTION_TOKEN_FILE > $CREDENTIALS_DIRECTORY/arcrun_notion_token
-    > $ARCRUN_SECRETS_DIR/arcrun_notion_token > /run/secrets/arcrun_notion_token
+    > arcrun_notion_token in the folder that the setting `secrets_dir` names
+    > /run/secrets/arcrun_notion_token
 
 They override single secrets of a record, never a whole one: see `layers.py`.
 """
@@ -18,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    Names = Callable[[str, str], Iterable[tuple[str, Sequence[str]]]]
-    """For an account and instance: each secret's key, and its variables in their order."""
+    Names = Callable[[Key], Iterable[tuple[str, Sequence[str]]]]
+    """For the key of a record: each secret's key, and its variables in their order."""
 
 RUN_SECRETS = "/run/secrets"
 MAX_FILE = 1 << 20
@@ -29,8 +30,9 @@ MAX_FILE = 1 << 20
 class EnvStore(ReadOnly):
     """The secrets of `environ` and of the files mounted for this process.
 
-    `names(account, instance)` says which variables hold which secret; only kind
-    `credential` is looked up. A file is read again when it changes: Kubernetes swaps them.
+    `names(key)` says which variables hold which secret of a record, `known()` which records
+    to list. `folder` holds further mounted secrets, if it is set. A file is read again when
+    it changes: Kubernetes swaps them.
     """
 
     name = "environment"
@@ -41,6 +43,7 @@ class EnvStore(ReadOnly):
         names: Names,
         *,
         known: Callable[[], Iterable[Key]] = tuple,
+        folder: str | None = None,
         run_secrets: str = RUN_SECRETS,
     ) -> None:
         self._environ = environ
@@ -48,7 +51,7 @@ class EnvStore(ReadOnly):
         self._known = known
         folders = (
             (environ.get("CREDENTIALS_DIRECTORY"), "$CREDENTIALS_DIRECTORY"),
-            (environ.get("ARCRUN_SECRETS_DIR"), "$ARCRUN_SECRETS_DIR"),
+            (folder, "the setting secrets_dir"),
             (run_secrets, run_secrets),
         )
         # The folders exist when the process starts, or never: one look, not one per secret.
@@ -69,9 +72,7 @@ class EnvStore(ReadOnly):
         return (key for key in self._known() if any(True for _ in self._found(key)))
 
     def _found(self, key: Key) -> Iterator[tuple[str, tuple[Secret, str]]]:
-        if key.kind != "credential":
-            return
-        for secret, variables in self._names(key.account, key.instance):
+        for secret, variables in self._names(key):
             found = self._first(variables)
             if found is not None:
                 yield secret, found

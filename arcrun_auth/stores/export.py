@@ -197,7 +197,7 @@ def merge(vault: Vault, path: str, *, keys: Keys | None = None) -> dict[str, int
     if private.check_file(vault.path) is None:
         vault.create()  # told to, even where a damaged vault was set aside
     source = EncFile(path, keys=keys or vault.key_sources)
-    for key in source.keys():  # noqa: SIM118 - a store is no dict
+    for key in source.keys():
         record = source.get(key)
         assert record is not None
         counts[_merge_one(vault, record)] += 1

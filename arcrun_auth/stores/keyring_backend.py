@@ -190,9 +190,7 @@ def _allowed_backend() -> Backend:
     for module, name in _ALLOWED.get(sys.platform, ()):
         try:
             backend: Any = getattr(import_module(module), name)
-            _ = backend.priority  # where a backend says that it cannot serve, by raising
-            made: Backend = backend()
-            return made
+            return _made(backend)
         except StoreError as error:
             reasons.append(error.message)
         except Exception as error:  # noqa: BLE001 - a backend may fail in any way
@@ -200,6 +198,12 @@ def _allowed_backend() -> Backend:
                 continue  # KWallet is second best: the reason of the first is the one to tell
             reasons.append(_reason(error))
     raise Unavailable(reasons[0] if reasons else "this system has no keyring that we know")
+
+
+def _made(backend: Any) -> Backend:
+    _ = backend.priority  # where a backend says that it cannot serve, by raising
+    made: Backend = backend()
+    return made
 
 
 _systems: dict[int, OSKeyring] = {}

@@ -15,7 +15,7 @@ import json
 import sys
 import time
 
-from arcrun_auth.errors import NoStore, PolicyRefused, StoreCorrupt, StoreError
+from arcrun_auth.errors import NoStore, PolicyRefused, StoreCorrupt
 from arcrun_auth.locks import CredentialLock
 from arcrun_auth.stores import keyring_backend
 from arcrun_auth.stores.base import Store
@@ -118,10 +118,7 @@ class KeyringItems(Store):
                 "The credentials are to lie in the OS keyring, and it is switched off.",
                 hint="unset ARCRUN_KEYRING, or set ARCRUN_STORE=vault",
             )
-        try:
-            why = keyring.why_not()
-        except StoreError as error:  # pragma: no cover - why_not does not raise
-            why = error.message
+        why = keyring.why_not()
         if why is not None:
             raise NoStore(
                 f"The credentials are to lie in the OS keyring: {why}.",
@@ -201,13 +198,13 @@ def _parts(text: str | None) -> int:
 
 def _load(text: str, key: Key) -> Credential:
     try:
-        record = Credential.load(json.loads(text))
-        if record.key != key:
-            raise ValueError
+        record: Credential | None = Credential.load(json.loads(text))
     except (KeyError, TypeError, ValueError):
+        record = None
+    if record is None or record.key != key:
         raise StoreCorrupt(
             f"The keyring item of {key} is not what arcrun-auth wrote there; it was left alone.",
             service=key.account,
             hint=f"delete the item {_item(key)}, then: arcrun setup {key.account}",
-        ) from None
+        )
     return record

@@ -12,13 +12,13 @@ import os
 import re
 
 from arcrun_auth import seal
-from arcrun_auth.errors import NoStore, StoreCorrupt, StoreError, StoreLocked
+from arcrun_auth.errors import StoreCorrupt, StoreError, StoreLocked
 from arcrun_auth.stores import slots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import NoReturn, Protocol
+    from typing import Protocol
 
     class Ask(Protocol):
         """Asks a person for something hidden; with `confirm`, twice. None: given up."""

@@ -48,9 +48,12 @@ def open_store(settings: Settings, catalog: Catalog, *, ask: Ask | None = None) 
 
 def _primary(settings: Settings, ask: Ask | None) -> Store:
     if settings.store == "keyring":
+        from arcrun_auth.stores import keyring_backend
         from arcrun_auth.stores.keyring_items import KeyringItems
 
-        return KeyringItems(environ=settings.environ)
+        return KeyringItems(
+            settings.locks_path, keyring=lambda: keyring_backend.system(settings.environ)
+        )
     from arcrun_auth.stores.keys import Keys
     from arcrun_auth.stores.vault import Vault
 

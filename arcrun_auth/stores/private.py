@@ -121,8 +121,6 @@ def write_atomically(path: str, data: bytes) -> None:
         os.replace(temporary, path)
         sync_folder(folder)
     except OSError as error:
-        try:
+        if os.path.lexists(temporary):
             os.unlink(temporary)
-        except OSError:
-            pass
         raise StoreError(f"{path} cannot be written: {error.strerror}.") from None

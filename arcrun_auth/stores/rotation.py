@@ -133,10 +133,11 @@ def _finish(vault: Vault) -> None:
     while vault.run(_batch, writing=True):
         pass
 
-    def drop(session: Session, header: slots.Header) -> slots.Header:
-        (left,) = connection_of(session).execute(
-            "SELECT count(*) FROM rec WHERE epoch <> ?", (header.epoch,)
-        ).fetchone()  # fmt: skip
+    def drop(header: slots.Header) -> slots.Header:
+        # Held by rewrite's transaction: nobody can write under the old key in between.
+        connection = connection_of(vault.session())
+        sql = "SELECT count(*) FROM rec WHERE epoch <> ?"
+        (left,) = connection.execute(sql, (header.epoch,)).fetchone()
         if left:
             raise StoreCorrupt(
                 f"{left} records are sealed under no known key; the rotation stays open.",

@@ -24,7 +24,7 @@ _NAMELESS = Key("credential", "a service")
 # -- Slots ------------------------------------------------------------------------------
 
 
-def rewrite(vault: Vault, change: Callable[[Session, slots.Header], slots.Header]) -> slots.Header:
+def rewrite(vault: Vault, change: Callable[[slots.Header], slots.Header]) -> slots.Header:
     """Replace the header in one transaction by what `change` makes of it."""
 
     def work(session: Session) -> tuple[slots.Header, bytes]:
@@ -33,7 +33,7 @@ def rewrite(vault: Vault, change: Callable[[Session, slots.Header], slots.Header
         if mac != session.mac:
             raise HeaderChanged
         assert session.master is not None
-        changed = change(session, header)
+        changed = change(header)
         mac = session.master.header_mac(changed.encode())
         schema.save_header(connection, changed, mac)
         return changed, mac
@@ -62,7 +62,7 @@ def with_slots(header: slots.Header, kept: list[slots.Slot]) -> slots.Header:
 def _add(vault: Vault, make: Callable[[MasterKey], slots.Slot], *, instead: str = "") -> int:
     """Add a slot (in place of those of kind `instead`); its number."""
 
-    def change(session: Session, header: slots.Header) -> slots.Header:
+    def change(header: slots.Header) -> slots.Header:
         kept = [slot for slot in header.slots if slot.kind != instead]
         slot.number = 0
         return with_slots(header, [*kept, slot])
@@ -115,7 +115,7 @@ def new_recovery_code(vault: Vault) -> str:
 def remove_slot(vault: Vault, number: int) -> None:
     """Take a slot away. StoreError for an unknown one and for the last that is left."""
 
-    def change(session: Session, header: slots.Header) -> slots.Header:
+    def change(header: slots.Header) -> slots.Header:
         kept = [slot for slot in header.slots if slot.number != number]
         if len(kept) == len(header.slots):
             raise StoreError(f"The vault has no slot {number}.", hint="arcrun vault status")

@@ -42,7 +42,7 @@ _TRIES = 5
 """How often may the header change under one call? Each time is somebody's command."""
 
 
-class HeaderChanged(Exception):  # noqa: N818 - a signal to start over, never seen outside
+class HeaderChanged(Exception):
     """Another process changed slots or rotated the key since we read the header."""
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arcrun_cli import ui
-from arcrun_cli.failures import UsageFault
+from arcrun_cli.faults import UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import errors
 from arcrun_cli import ui
+from arcrun_cli.faults import LONGEST_NAME, UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,15 +43,6 @@ INTERRUPTED = 130
 REPORT_AT = "arcrun doctor; then report it with the output of: ARCRUN_DEBUG=1 arcrun ..."
 
 
-class UsageFault(Exception):
-    """The command line is wrong. Carries no word of it that could be a secret."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
 def exit_code(error: BaseException) -> int:
     """The code for an error: that of the most special class it belongs to."""
     found = (
@@ -70,6 +62,11 @@ def tell(error: BaseException, args: Sequence[str]) -> int:
         # Whoever read us has gone. Python would complain once more when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    if isinstance(error, errors.UnknownService) and len(error.service or "") > LONGEST_NAME:
+        error = UsageFault(
+            "This long word is no service. If it is a key: it belongs on no command line.",
+            "arcrun list --all",
+        )
     code, message, hint = _judge(error, click)
     if "--json" in args:
         ui.put_json({"error": _as_data(error, message, hint)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from arcrun_cli import agents
+from arcrun_cli.faults import checked_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,13 +17,11 @@ def token_of(name: str) -> Token:
 
     Raises PolicyRefused in an agent's shell, and whatever `Broker.get_token` raises.
     """
+    service = checked_name(name, "arcrun token").partition("@")[0]
     agents.refuse(
         "agent-token",
         "A token",
-        'use it in code, where it never shows: auth.bind("'
-        + name.partition("@")[0]
-        + '"), see: arcrun snippet '
-        + name.partition("@")[0],
+        f'use it in code, where it never shows: auth.bind("{service}"); arcrun snippet {service}',
     )
     from arcrun_auth.broker import Broker
 

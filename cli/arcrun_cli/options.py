@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from arcrun_cli.failures import UsageFault
+from arcrun_cli.faults import checked_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from arcrun_auth.broker import Broker
+    from arcrun_auth.catalog import Catalog
+    from arcrun_cli.talk import Terminal
 
     ParamType = click.ParamType[str]
 else:  # generic only since click 8.4
     ParamType = click.ParamType
 
 F = TypeVar("F", bound="Callable[..., Any]")
-
-_LONGEST_NAME = 24
-"""How long may a word be that we repeat in an error? Keys are longer, names are not."""
 
 
 class Service(ParamType):
@@ -32,11 +31,10 @@ class Service(ParamType):
         del ctx, param
         from click.shell_completion import CompletionItem
 
-        from arcrun_auth.broker import Broker
         from arcrun_auth.errors import AuthError
 
         try:
-            entries = Broker().recipes.entries()
+            entries = catalog().entries()
         except AuthError:
             return []
         return [
@@ -47,42 +45,31 @@ class Service(ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         del param
-        from arcrun_auth.tokens import split_name
-
-        name = str(value)
-        try:
-            split_name(name)
-        except ValueError as error:
-            # What was typed is not repeated: a key pasted into the wrong place looks like this.
-            path = ctx.command_path if ctx is not None else "arcrun"
-            raise UsageFault(f"This is no name of a service: {error}.", f"{path} --help") from None
-        if len(name.partition("@")[0]) > _LONGEST_NAME:
-            known(name)
-        return name
-
-
-def known(name: str) -> None:
-    """Raises UsageFault where a long word is no service: it may be a key, and is not repeated."""
-    from arcrun_auth.errors import UnknownService
-
-    try:
-        broker().recipes.entry(name.partition("@")[0])
-    except UnknownService:
-        raise UsageFault(
-            "This long word is no service. If it is a key: it belongs on no command line.",
-            "arcrun list --all",
-        ) from None
+        return checked_name(str(value), ctx.command_path if ctx is not None else "arcrun")
 
 
 def broker(*, interactive: bool | None = None) -> Broker:
     """The user's broker, with the person at this terminal."""
     from arcrun_auth.broker import Broker
+
+    return Broker(person=terminal(interactive=interactive))
+
+
+def terminal(*, interactive: bool | None = None) -> Terminal:
+    """Whoever sits here; `interactive` overrides the setting of that name."""
     from arcrun_auth.settings import Settings
     from arcrun_cli.talk import Terminal
 
-    settings = Settings()
-    wanted = settings.flag("interactive") if interactive is None else interactive
-    return Broker(person=Terminal(interactive=wanted))
+    wanted = Settings().flag("interactive") if interactive is None else interactive
+    return Terminal(interactive=wanted)
+
+
+def catalog() -> Catalog:
+    """The user's recipes, for whoever needs no credential."""
+    from arcrun_auth.catalog import Catalog
+    from arcrun_auth.settings import Settings
+
+    return Catalog(Settings().home)
 
 
 def service_argument(

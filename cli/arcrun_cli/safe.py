@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError
 from arcrun_cli import agents
-from arcrun_cli.failures import UsageFault
+from arcrun_cli.faults import UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

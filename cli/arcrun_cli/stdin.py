@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from arcrun_cli.failures import UsageFault
+from arcrun_cli.faults import UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

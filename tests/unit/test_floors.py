@@ -15,7 +15,7 @@ FLOORS = [
     ("ground", "errors tokens _http scrub"),
     (
         "rules",
-        "oauth token_answer template answers consent hosts signing seal rendering landing "
+        "oauth token_answer template answers consent hosts signing seal rendering landing catalog_entry "
         + "recipe recipe_model recipe_rules recipe_schema recipe_yaml lint lint_rules lint_names "
         + "lint_texts",
     ),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcrun_auth import lint_rules
+from arcrun_auth import lint_names, lint_rules, settings
 from arcrun_auth.lint import Finding, errors, lint
 from arcrun_auth.lint_names import alike
 from arcrun_auth.recipe import read
@@ -225,6 +225,10 @@ def test_a_closed_service_need_not_be_complete():
 
 def rules_of(findings):
     return [finding.rule for finding in findings]
+
+
+def test_every_setting_is_reserved():
+    assert set(lint_names.SETTINGS) == set(settings.KNOWN)
 
 
 def test_one_service_one_file():

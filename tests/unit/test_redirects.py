@@ -91,7 +91,7 @@ def test_no_trick_and_no_redirect_takes_a_secret_to_another_host(
     world, place, http, capsys
 ) -> None:
     api, evil, plain, proxy = world
-    key, outcomes = canary.fresh(), Counter()
+    key, outcomes, told = canary.fresh(), Counter(), []
     path = "/{key}" if place == "path" else ""
     with client_for(place, key, http) as client:
         assert client.post(f"https://{API}/ok{path}", json={}).status_code == 200
@@ -107,18 +107,18 @@ def test_no_trick_and_no_redirect_takes_a_secret_to_another_host(
                     response = client.post(f"https://{API}/hop/{code}/{number}{path}", json={})
                 except (HostNotAllowed, library(http).RequestError) as error:
                     outcomes[type(error).__name__] += 1
-                    assert not canary.hits(str(error))
+                    told.append(str(error))
                 else:
                     outcomes["followed, unsigned"] += 1
                     assert response.history, response
     seen = evil.raw + plain.raw + "\n".join(proxy.lines)
     assert outcomes["followed, unsigned"] > 0 or place == "body"
     assert len(evil.seen) > 0, "nothing went there at all: the test would not see a leak"
-    assert canary.hits(seen) == []
+    assert canary.hits(seen + "".join(told)) == []
     assert not plain.seen, "nothing follows to plain http"
     with capsys.disabled():
         print(
-            f"\n{http} {place}: {sum(outcomes.values())} tries, canary seen 0 times; {dict(outcomes)}"
+            f"\n{http} {place}: {sum(outcomes.values())} tries, canary seen 0 times; {dict(outcomes)}"  # noqa: E501
         )
 
 

@@ -29,9 +29,7 @@ def test_hkdf_is_that_of_rfc_5869(key, info, salt, length):
 
 
 def test_hkdf_gives_the_vector_of_rfc_5869_a1():
-    found = seal.hkdf(
-        b"\x0b" * 22, bytes(range(0xF0, 0xFA)), salt=bytes(range(13)), length=42
-    )
+    found = seal.hkdf(b"\x0b" * 22, bytes(range(0xF0, 0xFA)), salt=bytes(range(13)), length=42)
     assert found.hex() == (
         "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
     )

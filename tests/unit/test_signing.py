@@ -92,10 +92,10 @@ def test_no_secret_leaves_its_place_in_a_cookie(key) -> None:
 @given(any_text)
 def test_json_and_form_bodies_take_it_whole(key) -> None:
     inject = Inject(body={"auth.key": "{{secret.key}}"})
-    body = sign(inject, bound.static(key), method="POST", headers={"content-type": "application/json; charset=utf-8"},
+    body = sign(inject, bound.static(key), method="POST", headers={"content-type": "application/json; charset=utf-8"},  # noqa: E501
                 body=b'{"auth": 5, "b": [1]}').body  # fmt: skip
     assert json.loads(body) == {"auth": {"key": key}, "b": [1]}
-    form = sign(inject, bound.static(key), method="POST", headers={"content-type": "application/x-www-form-urlencoded"},
+    form = sign(inject, bound.static(key), method="POST", headers={"content-type": "application/x-www-form-urlencoded"},  # noqa: E501
                 body=b"a=1&a=2&auth.key=old&e=").body  # fmt: skip
     pairs = parse_qsl(form.decode(), keep_blank_values=True)
     assert pairs == [("a", "1"), ("a", "2"), ("e", ""), ("auth.key", key)]
@@ -148,14 +148,14 @@ def test_a_url_made_by_us_can_be_undone(key) -> None:
     signed = ours.sign(method="GET", url=url, headers={}, body=None, token=bound.static(key))
     if len(key) >= 6:
         clean = ours.unsigned_url(signed.url)
-        assert ours.sign(method="GET", url=clean.replace("{key}", "%7Bkey%7D"), headers={}, body=None,
+        assert ours.sign(method="GET", url=clean.replace("{key}", "%7Bkey%7D"), headers={}, body=None,  # noqa: E501
                          token=bound.static(key)).url == signed.url or "***" in clean  # fmt: skip
 
 
 def test_a_method_of_a_recipe_becomes_a_binding() -> None:
     way = Method(
-        primitive="static_key", base_url="https://{{param.shop}}.example.com/v1", inject=bound.inject("header"),
-        allowed_hosts=("{{param.shop}}.example.com",), params={"shop": Param(pattern="[a-z]+", suffix=".example.com")},
+        primitive="static_key", base_url="https://{{param.shop}}.example.com/v1", inject=bound.inject("header"),  # noqa: E501
+        allowed_hosts=("{{param.shop}}.example.com",), params={"shop": Param(pattern="[a-z]+", suffix=".example.com")},  # noqa: E501
         static_headers={"X-Shop": "{{param.shop}}"}, root_paths=("/upload/",),
     )  # fmt: skip
     binding = bind_method(

@@ -76,7 +76,7 @@ class TestEnvStore(StoreReadContract):
         path.write_text("canary\n")
         return EnvStore(
             {"ARCRUN_NOTION_TOKEN_FILE": str(path)},
-            lambda account, _: [("notion_token", [f"ARCRUN_{account.upper()}_TOKEN"])],
+            lambda key: [("notion_token", [f"ARCRUN_{key.account.upper()}_TOKEN"])],
             known=lambda: [NOTION],
         )
 

@@ -190,8 +190,9 @@ def test_a_damaged_record_is_set_aside_and_the_others_stay_readable(vault, colum
 def test_two_swapped_records_are_both_refused(vault):
     for name in ("notion", "github"):
         vault.put(record(name), expect=0)
-    edit(vault, "UPDATE rec SET ct = (SELECT ct FROM rec r WHERE r.n = 3 - rec.n), "
-         "nonce = (SELECT nonce FROM rec r WHERE r.n = 3 - rec.n)")  # fmt: skip
+    rows = vault.session().connection.execute("SELECT n, nonce, ct FROM rec").fetchall()
+    for number, nonce, sealed in rows:
+        edit(vault, "UPDATE rec SET nonce = ?, ct = ? WHERE n = ?", nonce, sealed, 3 - number)
     assert list(vault.keys()) == []
     for name in ("notion", "github"):
         with pytest.raises(StoreCorrupt):

@@ -12,13 +12,12 @@ from arcrun_auth.errors import RecipeError, printable
 from arcrun_cli import ui
 from arcrun_cli.app import Group
 from arcrun_cli.commands import show
-from arcrun_cli.failures import UsageFault
-from arcrun_cli.options import broker, json_option, no_input_option
+from arcrun_cli.faults import UsageFault
+from arcrun_cli.options import catalog, json_option, no_input_option, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from arcrun_auth.broker import Broker
     from arcrun_auth.catalog import Catalog, Entry
     from arcrun_auth.lint import Finding
     from arcrun_auth.recipe import Method, Recipe
@@ -46,14 +45,14 @@ def command() -> None:
 @json_option
 def list_(word: str | None, *, as_json: bool) -> int:
     """All recipes, those of yours among them, and whether all of them are valid."""
-    catalog = broker().recipes
+    recipes = catalog()
     wanted = (word or "").lower()
     found = [
         entry
-        for entry in catalog.entries()
+        for entry in recipes.entries()
         if wanted in f"{entry.service} {entry.display_name} {entry.category}".lower()
     ]
-    problems = catalog.problems
+    problems = recipes.problems
     if as_json:
         ui.put_json(
             {
@@ -110,7 +109,7 @@ def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
     from arcrun_auth.lint import errors
 
     files = [file for path in paths for file in _files(path)]
-    findings = _findings(broker().recipes, files)
+    findings = _findings(catalog(), files)
     bad = errors(findings)
     if as_json:
         ui.put_json({"files": len(files), "findings": [asdict(f) for f in findings]})
@@ -121,18 +120,18 @@ def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
     return 1 if bad else 0
 
 
-def _findings(catalog: Catalog, files: Sequence[str]) -> list[Finding]:
+def _findings(recipes: Catalog, files: Sequence[str]) -> list[Finding]:
     """Files among the bundled recipes by the stricter rules that hold there."""
     from arcrun_auth.lint import lint
 
-    ours = [file for file in files if catalog.is_bundled(file)]
+    ours = [file for file in files if recipes.is_bundled(file)]
     others = [file for file in files if file not in ours]
     found: list[Finding] = []
     if ours:
-        found += lint(_read(ours), bases=catalog.bases())
+        found += lint(_read(ours), bases=recipes.bases())
     if others:
-        known = [catalog.recipe(e.service) for e in catalog.entries() if e.tier == "bundled"]
-        found += lint(_read(others), tier="local", bases=catalog.bases(), known=known)
+        known = [recipes.recipe(e.service) for e in recipes.entries() if e.tier == "bundled"]
+        found += lint(_read(others), tier="local", bases=recipes.bases(), known=known)
     return found
 
 
@@ -181,32 +180,32 @@ def _print(finding: Finding) -> None:
 @no_input_option
 def add(file: str, *, override: bool, yes: bool, no_input: bool) -> int:
     """Check a recipe, show where it would send your secrets, and copy it into your home."""
-    here = broker(interactive=False if no_input else None)
-    recipe = _recipe_in(here, file)
-    _show_consent(here, recipe)
+    recipes, person = catalog(), terminal(interactive=False if no_input else None)
+    recipe = _recipe_in(recipes, file)
+    _show_consent(recipes, recipe)
     if not yes:
-        if here.person.reach is None:
+        if person.reach is None:
             raise UsageFault("Nobody can be asked here.", f"arcrun recipes add {file} --yes")
-        if not here.person.confirm("Do you want this recipe?"):
+        if not person.confirm("Do you want this recipe?"):
             ui.tell("It was not added.")
             return 1
-    entry = here.recipes.add(file, override=override)
+    entry = recipes.add(file, override=override)
     ui.tell(f"{ui.mark('ok', ui.err)} {entry.service} was added.\n  → arcrun setup {entry.service}")
     return 0
 
 
-def _recipe_in(here: Broker, file: str) -> Recipe:
+def _recipe_in(recipes: Catalog, file: str) -> Recipe:
     from arcrun_auth import recipe
 
-    return recipe.read(_read([file])[file], path=file, bases=here.recipes.bases())
+    return recipe.read(_read([file])[file], path=file, bases=recipes.bases())
 
 
-def _show_consent(here: Broker, recipe: Recipe) -> None:
+def _show_consent(recipes: Catalog, recipe: Recipe) -> None:
     """What it does with a secret; against the recipe it would replace, only what differs."""
     from arcrun_auth.errors import UnknownService
 
     try:
-        before = here.recipes.recipe(recipe.service)
+        before = recipes.recipe(recipe.service)
     except (UnknownService, RecipeError):
         ui.tell(f"{recipe.service} is a new service.")
         for way in recipe.ways:

@@ -7,7 +7,7 @@ import click
 from arcrun_auth.errors import AuthError
 from arcrun_cli import ui
 from arcrun_cli.app import Command
-from arcrun_cli.failures import UsageFault
+from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import broker, no_input_option, service_argument
 
 

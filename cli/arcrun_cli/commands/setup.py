@@ -8,8 +8,8 @@ import click
 
 from arcrun_cli import stdin, ui
 from arcrun_cli.app import Command
-from arcrun_cli.failures import UsageFault
-from arcrun_cli.options import broker, known, no_input_option, service_argument
+from arcrun_cli.faults import UsageFault
+from arcrun_cli.options import broker, catalog, no_input_option, service_argument
 from arcrun_cli.talk import Terminal
 
 if TYPE_CHECKING:
@@ -26,21 +26,23 @@ class SetupCommand(Command):
     """Refuses a secret on the command line, and does not repeat it."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        typed = list(args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             option = error.option_name.lower()
             if any(word in option for word in _SECRET_WORDS):
-                raise on_command_line(args) from None
+                raise on_command_line(typed) from None
             raise UsageFault("There is no such option.", f"{ctx.command_path} --help") from None
 
     def too_many(self, ctx: click.Context) -> None:
-        raise on_command_line([ctx.params.get("name") or "SERVICE"])
+        raise on_command_line([ctx.params.get("name") or ""])
 
 
 def on_command_line(args: Sequence[str]) -> UsageFault:
     """A secret stood in argv: every process here could read it, and the shell has kept it."""
-    service = next((a for a in args if a.isidentifier() and a.islower()), "SERVICE")
+    names = catalog().names()
+    service = next((word for word in args if word in names), "SERVICE")
     return UsageFault(
         "A secret does not belong on the command line: other programs can read it there, and "
         "your shell keeps it in its history. It was not used.",
@@ -112,8 +114,8 @@ def command(
     The key is asked for without showing it. INSTANCE is a name of your own for a second
     account: notion@work.
     """
+    given = dict(map(_pair, params))
     here = broker(interactive=False if no_input else None)
-    known(name)
     entry = here.recipes.entry(name.partition("@")[0])
     _offer_replacement(here, name, force=force)
     secrets = _read_stdin(entry.service, _way(here, name, method)) if from_stdin else {}
@@ -124,7 +126,7 @@ def command(
             name,
             method=method,
             scopes=list(scopes) or None,
-            params=dict(map(_pair, params)) or None,
+            params=given or None,
             port=port,
             client_file=client_file,
             replace=True,

@@ -9,7 +9,7 @@ import click
 from arcrun_auth.errors import printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command
-from arcrun_cli.options import broker, json_option, service_argument
+from arcrun_cli.options import catalog, json_option, service_argument
 
 if TYPE_CHECKING:
     from arcrun_auth.catalog import Entry
@@ -29,9 +29,9 @@ PRIMITIVES = {"static_key": "a key that you paste", "oauth2": "log in with the b
 @json_option
 def command(name: str, *, as_json: bool) -> int:
     """What a service needs, which hosts get the secret, and how sure the recipe is."""
-    here = broker()
+    recipes = catalog()
     service = name.partition("@")[0]
-    entry, recipe = here.recipes.entry(service), here.recipes.recipe(service)
+    entry, recipe = recipes.entry(service), recipes.recipe(service)
     if as_json:
         ui.put_json(_as_data(entry, recipe))
     else:
@@ -75,7 +75,6 @@ def _way(way: Method) -> list[tuple[str, str]]:
     return [
         ("way in", PRIMITIVES[way.primitive]),
         ("needs", printable_lines("\n".join(secrets))),
-        ("", ""),
         ("your app", printable(way.app_register_url) if oauth2 is not None else ""),
         ("asks also", ", ".join(f"--param {name}=…" for name in way.params)),
         ("goes to", "\n".join(way.allowed_hosts)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from arcrun_cli import ui
 from arcrun_cli.app import Command
-from arcrun_cli.options import broker, service_argument
+from arcrun_cli.options import catalog, service_argument
 
 if TYPE_CHECKING:
     from arcrun_auth.recipe import Method
@@ -52,7 +53,7 @@ asyncio.run(main())"""
 def command(name: str, *, asynchronous: bool) -> int:
     """Print a short program that uses SERVICE. It runs as it is, and holds no secret."""
     service, _, instance = name.partition("@")
-    recipe = broker().recipes.recipe(service)
+    recipe = catalog().recipe(service)
     bound = f'"{recipe.service}"' + (f', instance="{instance}"' if instance else "")
     text = (ASYNC if asynchronous else SYNC).format(
         bound=bound, name=_variable(recipe.service), call=_call(recipe.way())
@@ -72,8 +73,30 @@ def _variable(service: str) -> str:
 def _call(way: Method) -> str:
     """The recipe's harmless test request, or the root of the API."""
     test = way.test
-    url = repr((test.url or test.path) if test is not None else "/").replace("'", '"')
-    if test is None or test.method == "GET":
-        return f"get({url})"
-    body = f", content={test.body!r}" if test.body else ""
-    return f'request("{test.method}", {url}{body})'
+    if test is None:
+        return 'get("/")'
+    arguments = [json.dumps(test.url or test.path)]
+    if test.body:
+        arguments.append(_body(test.body))
+    elif test.headers:
+        arguments.append(f"headers={json.dumps(dict(test.headers))}")
+    return f"{test.method.lower()}({', '.join(arguments)})"
+
+
+def _body(text: str) -> str:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return f"content={json.dumps(text)}"
+    spelled = json.dumps(data)
+    return f"json={spelled}" if _is_python(spelled, data) else f"json={data!r}"
+
+
+def _is_python(text: str, data: Any) -> bool:
+    """Whether JSON reads the same as Python: not so with true, false and null."""
+    import ast
+
+    try:
+        return bool(ast.literal_eval(text) == data)
+    except ValueError:
+        return False

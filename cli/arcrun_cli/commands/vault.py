@@ -12,7 +12,7 @@ from arcrun_auth.errors import AuthError, printable
 from arcrun_cli import agents, ui
 from arcrun_cli.app import Group
 from arcrun_cli.commands import vault_keys
-from arcrun_cli.failures import UsageFault
+from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import broker, json_option
 from arcrun_cli.safe import OPENED_BY, vault_of
 from arcrun_cli.talk import Waiting

@@ -11,7 +11,7 @@ import click
 from arcrun_auth.errors import AuthError, printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command, Group
-from arcrun_cli.failures import UsageFault
+from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import broker
 from arcrun_cli.safe import only_for_eyes, vault_of
 from arcrun_cli.talk import Waiting

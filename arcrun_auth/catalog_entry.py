@@ -1,0 +1,155 @@
+"""What the index says of one service: light, immutable, made from one row.
+
+On the way to every token: nothing is imported here before it is asked for.
+"""
+
+from __future__ import annotations
+
+from arcrun_auth.errors import RecipeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Row = tuple[str, ...]
+    SecretEntry = tuple[str, bool, tuple[str, ...]]
+
+
+class MethodEntry:
+    """One way in, as far as the hot path has to know it."""
+
+    __slots__ = ("digest", "id", "label", "primitive", "rotates", "secrets", "token_secret")
+
+    def __init__(  # noqa: PLR0917 - a row of the index, in its order
+        self,
+        id: str,  # noqa: A002 - the recipe's word for it
+        primitive: str,
+        label: str,
+        digest: str,
+        token_secret: str,
+        secrets: Sequence[tuple[str, bool, Sequence[str]]],
+        rotates: str,
+    ) -> None:
+        self.id = id
+        self.primitive = primitive
+        self.label = label
+        self.digest = digest
+        """The digest of its consent projection."""
+        self.token_secret = token_secret
+        """The secret that `get_token` gives; empty where there are several, or a grant."""
+        self.secrets: tuple[SecretEntry, ...] = tuple(
+            (key, optional, tuple(env)) for key, optional, env in secrets
+        )
+        """`(key, optional, names in the environment)`, ours first, for the default instance."""
+        self.rotates = rotates
+        """Whether its refresh token changes with each use: yes, no, maybe; no for a static key."""
+
+    def __repr__(self) -> str:
+        return f"MethodEntry({self.id!r}, {self.primitive!r})"
+
+
+class Entry:
+    """One service as the index knows it. Immutable, and cheap until `methods` is asked for."""
+
+    __slots__ = ("_detail", "_row")
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+        self._detail: tuple[tuple[str, ...], tuple[MethodEntry, ...]] | None = None
+
+    @property
+    def service(self) -> str:
+        return self._row[0]
+
+    @property
+    def display_name(self) -> str:
+        return self._row[1]
+
+    @property
+    def category(self) -> str:
+        return self._row[2]
+
+    @property
+    def account(self) -> str:
+        """Under which name its credential is kept: the service's own unless it shares one."""
+        return self._row[3]
+
+    @property
+    def status(self) -> str:
+        """active, deprecated or closed."""
+        return self._row[4]
+
+    @property
+    def successor(self) -> str:
+        """What to use instead of a deprecated or closed service; empty if nothing."""
+        return self._row[5]
+
+    @property
+    def tier(self) -> str:
+        """Who supplied the recipe: bundled or local."""
+        return self._row[6]
+
+    @property
+    def release(self) -> str:
+        """The version of this package that brought the recipe; empty for a local one."""
+        return self._row[7]
+
+    @property
+    def path(self) -> str:
+        """The file it was read from: a bare name inside the wheel."""
+        return self._row[8]
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return self._details()[0]
+
+    @property
+    def methods(self) -> tuple[MethodEntry, ...]:
+        """Its ways in; the first is the default."""
+        return self._details()[1]
+
+    def method(self, id: str = "") -> MethodEntry:  # noqa: A002
+        """The way in of that id, the default one if empty. RecipeError if there is none."""
+        for method in self.methods:
+            if method.id == id or not id:
+                return method
+        ids = ", ".join(method.id for method in self.methods)
+        raise RecipeError(f"There is no method {id!r}: there are {ids}.", service=self.service)
+
+    def _details(self) -> tuple[tuple[str, ...], tuple[MethodEntry, ...]]:
+        if self._detail is None:
+            import json
+
+            aliases, methods = json.loads(self._row[9])
+            self._detail = (tuple(aliases), tuple(MethodEntry(*method) for method in methods))
+        return self._detail
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Entry) and self._row == other._row
+
+    def __hash__(self) -> int:
+        return hash(self._row)
+
+    def __repr__(self) -> str:
+        return f"Entry({self.service!r}, tier={self.tier!r})"
+
+
+def env_name(service: str, instance: str, key: str) -> str:
+    """The variable that holds one secret: computed forward, never parsed back.
+
+    >>> env_name("notion", "default", "notion_token")
+    'ARCRUN_NOTION_TOKEN'
+    >>> env_name("aws_s3", "work.eu", "secret_access_key")
+    'ARCRUN_AWS_S3__WORK_EU__SECRET_ACCESS_KEY'
+    """
+    service, key = _upper(service), _upper(key)
+    key = key.removeprefix(service + "_") or key
+    if instance == "default":
+        return f"ARCRUN_{service}_{key}"
+    return f"ARCRUN_{service}__{_upper(instance)}__{key}"
+
+
+def _upper(text: str) -> str:
+    for char in "-.+/":  # all that a name may hold beside letters, digits and _
+        text = text.replace(char, "_")
+    return text.upper()

@@ -1,0 +1,26 @@
+"""What is wrong with a command line, said without repeating it."""
+
+from __future__ import annotations
+
+LONGEST_NAME = 24
+"""How long may a word be that we repeat in an error? Keys are longer, names are not."""
+
+
+class UsageFault(Exception):
+    """The command line is wrong. Carries no word of it that could be a secret."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def checked_name(text: str, command: str) -> str:
+    """`service[@instance]` if it has that shape. UsageFault otherwise: it may be a pasted key."""
+    from arcrun_auth.tokens import split_name
+
+    try:
+        split_name(text)
+    except ValueError as error:
+        raise UsageFault(f"This is no name of a service: {error}.", f"{command} --help") from None
+    return text

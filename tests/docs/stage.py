@@ -1,0 +1,281 @@
+"""Where the examples of the documentation are played: unchanged, by the real programs.
+
+The names of the Internet lead to this machine: a proxy and a throw-away certificate
+authority stand in for it, by the variables that every user has (`HTTPS_PROXY`,
+`SSL_CERT_FILE`). So the recipes, the addresses, TLS and the code are the real ones; only
+who answers is not. What answers a login is the embedded provider; the browser is a
+program in `$BROWSER` that agrees to what it is shown. The home is a throw-away one.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from arcrun_auth.testing import Provider
+from tests.servers import Reply, authority, proxy, recorder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.docs.pages import Block
+    from tests.servers import Seen
+
+PATIENCE = 60
+"""After how many seconds does an example hang?"""
+
+ACCOUNTS, TOKENS = "accounts.google.com", "oauth2.googleapis.com"
+LOGIN_PATHS = {"/o/oauth2/v2/auth": "/authorize"}
+
+KEYS = {
+    "Internal integration token": "ntn_onlyOnThisStage17",
+    "Personal access token": "github_pat_onlyOnThisStage17",
+    "API key": "sk-onlyOnThisStage17",
+}
+"""What a person types where a key is asked for: any question that ends in one of these."""
+
+FILES = {
+    "files": [{"id": "1a", "name": "report.pdf"}, {"id": "2b", "name": "photo.jpg"}],
+}
+API: dict[tuple[str, str, str], object] = {
+    ("GET", "www.googleapis.com", "/drive/v3/files"): FILES,
+    ("GET", "www.googleapis.com", "/drive/v3/about"): {
+        "user": {"displayName": "You", "emailAddress": "you@example.com"}
+    },
+    ("POST", "www.googleapis.com", "/upload/drive/v3/files"): {"id": "3c", "name": "notes.txt"},
+    ("GET", "api.notion.com", "/v1/users/me"): {
+        "name": "My integration",
+        "bot": {"workspace_name": "My workspace"},
+    },
+    ("POST", "api.notion.com", "/v1/search"): {
+        "results": [{"object": "page", "id": "59833787"}],
+        "has_more": False,
+    },
+    ("GET", "api.github.com", "/user"): {"login": "you"},
+    ("GET", "api.github.com", "/user/repos"): [{"full_name": "you/project"}],
+    ("GET", "api.openai.com", "/v1/models"): {"data": [{"id": "gpt-5"}]},
+    ("GET", "api.example.com", "/v1/me"): {"account": {"name": "you"}},
+    ("GET", "api.example.com", "/v1/orders"): {"orders": [{"id": 1}, {"id": 2}]},
+}
+"""Who answers what. Each wants a credential, as the real one does."""
+
+HOSTS = sorted({host for _, host, _ in API} | {ACCOUNTS, TOKENS})
+
+BROWSER = """\
+import sys
+from arcrun_auth.testing import Provider
+Provider().follow(sys.argv[1], user="you")
+"""
+
+SDK = """\
+import json, urllib.request
+
+class OpenAI:
+    def __init__(self, api_key):
+        self.api_key, self.models = api_key, self
+
+    def list(self):
+        request = urllib.request.Request(
+            "https://api.openai.com/v1/models",
+            headers={"Authorization": "Bearer " + self.api_key},
+        )
+        with urllib.request.urlopen(request) as answer:
+            return [type("Model", (), model) for model in json.load(answer)["data"]]
+"""
+"""Stands for an official SDK: takes the key as a text, and sends it as that one does."""
+
+
+class Stage:
+    """A home, a working folder, and an Internet of this machine's own. `with Stage(folder):`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.work = folder / "work"
+        self._bin = folder / "bin"
+        self._stand_ins = folder / "stand_ins"
+        self._stack = ExitStack()
+        self.refused: list[str] = []
+
+    def __enter__(self) -> Self:
+        for path in (self.home, self.work, self._bin, self._stand_ins, self.home / "Downloads"):
+            path.mkdir(parents=True)
+        self.provider = self._stack.enter_context(Provider())
+        self.provider.authority.issuer = f"https://{ACCOUNTS}"
+        self.client_id = "1234567890-example.apps.googleusercontent.com"
+        self.provider.register(self.client_id, auth="post")
+        self._ca, context = authority(self._bin, *HOSTS)
+        server = self._stack.enter_context(recorder(self._answer, context))
+        self._proxy = self._stack.enter_context(proxy(lambda host, tls: self._route(host, server)))
+        self._write_programs()
+        self.environ = self._environment()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    # -- who answers ---------------------------------------------------------------------
+
+    def _route(self, host: str, server) -> int:
+        assert host in HOSTS, f"an example talks to {host}, and nobody plays that here"
+        return server.port
+
+    def _answer(self, seen: Seen) -> Reply:
+        host, url = seen.headers["host"], urlsplit(seen.target)
+        if host in (ACCOUNTS, TOKENS):
+            return self._from_provider(seen)
+        if not self._knows(seen.headers.get("authorization", "")):
+            self.refused.append(f"{host}{url.path}")
+            return Reply(401, body=b'{"error": "unauthorized"}')
+        found = API.get((seen.method, host, url.path))
+        status = 200 if found is not None else 404
+        body = json.dumps({"error": "not_found"} if found is None else found)
+        return Reply(status, {"content-type": "application/json"}, body.encode())
+
+    def _knows(self, authorization: str) -> bool:
+        given = authorization.removeprefix("Bearer ")
+        return given in KEYS.values() or self.provider.authority.holder(authorization) is not None
+
+    def _from_provider(self, seen: Seen) -> Reply:
+        path, _, query = seen.target.partition("?")
+        path = LOGIN_PATHS.get(path, path)
+        address = urlsplit(self.provider.issuer).netloc
+        connection = http.client.HTTPConnection(address, timeout=PATIENCE)
+        headers = {
+            name: seen.headers[name]
+            for name in ("content-type", "authorization")
+            if name in seen.headers
+        }
+        try:
+            connection.request(seen.method, f"{path}?{query}", seen.body or None, headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        kept = {
+            name: value
+            for name in ("content-type", "location")
+            if (value := answer.headers.get(name))
+        }
+        return Reply(answer.status, kept, body)
+
+    # -- who acts ------------------------------------------------------------------------
+
+    def _write_programs(self) -> None:
+        (self._bin / "browse.py").write_text(BROWSER)
+        _program(self._bin / "browse", f'{sys.executable} {self._bin}/browse.py "$@"')
+        for name in ("arcrun", "arcrun-auth"):
+            _program(self._bin / name, f'{sys.executable} -m arcrun_cli "$@"')
+        for name in ("python", "python3"):
+            _program(self._bin / name, f'{sys.executable} "$@"')
+        _program(self._bin / "pytest", f'{sys.executable} -m pytest -p no:cacheprovider "$@"')
+        (self._stand_ins / "openai.py").write_text(SDK)
+        client = {"client_id": self.client_id, "client_secret": self.provider.client_secret}
+        self.client_file = self.home / "Downloads" / "client_secret.json"
+        self.client_file.write_text(json.dumps({"installed": client}))
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self._bin}:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
+            "PYTHONPATH": str(self._stand_ins),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "BROWSER": f"{self._bin}/browse %s",
+            "HTTPS_PROXY": self._proxy.url,
+            "NO_PROXY": "127.0.0.1",
+            "SSL_CERT_FILE": str(self._ca),
+            "ARCRUN_KEYRING": "off",
+            "ARCRUN_MASTER_KEY": base64.b64encode(os.urandom(32)).decode(),
+        }
+
+    def write(self, name: str, text: str) -> None:
+        """A file of the page, in the folder that its examples run in."""
+        path = self.work / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def python(self, code: str, *, test: bool = False) -> str:
+        """What a program prints. It runs where nobody types, and a browser can be opened."""
+        self.write("test_example.py" if test else "example.py", code)
+        argv = ["pytest", "-q", "test_example.py"] if test else ["python", "example.py"]
+        done = subprocess.run(
+            [f"{self._bin}/{argv[0]}", *argv[1:]],
+            cwd=self.work,
+            env={**self.environ, "ARCRUN_INTERACTIVE": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def terminal(self, commands: list[str]) -> list[str]:
+        """What a terminal shows below each command, typed one after the other into one shell.
+
+        Whoever sits there types a key where one is asked for, and `y` to a yes or no.
+        """
+        import pexpect
+
+        mark = "@@@@"
+        lines = [f"{command}\nprintf '{mark}\\n'" for command in commands]
+        script = self.work / ".session"
+        script.write_text("\n".join(lines) + "\n")
+        child = pexpect.spawn(
+            "/bin/bash", ["--norc", "--noprofile", str(script)], cwd=str(self.work),
+            env=self.environ, encoding="utf-8", timeout=PATIENCE, dimensions=(50, 100),
+        )  # fmt: skip
+        child.delaybeforesend = None
+        shown = ""
+        answers = {**KEYS, "client file": str(self.client_file), "[y/N]": "y"}
+        prompts = [rf"{re.escape(question)}: $" for question in answers]
+        while (found := child.expect([pexpect.EOF, *prompts])) != 0:
+            shown += child.before + child.after
+            child.sendline(list(answers.values())[found - 1])
+        shown += child.before
+        child.close()
+        script.unlink()
+        shown = shown.replace("\r\n", "\n").replace(str(self.home), "~")
+        parts = shown.split(f"{mark}\n")
+        assert len(parts) == len(commands) + 1, shown
+        return parts[:-1]
+
+
+def _program(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\nexec {line}\n")
+    path.chmod(0o700)
+
+
+def session(block: Block) -> list[tuple[str, list[str]]]:
+    """A console block as commands and the lines that are shown below each."""
+    found: list[tuple[str, list[str]]] = []
+    for line in block.text.rstrip("\n").split("\n"):
+        if line.startswith("$ "):
+            found.append((re.sub(r"\s{2,}# .*$", "", line[2:]), []))
+        else:
+            assert found, f"line {block.line}: the block begins without a command"
+            found[-1][1].append(line)
+    return found
+
+
+def matches(expected: list[str], shown: str) -> bool:
+    """Whether `shown` is what the page says. `…` stands for any text in a line, a line of
+    its own for any lines; blank lines and spaces at the end do not count."""
+    pattern = ""
+    for line in expected:
+        if line.strip() == "…":
+            pattern += r"(?:.*\n)*?"
+        elif line.strip():
+            pattern += ".*?".join(map(re.escape, line.rstrip().split("…"))) + "\n"
+    actual = "".join(f"{line.rstrip()}\n" for line in shown.split("\n") if line.strip())
+    return re.fullmatch(pattern, actual) is not None

@@ -1,0 +1,98 @@
+"""Every example of the documentation runs, unchanged, and shows what the page says."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.docs.pages import DOCS, ROOT, Block, blocks, pages
+from tests.docs.stage import KEYS, Stage, matches, session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN = ("python", "console")
+SHOWN_ONLY = ("sh", "toml", "yaml", "text", "json", "ini", "dockerfile", "markdown", "make", "")
+"""Blocks that are read, not run: what another system runs, or what an answer looks like."""
+
+PAGES = [page for page in pages() if any(block.language in RUN for block in blocks(page))]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the examples are typed into bash")
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_a_page_does_what_it_says_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
+    shown: list[str] = []
+    with Stage(tmp_path) as stage:
+        printed = ""
+        for block in blocks(page):
+            where = f"{_name(page)}, line {block.line}"
+            if block.note == "not run":
+                continue
+            if block.note == "file":
+                stage.write(block.about, block.text)
+            elif block.note == "prints":
+                assert printed.split() == block.text.split(), where
+            elif block.language == "python":
+                try:
+                    printed = stage.python(block.text, test=block.note == "pytest")
+                except AssertionError as error:
+                    pytest.fail(f"{where}: {error}", pytrace=False)
+                shown.append(printed)
+            elif block.language == "console":
+                shown += _typed(stage, block, where)
+        assert not stage.refused, "a credential was refused, or was not sent"
+        _keeps_secrets(stage, shown)
+
+
+def _typed(stage: Stage, block: Block, where: str) -> list[str]:
+    steps = session(block)
+    shown = stage.terminal([command for command, _ in steps])
+    for (command, expected), actual in zip(steps, shown, strict=True):
+        if not matches(expected, actual):
+            said = "\n".join(expected)
+            pytest.fail(
+                f"{where}: $ {command}\n-- the page says:\n{said}\n-- it shows:\n{actual}",
+                pytrace=False,
+            )
+    return shown
+
+
+def _keeps_secrets(stage: Stage, shown: list[str]) -> None:
+    """What was typed hidden stands in no output and in no file."""
+    files = [path.read_bytes() for path in stage.home.rglob("*") if path.is_file()]
+    for key in KEYS.values():
+        assert not any(key in text for text in shown)
+        assert not any(key.encode() in data for data in files)
+
+
+@pytest.mark.parametrize("page", pages(), ids=_name)
+def test_every_block_is_run_or_says_why_not(page: Path) -> None:
+    for block in blocks(page):
+        assert block.language in RUN + SHOWN_ONLY, f"{page}:{block.line}: {block.language!r}"
+        if block.note == "not run":
+            assert block.about, f"{page}:{block.line}: not run, and no reason is given"
+
+
+def test_the_pages_that_teach_have_examples_that_run() -> None:
+    for name in ("README.md", "docs/tutorial.md", "docs/howto/headless.md",
+                 "docs/howto/docker-ci.md", "docs/howto/accounts.md",
+                 "docs/howto/own-recipe.md"):  # fmt: skip
+        run = [b for b in blocks(ROOT / name) if b.language in RUN and b.note != "not run"]
+        assert run, name
+    assert sum(b.language == "python" for b in blocks(ROOT / "README.md")) >= 3  # noqa: PLR2004
+    assert DOCS.is_dir()
+
+
+def test_the_comparison_itself_can_fail() -> None:
+    assert matches(["one …", "…", "last"], "one 1\nx\ny\n\nlast  \n")
+    assert matches(["one", "…", "last"], "one\nlast\n")
+    assert not matches(["one"], "one\ntwo\n")
+    assert not matches(["one"], "")
+    assert not matches(["a.c"], "abc\n")
