@@ -6,11 +6,12 @@ Make one of your own to give it another home, store, person, browser or clock.
 
 from __future__ import annotations
 
-import threading
 import time
 
-from arcrun_auth.errors import AuthError, NoToken
-from arcrun_auth.resolve import Connection, Resolver
+from arcrun_auth.connections import Connections
+from arcrun_auth.errors import NoToken
+from arcrun_auth.forks import Mutex
+from arcrun_auth.resolve import Resolver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
-    from arcrun_auth.enrol import Enroller
     from arcrun_auth.people import Person
-    from arcrun_auth.recipe import Method
     from arcrun_auth.report import Service, Why
+    from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
     from arcrun_auth.sources import Source
     from arcrun_auth.stores.base import Store
@@ -67,9 +67,8 @@ class Broker:
         self._open_url = open_url
         self._clock = clock
         self._allow_hosts = tuple(allow_hosts)
-        self._sources: dict[tuple[str, str | None], Source] = {}
-        self._mutex = threading.RLock()
-        self._made: Resolver | None = None
+        self._mutex = Mutex()
+        self._made: Connections | None = None
 
     # -- the verbs -------------------------------------------------------------------
 
@@ -98,7 +97,7 @@ class Broker:
         """
         from arcrun_auth.client import bound_client
 
-        connection, source = self._bound(
+        connection, source = self._connection(
             service,
             instance,
             method=method,
@@ -107,7 +106,7 @@ class Broker:
             params=params,
             interactive=interactive,
         )
-        binding = self._resolver.binding(connection)
+        binding = self._connections.resolver.binding(connection)
         client: httpx.Client = bound_client(binding, source, http=http)
         return client
 
@@ -129,10 +128,11 @@ class Broker:
         """
         from arcrun_auth.bound import AsyncBound
 
-        self._resolver.entry(service, instance)
+        connections = self._connections
+        connections.resolver.entry(service, instance)
 
         def prepare() -> tuple[Any, Source]:
-            connection, source = self._bound(
+            connection, source = self._connection(
                 service,
                 instance,
                 method=method,
@@ -141,7 +141,7 @@ class Broker:
                 params=params,
                 interactive=interactive,
             )
-            return self._resolver.binding(connection), source
+            return connections.resolver.binding(connection), source
 
         return AsyncBound(prepare, http)
 
@@ -158,9 +158,9 @@ class Broker:
         Renewed if it is about to end. Raises what `bind` raises, and NoToken where the
         service has several secrets and no single token.
         """
-        source = self._sources.get((service, instance)) if scopes is None else None
+        source = self._connections.known(service, instance) if scopes is None else None
         if source is None:
-            _, source = self._bound(service, instance, scopes=scopes, interactive=interactive)
+            _, source = self._connection(service, instance, scopes=scopes, interactive=interactive)
         token = source.token()
         if not token.access_token:
             raise NoToken(
@@ -179,7 +179,7 @@ class Broker:
         interactive: bool | None = None,
     ) -> Token:
         """As `get_token`: from memory at once, else in a worker thread."""
-        source = self._sources.get((service, instance)) if scopes is None else None
+        source = self._connections.known(service, instance) if scopes is None else None
         token = source.peek() if source is not None else None
         if token is not None and token.access_token:
             return token
@@ -193,7 +193,7 @@ class Broker:
         """Every service that can be bound, by its id, and what is connected of it."""
         from arcrun_auth.report import services
 
-        return services(self._resolver)
+        return services(self._connections.resolver)
 
     def setup(
         self,
@@ -222,34 +222,19 @@ class Broker:
         """
         from arcrun_auth.report import services
 
-        resolver = self._resolver
-        person = self._whoever(interactive)
-        entry, named = resolver.entry(service, instance)
-        held = resolver.find(entry.service, named)
-        connection = held
-        if method and held.method.id != entry.method(method).id:
-            connection = Connection(entry, named, entry.method(method), None)
-            stands = held.record is not None and bool(held.record.method)
-            if (
-                stands
-                and not replace
-                and person.reach
-                and not person.confirm(
-                    f"{held.name} is connected by {held.method.id}. Replace it by {method}?"
-                )
-            ):
-                raise AuthError(f"{held.name} was left as it is.", service=entry.service)
-        if client_file is not None:
-            from arcrun_auth import apps
-
-            app = apps.read_client_file(client_file, entry.service)
-            apps.keep(resolver.store, entry.service, _login_of(resolver, connection), app)
-        with self._mutex:
-            connection = self._enroller(person, port).connect(
-                connection, secrets=secrets, params=params, scopes=_list(scopes)
-            )
-            self._forget(connection)
-        return services(resolver, only=entry.service)[entry.service]
+        fresh = self._connections.set_up(
+            service,
+            instance,
+            person=self._whoever(interactive),
+            method=method,
+            scopes=_list(scopes),
+            params=params,
+            secrets=secrets,
+            port=port,
+            client_file=client_file,
+            replace=replace,
+        )
+        return services(self._connections.resolver, only=fresh.service)[fresh.service]
 
     def test(self, service: str, instance: str | None = None) -> Checked:
         """Send the recipe's test request. Tells whose account it is.
@@ -259,46 +244,34 @@ class Broker:
         """
         from arcrun_auth.checkup import check
 
-        connection, source = self._bound(service, instance, interactive=False)
-        return check(self._resolver, connection, source)
+        connection, source = self._connection(service, instance, interactive=False)
+        return check(self._connections.resolver, connection, source)
 
     def remove(self, service: str, instance: str | None = None) -> bool:
         """Forget the credential of one instance. Whether there was one.
 
         The provider is not told: end the access there as well if it may have leaked.
         """
-        connection = self._resolver.find(service, instance)
-        store = self._resolver.store
-        record = store.get(connection.key)
-        while record is not None and record.generation:
-            from arcrun_auth.errors import StoreConflict
-
-            try:
-                store.delete(connection.key, expect=record.generation)
-            except StoreConflict:
-                record = store.get(connection.key)
-                continue
-            self._forget(connection)
-            return True
-        return False
+        return self._connections.remove(service, instance)
 
     def why(self, service: str, instance: str | None = None) -> Why:
         """Where each part of a connection comes from, and how it stands. Never a value."""
         from arcrun_auth.report import why
 
-        return why(self._resolver, self._resolver.find(service, instance))
+        resolver = self._connections.resolver
+        return why(resolver, resolver.find(service, instance))
 
     # -- what they are made of -------------------------------------------------------
 
     @property
     def recipes(self) -> Catalog:
         """The catalogue of services."""
-        return self._resolver.catalog
+        return self._connections.resolver.catalog
 
     @property
     def store(self) -> Store:
         """Where credentials are read and written."""
-        return self._resolver.store
+        return self._connections.resolver.store
 
     @property
     def person(self) -> Person:
@@ -307,21 +280,18 @@ class Broker:
 
     def close(self) -> None:
         """Let go of files and of tokens in memory. The next use opens them again."""
-        with self._mutex:
-            self._sources.clear()
-            if self._made is not None:
-                self._made.store.close()
-                self._made.catalog.close()
+        if self._made is not None:
+            self._made.close()
 
     @property
-    def _resolver(self) -> Resolver:
+    def _connections(self) -> Connections:
         made = self._made
         if made is None:
             with self._mutex:
                 made = self._made = self._made or self._make()
         return made
 
-    def _make(self) -> Resolver:
+    def _make(self) -> Connections:
         from arcrun_auth.catalog import Catalog
 
         settings = self.settings
@@ -331,7 +301,7 @@ class Broker:
             from arcrun_auth.stores.opening import open_store
 
             store = open_store(settings, catalog, ask=self._ask_hidden)
-        return Resolver(
+        resolver = Resolver(
             settings,
             catalog,
             store,
@@ -339,6 +309,7 @@ class Broker:
             clock=self._clock,
             say=lambda text: self._whoever(None).say(text),
         )
+        return Connections(resolver, self._open_url)
 
     def _ask_hidden(self, question: str, *, confirm: bool) -> str | None:
         """The vault's passphrase, from whoever is there; twice for a new one."""
@@ -360,7 +331,7 @@ class Broker:
         wanted = self.settings.flag("interactive") if interactive is None else interactive
         return Here(interactive=wanted, environ=self.settings.environ)
 
-    def _bound(
+    def _connection(
         self,
         service: str,
         instance: str | None,
@@ -375,85 +346,21 @@ class Broker:
             from arcrun_auth.bound import for_this_call
 
             return for_this_call(
-                self._resolver,
+                self._connections.resolver,
                 service,
                 instance,
                 method=method,
                 secrets=secret,
                 params=params or {},
             )
-        connection = self._resolver.find(service, instance, method)
-        if not connection.connected or scopes is not None:
-            with self._mutex:  # one login, however many threads bind at once
-                connection = self._resolver.find(service, instance, method)
-                connection = self._connected(connection, scopes, params, interactive)
-        self._resolver.check(connection)
-        return connection, self._source((service, instance), connection)
-
-    def _connected(
-        self,
-        connection: Connection,
-        scopes: Scopes | None,
-        params: Mapping[str, str] | None,
-        interactive: bool | None,
-    ) -> Connection:
-        missing = self._resolver.missing_scopes(connection, _list(scopes))
-        if connection.connected and not missing:
-            return connection
-        person = self._whoever(interactive)
-        if person.reach is None:
-            self._resolver.require(connection, missing)
-        fresh = self._enroller(person).connect(connection, params=params, scopes=_list(scopes))
-        self._forget(fresh)
-        self._resolver.require(fresh, self._resolver.missing_scopes(fresh, _list(scopes)))
-        return fresh
-
-    def _source(self, name: tuple[str, str | None], connection: Connection) -> Source:
-        """One source per connection and process, so that all its users share one token."""
-        from arcrun_auth.sources import FixedSource
-
-        with self._mutex:
-            known = self._sources.get((connection.service, connection.instance))
-            if known is None or isinstance(known, FixedSource):
-                known = self._resolver.source(connection)
-                self._sources[connection.service, connection.instance] = known
-            self._sources[name] = known
-            return known
-
-    def _forget(self, connection: Connection) -> None:
-        """Drops what is in memory of an account: all services and names that share it."""
-        with self._mutex:
-            for name, instance in list(self._sources):
-                entry, named = self._resolver.entry(name, instance)
-                if (entry.account, named) == (connection.entry.account, connection.instance):
-                    del self._sources[name, instance]
-
-    def _enroller(self, person: Person, port: int | None = None) -> Enroller:
-        from arcrun_auth.browser import open_url
-        from arcrun_auth.checkup import check
-        from arcrun_auth.enrol import Enroller
-
-        resolver = self._resolver
-
-        def verify(connection: Connection) -> str | None:
-            return check(resolver, connection, resolver.trial(connection)).identity
-
-        return Enroller(
-            resolver, person, open_url=self._open_url or open_url, verify=verify, port=port
+        return self._connections.get(
+            service,
+            instance,
+            person=lambda: self._whoever(interactive),
+            method=method,
+            scopes=_list(scopes),
+            params=params,
         )
-
-
-def _login_of(resolver: Resolver, connection: Connection) -> Method:
-    """Its way in, which has to be by OAuth. AuthError for a static key."""
-    _, way = resolver.way(connection)
-    if way.oauth2 is None:
-        others = [m.id for m in connection.entry.methods if m.primitive == "oauth2"]
-        raise AuthError(
-            f"{connection.name} is set up with a key: it takes no client file.",
-            service=connection.service,
-            hint=f"arcrun setup {connection.name} --method {others[0]}" if others else None,
-        )
-    return way
 
 
 def _list(scopes: Scopes | None) -> Sequence[str] | None:
@@ -461,7 +368,7 @@ def _list(scopes: Scopes | None) -> Sequence[str] | None:
 
 
 _default: Broker | None = None
-_lock = threading.Lock()
+_lock = Mutex()
 
 
 def default() -> Broker:

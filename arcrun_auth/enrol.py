@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from arcrun_auth.people import Person
     from arcrun_auth.recipe_model import Method, OAuth2, Recipe, RequiredSecret
     from arcrun_auth.resolve import Resolver
+    from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Grant
 
     OpenUrl = Callable[[str], object]
@@ -112,7 +113,7 @@ class Enroller:
         identity = self._tried(fresh)
         if record.grant is None or identity is not None:
             fresh.record = self._put(record.replace(identity=identity))
-        self._person.say(f"Saved to the {self._resolver.store.name} as {record.key}.")
+        self._person.say(f"Saved to the {_described(self._resolver.store)} as {record.key}.")
         return fresh
 
     def _tried(self, fresh: Connection) -> str | None:
@@ -128,9 +129,9 @@ class Enroller:
             problem = error
         else:
             whose = f" Connected as {identity}." if identity else ""
-            self._person.say(f"Testing the connection: OK.{whose}")
+            self._person.say(f"Testing connection… OK.{whose}")
             return identity
-        self._person.say(f"Testing the connection: {problem.message} It is kept, untested.")
+        self._person.say(f"Testing connection… {problem.message} It is kept, untested.")
         return None
 
     def _put(self, record: Credential) -> Credential:
@@ -305,6 +306,17 @@ def wanted_scopes(
     spelled = [scope for name in names for scope in oauth2.scope_sets.get(name, (name,))]
     before = held.requested if held is not None else ()
     return tuple(dict.fromkeys((*before, *spelled)))
+
+
+def _described(store: Store) -> str:
+    """The store, and what keeps it shut: `keyring-protected vault`."""
+    primary = getattr(store, "primary", store)
+    session = getattr(primary, "session", None)
+    opened_by = session().source if session is not None else ""
+    protected = opened_by if opened_by in ("keyring", "passphrase") else ""
+    if opened_by.startswith("key:"):
+        protected = "key"
+    return f"{protected}-protected {store.name}" if protected else store.name
 
 
 def _title(recipe: Recipe) -> str:

@@ -12,9 +12,10 @@ import time
 from hashlib import sha256
 from threading import Lock
 
+from arcrun_auth import forks
 from arcrun_auth.errors import RefreshBusy, StoreError
 from arcrun_auth.seal import encode
-from arcrun_auth.stores import forks, private
+from arcrun_auth.stores import private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

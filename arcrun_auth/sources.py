@@ -10,10 +10,7 @@ Most callers want `arcrun_auth.bind` and never see this module.
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-import weakref
 from abc import ABC, abstractmethod
 
 from arcrun_auth.custody import Custody, interrupted
@@ -26,6 +23,7 @@ from arcrun_auth.errors import (
     StoreError,
     TokenRefused,
 )
+from arcrun_auth.forks import Mutex
 from arcrun_auth.tokens import Token
 
 TYPE_CHECKING = False
@@ -120,12 +118,11 @@ class GrantSource(Source):
         self._service = service
         self._rotates = rotates
         self._clock = clock
-        self._mutex = threading.Lock()
+        self._mutex = Mutex()
         self._held: _Held | None = None
         self._failed: ProviderUnavailable | None = None
         self._failures = 0
         self._not_before = 0.0
-        _sources.add(self)
 
     def peek(self) -> Token | None:
         held = self._held
@@ -325,16 +322,3 @@ def token_of(grant: Grant) -> Token:
         expires=grant.expires,
         scopes=grant.scopes,
     )
-
-
-_sources: weakref.WeakSet[GrantSource] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """A child has one thread: whoever held a mutex in the parent is not here to release it."""
-    for source in list(_sources):
-        source._mutex = threading.Lock()  # noqa: SLF001 - this module's own
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

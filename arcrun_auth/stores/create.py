@@ -54,7 +54,7 @@ def first_slot(keys: Keys, master: MasterKey) -> tuple[slots.Slot, str]:
     keyring = keys.keyring()
     why = "it is switched off (ARCRUN_KEYRING)" if keyring is None else keyring.probe()
     if why is None:
-        return keyring_slot(keys, master), "keyring"
+        return keyring_slot(keys, master, first=True), "keyring"
     if keys.ask is not None:
         slot = passphrase_slot(
             master, ask_new(keys.ask, f"The OS keyring cannot keep the vault's key: {why}.\n")
@@ -68,14 +68,14 @@ def first_slot(keys: Keys, master: MasterKey) -> tuple[slots.Slot, str]:
     )
 
 
-def keyring_slot(keys: Keys, master: MasterKey) -> slots.Slot:
+def keyring_slot(keys: Keys, master: MasterKey, *, first: bool = False) -> slots.Slot:
     """A new random key as one item of the OS keyring, and the slot it opens."""
     keyring = keys.keyring()
     if keyring is None:
         raise NoStore("The OS keyring is switched off (ARCRUN_KEYRING).")
     key = os.urandom(KEY_BYTES)
-    # A rotation writes a second item: the first must open the vault until it is through.
-    item = master.vault_id if master.epoch == 1 else f"{master.vault_id}.{master.epoch}"
+    # A later one is a second item: the one before must open the vault until the header is in.
+    item = master.vault_id if first else f"{master.vault_id}.{os.urandom(4).hex()}"
     keyring.set(item, b64encode(key).decode())
     kek = slots.kek_of(key, master.vault_id, "keyring")
     return slots.wrap(master, "keyring", {"item": item}, kek)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import sys
 
+from arcrun_auth import forks
 from arcrun_auth.errors import StoreError, printable
-from arcrun_auth.stores import forks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -24,8 +24,7 @@ from arcrun_auth.tokens import Credential, Key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator
 
     from arcrun_auth.stores.keys import Keyring
 
@@ -73,7 +72,7 @@ class KeyringItems(Store):
             text = json.dumps(stored.dump(), separators=(",", ":"))
             self._refuse_split_grant(stored, text)
             # The index first: killed in between, it names an item that is not there.
-            self._index(add=record.key)
+            self._index(add=[record.key])
             self._write(_item(record.key), text)
             return stored
 
@@ -82,7 +81,7 @@ class KeyringItems(Store):
             self._check(key, expect)
             if expect:
                 self._remove(_item(key))
-                self._index(remove=key)
+                self._index(remove=[key])
 
     def keys(self) -> Iterator[Key]:
         return (key for key in self._listed() if self._read_or_none(key))
@@ -177,11 +176,11 @@ class KeyringItems(Store):
                 hint="delete that item; each arcrun setup puts its name back",
             ) from None
 
-    def _index(self, *, add: Key | None = None, remove: Key | None = None) -> None:
+    def _index(self, *, add: Iterable[Key] = (), remove: Iterable[Key] = ()) -> None:
         listed = set(self._listed())
-        changed = (listed | ({add} if add else set())) - {remove}
+        changed = listed.union(add).difference(remove)
         if changed != listed:
-            names: list[Any] = sorted(key.parts for key in changed if key)
+            names = sorted(key.parts for key in changed)
             self._write("index", json.dumps(names, separators=(",", ":")))
 
 

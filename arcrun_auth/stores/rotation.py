@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from arcrun_auth.errors import StoreCorrupt, StoreError, StoreLocked
 from arcrun_auth.seal import MasterKey
 from arcrun_auth.stores import create, kdf, schema, slots, upkeep
+from arcrun_auth.stores.keys import unwrap
 from arcrun_auth.stores.vault import HeaderChanged, Session, connection_of, write_record
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _same_passphrase(
     typed = ask and ask("The vault's passphrase: ", confirm=False)
     if not typed:
         raise _missing(slot, "the passphrase")
-    upkeep.unwrap(header, slot, kdf.derive(typed, slot.params), "the passphrase")
+    unwrap(header, slot, kdf.derive(typed, slot.params), "the passphrase")
     return create.passphrase_slot(master, typed)
 
 

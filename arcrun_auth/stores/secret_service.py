@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from secretstorage import Collection
 
 
+_APPLICATION = "Python keyring library"
+"""Under whose name? That library's: an item is replaced only where every attribute is equal."""
+
+
 class SecretService:
     """One connection per call: the daemon may be restarted or locked in between."""
 
@@ -41,7 +45,7 @@ class SecretService:
 
     def set_password(self, service: str, username: str, password: str) -> None:
         label = f"Vault key of {service}"
-        attributes = {**_attributes(service, username), "application": service}
+        attributes = {**_attributes(service, username), "application": _APPLICATION}
         with _collection() as collection:
             collection.create_item(label, attributes, password.encode(), replace=True)
 

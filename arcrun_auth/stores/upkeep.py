@@ -87,9 +87,15 @@ def add_key(vault: Vault, key: bytes) -> int:
 
 def add_keyring(vault: Vault) -> int:
     """A key in the OS keyring, in place of the one there was. NoStore where it cannot serve."""
-    return _add(
+    before = [str(slot.params["item"]) for slot in vault.run(_header).of_kind("keyring")]
+    number = _add(
         vault, lambda master: create.keyring_slot(vault.key_sources, master), instead="keyring"
     )
+    keyring = vault.key_sources.keyring()
+    for item in before:
+        assert keyring is not None
+        keyring.delete(item)
+    return number
 
 
 def set_passphrase(vault: Vault, passphrase: str) -> int:

@@ -14,9 +14,10 @@ import time
 from _thread import RLock
 from hmac import compare_digest
 
+from arcrun_auth import forks
 from arcrun_auth.errors import StoreCorrupt, StoreError
 from arcrun_auth.seal import SealBroken
-from arcrun_auth.stores import forks, private, schema
+from arcrun_auth.stores import private, schema
 from arcrun_auth.stores.base import Store
 from arcrun_auth.stores.keys import Keys
 from arcrun_auth.stores.memory import conflict, stamped

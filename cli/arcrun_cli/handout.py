@@ -25,7 +25,11 @@ def token_of(name: str) -> Token:
     )
     from arcrun_auth.broker import Broker
 
-    return Broker().get_token(name, interactive=False)
+    broker = Broker()
+    try:
+        return broker.get_token(name, interactive=False)
+    finally:
+        broker.close()
 
 
 def hand_out(name: str) -> int:

@@ -124,8 +124,8 @@ def log_in(stage: Stage) -> str:
     sent = stage.provider.authorizations[-1]
     claim(sent.get("code_challenge_method") == "S256", "the login was sent without PKCE")
     claim(stage.provider.token_requests["authorization_code"] == 1, "the code was not redeemed")
-    how = "no browser: I followed the provider's page by myself" if stage.by_itself else "browser"
-    return f"as {whose} ({how})\nPKCE S256, a state of its own, back to 127.0.0.1"
+    how = "no browser: I followed the page myself" if stage.by_itself else "in the browser"
+    return f"as {whose} ({how})"
 
 
 def store(stage: Stage) -> str:
@@ -135,7 +135,7 @@ def store(stage: Stage) -> str:
     assert record.grant is not None
     assert record.grant.refresh_token is not None
     stage.secrets += [record.grant.access_token.reveal(), record.grant.refresh_token.reveal()]
-    return "access and refresh token lie in the vault, sealed with AES-256-GCM"
+    return "both tokens lie in the vault, sealed with AES-256-GCM"
 
 
 def bind(stage: Stage) -> str:
@@ -245,7 +245,7 @@ def _sample(path: str) -> str:
         (sealed,) = connection.execute("SELECT ct FROM rec LIMIT 1").fetchone()
     finally:
         connection.close()
-    return f"all there is to see: {sealed[:16].hex(' ')} …"
+    return f"all there is to see: {sealed[:12].hex(' ')} …"
 
 
 SCENES: Sequence[tuple[str, Callable[[Stage], str]]] = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from arcrun_cli.faults import UsageFault
@@ -22,7 +23,16 @@ def read_secrets(keys: Sequence[str], service: str) -> dict[str, str]:
             "--stdin reads a pipe or a file, and standard input is the terminal.",
             f"arcrun setup {service} asks for it hidden",
         )
-    return parse(sys.stdin.buffer.read(MAX_BYTES + 1), keys, service)
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    _back_to_the_terminal()
+    return parse(data, keys, service)
+
+
+def _back_to_the_terminal() -> None:
+    """The pipe is read: whoever sits at the terminal can be asked again, for consent say."""
+    if sys.stderr.isatty():
+        with suppress(OSError):  # no terminal of our own: nobody is asked
+            sys.stdin = open("/dev/tty", encoding=sys.stdin.encoding)  # noqa: SIM115 - stays open
 
 
 def parse(data: bytes, keys: Sequence[str], service: str) -> dict[str, str]:

@@ -184,9 +184,8 @@ def test_a_client_file_is_one_s_own_oauth_app(served, provider, tmp_path):
     child = served.terminal("setup", "demo", "--client-file", str(file))
     child.expect_exact("Do you agree?")
     child.sendline("y")
-    child.expect(r"http://127\.0\.0\.1:\d+/authorize\S*(\r\n\S+)*")
-    url = child.after.replace("\r\n", "")
-    threading.Thread(target=provider.follow, args=(url,), daemon=True).start()
+    child.expect(r"(http://127\.0\.0\.1:\d+/authorize\S*)\r\n")
+    threading.Thread(target=provider.follow, args=(child.match[1],), daemon=True).start()
     said = finish(child)
 
     assert child.exitstatus == 0, said

@@ -272,7 +272,7 @@ def test_row_3_a_full_disk_costs_nothing_that_was_kept(small_disk, provider, boa
         desk.broker.setup("demo")
         kept, error = _fill(desk)
         before = provider.token_requests["refresh_token"]
-        desk_grant = desk.grant
+        grant = desk.grant.dump()
         provider.authority.expire_access_tokens()
         with desk.another().bind("demo", interactive=False) as client:
             with pytest.raises(StoreError, match="full"):
@@ -284,7 +284,7 @@ def test_row_3_a_full_disk_costs_nothing_that_was_kept(small_disk, provider, boa
             for key, value in kept.items()
             for record in [reader.store.get(key)]
         )
-        intact += desk.grant == desk_grant
+        intact += desk.grant.dump() == grant
         subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
         with desk.another().bind("demo", interactive=False) as client:
             recovered = client.get("/me").status_code == 200

@@ -33,11 +33,11 @@ def environ(tmp_path):
     }
 
 
-def session(environ, *commands):
+def session(environ, *commands, bus=()):
     """The commands in one shell on one bus; its output. The daemon ends with the bus."""
     script = "\n".join(["set -e", *commands])
     done = subprocess.run(
-        ["dbus-run-session", "--", "bash", "-c", script],
+        ["dbus-run-session", *bus, "--", "bash", "-c", script],
         env=environ, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -138,10 +138,16 @@ def test_a_keyring_that_was_never_made_is_told(environ):
     assert "no default keyring" in out
 
 
-def test_a_bus_without_a_secret_service_is_told(environ):
-    # With no service files the bus cannot start the daemon by itself either.
-    empty = {**environ, "XDG_DATA_DIRS": environ["HOME"]}
-    assert "no Secret Service" in session(empty, python(WHY))
+def test_a_bus_without_a_secret_service_is_told(environ, tmp_path):
+    # A bus that knows no service files cannot start the daemon by itself either.
+    config = tmp_path / "bus.conf"
+    config.write_text(
+        "<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen>"
+        "<policy context='default'><allow send_destination='*'/><allow own='*'/>"
+        "<allow eavesdrop='false'/></policy></busconfig>"
+    )
+    out = session(environ, python(WHY), bus=["--config-file", str(config)])
+    assert "no Secret Service" in out
 
 
 TRAP = """

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors tokens _http scrub"),
+    ("ground", "errors tokens forks _http scrub"),
     (
         "rules",
         "oauth token_answer template answers consent hosts signing seal rendering landing catalog_entry "
@@ -25,7 +25,7 @@ FLOORS = [
     ),
     ("works", "sources custody login"),
     ("front", "client transport"),
-    ("hall", "broker resolve renewal apps enrol bound checkup report"),
+    ("hall", "broker connections resolve renewal apps enrol bound checkup report"),
     ("door", "__init__ testing"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}

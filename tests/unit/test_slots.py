@@ -142,6 +142,18 @@ def test_the_keyring_keeps_one_item_for_the_whole_vault(tmp_path):
     assert opened(vault, keyring=ring)
 
 
+def test_a_new_keyring_item_takes_the_place_of_the_old_one(tmp_path):
+    backend = FakeBackend()
+    ring = keyring(backend)
+    vault = vault_at(tmp_path, Keys(environ={}, keyring=ring))
+    vault.put(record(), expect=0)
+    before = dict(backend.items)
+    upkeep.add_keyring(vault)
+    assert len(backend.items) == 1
+    assert not before.keys() & backend.items.keys()
+    assert opened(vault, keyring=ring)
+
+
 def test_without_a_keyring_a_passphrase_is_asked_for_twice_and_why(tmp_path):
     typist = Typist("correct horse battery")
     vault = vault_at(tmp_path, Keys(environ={}, keyring=no_keyring, ask=typist))

@@ -117,8 +117,8 @@ def command(
     given = dict(map(_pair, params))
     here = broker(interactive=False if no_input else None)
     entry = here.recipes.entry(name.partition("@")[0])
-    _offer_replacement(here, name, force=force)
     secrets = _read_stdin(entry.service, _way(here, name, method)) if from_stdin else {}
+    _offer_replacement(here, name, force=force)
     person = here.person
     assert isinstance(person, Terminal)
     with person.working("Testing"):

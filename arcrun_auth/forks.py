@@ -8,8 +8,33 @@ such a thing keeps it under `generation`, and the child, which counts one more, 
 from __future__ import annotations
 
 import os
+from _thread import RLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 generation = 0
+
+
+class Mutex:
+    """A re-entrant lock for `with`, which a forked child finds open whoever holds it."""
+
+    __slots__ = ("_locks",)
+
+    def __init__(self) -> None:
+        self._locks = {generation: RLock()}
+
+    def _lock(self) -> RLock:
+        lock = self._locks.get(generation)
+        return lock or self._locks.setdefault(generation, RLock())
+
+    def __enter__(self) -> None:
+        self._lock().acquire()
+
+    def __exit__(self, *_: object) -> Literal[False]:
+        self._lock().release()
+        return False
 
 
 def _in_child() -> None:

@@ -1,0 +1,191 @@
+"""What connects a name to a source of tokens, for all callers of one process.
+
+Every bound client, task and thread of a connection shares one source, and with it one
+token in memory and one renewal; and one login, however many ask for it at once.
+"""
+
+from __future__ import annotations
+
+from arcrun_auth.errors import AuthError, StoreConflict
+from arcrun_auth.forks import Mutex
+from arcrun_auth.resolve import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from arcrun_auth.enrol import Enroller
+    from arcrun_auth.people import Person
+    from arcrun_auth.recipe_model import Method
+    from arcrun_auth.resolve import Resolver
+    from arcrun_auth.sources import Source
+    from arcrun_auth.tokens import Secret
+
+    Name = tuple[str, str | None]
+    Scopes = Sequence[str] | None
+
+
+class Connections:
+    """The connections of one broker. Safe to share between threads, and after a fork."""
+
+    def __init__(self, resolver: Resolver, open_url: Callable[[str], object] | None) -> None:
+        self.resolver = resolver
+        self._open_url = open_url
+        self._sources: dict[Name, Source] = {}
+        self._mutex = Mutex()
+
+    def known(self, service: str, instance: str | None) -> Source | None:
+        """The source of a name that was asked for before, by exactly these words."""
+        return self._sources.get((service, instance))
+
+    def get(
+        self,
+        service: str,
+        instance: str | None,
+        *,
+        person: Callable[[], Person],
+        method: str | None = None,
+        scopes: Scopes = None,
+        params: Mapping[str, str] | None = None,
+    ) -> tuple[Connection, Source]:
+        """A connection that works as far as is known, logged in now if it has to be.
+
+        `person` is called only if somebody has to be asked. Raises what `Broker.bind` does.
+        """
+        connection = self.resolver.find(service, instance, method)
+        if not connection.connected or scopes is not None:
+            with self._mutex:  # one login, however many threads bind at once
+                connection = self.resolver.find(service, instance, method)
+                connection = self._connected(connection, person, scopes, params)
+        self.resolver.check(connection)
+        return connection, self._source((service, instance), connection)
+
+    def set_up(
+        self,
+        service: str,
+        instance: str | None,
+        *,
+        person: Person,
+        method: str | None,
+        scopes: Scopes,
+        params: Mapping[str, str] | None,
+        secrets: Mapping[str, str | Secret],
+        port: int | None,
+        client_file: str | None,
+        replace: bool,
+    ) -> Connection:
+        """Connects, whatever is there. Another method takes the first one's place if agreed."""
+        connection = self._in_place_of(service, instance, method, None if replace else person)
+        if client_file is not None:
+            self._keep_app(connection, client_file)
+        with self._mutex:
+            fresh = self._enroller(person, port).connect(
+                connection, secrets=secrets, params=params, scopes=scopes
+            )
+            self._forget(fresh)
+        return fresh
+
+    def remove(self, service: str, instance: str | None) -> bool:
+        """Deletes the record and what is in memory of it. Whether there was one."""
+        connection = self.resolver.find(service, instance)
+        store = self.resolver.store
+        while True:
+            record = store.get(connection.key)
+            if record is None or not record.generation:  # nothing, or only in the environment
+                return False
+            try:
+                store.delete(connection.key, expect=record.generation)
+            except StoreConflict:  # renewed meanwhile
+                continue
+            self._forget(connection)
+            return True
+
+    def close(self) -> None:
+        with self._mutex:
+            self._sources.clear()
+            self.resolver.store.close()
+            self.resolver.catalog.close()
+
+    def _connected(
+        self,
+        connection: Connection,
+        person: Callable[[], Person],
+        scopes: Scopes,
+        params: Mapping[str, str] | None,
+    ) -> Connection:
+        resolver = self.resolver
+        missing = resolver.missing_scopes(connection, scopes)
+        if connection.connected and not missing:
+            return connection
+        somebody = person()
+        if somebody.reach is None:
+            resolver.require(connection, missing)
+        fresh = self._enroller(somebody).connect(connection, params=params, scopes=scopes)
+        self._forget(fresh)
+        resolver.require(fresh, resolver.missing_scopes(fresh, scopes))
+        return fresh
+
+    def _source(self, name: Name, connection: Connection) -> Source:
+        from arcrun_auth.sources import FixedSource
+
+        own = (connection.service, connection.instance)
+        with self._mutex:
+            known = self._sources.get(own)
+            if known is None or isinstance(known, FixedSource):  # a key may have been replaced
+                known = self._sources[own] = self.resolver.source(connection)
+            self._sources[name] = known
+            return known
+
+    def _forget(self, connection: Connection) -> None:
+        """Drops what is in memory of an account: all services and names that share it."""
+        account = (connection.entry.account, connection.instance)
+        with self._mutex:
+            for name, instance in list(self._sources):
+                entry, named = self.resolver.entry(name, instance)
+                if (entry.account, named) == account:
+                    del self._sources[name, instance]
+
+    def _in_place_of(
+        self, service: str, instance: str | None, method: str | None, person: Person | None
+    ) -> Connection:
+        held = self.resolver.find(service, instance)
+        if method is None or held.method.id == held.entry.method(method).id:
+            return held
+        question = f"{held.name} is connected by {held.method.id}. Replace it by {method}?"
+        stands = held.record is not None and bool(held.record.method)
+        if stands and person is not None and person.reach and not person.confirm(question):
+            raise AuthError(f"{held.name} was left as it is.", service=held.service)
+        return Connection(held.entry, held.instance, held.entry.method(method), None)
+
+    def _keep_app(self, connection: Connection, client_file: str) -> None:
+        from arcrun_auth import apps
+
+        way = self._login_of(connection)
+        app = apps.read_client_file(client_file, connection.service)
+        apps.keep(self.resolver.store, connection.service, way, app)
+
+    def _login_of(self, connection: Connection) -> Method:
+        """Its way in, which has to be by OAuth. AuthError for a static key."""
+        _, way = self.resolver.way(connection)
+        if way.oauth2 is not None:
+            return way
+        others = [m.id for m in connection.entry.methods if m.primitive == "oauth2"]
+        raise AuthError(
+            f"{connection.name} is set up with a key: it takes no client file.",
+            service=connection.service,
+            hint=f"arcrun setup {connection.name} --method {others[0]}" if others else None,
+        )
+
+    def _enroller(self, person: Person, port: int | None = None) -> Enroller:
+        from arcrun_auth.browser import open_url
+        from arcrun_auth.checkup import check
+        from arcrun_auth.enrol import Enroller
+
+        resolver = self.resolver
+
+        def verify(connection: Connection) -> str | None:
+            return check(resolver, connection, resolver.trial(connection)).identity
+
+        return Enroller(
+            resolver, person, open_url=self._open_url or open_url, verify=verify, port=port
+        )
