@@ -21,12 +21,12 @@ SHORTEST_PASSPHRASE = 8
 
 
 def create(vault: Vault) -> None:
-    """The new vault at its path; StoreError if a file is there, NoStore if no key can be kept.
+    """The new vault at its path, unless there is one. NoStore if no key can be kept.
 
     Losing a race against another process is no error: the other's vault stands.
     """
     if os.path.lexists(vault.path):
-        raise StoreError(f"There is a vault at {vault.path} already.", hint="arcrun vault status")
+        return
     master = MasterKey.fresh(vault_id=os.urandom(16).hex())
     slot, source = first_slot(vault.key_sources, master)
     slot.number = 1

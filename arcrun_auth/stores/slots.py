@@ -63,7 +63,7 @@ class Header:
     `previous` is the sealed master key before, while a rotation is under way.
     """
 
-    __slots__ = ("details", "epoch", "previous", "slots", "vault_id")
+    __slots__ = ("_encoded", "details", "epoch", "previous", "slots", "vault_id")
 
     def __init__(
         self,
@@ -78,9 +78,15 @@ class Header:
         self.slots = tuple(slots)
         self.details = details
         self.previous = previous
+        self._encoded = b""
 
     def encode(self) -> bytes:
         """Every byte of it, for the MAC and for the plain checksum."""
+        if not self._encoded:
+            self._encoded = self._encode()
+        return self._encoded
+
+    def _encode(self) -> bytes:
         return seal.encode(
             b"arcrun1/header",
             b"%d" % FORMAT,

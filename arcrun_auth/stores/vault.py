@@ -167,6 +167,10 @@ class Vault(Store):
         """Make the vault with its first slot. StoreError if there is one, NoStore if no key."""
         from arcrun_auth.stores.create import create
 
+        if os.path.lexists(self.path):
+            raise StoreError(
+                f"There is a vault at {self.path} already.", hint="arcrun vault status"
+            )
         create(self)
 
     def status(self) -> dict[str, Any]:
