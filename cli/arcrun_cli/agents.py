@@ -25,7 +25,6 @@ MARKERS = (
     "OPENCODE",
     "GOOSE_TERMINAL",
     "ANTIGRAVITY_AGENT",
-    "REPL_ID",
 )
 """Which variables do agents set in the shells they open?"""
 

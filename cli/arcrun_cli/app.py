@@ -32,7 +32,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "why": ("why", "Where each part of a connection comes from."),
         "show": ("show", "What the recipe of a service says."),
         "doctor": ("doctor", "Look for whatever could get in the way."),
-        "demo": ("demo", "A whole login and renewal on this machine, in ten seconds."),
+        "demo": ("demo", "A whole login and renewal, played on this machine."),
     },
     "Administer": {
         "recipes": ("recipes", "The recipes: list, show, lint, add."),

@@ -22,13 +22,25 @@ def apply() -> None:
     except (OSError, ValueError):  # a sandbox that forbids even less
         pass
     if sys.platform == "linux":
-        _not_dumpable()
+        _prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def _not_dumpable() -> None:
+def _prctl(*arguments: int) -> None:
+    # ctypes itself costs a sixteenth of `arcrun token`; the module under it next to nothing.
+    try:
+        import _ctypes
+
+        libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type] # NULL: what is loaded already
+        address = _ctypes.dlsym(libc, "prctl")
+        _ctypes.call_function(address, arguments)
+    except (ImportError, AttributeError, OSError):
+        _prctl_by_ctypes(*arguments)
+
+
+def _prctl_by_ctypes(*arguments: int) -> None:
     try:
         import ctypes
 
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    except (ImportError, OSError, AttributeError):  # a Python without ctypes, or another libc
+        ctypes.CDLL(None).prctl(*arguments)
+    except (ImportError, AttributeError, OSError):  # no libffi, or another libc
         pass

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from arcrun_auth.errors import AuthError
-from arcrun_cli import agents
+from arcrun_auth.locks import network_filesystem
+from arcrun_cli import agents, ui
 from arcrun_cli.options import broker
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def _home(here: Broker) -> Iterator[Finding]:
         )
     else:
         yield Finding("home", "ok", home)
-    kind = file_system(home)
-    if kind in NETWORK:
+    kind = network_filesystem(home)
+    if kind is not None:
         yield Finding(
             "home",
             "warn",
@@ -100,28 +101,6 @@ def _home(here: Broker) -> Iterator[Finding]:
             "logins whose refresh token rotates are refused.",
             "export ARCRUN_HOME=/a/local/folder",
         )
-
-
-NETWORK = frozenset(
-    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "fuse.sshfs", "9p", "glusterfs", "ceph")
-)
-
-
-def file_system(path: str, mounts: str = "/proc/mounts") -> str | None:
-    """The type of the file system that holds `path`; None where the system does not tell."""
-    real = os.path.realpath(path)
-    best, kind = "", None
-    try:
-        with open(mounts, encoding="utf-8", errors="replace") as file:
-            for line in file:
-                _, point, found = line.split()[:3]
-                point = point.replace("\\040", " ")
-                inside = real == point or real.startswith(point.rstrip("/") + "/")
-                if inside and len(point) >= len(best):
-                    best, kind = point, found
-    except (OSError, ValueError):
-        return None
-    return kind
 
 
 def _settings(here: Broker) -> Iterator[Finding]:
@@ -138,7 +117,7 @@ def _recipes(here: Broker) -> Iterator[Finding]:
     entries = catalog.entries()
     local = sum(entry.tier != "bundled" for entry in entries)
     of_yours = f", {local} of them yours" if local else ""
-    yield Finding("recipes", "ok", f"{len(entries)} services{of_yours}")
+    yield Finding("recipes", "ok", f"{ui.count(len(entries), 'service')}{of_yours}")
     for problem in catalog.problems:
         yield Finding("recipes", "warn", problem.message, problem.hint)
 
@@ -209,7 +188,7 @@ def _clock(here: Broker) -> Iterator[Finding]:
     import time
 
     now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    yield Finding("clock", "ok", f"{now}; compare it yourself: doctor sends no request to do it")
+    yield Finding("clock", "ok", f"{now} (not compared: doctor sends nothing)")
 
 
 def _agent(here: Broker) -> Iterator[Finding]:

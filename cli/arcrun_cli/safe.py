@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError
-from arcrun_cli import agents
+from arcrun_cli import agents, ui
 from arcrun_cli.faults import UsageFault
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def examine(here: Broker) -> Iterator[Finding]:
         yield Finding("vault", "fail", found["why_not"], "arcrun vault unlock")
     else:
         opened = f"opened by {found['opened_by']}; keys: {kinds}"
-        yield Finding("vault", "ok", f"{found['records']} records, {opened}")
+        yield Finding("vault", "ok", f"{ui.count(found['records'], 'record')}, {opened}")
     if found.get("quarantined"):
         yield Finding(
             "vault",

@@ -129,13 +129,17 @@ def log_in(stage: Stage) -> str:
 
 
 def store(stage: Stage) -> str:
-    record = stage.broker.store.get(Key("credential", LOGIN))
-    claim(record is not None and record.grant is not None, "the login is not in the vault")
-    assert record is not None
-    assert record.grant is not None
-    assert record.grant.refresh_token is not None
-    stage.secrets += [record.grant.access_token.reveal(), record.grant.refresh_token.reveal()]
+    stage.secrets += _tokens(stage)
     return "both tokens lie in the vault, sealed with AES-256-GCM"
+
+
+def _tokens(stage: Stage) -> list[str]:
+    """What the vault holds of the login now."""
+    record = stage.broker.store.get(Key("credential", LOGIN))
+    grant = record.grant if record is not None else None
+    if grant is None or grant.refresh_token is None:
+        raise DoesNotHold("the login is not in the vault")
+    return [grant.access_token.reveal(), grant.refresh_token.reveal()]
 
 
 def bind(stage: Stage) -> str:
@@ -218,10 +222,7 @@ def static_key(stage: Stage) -> str:
 
 
 def at_rest(stage: Stage) -> str:
-    record = stage.broker.store.get(Key("credential", LOGIN))
-    assert record is not None
-    assert record.grant is not None
-    stage.secrets.append(record.grant.access_token.reveal())
+    stage.secrets += _tokens(stage)
     data = b""
     for folder, _, names in os.walk(stage.home):
         for name in names:

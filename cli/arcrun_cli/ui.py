@@ -61,7 +61,8 @@ def mark(kind: str, where: Any = out, word: str = "") -> str:
     """A sign with its word: `✓ ok`, `! warn`, `✗ fail`; plain letters where there is no ✓."""
     stream = where()
     sign = _SIGNS[kind][0 if _speaks_unicode(stream) else 1]
-    return paint(f"{sign} {word}".rstrip(), kind, stream)
+    # The word keeps the colour of all text: green and yellow are hard to read on white.
+    return f"{paint(sign, kind, stream)} {word}".rstrip()
 
 
 def _speaks_unicode(stream: TextIO) -> bool:
@@ -196,9 +197,19 @@ def pairs(rows: Iterable[tuple[str, str]], *, label: int = 10) -> None:
             continue
         first = f"{name:<{label}}  "
         for line in value.split("\n"):
+            if width and " " not in line and len(first) + cells(line) > width:  # a long URL
+                put(paint(first.rstrip(), "dim"))
+                put(f"  {line}")
+                first = " " * len(first)
+                continue
             shown = wrap(" " * len(first) + line, width, " " * len(first))
             put(paint(first, "dim") + shown[len(first) :])
             first = " " * len(first)
+
+
+def count(number: int, what: str) -> str:
+    """`1 record`, `2 records`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def ago(seconds: float) -> str:
@@ -206,8 +217,8 @@ def ago(seconds: float) -> str:
     span = abs(seconds)
     for size, word in ((86400, "day"), (3600, "h"), (60, "min")):
         if span >= size:
-            count = int(span // size)
-            text = f"{count} {word}{'s' if word == 'day' and count > 1 else ''}"
+            number = int(span // size)
+            text = count(number, word) if word == "day" else f"{number} {word}"
             break
     else:
         text = f"{int(span)} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from typing import TYPE_CHECKING
@@ -15,12 +16,12 @@ from arcrun_cli.app import Command
 if TYPE_CHECKING:
     from arcrun_cli.stage import Stage
 
-_LABEL = 13
+_LABEL = 14
 
 
 @click.command(
     cls=Command,
-    short_help="A whole login and renewal on this machine, in ten seconds.",
+    short_help="A whole login and renewal, played on this machine.",
     examples=("arcrun demo", "arcrun demo --no-browser"),
 )
 @click.option("--no-browser", is_flag=True, help="Do not open a browser: follow the page here.")
@@ -48,8 +49,11 @@ def command(*, no_browser: bool) -> int:
             broken = _play(stage)
         finally:
             stage.close()
-    if broken is None:
-        _line("ok", "clean up", "the provider has stopped, its vault and home are deleted")
+    if broken is None and os.path.exists(home):
+        broken = "clean up"
+        _line("fail", broken, f"{home} is still there")
+    elif broken is None:
+        _line("ok", "clean up", "the providers have stopped, the vault's home is deleted")
     ui.put()
     if broken is not None:
         ui.put(f"{ui.mark('fail', word='The demo failed')} at: {broken}")

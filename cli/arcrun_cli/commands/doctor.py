@@ -47,7 +47,7 @@ def command(*, as_json: bool) -> int:
     for finding in findings:
         _print(finding)
     warned = sum(finding.state == "warn" for finding in findings)
-    ui.tell(f"{len(findings)} checks, {failed} failed, {warned} with a warning.")
+    ui.tell(f"{len(findings)} checks, {failed} failed, {ui.count(warned, 'warning')}.")
     return 1 if failed else 0
 
 

@@ -68,9 +68,14 @@ def _table(services: Iterable[Service]) -> None:
             _expiry(instance),
         )
         for service in services
-        for name, instance in sorted(service.instances.items())
+        for name, instance in in_order(service)
     ]
     ui.table(rows, ("CONNECTED", "METHOD", "ACCOUNT", "STATUS", "EXPIRES"))
+
+
+def in_order(service: Service) -> list[tuple[str, Instance]]:
+    """Its instances, the default one first."""
+    return sorted(service.instances.items(), key=lambda item: (item[0] != "default", item[0]))
 
 
 def _expiry(instance: Instance) -> str:
@@ -106,6 +111,6 @@ def _as_data(service: Service) -> dict[str, Any]:
                 "expires_at": instance.expires_at,
                 "scopes": instance.scopes,
             }
-            for name, instance in sorted(service.instances.items())
+            for name, instance in in_order(service)
         ],
     }

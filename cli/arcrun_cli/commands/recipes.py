@@ -116,7 +116,8 @@ def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
         return 1 if bad else 0
     for finding in findings:
         _print(finding)
-    ui.tell(f"{len(files)} files, {len(bad)} errors, {len(findings) - len(bad)} warnings.")
+    counted = ((len(files), "file"), (len(bad), "error"), (len(findings) - len(bad), "warning"))
+    ui.tell(", ".join(ui.count(number, what) for number, what in counted) + ".")
     return 1 if bad else 0
 
 

@@ -9,6 +9,7 @@ import click
 from arcrun_auth.errors import AuthError, printable
 from arcrun_cli import failures, ui
 from arcrun_cli.app import Command
+from arcrun_cli.commands.listing import in_order
 from arcrun_cli.options import broker, json_option, service_argument
 from arcrun_cli.talk import Waiting
 
@@ -52,7 +53,7 @@ def connected(here: Broker) -> list[str]:
     return [
         service.service if instance == "default" else f"{service.service}@{instance}"
         for service in here.list_services().values()
-        for instance in service.instances
+        for instance, _ in in_order(service)
     ]
 
 

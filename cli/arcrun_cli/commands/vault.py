@@ -81,6 +81,8 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
 def init() -> int:
     """Make the vault. Its key goes to the OS keyring, or is what you give or type."""
     vault = vault_of(broker())
+    if vault.status()["exists"]:
+        raise AuthError(f"There is a vault at {vault.path} already.", hint="arcrun vault status")
     vault.create()
     opened_by = vault.status()["opened_by"]
     ui.tell(f"{ui.mark('ok', ui.err)} {vault.path} is made; it is opened by: {opened_by}.")
@@ -158,7 +160,7 @@ def export(file: str) -> int:
 
     with Waiting("Exporting"):
         count = exported.write(vault_of(broker()), file)
-    ui.tell(f"{ui.mark('ok', ui.err)} {count} records are in {printable(file)}, sealed.")
+    ui.tell(f"{ui.mark('ok', ui.err)} {ui.count(count, 'record')} in {printable(file)}, sealed.")
     return 0
 
 

@@ -55,7 +55,7 @@ def command(name: str, *, as_json: bool) -> int:
 
 def _origins(why: Why) -> list[str]:
     return [
-        f"{origin.key} from the {origin.store}"
+        f"{'the login' if origin.key == 'grant' else origin.key} from the {origin.store}"
         + (f" ({printable(origin.place)})" if origin.place else "")
         for origin in why.origins
     ]

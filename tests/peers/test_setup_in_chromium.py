@@ -1,0 +1,91 @@
+"""The whole way of a user: `arcrun setup` in a terminal, the login in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from tests.needs import needs
+from tests.peers.oidc_server import OidcProvider
+
+pytestmark = pytest.mark.peer
+
+HANG = 60
+RECIPE = """\
+service: peer
+primitive: oauth2
+display_name: Peer
+base_url: {issuer}
+oauth2:
+  issuer: {issuer}
+  authorization_endpoint: {issuer}/auth
+  token_endpoint: {issuer}/token
+  scopes: [openid, offline_access]
+  authorize_params: {{prompt: consent}}
+  client: {{auth: none, secret_required: false}}
+  refresh: {{rotates: "yes"}}
+test: {{path: /me, identity: sub}}
+"""
+
+
+@pytest.fixture
+def issuer():
+    needs(shutil.which("chromium"), "chromium")
+    with OidcProvider() as server:
+        yield server.issuer
+
+
+@pytest.fixture
+def env(tmp_path, issuer):
+    recipes = tmp_path / "home" / "recipes"
+    recipes.mkdir(parents=True, mode=0o700)
+    recipes.parent.chmod(0o700)
+    (recipes / "peer.yaml").write_text(RECIPE.format(issuer=issuer))
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "key").write_bytes(b64encode(os.urandom(32)))
+    (given / "key").chmod(0o600)
+    driver = Path(__file__).with_name("drive_chromium.py")
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+        "ARCRUN_HOME": str(tmp_path / "home"),
+        "ARCRUN_KEYRING": "off",
+        "ARCRUN_MASTER_KEY_FILE": str(given / "key"),
+        "ARCRUN_ALLOW_HOSTS": issuer,
+        "BROWSER": f"{sys.executable} {driver} {tmp_path / 'page.txt'} %s",
+    }
+
+
+def test_setup_logs_in_with_chromium_and_the_connection_works(env, tmp_path) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    arcrun = [sys.executable, "-m", "arcrun_cli"]
+    terminal = pexpect.spawn(
+        arcrun[0], [*arcrun[1:], "setup", "peer"], env=env, timeout=HANG, encoding="utf-8",
+        dimensions=(24, 80),
+    )  # fmt: skip
+    terminal.expect("Do you agree")
+    terminal.sendline("y")
+    terminal.expect("Client ID")
+    terminal.sendline("public")
+    terminal.expect("Connected as ada")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+    assert (tmp_path / "page.txt").read_text().startswith("You are connected to Peer")
+
+    import subprocess
+
+    listed = subprocess.run(
+        [*arcrun, "test", "peer", "--json"], env=env, capture_output=True, text=True, timeout=HANG
+    )
+    assert listed.returncode == 0, listed.stderr
+    assert "ada" in json.dumps(json.loads(listed.stdout))
