@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from arcrun_auth.recipe_model import Method, OAuth2, Recipe, RequiredSecret
     from arcrun_auth.resolve import Resolver
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Grant
+    from arcrun_auth.tokens import Consent, Grant
 
     OpenUrl = Callable[[str], object]
 
@@ -100,7 +100,7 @@ class Enroller:
             connection.entry,
             connection.instance,
             connection.method,
-            record.replace(consent=consent),
+            record.replace(consents={**_consents(connection), connection.service: consent}),
         )
         return self._keep(fresh)
 
@@ -154,7 +154,7 @@ class Enroller:
         if connection.entry.tier in TRUSTED_TIERS:
             return
         agreed = self._resolver.consent(connection.entry, recipe, way, record)
-        held = connection.record.consent if connection.record is not None else None
+        held = _consents(connection).get(connection.service)
         if held is not None and held.digest == agreed.digest and held.hosts == agreed.hosts:
             return
         hosts = ", ".join(agreed.hosts)
@@ -317,6 +317,11 @@ def _described(store: Store) -> str:
     if opened_by.startswith("key:"):
         protected = "key"
     return f"{protected}-protected {store.name}" if protected else store.name
+
+
+def _consents(connection: Connection) -> Mapping[str, Consent]:
+    """What was agreed to before, for each service of the account."""
+    return connection.record.consents if connection.record is not None else {}
 
 
 def _title(recipe: Recipe) -> str:

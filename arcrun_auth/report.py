@@ -132,7 +132,7 @@ def why(resolver: Resolver, connection: Connection) -> Why:
     """Where each part of `connection` comes from. Probes nothing, asks nobody."""
     record, entry = connection.record, connection.entry
     grant = record.grant if record else None
-    consent = record.consent if record else None
+    consent = record.consents.get(connection.service) if record else None
     return Why(
         service=connection.service,
         instance=connection.instance,

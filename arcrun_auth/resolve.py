@@ -12,6 +12,7 @@ from arcrun_auth.errors import (
     LoginRequired,
     MissingScope,
     MissingSecret,
+    StoreError,
     UnknownService,
 )
 from arcrun_auth.tokens import DEFAULT_INSTANCE, Consent, Key, Token, split_name
@@ -160,7 +161,7 @@ class Resolver:
         """Whether the recipe is the one that was agreed to. ConsentRequired if it is not."""
         entry, record = connection.entry, connection.record
         assert record is not None
-        consent = record.consent
+        consent = record.consents.get(entry.service)
         if consent is None:
             self._check_unasked(connection)
             return
@@ -186,13 +187,18 @@ class Resolver:
         self.keep_consent(connection, recipe, way)
 
     def keep_consent(self, connection: Connection, recipe: Recipe, way: Method) -> None:
-        """Records the recipe as it is now as the one agreed to."""
+        """Records the recipe as it is now as the one agreed to, where that can be written."""
         assert connection.record is not None
         primary = self.store.get(connection.key)
         if primary is None or not self.store.writable:
             return
-        agreed = primary.replace(consent=self.consent(connection.entry, recipe, way, primary))
-        connection.record = self.store.put(agreed, expect=primary.generation)
+        agreed = self.consent(connection.entry, recipe, way, primary)
+        fresh = primary.replace(consents={**primary.consents, connection.service: agreed})
+        try:
+            connection.record = self.store.put(fresh, expect=primary.generation)
+        except StoreError:
+            # Somebody else has just noted it, or the disk is full: then the next use notes it.
+            return
 
     def consent(self, entry: Entry, recipe: Recipe, way: Method, record: Credential) -> Consent:
         """What is agreed to by setting up `record` with this recipe."""
@@ -208,7 +214,8 @@ class Resolver:
         )
 
     def _check_unasked(self, connection: Connection) -> None:
-        """A secret of the environment, or of this call: nobody agreed to where it goes."""
+        """A secret of the environment, of this call, or of another service of its account:
+        nobody agreed to where this recipe sends it."""
         if connection.entry.tier in TRUSTED_TIERS:
             return
         from arcrun_auth import consent as rules
@@ -216,13 +223,17 @@ class Resolver:
 
         _, way = self.way(connection)
         assert connection.record is not None
-        allowed = {parse_origin(text)[1] for text in self.allow}
+        allowed = {parse_origin(text)[1:] for text in self.allow}
         hosts = rules.hosts(way, connection.record.params)
-        strangers = [host for host in hosts if host.partition(":")[0] not in allowed]
+        strangers = [
+            host
+            for host in hosts
+            if host.startswith("*") or parse_origin(f"https://{host}")[1:] not in allowed
+        ]
         if strangers:
             raise ConsentRequired(
                 f"{connection.service} is a {connection.entry.tier} recipe, and nobody has agreed "
-                f"to send a secret of the environment to {', '.join(strangers)}.",
+                f"to send its secret to {', '.join(strangers)}.",
                 service=connection.service,
                 changes=tuple(f"new host {host}" for host in strangers),
                 hint=f"arcrun setup {connection.name}, or name the host in ARCRUN_ALLOW_HOSTS",

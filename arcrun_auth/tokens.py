@@ -296,7 +296,7 @@ class Credential(_Unsharable):
     """
 
     __slots__ = (
-        "consent", "created", "extra", "generation", "grant", "identity", "key", "method",
+        "consents", "created", "extra", "generation", "grant", "identity", "key", "method",
         "params", "secrets", "updated",
     )  # fmt: skip
 
@@ -308,7 +308,7 @@ class Credential(_Unsharable):
         secrets: Mapping[str, Secret] | None = None,
         params: Mapping[str, str] | None = None,
         grant: Grant | None = None,
-        consent: Consent | None = None,
+        consents: Mapping[str, Consent] | None = None,
         identity: str | None = None,
         generation: int = 0,
         created: float = 0.0,
@@ -321,7 +321,8 @@ class Credential(_Unsharable):
         self.secrets: Mapping[str, Secret] = secrets or {}
         self.params: Mapping[str, str] = params or {}
         self.grant = grant
-        self.consent = consent
+        self.consents: Mapping[str, Consent] = consents or {}
+        """What was agreed to, by service: those that share an account have one each."""
         self.identity = identity
         """Whose account it is, as the service itself says; for people to read."""
         self.generation = generation
@@ -347,8 +348,8 @@ class Credential(_Unsharable):
             data["params"] = dict(self.params)
         if self.grant is not None:
             data["grant"] = self.grant.dump()
-        if self.consent is not None:
-            data["consent"] = self.consent.dump()
+        if self.consents:
+            data["consents"] = {name: value.dump() for name, value in self.consents.items()}
         if self.identity is not None:
             data["identity"] = self.identity
         data["created"], data["updated"] = self.created, self.updated
@@ -364,8 +365,8 @@ class Credential(_Unsharable):
             known["secrets"] = {name: Secret(value) for name, value in known["secrets"].items()}
         if "grant" in known:
             known["grant"] = Grant.load(known["grant"])
-        if "consent" in known:
-            known["consent"] = Consent.load(known["consent"])
+        if "consents" in known:
+            known["consents"] = {n: Consent.load(value) for n, value in known["consents"].items()}
         return cls(key, extra=fields, **known)
 
     def same_content(self, other: Credential) -> bool:

@@ -56,10 +56,9 @@ def first_slot(keys: Keys, master: MasterKey) -> tuple[slots.Slot, str]:
     if why is None:
         return keyring_slot(keys, master, first=True), "keyring"
     if keys.ask is not None:
-        slot = passphrase_slot(
-            master, ask_new(keys.ask, f"The OS keyring cannot keep the vault's key: {why}.\n")
-        )
-        return slot, "passphrase"
+        typed = ask_new(keys.ask, f"The OS keyring cannot keep the vault's key: {why}.\n")
+        if typed is not None:
+            return passphrase_slot(master, typed), "passphrase"
     raise NoStore(
         f"A vault needs a key, and there is nowhere to keep one: of the OS keyring, {why}; "
         "no key was given; and nobody can be asked for a passphrase.",
@@ -93,9 +92,9 @@ def passphrase_slot(master: MasterKey, passphrase: str) -> slots.Slot:
     return slots.wrap(master, "passphrase", params, kdf.derive(passphrase, params))
 
 
-def ask_new(ask: Ask, why: str) -> str:
-    """A new passphrase, typed twice; StoreLocked if nothing was typed."""
+def ask_new(ask: Ask, why: str) -> str | None:
+    """A new passphrase, typed twice; None if nobody is there, StoreLocked for an empty one."""
     typed = ask(f"{why}New passphrase for the vault: ", confirm=True)
-    if not typed:
+    if typed == "":
         raise StoreLocked("No passphrase was typed; no vault was made.", hint="arcrun vault init")
     return typed

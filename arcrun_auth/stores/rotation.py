@@ -106,7 +106,7 @@ def _rewrapped(
 def _missing(slot: slots.Slot, what: str) -> StoreLocked:
     return StoreLocked(
         f"To rotate the vault's key, every slot must be opened: slot {slot.number} needs {what}.",
-        hint=f"bring it, or first: arcrun vault slot remove {slot.number}",
+        hint=f"bring it, or first: arcrun vault key remove {slot.number}",
     )
 
 

@@ -66,10 +66,10 @@ def open_file(path: str) -> sqlite3.Connection:
     """A connection to an existing vault, for reading. Its files are checked first."""
     for name in (f"{path}-wal", f"{path}-shm"):
         private.check_file(name)
-    from urllib.parse import quote
+    from arcrun_auth.catalog_index import uri  # urllib costs more than opening the file
 
     connection = sqlite3.connect(
-        f"file:{quote(path)}?mode=rw",
+        uri(path, mode="rw"),
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,

@@ -51,7 +51,7 @@ def test_the_first_bind_logs_in_and_the_second_is_silent(desk, provider) -> None
     assert provider.token_requests == {"authorization_code": 1}
     record = desk.store.get(Key("credential", "demo"))
     assert record.identity == "ada@example.com"
-    assert record.consent.hosts == (provider.authorities[0],)
+    assert record.consents["demo"].hosts == (provider.authorities[0],)
 
 
 def test_binding_sends_nothing_before_the_caller_does(desk, provider) -> None:
@@ -444,11 +444,11 @@ def test_a_change_that_comes_with_a_release_needs_no_new_consent(desk) -> None:
             tier="bundled",
             release=release,
         )
-        desk.store.put(record.replace(consent=was), expect=held.generation if held else 0)
+        desk.store.put(record.replace(consents={"notion": was}), expect=held.generation if held else 0)
         if passes:
             desk.bind("notion").close()
             assert any("changed with this release" in line for line in desk.person.said)
-            assert desk.store.get(key).consent.digest == agreed.digest
+            assert desk.store.get(key).consents["notion"].digest == agreed.digest
         else:
             with pytest.raises(errors.ConsentRequired):
                 desk.bind("notion")
