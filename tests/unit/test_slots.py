@@ -356,7 +356,7 @@ def test_a_slot_whose_key_is_not_there_stops_rotation_before_it_begins(vault):
     upkeep.add_key(vault, b"\x08" * 32)
     with pytest.raises(StoreLocked, match="slot 2") as caught:
         rotation.rotate(vault)
-    assert "slot remove 2" in caught.value.hint
+    assert "key remove 2" in caught.value.hint
     upkeep.remove_slot(vault, 2)
     upkeep.set_passphrase(vault, "a long passphrase")
     with pytest.raises(StoreLocked, match="the passphrase"):

@@ -1,0 +1,149 @@
+"""Connecting a service: what is asked, what is told, what is tried."""
+
+from __future__ import annotations
+
+import pytest
+
+from arcrun_auth import enrol, errors
+from arcrun_auth.broker import Broker
+from arcrun_auth.recipe_model import OAuth2
+from arcrun_auth.stores.memory import Memory
+from arcrun_auth.testing import Provider
+from arcrun_auth.tokens import Grant, Key, Secret
+from tests import canary
+from tests.world import Told, home_with
+
+SHOP = """\
+service: shop
+primitive: static_key
+display_name: Shop
+base_url: "https://{{param.shop}}.example.com/{{param.region}}"
+setup_url: https://example.com/keys
+params:
+  shop:
+    label: Shop name
+    help: The first part of its address.
+    pattern: "[a-z]+"
+    suffix: .example.com
+  region: {type: enum, enum: [eu, us], default: eu}
+required_secrets:
+  - key: shop_key
+    label: Key
+    help: From your profile.
+    help_url: https://example.com/help
+    pattern: "sk_.*"
+    example: sk_123
+  - {key: shop_extra, label: Extra, optional: true}
+inject:
+  header: {X-Key: "{{secret.shop_key}}", X-Extra: "{{secret.shop_extra}}"}
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    with Provider() as provider:
+        return home_with(tmp_path, provider, shop=SHOP)
+
+
+def desk(home: str, *typed: str | None) -> Broker:
+    return Broker(home=home, store=Memory(), person=Told(*typed), environ={})
+
+
+def stored(broker: Broker):
+    return broker.store.get(Key("credential", "shop"))
+
+
+def test_everything_that_is_needed_is_asked_for_with_help(home) -> None:
+    broker = desk(home, "acme.example.com", "sk_1", "")
+    broker.setup("shop")
+    record = stored(broker)
+    assert record.params == {"shop": "acme", "region": "eu"}
+    assert record.secrets == {"shop_key": Secret("sk_1")}
+    assert record.consents["shop"].hosts == ("acme.example.com",)
+    said = "\n".join(broker.person.said)
+    for line in ("The first part", "From your profile", "example.com/help", "example.com/keys"):
+        assert line in said
+    assert broker.person.hidden == ["Key", "Extra (optional, empty to leave out)"]
+
+
+def test_an_odd_looking_key_is_taken_with_a_word_about_it(home) -> None:
+    broker = desk(home)
+    broker.setup("shop", params={"shop": "acme"}, key=canary.fresh("odd"))
+    assert "shop_extra" not in stored(broker).secrets
+    assert any("usually looks like sk_123" in line for line in broker.person.said)
+
+
+def test_an_optional_secret_is_kept_if_given(home) -> None:
+    broker = desk(home, "sk_1", "more")
+    broker.setup("shop", params={"shop": "acme", "region": "us"})
+    assert stored(broker).secrets["shop_extra"] == Secret("more")
+    assert stored(broker).params["region"] == "us"
+
+
+def test_what_was_given_for_the_address_before_is_not_asked_again(home) -> None:
+    broker = desk(home, "acme", "sk_1", "")
+    broker.setup("shop")
+    broker.setup("shop", key="sk_2")
+    assert stored(broker).params["shop"] == "acme"
+    assert stored(broker).secrets["shop_key"] == Secret("sk_2")
+    assert stored(broker).generation == 2
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [({"shop": "a/b"}, "does not look"), ({"shop": "a", "region": "x"}, "one of")],
+)
+def test_a_value_that_does_not_fit_the_address_is_refused(home, params, said) -> None:
+    broker = desk(home)
+    with pytest.raises(errors.RecipeError, match=said):
+        broker.setup("shop", params=params, key="sk_1")
+    assert stored(broker) is None
+
+
+def test_an_unanswered_address_is_an_error(home) -> None:
+    with pytest.raises(errors.RecipeError, match="'shop' is missing"):
+        desk(home).setup("shop", key="sk_1")
+
+
+def test_who_agreed_once_to_these_hosts_is_not_asked_again(home) -> None:
+    broker = desk(home, "acme", "sk_1", "")
+    broker.setup("shop")
+    asked = len([q for q in broker.person.asked if "agree" in q])
+    broker.setup("shop", key="sk_2")
+    assert len([q for q in broker.person.asked if "agree" in q]) == asked == 1
+    broker.setup("shop", params={"shop": "other"}, key="sk_2")  # another host: asked
+    assert len([q for q in broker.person.asked if "agree" in q]) == 2
+
+
+def test_the_recipe_without_a_test_request_is_kept_untried(home) -> None:
+    broker = desk(home)
+    broker.setup("shop", params={"shop": "acme"}, key="sk_1")
+    assert broker.test("shop").status is None
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [("key", "shop_key"), ("shop_key", "shop_key"), ("extra", "shop_extra")]
+)
+def test_secrets_go_by_short_or_full_names(name, fits) -> None:
+    found = enrol.match_secrets({name: " x "}, ["shop_key", "shop_extra"], "shop")
+    assert found == {fits: Secret("x")}
+    assert enrol.match_secrets({name: Secret("x")}, ["shop_key", "shop_extra"], "shop") == found
+
+
+def test_an_ambiguous_short_name_is_refused() -> None:
+    with pytest.raises(errors.AuthError, match="no single secret 'key'"):
+        enrol.match_secrets({"key": "x"}, ["a_key", "b_key"], "shop")
+
+
+def test_scopes_are_sets_spelled_out_and_what_was_granted_stays() -> None:
+    oauth2 = OAuth2(
+        token_endpoint="https://x.example/token",
+        scopes=("read", "write"),
+        scope_sets={"readonly": ("read",), "all": ("read", "write", "admin")},
+    )
+    held = Grant(access_token=Secret("x"), issued=0.0, requested=("mail",))
+    assert enrol.wanted_scopes(oauth2, None) == ("read", "write")
+    assert enrol.wanted_scopes(oauth2, ["readonly"]) == ("read",)
+    assert enrol.wanted_scopes(oauth2, ["all", "extra"]) == ("read", "write", "admin", "extra")
+    assert enrol.wanted_scopes(oauth2, ["readonly"], held=held) == ("mail", "read")
+    assert enrol.wanted_scopes(oauth2, None, held=held) == ("mail",)
