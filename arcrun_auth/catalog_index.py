@@ -99,6 +99,10 @@ class Index:
             self._connection.close()
             self._connection = None
 
+    def __del__(self) -> None:
+        if self._uri:  # its own connection; from Python 3.13 on, one that stays open complains
+            self.close()
+
 
 def uri(path: str, **options: object) -> str:
     """`path` as SQLite's URI."""

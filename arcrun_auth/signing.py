@@ -128,6 +128,13 @@ class Signer:
         kept = (self._latest, self._before)
         return tuple(secret for each in kept if each is not None for secret in each.secrets)
 
+    def only_headers(self, token: Token) -> tuple[tuple[str, str], ...] | None:
+        """The headers to set, where signing is no more than that; None where it is `sign`.
+
+        Most recipes need no more, and every request goes through here. Raises as `sign`.
+        """
+        return self._render(token).header if self._only_headers else None
+
     def sign(
         self, *, method: str, url: str, headers: Mapping[str, str], body: bytes | None, token: Token
     ) -> Signed:

@@ -189,7 +189,7 @@ class Template:
             "{{" not in text and len(text) < MAX_BYTES // 4
         ):  # most are plain: no 4 bytes exceed 8 KB
             return cls(text, (text,))
-        if len(text) > MAX_BYTES or len(text.encode()) > MAX_BYTES:
+        if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
             raise ValueError(f"a template has at most {MAX_BYTES} bytes")
         parts = tuple(_parts(text, strict=strict))
         if sum(isinstance(part, _Slot) for part in parts) > MAX_PLACEHOLDERS:

@@ -46,7 +46,8 @@ THREADS: Final = 16
 REPLAY: Final = "arcrun_replay"
 """The request extension that marks a multipart body whose files can all be rewound."""
 
-_URL_HEADERS: Final = frozenset({b"location", b"content-location", b"link", b"refresh"})
+_TELLING: Final = frozenset({b"location", b"content-location", b"link", b"refresh", b"set-cookie"})
+"""In which headers of an answer may our values come back?"""
 _URL_IN_HEADER: Final = re.compile(r"(?<=<)[^>]*(?=>)|(?<=url=)\S+", re.IGNORECASE)
 
 
@@ -86,6 +87,7 @@ class Rules:
         self.source = source
         self.signer = Signer(binding)
         self._origin = lib.URL(binding.base_url).copy_with(raw_path=b"/")
+        self._root_paths = binding.root_paths or ("\0",)  # which no URL begins with
         scrub.watch(self.signer)
 
     def permits(self, url: URL) -> bool:
@@ -95,16 +97,24 @@ class Rules:
         if not self.permits(url):
             raise self._refusal(url, "was not agreed to")
 
-    def absolute(self, url: URL | str) -> URL:
+    def absolute(self, url: URL | str) -> URL | str:
         """`url` of the caller; one that begins with a root path is put to the origin."""
+        if isinstance(url, str) and self._is_plain(url):
+            return url  # as most are: the library parses it anyway, and once is enough
         parsed: URL = self.lib.URL(url)
         if parsed.is_absolute_url:
             return parsed
         if parsed.scheme or parsed.host:  # //host/path, https:path: httpx would drop a part
             raise self._refusal(parsed, "is named by half a URL")
-        if parsed.path.startswith(self.binding.root_paths or ("\0",)):
+        if parsed.path.startswith(self._root_paths):
             return cast("URL", self._origin.copy_with(raw_path=parsed.raw_path))
         return parsed
+
+    def _is_plain(self, url: str) -> bool:
+        """Whether it is a path and nothing else, none of the root paths, with nothing encoded."""
+        return (
+            url[:1] == "/" != url[1:2] and "%" not in url and not url.startswith(self._root_paths)
+        )
 
     def flow(self, request: Request) -> Generator[tuple[str, Any], Any, Any]:
         """Sign, send, and after a 401 renew and send once more. Yields what is to be done:
@@ -141,6 +151,9 @@ class Rules:
         return (yield "send", self._signed(request, fresh))
 
     def _signed(self, request: Request, token: Token) -> Request:
+        headers = self.signer.only_headers(token)
+        if headers is not None:
+            return self._copy(request, request.url, headers)
         body = None
         if self.signer.in_body and isinstance(request.stream, self.lib.ByteStream):
             body = request.read()
@@ -148,9 +161,7 @@ class Rules:
         signed = self.signer.sign(
             method=request.method, url=url, headers=request.headers, body=body, token=token
         )
-        copy = self._copy(request, request.url if signed.url is url else signed.url)
-        for name, value in signed.headers:
-            copy.headers[name] = value
+        copy = self._copy(request, request.url if signed.url is url else signed.url, signed.headers)
         if signed.body is not None:
             copy.stream = self.lib.ByteStream(signed.body)
         return copy
@@ -171,7 +182,9 @@ class Rules:
             copy.headers.pop(name, None)
         return copy
 
-    def _copy(self, request: Request, url: URL | str) -> Request:
+    def _copy(
+        self, request: Request, url: URL | str, headers: Iterable[tuple[str, str]] = ()
+    ) -> Request:
         copy = self.lib.Request(
             request.method,
             url,
@@ -179,14 +192,13 @@ class Rules:
             stream=request.stream,
             extensions=request.extensions,
         )
+        for name, value in headers:
+            copy.headers[name] = value
         return cast("Request", copy)
 
     def _cleanse(self, response: Response) -> None:
         """Take our values out of the headers that end up in a next request, a log or the jar."""
-        if not any(
-            name.lower() in _URL_HEADERS or name.lower() == b"set-cookie"
-            for name, _ in response.headers.raw
-        ):
+        if _TELLING.isdisjoint([name.lower() for name, _ in response.headers.raw]):
             return
         clean = []
         for name, value in response.headers.multi_items():

@@ -1,180 +1,24 @@
-"""Writes docs/api.md and the picture in docs/design.md: `python docs/generate.py`.
+# ruff: noqa: INP001, E402 - a program beside the pages, no package; the checkout comes first
+"""Writes what the pages take from the code: `python docs/generate.py`.
 
-The reference is made of the docstrings of the public names, the picture of the table that
-the tests hold the code against. `--check` only says whether both are current.
+The reference is made of the docstrings of the public names, the tables of recipe fields of
+the model, the picture of the floors of the table that the tests hold the code against.
+`--check` only says whether all of it is current.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+DOCS = Path(__file__).resolve().parent
+sys.path[:0] = [str(DOCS.parent)]
 
-import arcrun_auth  # noqa: E402 - the checkout comes first
-from arcrun_auth import testing  # noqa: E402
-from arcrun_auth.bound import AsyncBound  # noqa: E402
-from arcrun_auth.checkup import Checked  # noqa: E402
-from arcrun_auth.people import Person  # noqa: E402
-from arcrun_auth.report import Instance, Origin, Service, Why  # noqa: E402
-from arcrun_auth.stores.base import Store  # noqa: E402
+from fields import with_fields
+from reference import reference
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-API = ROOT / "docs" / "api.md"
-DESIGN = ROOT / "docs" / "design.md"
-
-HEAD = """\
-# Reference of the library
-
-This page is written by `python docs/generate.py` from the docstrings.
-
-`from arcrun import auth` and `import arcrun_auth as auth` give the same module. Names that
-do not stand here are no part of the public interface, and may change with any release.
-The errors have [a page of their own](errors.md), the command has
-[another](cli.md).
-"""
-
-SECTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
-    "Functions": tuple(
-        (f"auth.{name}", getattr(arcrun_auth, name))
-        for name in (
-            "bind", "bind_async", "get_token", "get_token_async", "list_services", "setup",
-            "test", "remove",
-        )
-    ),
-    "What they give back": (
-        ("AsyncBound", AsyncBound), ("auth.Token", arcrun_auth.Token),
-        ("auth.Secret", arcrun_auth.Secret), ("Service", Service), ("Instance", Instance),
-        ("Checked", Checked), ("Why", Why), ("Origin", Origin),
-    ),
-    "auth.Broker": (("auth.Broker", arcrun_auth.Broker),),
-    "What a broker can be given": (("Store", Store), ("Person", Person)),
-    "auth.testing": tuple((f"auth.testing.{n}", getattr(testing, n)) for n in testing.__all__),
-}  # fmt: skip
-
-ERRORS = sorted(
-    name
-    for name in arcrun_auth.__all__
-    if inspect.isclass(found := getattr(arcrun_auth, name))
-    and issubclass(found, arcrun_auth.AuthError)
-)
-
-
-def reference() -> str:
-    """The page docs/api.md."""
-    lines = [HEAD]
-    for title, members in SECTIONS.items():
-        lines.append(f"## {title}\n")
-        for name, member in members:
-            lines += _class(name, member) if inspect.isclass(member) else _function(name, member)
-    lines += ["## Errors\n", "`auth.errors` holds all of them; `auth` has them too:\n"]
-    lines += [f"- [`{name}`](errors.md#{name.lower()})" for name in ERRORS]
-    return "\n".join(lines) + "\n"
-
-
-def _class(name: str, cls: type) -> Iterator[str]:
-    yield f"### `{name}`\n"
-    if _has_own_init(cls):
-        yield _signature(name, cls, drop_self=False)
-    yield _text(cls)
-    yield from _attributes(cls)
-    for member_name, member in vars(cls).items():
-        if member_name.startswith("_"):
-            continue
-        if isinstance(member, property):
-            yield f"#### `{name}.{member_name}`\n"
-            yield _text(member)
-        elif inspect.isfunction(member):
-            yield from _function(f"{name}.{member_name}", member, level=4, drop_self=True)
-
-
-def _has_own_init(cls: type) -> bool:
-    return "__init__" in vars(cls) and not hasattr(cls, "__dataclass_fields__") and cls not in (
-        AsyncBound,
-    )
-
-
-def _function(
-    name: str, member: Any, *, level: int = 3, drop_self: bool = False
-) -> Iterator[str]:
-    yield f"{'#' * level} `{name}`\n"
-    yield _signature(name, member, drop_self=drop_self)
-    yield _text(member)
-
-
-def _signature(name: str, member: Any, *, drop_self: bool) -> str:
-    signature = inspect.signature(member)
-    parameters = list(signature.parameters.values())[1 if drop_self else 0 :]
-    shown = [_parameter(parameter) for parameter in parameters]
-    first = next(
-        (n for n, p in enumerate(parameters) if p.kind is inspect.Parameter.KEYWORD_ONLY), None
-    )
-    if first is not None and not any(
-        p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters
-    ):
-        shown.insert(first, "*")
-    back = signature.return_annotation
-    end = "" if back is inspect.Signature.empty or inspect.isclass(member) else f" -> {_plain(back)}"
-    kind = "async " if inspect.iscoroutinefunction(member) else ""
-    line = f"{kind}{name}({', '.join(shown)}){end}"
-    if len(line) > 88:  # noqa: PLR2004 - as wide as a code block is shown
-        line = f"{kind}{name}(\n" + "".join(f"    {part},\n" for part in shown) + f"){end}"
-    return f"```text\n{line}\n```\n"
-
-
-def _parameter(parameter: inspect.Parameter) -> str:
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
-    text = f"{stars}{parameter.name}"
-    if parameter.annotation is not parameter.empty:
-        text += f": {_plain(parameter.annotation)}"
-    if parameter.default is not parameter.empty:
-        default = parameter.default
-        shown = default.__module__ + "." + default.__name__ if callable(default) else repr(default)
-        text += f" = {shown}"
-    return text
-
-
-def _plain(annotation: Any) -> str:
-    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "Any")
-
-
-def _text(member: Any) -> str:
-    """The docstring as Markdown: indented and `>>>` parts become blocks."""
-    lines, inside = [], False
-    for line in (inspect.getdoc(member) or "").split("\n"):
-        code = line.startswith((">>>", "...", "    ")) or (inside and bool(line.strip()))
-        if code and not inside:
-            lines.append("```text")
-        if inside and not code:
-            lines.append("```")
-        inside = code
-        lines.append(line)
-    if inside:
-        lines.append("```")
-    return "\n".join(lines).strip() + "\n"
-
-
-def _attributes(cls: type) -> list[str]:
-    """Fields of a dataclass, and attributes with a docstring below them, out of the source."""
-    rows = []
-    source = inspect.getsource(cls)
-    pattern = r'^ +(?:self\.)?([a-z]\w*)(?:: ([^=\n]+?))?(?: = [^\n]+)?\n +"""(.+?)"""'
-    told = {
-        name: " ".join(doc.split())
-        for name, _, doc in re.findall(pattern, source, re.MULTILINE | re.DOTALL)
-    }
-    names = dict.fromkeys([*getattr(cls, "__dataclass_fields__", {}), *told])
-    for name in names:
-        field = getattr(cls, "__dataclass_fields__", {}).get(name)
-        kind = f" `{field.type}`" if field is not None else ""
-        rows.append(f"- `.{name}`{kind}" + (f": {told[name]}" if name in told else ""))
-    return [*rows, ""] if rows else []
+API, DESIGN, RECIPES = (DOCS / name for name in ("api.md", "design.md", "recipes.md"))
 
 
 def picture() -> str:
@@ -203,10 +47,15 @@ def with_picture(page: str) -> str:
     )
 
 
-def main(check: bool) -> int:
-    """Write both pages; with `check` only compare. The exit code."""
+def main(*, check: bool) -> int:
+    """Write the pages; with `check` only compare. The exit code."""
     stale = []
-    for path, text in ((API, reference()), (DESIGN, with_picture(DESIGN.read_text("utf-8")))):
+    made = {
+        API: reference(),
+        DESIGN: with_picture(DESIGN.read_text("utf-8")),
+        RECIPES: with_fields(RECIPES.read_text("utf-8")),
+    }
+    for path, text in made.items():
         if path.exists() and path.read_text("utf-8") == text:
             continue
         if check:
@@ -219,4 +68,4 @@ def main(check: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main("--check" in sys.argv[1:]))
+    sys.exit(main(check="--check" in sys.argv[1:]))

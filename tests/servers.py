@@ -263,6 +263,22 @@ def proxy(route: Callable[[str, bool], int]) -> Iterator[Proxy]:
         server.close()
 
 
+def _usage(*, signs: bool):
+    from cryptography import x509
+
+    return x509.KeyUsage(
+        digital_signature=not signs,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 def authority(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
     """A throw-away CA (its certificate as a file), and a server context with a leaf for `names`."""
     from cryptography import x509
@@ -283,6 +299,15 @@ def authority(folder: Path, *names: str) -> tuple[Path, ssl.SSLContext]:
             .not_valid_before(now - dt.timedelta(days=1))
             .not_valid_after(now + dt.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+            # Python 3.13 verifies by the letter of RFC 5280 §4.2.1.
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
+                critical=False,
+            )
+            .add_extension(_usage(signs=is_ca), critical=True)
         )
         if sans:
             builder = builder.add_extension(x509.SubjectAlternativeName(sans), critical=False)

@@ -175,11 +175,12 @@ def _can_create(vault: Vault) -> Any:
 
 def status(vault: Vault) -> dict[str, Any]:
     """What `arcrun vault status` prints. Names, numbers and reasons, no secrets."""
+    why = why_not(vault)  # first: a file that is no vault any more is set aside by it
     found: dict[str, Any] = {
         "path": vault.path,
         "exists": private.check_file(vault.path) is not None,
         "set_aside": schema.aside_files(vault.path),
-        "why_not": why_not(vault),
+        "why_not": why,
     }
     if found["exists"] and not found["set_aside"]:
         found.update(_public(vault.path))

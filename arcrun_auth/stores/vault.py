@@ -60,6 +60,12 @@ class Session:
         self.previous: MasterKey | None = None
         self.source = ""
         self.can_write = False
+        self.generation = forks.generation
+
+    def __del__(self) -> None:
+        # Nobody has to close a vault: each write is on disk when it is acknowledged.
+        if self.generation == forks.generation:
+            self.close()
 
     def close(self) -> None:
         if self.connection is not None:

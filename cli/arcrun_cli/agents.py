@@ -19,17 +19,20 @@ MARKERS = (
     "AGENT",
     "CLAUDECODE",
     "CLAUDE_CODE",
+    "CLINE_ACTIVE",
+    "CODEX_CI",
+    "CODEX_SANDBOX",
+    "CODEX_SANDBOX_NETWORK_DISABLED",
+    "CODEX_THREAD_ID",
     "CURSOR_AGENT",
     "GEMINI_CLI",
-    "AUGMENT_AGENT",
-    "OPENCODE",
-    "GOOSE_TERMINAL",
     "ANTIGRAVITY_AGENT",
+    "AUGMENT_AGENT",
+    "GOOSE_TERMINAL",
+    "OPENCODE",
 )
-"""Which variables do agents set in the shells they open?"""
-
-PREFIXES = ("CODEX_", "CLINE_")
-"""And which families of variables?"""
+"""Which variables do agents set in the shells they open? Settings that people export for them
+(`CODEX_HOME`) are none of these."""
 
 _OFF = ("", "0", "false", "no")
 
@@ -39,9 +42,6 @@ def marker(environ: Mapping[str, str] | None = None) -> str | None:
     environ = os.environ if environ is None else environ
     for name in MARKERS:
         if environ.get(name, "").lower() not in _OFF:
-            return name
-    for name in environ:
-        if name.startswith(PREFIXES):
             return name
     return None
 

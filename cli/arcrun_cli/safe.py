@@ -56,12 +56,13 @@ def examine(here: Broker) -> Iterator[Finding]:
     if why is None:
         yield Finding("keyring", "ok", "the OS keyring can keep the vault's key")
     vault = vault_of(here)
+    yield from _loose(vault)
     found = vault.status()
     if why is not None:
         needed = not found["exists"] and found["why_not"] is not None
         hint = "export ARCRUN_MASTER_KEY_FILE=…, or: arcrun vault init" if needed else None
         yield Finding("keyring", "warn", f"Of the OS keyring, {why}.", hint)
-    if not found["exists"]:
+    if not found["exists"] and not found["set_aside"]:
         yield Finding("vault", "ok", f"{vault.path} (made at the first setup)")
         return
     kinds = ", ".join(f"{slot['kind']} ({slot['number']})" for slot in found.get("slots", ()))
@@ -84,18 +85,19 @@ def examine(here: Broker) -> Iterator[Finding]:
             f"A damaged vault was set aside: {path}.",
             "restore an export (arcrun vault import), then delete that file",
         )
-    yield from _modes(vault)
 
 
-def _modes(vault: Vault) -> Iterator[Finding]:
+def _loose(vault: Vault) -> Iterator[Finding]:
+    """Files that others could read. Looked at first: opening the vault mends them."""
     from arcrun_cli.health import Finding
 
     if not hasattr(os, "getuid"):
         return
     for path in (vault.path, f"{vault.path}-wal", f"{vault.path}-shm"):
         try:
-            mode = os.lstat(path).st_mode
+            mode = os.lstat(path).st_mode & 0o777
         except OSError:
             continue
         if mode & 0o077:
-            yield Finding("vault", "warn", f"{path} can be read by others.", f"chmod 600 {path}")
+            message = f"{path} could be read by others (mode {mode:o}); that is mended now."
+            yield Finding("vault", "warn", message, "find out who made it so: umask, a copy?")

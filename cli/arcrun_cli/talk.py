@@ -71,10 +71,11 @@ class Terminal(Here):
 
     _doing: str | None = None
     _waiting: Waiting | None = None
+    _pasting = False
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
-        """While this lasts, a long silence after an answer is filled with `what` and a count."""
+        """While this lasts, a long silence is filled with `what` and a count of seconds."""
         self._doing = what
         try:
             self._resume()
@@ -87,6 +88,7 @@ class Terminal(Here):
         self._pause()
         for line in text.split("\n"):
             ui.tell(printable(line, 2000))
+        self._resume()
 
     def ask(self, question: str, *, hidden: bool = False) -> str | None:
         self._pause()
@@ -100,10 +102,14 @@ class Terminal(Here):
 
     def paste(self, stop: threading.Event) -> str | None:
         self._pause()
-        return super().paste(stop)
+        self._pasting = True  # what counts the seconds would write over what is typed
+        try:
+            return super().paste(stop)
+        finally:
+            self._pasting = False
 
     def _resume(self) -> None:
-        if self._doing is not None and self._waiting is None:
+        if self._doing is not None and self._waiting is None and not self._pasting:
             self._waiting = Waiting(self._doing)
             self._waiting.__enter__()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -117,6 +118,7 @@ def test_completion_scripts(cli, shell):
 
     assert ran.code == 0
     assert "_ARCRUN_COMPLETE" in ran.out
+    assert ran.err == ""
 
 
 @pytest.mark.parametrize(
@@ -132,6 +134,36 @@ def test_commands_services_and_options_are_completed(cli, words, cword, found):
     ran = cli(_ARCRUN_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=cword)
 
     assert f"plain,{found}" in ran.out.splitlines()
+
+
+NAMED = re.compile(r"(?<!b\")\barcrun ([a-z][a-z-]+)(?: ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?)?")
+PROSE = {"in", "is", "and", "has", "command", "secrets"}
+"""What follows the name in a sentence about it."""
+
+
+def mentioned() -> list[tuple[str, tuple[str, ...]]]:
+    files = [*(ROOT / "arcrun_auth").rglob("*.py"), *(ROOT / "cli").rglob("*.py"),
+             *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]  # fmt: skip
+    return [
+        (f"{file.relative_to(ROOT)}: {found[0]}", tuple(word for word in found.groups() if word))
+        for file in files
+        for found in NAMED.finditer(file.read_text("utf-8"))
+        if found[1] not in PROSE and not found[0].startswith("arcrun import")
+    ]
+
+
+def test_every_command_that_a_hint_or_a_page_names_is_there():
+    wrong = []
+    for where, words in mentioned():
+        group: click.Command | None = root
+        for word in words:
+            if not isinstance(group, click.Group):
+                break  # an argument
+            group = group.get_command(click.Context(group), word)
+        if group is None:
+            wrong.append(where)
+
+    assert not wrong, wrong
 
 
 def test_a_word_that_could_be_a_key_is_not_repeated():

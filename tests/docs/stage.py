@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from arcrun_auth.testing import Provider
+from tests.docs.props import ACCOUNTS, API, BROWSER, HOSTS, KEYS, LOGIN_PATHS, SDK, TOKENS
 from tests.servers import Reply, authority, proxy, recorder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.docs.pages import Block
@@ -32,79 +34,12 @@ if TYPE_CHECKING:
 PATIENCE = 60
 """After how many seconds does an example hang?"""
 
-ACCOUNTS, TOKENS = "accounts.google.com", "oauth2.googleapis.com"
-LOGIN_PATHS = {"/o/oauth2/v2/auth": "/authorize"}
-
-KEYS = {
-    "Internal integration token": "ntn_onlyOnThisStage17",
-    "Personal access token": "github_pat_onlyOnThisStage17",
-    "API key": "sk-onlyOnThisStage17",
-}
-"""What a person types where a key is asked for: any question that ends in one of these."""
-
-FILES = {
-    "files": [{"id": "1a", "name": "report.pdf"}, {"id": "2b", "name": "photo.jpg"}],
-}
-API: dict[tuple[str, str, str], object] = {
-    ("GET", "www.googleapis.com", "/drive/v3/files"): FILES,
-    ("GET", "www.googleapis.com", "/drive/v3/about"): {
-        "user": {"displayName": "You", "emailAddress": "you@example.com"}
-    },
-    ("POST", "www.googleapis.com", "/upload/drive/v3/files"): {"id": "3c", "name": "notes.txt"},
-    ("GET", "api.notion.com", "/v1/users/me"): {
-        "name": "My integration",
-        "bot": {"workspace_name": "My workspace"},
-    },
-    ("POST", "api.notion.com", "/v1/search"): {
-        "results": [{"object": "page", "id": "59833787"}],
-        "has_more": False,
-    },
-    ("GET", "api.github.com", "/user"): {"login": "you"},
-    ("GET", "api.github.com", "/user/repos"): [{"full_name": "you/project"}],
-    ("GET", "api.openai.com", "/v1/models"): {"data": [{"id": "gpt-5"}]},
-    ("GET", "api.example.com", "/v1/me"): {"account": {"name": "you"}},
-    ("GET", "api.example.com", "/v1/orders"): {"orders": [{"id": 1}, {"id": 2}]},
-}
-"""Who answers what. Each wants a credential, as the real one does."""
-
-HOSTS = sorted({host for _, host, _ in API} | {ACCOUNTS, TOKENS})
-
-BROWSER = """\
-import re, sys, urllib.parse, urllib.request
-
-with urllib.request.urlopen(sys.argv[1]) as page:
-    text = page.read().decode()
-action = re.search(r'<form[^>]* action="([^"]+)"', text)[1]
-ticket = re.search(r'name="ticket" value="([^"]+)"', text)[1]
-answer = {"ticket": ticket, "user": "you", "decision": "allow"}
-form = urllib.parse.urlencode(answer).encode()
-with urllib.request.urlopen(urllib.parse.urljoin(sys.argv[1], action), form) as page:
-    page.read()
-"""
-"""Agrees at the provider's page, and follows the redirect back to this machine."""
-
-SDK = """\
-import json, urllib.request
-
-class OpenAI:
-    def __init__(self, api_key):
-        self.api_key, self.models = api_key, self
-
-    def list(self):
-        request = urllib.request.Request(
-            "https://api.openai.com/v1/models",
-            headers={"Authorization": "Bearer " + self.api_key},
-        )
-        with urllib.request.urlopen(request) as answer:
-            return [type("Model", (), model) for model in json.load(answer)["data"]]
-"""
-"""Stands for an official SDK: takes the key as a text, and sends it as that one does."""
-
 
 class Stage:
     """A home, a working folder, and an Internet of this machine's own. `with Stage(folder):`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+        self._more = dict(environ or {})
         self.home = folder / "home"
         self.work = folder / "work"
         self._bin = folder / "bin"
@@ -204,6 +139,7 @@ class Stage:
             "SSL_CERT_FILE": str(self._ca),
             "ARCRUN_KEYRING": "off",
             "ARCRUN_MASTER_KEY": base64.b64encode(os.urandom(32)).decode(),
+            **{name: text.format(home=self.home) for name, text in self._more.items()},
         }
 
     def write(self, name: str, text: str) -> None:
@@ -279,13 +215,9 @@ def session(block: Block) -> list[tuple[str, list[str]]]:
 
 
 def matches(expected: list[str], shown: str) -> bool:
-    """Whether `shown` is what the page says. `…` stands for any text in a line, a line of
-    its own for any lines; blank lines and spaces at the end do not count."""
-    pattern = ""
-    for line in expected:
-        if line.strip() == "…":
-            pattern += r"(?:.*\n)*?"
-        elif line.strip():
-            pattern += ".*?".join(map(re.escape, line.rstrip().split("…"))) + "\n"
-    actual = "".join(f"{line.rstrip()}\n" for line in shown.split("\n") if line.strip())
-    return re.fullmatch(pattern, actual) is not None
+    """Whether `shown` is what the page says: word by word, since where a line is broken
+    depends on the width of the terminal. `…` stands for any text, of any length."""
+    words = " ".join(" ".join(expected).split())
+    # On a line of its own it may stand for nothing: the space around it goes along.
+    pattern = re.sub(r"(?:\\ )?…(?:\\ )?", ".*?", re.escape(words))
+    return re.fullmatch(pattern, " ".join(shown.split())) is not None

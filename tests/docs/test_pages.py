@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import msgspec
 import pytest
 
 import arcrun_auth
-from arcrun_auth import errors, recipe_model, settings, template
-from tests.docs.pages import DOCS, ROOT, anchors, links, pages, prose, section
+from tests.docs.pages import DOCS, ROOT, anchors, blocks, links, pages, prose, section
 from tests.unit.test_floors import FLOORS
 
 if TYPE_CHECKING:
@@ -60,109 +57,6 @@ def test_nobody_is_told_to_install_somebody_elses_package(page: Path) -> None:
             assert re.search(r"\b(never|not)\b", line, re.IGNORECASE), f"{page.name}: {line}"
 
 
-# -- errors --------------------------------------------------------------------------------
-
-ERRORS = [
-    found
-    for name, found in vars(errors).items()
-    if inspect.isclass(found) and issubclass(found, errors.AuthError) and not name.startswith("_")
-]
-
-
-@pytest.mark.parametrize("error", ERRORS, ids=lambda e: e.__name__)
-def test_every_error_is_documented_with_its_attributes_and_exit_code(error: type) -> None:
-    from arcrun_cli.failures import exit_code
-
-    text = section(DOCS / "errors.md", error.__name__)
-    own = set(inspect.signature(error).parameters) - {"message", "service", "hint"}
-    for name in own:
-        assert f"`.{name}`" in text, f"{error.__name__}.{name}"
-    made = error.__new__(error)
-    assert f"Exit code {exit_code(made)}." in text
-
-
-def test_the_errors_page_names_no_error_that_there_is_not() -> None:
-    headings = set(re.findall(r"^### (\w+)$", prose(DOCS / "errors.md"), re.MULTILINE))
-    assert headings == {error.__name__ for error in ERRORS}
-
-
-def test_every_exit_code_is_explained() -> None:
-    from arcrun_cli.failures import EXIT_CODES
-
-    text = section(DOCS / "errors.md", "Exit codes")
-    assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == set(
-        EXIT_CODES
-    )
-
-
-# -- settings ------------------------------------------------------------------------------
-
-_VARIABLE = re.compile(r"ARCRUN_[A-Z_]+[A-Z]")
-
-
-@pytest.mark.parametrize("name", settings.KNOWN)
-def test_every_setting_is_documented_by_both_its_names(name: str) -> None:
-    rows = section(DOCS / "settings.md", "config.toml")
-    assert f"| `{name}` | `ARCRUN_{name.upper()}` |" in rows
-
-
-def test_every_variable_that_the_code_reads_is_documented() -> None:
-    files = [*(ROOT / "arcrun_auth").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
-    examples = {"ARCRUN_NOTION", "ARCRUN_AWS", "ARCRUN_DEMO"}
-    text = (DOCS / "settings.md").read_text(encoding="utf-8")
-    for path in files:
-        for name in _VARIABLE.findall(path.read_text(encoding="utf-8")):
-            if not any(name.startswith(example) for example in examples):
-                assert f"`{name}`" in text, f"{_name(path)} reads {name}"
-
-
-# -- recipes -------------------------------------------------------------------------------
-
-MODELS = [
-    found
-    for found in vars(recipe_model).values()
-    if inspect.isclass(found)
-    and issubclass(found, recipe_model.Model)
-    and found is not recipe_model.Model
-]
-
-
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
-def test_every_field_of_a_recipe_is_documented_in_its_section(model: type) -> None:
-    text = section(DOCS / "recipes.md", HEADINGS[model.__name__])
-    inherited = set()
-    if model is recipe_model.Recipe:
-        inherited = set(recipe_model.Method.__struct_fields__)
-    for field in msgspec.structs.fields(model):
-        if field.name not in inherited:
-            assert f"| `{field.encode_name}` |" in text, f"{model.__name__}.{field.name}"
-
-
-HEADINGS = {
-    "Recipe": "The whole recipe",
-    "Method": "One way in",
-    "RequiredSecret": "required_secrets",
-    "Param": "params",
-    "Inject": "inject",
-    "OAuth2": "oauth2",
-    "Redirect": "oauth2.redirect",
-    "ClientAuth": "oauth2.client",
-    "TokenRequest": "oauth2.token_request",
-    "TokenResponse": "oauth2.token_response",
-    "Refresh": "oauth2.refresh",
-    "Ok": "ok",
-    "TestRequest": "test",
-    "GuideStep": "app_guide",
-    "Verified": "verified",
-}
-
-
-def test_every_namespace_and_filter_of_templates_is_documented() -> None:
-    text = section(DOCS / "recipes.md", "Templates")
-    for name in (*template.NAMESPACES, *template.AMBIENT, *template.FILTERS, "hmac_sha256"):
-        assert f"`{name}" in text or f"`{{{{{name}" in text, name
-
-
 # -- what is made from the code ------------------------------------------------------------
 
 
@@ -187,8 +81,8 @@ def test_the_reference_of_the_library_is_current() -> None:
 
 def test_every_public_name_stands_in_the_reference() -> None:
     text = (DOCS / "api.md").read_text(encoding="utf-8")
-    for name in arcrun_auth.__all__:
-        assert f"`{name}" in text or f" {name}\n" in text, name
+    for name in set(arcrun_auth.__all__) - {"errors", "testing"}:  # modules
+        assert f"`auth.{name}" in text or f"[`{name}`](errors.md#" in text, name
 
 
 # -- figures and files ---------------------------------------------------------------------
@@ -230,4 +124,43 @@ def test_llms_txt_has_the_shape_that_llmstxt_org_asks_for() -> None:
     headings = [n for n, line in enumerate(lines) if line.startswith("## ")]
     assert headings
     for line in lines[headings[0] :]:
-        assert not line or line.startswith("## ") or re.match(r"- \[[^\]]+\]\([^)]+\)(: .+)?$", line)
+        assert (
+            not line or line.startswith("## ") or re.match(r"- \[[^\]]+\]\([^)]+\)(: .+)?$", line)
+        )
+
+
+# -- commands in the text ------------------------------------------------------------------
+
+_COMMAND = re.compile(r"(?<![\w/.-])(?<!from )arcrun ([a-z-][^`|;#\n)]*?)(?=  |[`|;#\n)]|$)")
+
+
+def _commands(page: Path) -> set[str]:
+    """Every `arcrun …` that a page names: inline, in shell blocks, and typed at a prompt."""
+    code = [block.text for block in blocks(page) if block.language == "sh"]
+    code += [
+        command
+        for block in blocks(page)
+        if block.language == "console"
+        for command in re.findall(r"^\$ (.*)$", block.text, re.MULTILINE)
+    ]
+    code += re.findall(r"`([^`\n]+)`", prose(page))
+    return {found.strip() for each in code for found in _COMMAND.findall(each)}
+
+
+@pytest.mark.parametrize("page", pages(), ids=_name)
+def test_every_command_that_a_page_names_exists_with_its_options(page: Path) -> None:
+    import click
+
+    from arcrun_cli.app import root
+
+    for line in _commands(page):
+        command, context, words = root, click.Context(root, info_name="arcrun"), line.split()
+        while isinstance(command, click.Group) and words and words[0][0].isalpha():
+            found = command.get_command(context, words[0])
+            assert found, f"{_name(page)}: arcrun {line}"
+            command, words = found, words[1:]
+        options = {name for param in command.params for name in param.opts}
+        for word in words:
+            if word.startswith("--"):
+                known = options | {"--help"}
+                assert word.partition("=")[0] in known, f"{_name(page)}: arcrun {line}"

@@ -1,10 +1,12 @@
-"""`python -m tests.faults [pytest's options]`: run every row and print the table.
+"""`python -m tests.faults [pytest's options]`: run every row; the table goes to stdout.
 
-FULL=1 runs the full counts; without it, a twentieth of them.
+FULL=1 runs the full counts; without it, a twentieth of them. `docs/faults.md` is the output
+of a full run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -15,19 +17,30 @@ import pytest
 
 from tests.faults import board
 
+INTRODUCTION = """\
+# Faults
+
+Everything that we could think of going wrong, done on purpose: processes killed, disks full,
+bits flipped, servers that lie, strangers who call. Each row is a test that computes its
+figure. Times are printed and never asserted. `make faults` runs a twentieth of the counts, as
+every CI run does; `FULL=1 make faults` runs them all, and prints this page.
+"""
+
 
 def main(args: list[str]) -> int:
     folder = os.path.dirname(os.path.abspath(__file__))
     with tempfile.TemporaryDirectory() as place:
         log = os.environ[board.LOG] = os.path.join(place, "rows.jsonl")
         started = time.monotonic()
-        code = pytest.main(["-q", "-m", "fault", "-p", "no:cacheprovider", folder, *args])
+        with contextlib.redirect_stdout(sys.stderr):
+            code = pytest.main(["-q", "-m", "fault", "-p", "no:cacheprovider", folder, *args])
         rows = board.read(log) if os.path.exists(log) else []
     share = "full counts" if board.FULL else f"1/{board.SHARE} of the full counts"
+    print(INTRODUCTION)
     print(
-        f"\n{time.strftime('%Y-%m-%d')}, {share}, {time.monotonic() - started:.0f} s; "
+        f"{time.strftime('%Y-%m-%d')}, {share}, {time.monotonic() - started:.0f} s; "
         f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}\n"
+        f"Python {platform.python_version()}.\n"
     )
     print(board.table(rows))
     return int(code)

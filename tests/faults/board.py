@@ -1,6 +1,6 @@
 """The board: each row's figure, and how it is turned into a table.
 
-A row is `(number, fault, injected, must hold)`. Its test computes the figure, asserts what
+A row is `(label, fault, injected, must hold)`. Its test computes the figure, asserts what
 must hold and records both; how long it took is printed and never asserted.
 """
 
@@ -32,7 +32,8 @@ def count(full: int) -> int:
 class Row:
     """One line of the table."""
 
-    number: float
+    label: str
+    """Its number on the scoreboard, or `storm`, or `trace`."""
     fault: str
     injected: str
     must_hold: str
@@ -50,7 +51,7 @@ class Board:
 
     def note(
         self,
-        number: float,
+        label: int | str,
         fault: str,
         *,
         injected: str,
@@ -60,19 +61,19 @@ class Board:
     ) -> None:
         """Keep the row and print it; then fail the test if it did not hold."""
         seconds = time.monotonic() - self.started
-        row = Row(number, fault, injected, must_hold, figure, held, round(seconds, 2))
-        print(f"row {row.number:g}: {row.fault}: {row.figure}")
+        row = Row(str(label), fault, injected, must_hold, figure, held, round(seconds, 2))
+        print(f"row {label}: {fault}: {figure}")
         if self.path:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(row)) + "\n")
-        assert held, f"row {number:g}: {fault}: {figure}; must hold: {must_hold}"
+        assert held, f"row {label}: {fault}: {figure}; must hold: {must_hold}"
 
 
 def read(path: str) -> list[Row]:
-    """The rows of a finished run, by number; where one was noted twice, as they came."""
+    """The rows of a finished run by number, the named ones last; as they came where equal."""
     with open(path, encoding="utf-8") as file:
         rows = [Row(**json.loads(line)) for line in file]
-    return sorted(rows, key=lambda row: row.number)
+    return sorted(rows, key=lambda row: int(row.label) if row.label.isdecimal() else 99)
 
 
 def table(rows: Iterable[Row]) -> str:
@@ -81,7 +82,6 @@ def table(rows: Iterable[Row]) -> str:
     lines = [head, ("---:", "---", "---", "---", "---", "---", "---:")]
     for row in rows:
         holds = "yes" if row.held else "**no**"
-        number = f"{row.number:g}" if row.number else "storm"
-        cells = (number, row.fault, row.injected, row.must_hold, row.figure, holds)
+        cells = (row.label, row.fault, row.injected, row.must_hold, row.figure, holds)
         lines.append((*(cell.replace("|", "\\|") for cell in cells), f"{row.seconds:.1f}"))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

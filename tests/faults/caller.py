@@ -15,6 +15,7 @@ import httpx  # noqa: F401 - imported before the barrier, not behind it
 
 from arcrun_auth import _http, renewal
 from arcrun_auth.broker import Broker
+from arcrun_auth.tokens import Credential, Key, Secret
 
 _clients = []
 
@@ -106,12 +107,44 @@ def die(where):
     return ["lived"]
 
 
+def forked(children):
+    """As many children of this process, which has the vault open, each with its own renewal."""
+    broker = Broker()
+    broker.why("demo")
+    begin, go = os.pipe()
+    outcomes, pids = os.pipe(), []
+    for _ in range(children):
+        pid = os.fork()
+        if pid == 0:
+            os.close(go)
+            os.read(begin, 1)  # ends when the parent closes its side, for all at once
+            (said,) = _at_once(1, lambda: broker.get_token("demo"))
+            os.write(outcomes[1], said.encode() + b"\n")
+            os._exit(0)
+        pids.append(pid)
+    os.close(go)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    os.close(outcomes[1])
+    with os.fdopen(outcomes[0]) as lines:
+        return lines.read().split("\n")[:-1]
+
+
+def put(name):
+    """A first record, in whatever vault there is or is not."""
+    broker = Broker()
+    record = Credential(Key("credential", name), secrets={"s": Secret(name)})
+    said = _at_once(1, lambda: broker.store.put(record, expect=0))
+    broker.close()
+    return said
+
+
 def _answer(what):
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 
 
-ORDERS = {f.__name__: f for f in (ready, token, bind, call, hold, die)}
+ORDERS = {f.__name__: f for f in (ready, token, bind, call, forked, put, hold, die)}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from arcrun_auth.broker import Broker
 from arcrun_auth.tokens import Key
 from tests.world import broker_for, home_with, master_key
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from arcrun_auth.broker import Broker
     from arcrun_auth.testing import Provider
     from arcrun_auth.tokens import Credential, Grant
 
@@ -25,6 +25,10 @@ GUARD = 90.0
 """After how many seconds does a row that hangs fail? No measure of anything."""
 
 DEMO = Key("credential", "demo")
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PATHS = os.pathsep.join((ROOT, os.path.join(ROOT, "cli")))
+"""The PYTHONPATH of other processes: they run the code that stands beside these tests."""
 
 CALLER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "caller.py")
 
@@ -51,6 +55,7 @@ class Desk:
         return {
             "PATH": os.environ["PATH"],
             "HOME": os.environ["HOME"],
+            "PYTHONPATH": PATHS,
             "ARCRUN_HOME": self.home,
             "ARCRUN_ALLOW_HOSTS": self.provider.issuer,
             "ARCRUN_INTERACTIVE": "0",

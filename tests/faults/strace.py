@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _CALL = re.compile(r"^(?:(\d+) +)?(\w+)\((.*)\) += (-?\d+|\?)(.*)$")
 _UNFINISHED = re.compile(r"^(?:(\d+) +)?(\w+)\((.*) <unfinished \.\.\.>$")
 _RESUMED = re.compile(r"^(?:(\d+) +)?<\.\.\. (\w+) resumed>(.*)$")
+_DESCRIPTOR = re.compile(r"\d+<(?:TCP\w*:\[([^\]]*)\]|([^>]*))>")
+_ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
 _HEX = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 
 
@@ -36,6 +38,16 @@ class Call:
     @property
     def strings(self) -> list[bytes]:
         return [bytes.fromhex(text.replace("\\x", "")) for text in _HEX.findall(self.arguments)]
+
+    @property
+    def peer(self) -> str:
+        """Where a socket's other end is (`127.0.0.1:80`), or the path of a file; with `-yy`."""
+        found = _DESCRIPTOR.match(self.arguments)
+        if found is None:
+            return ""
+        if found[1] is not None:
+            return found[1].rpartition("->")[2]
+        return _ESCAPED.sub(lambda byte: chr(int(byte[1], 16)), found[2])
 
     @property
     def data(self) -> bytes:

@@ -57,11 +57,13 @@ def ask(port: int, target: str, *, method: str = "GET", host: str | None = None,
     """One request to the listener: its status, 0 where it hung up on us."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host or f'127.0.0.1:{port}'}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    with contextlib.suppress(ConnectionError):
-        with socket.create_connection(("127.0.0.1", port), timeout=GUARD) as sock:
-            sock.sendall("\r\n".join([*lines, "", ""]).encode())
-            answer = sock.makefile("rb").readline().split()
-            return int(answer[1]) if len(answer) > 1 else 0
+    with (
+        contextlib.suppress(ConnectionError),
+        socket.create_connection(("127.0.0.1", port), timeout=GUARD) as sock,
+    ):
+        sock.sendall("\r\n".join([*lines, "", ""]).encode())
+        answer = sock.makefile("rb").readline().split()
+        return int(answer[1]) if len(answer) > 1 else 0
     return 0
 
 
@@ -112,8 +114,9 @@ def test_row_12_a_login_survives_whatever_comes_first(desk, board) -> None:
     )
 
 
-HOSTS = ("evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "127.0.0.1.evil:{port}",
-         "127.1:{port}", "0.0.0.0:{port}", "2130706433:{port}", "localhost.:{port}", "")  # fmt: skip
+HOSTS = ("evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1",
+         "127.0.0.1.evil:{port}", "127.1:{port}", "0.0.0.0:{port}", "2130706433:{port}",
+         "localhost.:{port}", "")  # fmt: skip
 ORIGINS = ("https://evil.example", "http://evil.example:{port}", "null", "file://",
            "http://127.0.0.1", "http://127.0.0.1:1", "https://127.0.0.1:{port}",
            "http://127.0.0.1:{port}.evil.example", "http://localhost.evil:{port}")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rows 1 to 3: a process that dies, a machine that dies, a disk that is full."""
+"""Row 1: a process that dies while it saves."""
 
 from __future__ import annotations
 
@@ -16,26 +16,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from arcrun_auth.errors import StoreError
-from arcrun_auth.stores.keys import Keys
+from arcrun_auth.stores import export
 from arcrun_auth.stores.vault import Vault
-from arcrun_auth.tokens import Credential, Key, Secret
-from tests import canary
 from tests.faults import strace, writer
 from tests.faults.board import FULL, count
-from tests.faults.desk import GUARD, Desk
+from tests.faults.desk import GUARD, PATHS
 from tests.needs import needs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.fault
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ENVIRON = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": ROOT, "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRON = {"PATH": os.environ["PATH"], "PYTHONPATH": PATHS, "PYTHONDONTWRITEBYTECODE": "1"}
+"""No bytecode: its files would be among the calls that are counted."""
 WRITER = [sys.executable, "-m", "tests.faults.writer"]
 
-STATES = ("pwrite64", "fdatasync", "fsync", "link", "unlink", "ftruncate", "write")
+STATES = ("pwrite64", "fdatasync", "fsync", "link", "unlink", "rename", "ftruncate", "write")
 """The system calls between which a kill leaves the disk in another state."""
 
 
@@ -54,7 +51,7 @@ class Damage:
         if not os.path.lexists(path):
             self.lost += bool(last)
             return
-        vault = Vault(path, keys=Keys(key=writer.KEY, environ={}))
+        vault = Vault(path, keys=writer.keys())
         try:
             for name in writer.NAMES:
                 self._judge_one(vault, name, last.get(name, 0))
@@ -75,6 +72,18 @@ class Damage:
         self.torn += acknowledged > 0 and generation > acknowledged + 1
         if record:
             self.torn += record.secrets["s"].reveal() != writer.value(name, generation)
+
+    def judge_export(self, path: str, output: bytes) -> None:
+        """An export is there as a whole or not at all."""
+        if not os.path.lexists(path):
+            self.lost += b"ack export" in output
+            return
+        try:
+            found = list(export.EncFile(path, keys=writer.keys()).keys())
+        except StoreError:
+            self.torn += 1
+        else:
+            self.torn += len(found) != len(writer.NAMES)
 
     @property
     def figure(self) -> str:
@@ -110,17 +119,24 @@ def test_row_1_kills_at_every_system_call_lose_nothing(tmp_path, board) -> None:
     needs(sys.platform == "linux", "Linux (strace)")
     damage, points = Damage(), _kill_points(tmp_path)
     for name, number in points[:: 1 if FULL else max(1, len(points) // 20)]:
-        path = str(tmp_path / f"{name}-{number}" / "secrets.db")
-        words = strace.command("/dev/null", STATES, "-e", f"inject={name}:signal=KILL:when={number}")
+        home = tmp_path / f"{name}-{number}"
+        path, exported = str(home / "secrets.db"), str(home / "secrets.enc")
+        words = strace.command(
+            "/dev/null", STATES, "-e", f"inject={name}:signal=KILL:when={number}"
+        )
         ended = subprocess.run(
-            [*words, *WRITER, path, "2"], stdout=subprocess.PIPE, env=ENVIRON, timeout=GUARD
+            [*words, *WRITER, path, "2", exported],
+            stdout=subprocess.PIPE,
+            env=ENVIRON,
+            timeout=GUARD,
         )
         assert ended.returncode != 0, f"{name} number {number} was not reached"
         damage.judge(path, ended.stdout)
+        damage.judge_export(exported, ended.stdout)
         _goes_on(path)
     board.note(
         1,
-        "kill -9 at every system call of creating and saving",
+        "kill -9 at every system call of creating, saving and exporting",
         injected=f"{damage.kills} of {len(points)} calls",
         must_hold="no acknowledged write lost, none torn, the next process goes on",
         figure=damage.figure,
@@ -130,9 +146,10 @@ def test_row_1_kills_at_every_system_call_lose_nothing(tmp_path, board) -> None:
 
 def _kill_points(tmp_path: Path) -> list[tuple[str, int]]:
     """(call, which one of its name) for each call of a whole run, as strace counts them."""
-    log, path = str(tmp_path / "calls"), str(tmp_path / "whole" / "secrets.db")
+    log, home = str(tmp_path / "calls"), tmp_path / "whole"
+    run = [*WRITER, str(home / "secrets.db"), "2", str(home / "secrets.enc")]
     words = strace.command(log, STATES)
-    subprocess.run([*words, *WRITER, path, "2"], stdout=subprocess.DEVNULL, env=ENVIRON, check=True)
+    subprocess.run([*words, *run], stdout=subprocess.DEVNULL, env=ENVIRON, check=True)
     made = Counter(call.name for call in strace.read(log))
     return [(name, number) for name in STATES for number in range(1, made[name] + 1)]
 
@@ -140,178 +157,3 @@ def _kill_points(tmp_path: Path) -> list[tuple[str, int]]:
 def _goes_on(path: str) -> None:
     ended = subprocess.run([*WRITER, path, "1"], stdout=subprocess.PIPE, env=ENVIRON, timeout=GUARD)
     assert ended.stdout.count(b"ack") == len(writer.NAMES), "the next process cannot write"
-
-
-class Disk:
-    """A follower of system calls, who knows what would survive if the power failed now."""
-
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self.files: dict[int, str] = {}
-        self.logs: set[str] = set()
-        self.dirty: set[str] = set()
-        self.unsynced_names: set[str] = set()
-        self.acks = self.syncs = 0
-        self.missing: list[str] = []
-
-    def see(self, call: strace.Call) -> None:
-        if call.result >= 0:
-            getattr(self, f"_{call.name}")(call)
-
-    def _openat(self, call: strace.Call) -> None:
-        path = call.strings[0].decode()
-        self.files.pop(call.result, None)
-        if not path.startswith(self.folder) or path.endswith("-shm"):  # it is made anew
-            return
-        self.files[call.result] = path
-        if "O_CREAT" in call.arguments:
-            self._named(path)
-        if path.endswith("-wal") and ".tmp" not in path:
-            self.logs.add(path)
-
-    def _named(self, path: str) -> None:
-        """A new name in a folder: it lasts when the folder is synced."""
-        if ".tmp" not in path:  # scratch: nobody misses it
-            self.unsynced_names.add(path)
-
-    def _pwrite64(self, call: strace.Call) -> None:
-        path = self.files.get(call.fd)
-        if path is None:
-            return
-        begins_anew = path in self.logs and call.arguments.endswith(", 0")
-        if begins_anew and path.removesuffix("-wal") in self.dirty:
-            self.missing.append(f"{path} was begun anew before its content was safe elsewhere")
-        self.dirty.add(path)
-
-    def _write(self, call: strace.Call) -> None:
-        if call.fd == 1:
-            self._acknowledged(call.data.decode().strip())
-        elif call.fd in self.files:
-            self.dirty.add(self.files[call.fd])
-
-    def _ftruncate(self, call: strace.Call) -> None:
-        if call.fd in self.files:
-            self.dirty.add(self.files[call.fd])
-
-    def _fsync(self, call: strace.Call) -> None:
-        path = self.files.get(call.fd)
-        if path is not None:
-            self.syncs += 1
-            self.dirty.discard(path)
-            self.unsynced_names = {n for n in self.unsynced_names if os.path.dirname(n) != path}
-
-    _fdatasync = _fsync
-
-    def _link(self, call: strace.Call) -> None:
-        source, target = (text.decode() for text in call.strings)
-        if source in self.dirty:
-            self.missing.append(f"{target} got its name before its content was safe")
-        if target.startswith(self.folder):
-            self._named(target)
-
-    _rename = _link
-
-    def _unlink(self, call: strace.Call) -> None:
-        path = call.strings[0].decode()
-        self.dirty.discard(path)
-        self.unsynced_names.discard(path)
-
-    def _close(self, call: strace.Call) -> None:
-        self.files.pop(call.fd, None)
-
-    def _acknowledged(self, what: str) -> None:
-        self.acks += 1
-        # What a log holds may wait in its database, until the log is begun anew.
-        unsafe = [p for p in self.dirty if ".tmp" not in p and f"{p}-wal" not in self.logs]
-        self.missing += [f"{what}: {path} was not synced" for path in unsafe]
-        self.missing += [f"{what}: the folder of {name} was not" for name in self.unsynced_names]
-
-
-def test_row_2_what_is_acknowledged_was_synced_before(tmp_path, board) -> None:
-    needs(sys.platform == "linux", "Linux (strace)")
-    home, rounds = tmp_path / "home", count(400)
-    log, path, export = str(tmp_path / "calls"), str(home / "secrets.db"), str(home / "secrets.enc")
-    words = strace.command(log, (*STATES, "rename", "openat", "close"))
-    subprocess.run(
-        [*words, *WRITER, path, str(rounds), export],
-        stdout=subprocess.DEVNULL, env=ENVIRON, check=True, timeout=GUARD,
-    )  # fmt: skip
-    disk, careless = Disk(str(home)), Disk(str(home))
-    for call in strace.read(log):
-        disk.see(call)
-        if not call.name.endswith("sync"):
-            careless.see(call)
-    assert len(careless.missing) >= careless.acks, "whoever never syncs must be found out"
-    board.note(
-        2,
-        "power loss",
-        injected=f"order of system calls over {disk.acks} acknowledged writes and exports",
-        must_hold="content synced before the word, folder synced after a new name",
-        figure=f"{len(disk.missing)} missing of {disk.syncs} syncs"
-        + (f": {disk.missing[0]}" if disk.missing else ""),
-        held=not disk.missing and disk.acks == rounds * 4 and disk.syncs >= disk.acks,
-    )
-
-
-@pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
-    needs(sys.platform == "linux" and os.geteuid() == 0, "root (to mount a tmpfs)")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    mounted = subprocess.run(mount, capture_output=True)
-    needs(mounted.returncode == 0, "the right to mount a tmpfs")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
-
-
-def test_row_3_a_full_disk_costs_nothing_that_was_kept(small_disk, provider, board) -> None:
-    with Desk(small_disk, provider) as desk:
-        desk.broker.setup("demo")
-        kept, error = _fill(desk)
-        before = provider.token_requests["refresh_token"]
-        grant = desk.grant.dump()
-        provider.authority.expire_access_tokens()
-        with desk.another().bind("demo", interactive=False) as client:
-            with pytest.raises(StoreError, match="full"):
-                client.get("/me")
-        sent = provider.token_requests["refresh_token"] - before
-        reader = desk.another()
-        intact = sum(
-            record is not None and record.secrets["s"].reveal() == value
-            for key, value in kept.items()
-            for record in [reader.store.get(key)]
-        )
-        intact += desk.grant.dump() == grant
-        subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
-        with desk.another().bind("demo", interactive=False) as client:
-            recovered = client.get("/me").status_code == 200
-    board.note(
-        3,
-        "disk full",
-        injected=f"a 2 MB disk, {len(kept)} writes until it is full, then a renewal",
-        must_hold="old data intact, a clear error, no token request, goes on with more room",
-        figure=f"{100 * intact / (len(kept) + 1):.0f} % intact; {sent} requests; "
-        f"error: {error.message.split(': ')[-1]}",
-        held=intact == len(kept) + 1 and sent == 0 and recovered and "full" in error.message,
-    )
-
-
-def _fill(desk: Desk) -> tuple[dict[Key, str], StoreError]:
-    """Writes until there is no room; what was acknowledged, and the error that ended it."""
-    kept: dict[Key, str] = {}
-    store = desk.broker.store
-    for size in (20_000, 2_000, 10):  # down to where nothing at all fits any more
-        for _ in range(4000):
-            key, value = Key("credential", f"s{len(kept)}"), canary.fresh("x" * size)
-            try:
-                store.put(Credential(key, secrets={"s": Secret(value)}), expect=0)
-            except StoreError as error:
-                last = error
-                break
-            kept[key] = value
-        else:
-            pytest.fail("the disk is never full")
-    return kept, last

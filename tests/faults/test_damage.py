@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.fault
 
-RECORDS = 120
+RECORDS = 200
 MASTER = b"k" * 32
 
 
@@ -33,7 +33,7 @@ def _vault(path: str) -> Vault:
 def _made(path: str) -> dict[Key, str]:
     """A vault of ordinary records, closed and whole in one file; what they hold."""
     held = {
-        Key("credential", f"service{n}"): canary.fresh("x" * (n * 29 % 1500))
+        Key("credential", f"service{n}"): canary.fresh("x" * (n * 29 % 3000))
         for n in range(RECORDS)
     }
     vault = _vault(path)
@@ -57,6 +57,8 @@ def _read(path: str, held: dict[Key, str]) -> Counter[str]:
                 found["reported"] += 1
             except StoreError:
                 found["refused"] += 1
+            except Exception as error:
+                found[f"{type(error).__name__} escaped"] += 1
             else:
                 if record is None:
                     found["missing"] += 1
@@ -83,7 +85,7 @@ def test_row_15_a_flipped_bit_costs_one_record_and_never_gives_a_wrong_one(
         data = file.read()
     flips, chance = count(10_000), random.Random(15)
     total: Counter[str] = Counter()
-    worse = whole = 0
+    worse = whole = others = 0
     copy = tmp_path / "copy"
     for _ in range(flips):
         copy.mkdir(mode=0o700)
@@ -94,20 +96,22 @@ def test_row_15_a_flipped_bit_costs_one_record_and_never_gives_a_wrong_one(
         assert found.total() == RECORDS
         total += found
         lost = RECORDS - found["right"]
+        others += min(found["right"], RECORDS - 1)  # one record may lie under the flip
         worse += lost > 1
         whole += lost == RECORDS
         # It is set aside under another name at most: never deleted.
         assert any(name.startswith("secrets.db") for name in os.listdir(copy))
         shutil.rmtree(copy)
-    # One record lies under each flip: the others are those that have to be readable.
-    share = 100 * total["right"] / ((RECORDS - 1) * flips)
+    escaped = {what: number for what, number in total.items() if what.endswith("escaped")}
+    share = 100 * others / ((RECORDS - 1) * flips)
     board.note(
         15,
         "bit flips in the vault",
         injected=f"{flips} flips in copies of {RECORDS} records, {len(data) // 1024} KB",
         must_hold="0 wrong plaintexts, >= 99 % of the other records readable",
-        figure=f"{total['wrong']} wrong, {min(share, 100):.2f} % readable; "
+        figure=f"{total['wrong']} wrong, {share:.2f} % readable; "
         f"{total['reported'] + total['refused']} reported, {total['missing']} found absent; "
-        f"{worse} flips cost more than one record, {whole} all of them",
-        held=total["wrong"] == 0 and share >= 99 and total["reported"] > 0,
+        f"{worse} flips cost more than one record, {whole} all of them"
+        + "".join(f"; {number} {what}" for what, number in escaped.items()),
+        held=total["wrong"] == 0 and share >= 99 and total["reported"] > 0 and not escaped,
     )

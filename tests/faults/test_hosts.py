@@ -6,6 +6,7 @@ import io
 import logging
 import pickle
 import traceback
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -48,17 +49,16 @@ def recipe(place: str, base: str) -> str:
     return RECIPE.format(place=place, base=base, inject=PLACES[place])
 
 
+@dataclass
 class Counterparts:
     """The API, and one evil server that is everybody else, by https and by http."""
 
+    broker: Broker
+    key: str
     api: Recorder
     evil: Recorder
     plain: Recorder
     proxy: servers.Proxy
-
-    def __init__(self, broker: Broker, key: str) -> None:
-        self.broker = broker
-        self.key = key
 
     def client(self, place: str) -> httpx.Client:
         return self.broker.bind(f"probe_{place}", interactive=False)
@@ -75,9 +75,8 @@ class Counterparts:
 
 @pytest.fixture
 def counterparts(tmp_path, monkeypatch) -> Iterator[Counterparts]:
-    ca, tls = servers.authority(_given(tmp_path), API, EVIL, f"{API}.{EVIL}")
+    ca, tls = servers.authority(tmp_path, API, EVIL, f"{API}.{EVIL}")
     monkeypatch.setenv("SSL_CERT_FILE", str(ca))
-    targets = list(TRICKS.values())
 
     def answer(seen: servers.Seen) -> servers.Reply:
         if not seen.target.startswith("/hop/"):
@@ -101,17 +100,8 @@ def counterparts(tmp_path, monkeypatch) -> Iterator[Counterparts]:
         broker = Broker(home=home, person=Told(), environ=master_key())
         for place in PLACES:
             broker.setup(f"probe_{place}", key=key)
-        found = Counterparts(broker, key)
-        found.api, found.evil, found.plain, found.proxy = api, evil, plain, proxy
-        yield found
+        yield Counterparts(broker, key, api, evil, plain, proxy)
         broker.close()
-    assert targets
-
-
-def _given(folder):
-    """Where a test's own files lie; keys of throw-away certificates are no secrets of ours."""
-    (folder / "given").mkdir()
-    return folder / "given"
 
 
 def _route(name: str, tunnel: bool, api: Recorder, evil: Recorder, plain: Recorder) -> int:
@@ -171,7 +161,7 @@ def test_row_11_a_url_of_another_host_gets_no_secret(counterparts, board) -> Non
 # -- row 21: what an error says ------------------------------------------------------------
 
 
-class _Log(logging.Handler):
+class Log(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.setFormatter(logging.Formatter("%(name)s %(message)s"))
@@ -251,7 +241,7 @@ def _error_of(client: httpx.Client, path: str) -> BaseException:
 
 def test_row_21_an_error_shows_no_secret(failing, board) -> None:
     broker, key = failing
-    log, kinds, hits, errors = _Log(), set(), [], 0
+    log, kinds, hits, errors = Log(), set(), [], 0
     root = logging.getLogger()
     root.addHandler(log)
     root.setLevel(logging.DEBUG)
@@ -269,7 +259,9 @@ def test_row_21_an_error_shows_no_secret(failing, board) -> None:
         root.removeHandler(log)
     hits += canary.hits(log.text.getvalue())
     assert "HTTP Request" in log.text.getvalue(), "the library's own log must have been seen"
-    assert broker.store.get(Key("credential", "probe_query_api")).secrets["probe_key"].reveal() == key
+    assert (
+        broker.store.get(Key("credential", "probe_query_api")).secrets["probe_key"].reveal() == key
+    )
     board.note(
         21,
         "query and path secrets in errors",

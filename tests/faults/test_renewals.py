@@ -11,7 +11,7 @@ from arcrun_auth import _http
 from arcrun_auth.errors import LoginRequired, ProviderUnavailable
 from arcrun_auth.testing import Provider
 from tests.faults.board import count
-from tests.faults.desk import Caller, Desk
+from tests.faults.desk import GUARD, Caller, Callers, Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +81,40 @@ def test_row_6_a_crash_is_told_exactly_where_it_does_not(tmp_path, board, where)
         f"wiped {ends['wiped']} of {rounds}",
         held=ends["rotation interrupted" if hopeless else "recovered"] == rounds
         and ends["wiped"] == 0,
+    )
+
+
+@pytest.mark.parametrize("grace", [60.0, 0.0])
+def test_row_6_a_crash_among_many_costs_two_requests(tmp_path, board, grace) -> None:
+    rounds, outcomes, requests = count(60), [], 0
+    with (
+        Provider(reuse_grace=grace, latency=0.1) as provider,
+        Desk(tmp_path, provider) as desk,
+        Callers(desk, 8) as callers,
+    ):
+        for _ in range(rounds):
+            desk.login_again()
+            desk.expire()
+            before = provider.token_requests["refresh_token"]
+            first = Caller(desk.environ)
+            first.tell("die", where="after the answer")
+            until = time.monotonic() + GUARD
+            while provider.token_requests["refresh_token"] == before:
+                assert time.monotonic() < until, "it never asks"
+                time.sleep(0.005)
+            outcomes += callers.each("token")
+            requests += provider.token_requests["refresh_token"] - before
+            first.close()
+    right = [o for o in outcomes if (o == "ok" if grace else "rotation interrupted" in o)]
+    board.note(
+        6,
+        "crash after the answer, 8 processes waiting, "
+        + ("server with grace" if grace else "strict server"),
+        injected=f"kill -9 of the one that renews, {rounds} times",
+        must_hold=("recovered 100 %" if grace else "exact message for all") + ", 1 retry in all",
+        figure=f"{len(right)} of {len(outcomes)} {'recovered' if grace else 'told exactly'}, "
+        f"{requests} requests in {rounds} rounds",
+        held=len(right) == len(outcomes) == 8 * rounds and requests == 2 * rounds,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from arcrun_auth.tokens import Consent, Credential, Key, Secret
+from tests import canary
 from tests.faults.board import count
 from tests.faults.desk import GUARD, Caller, Callers, Desk
 
@@ -53,8 +56,8 @@ class Storm:
     def figure(self) -> str:
         worst = sorted({outcome for outcome in self.outcomes if outcome != "ok"})[:2]
         return (
-            f"{self.requests} requests, {self.failed} of {len(self.outcomes)} failed, "
-            f"{self.revoked} logins lost{' ' + '; '.join(worst) if worst else ''}"
+            f"requests {self.requests}, failed {self.failed} of {len(self.outcomes)}, "
+            f"logins lost {self.revoked}{': ' + '; '.join(worst) if worst else ''}"
         )
 
 
@@ -139,7 +142,7 @@ def test_one_process_full_of_callers_sends_one_request(desk, board, shape, cause
     storm = Storm(desk)
     storm.outcomes = run(desk, number)
     board.note(
-        0,
+        "storm",
         shape,
         injected=f"the token has {'expired' if cause == 'expired' else 'been refused (401)'}",
         must_hold="1 request, 0 failed",
@@ -158,12 +161,85 @@ def test_many_processes_send_one_request(desk, board, processes, each, cause) ->
         storm = Storm(desk)
         storm.outcomes = callers.each("token" if cause == "expired" else "call", threads=each)
     board.note(
-        0,
+        "storm",
         f"{processes} processes" + (f" of {each} threads" if each > 1 else ""),
         injected=f"the token has {'expired' if cause == 'expired' else 'been refused (401)'}",
         must_hold="1 request, 0 failed",
         figure=storm.figure,
         held=storm.held(processes * each),
+    )
+
+
+def test_forked_children_of_an_open_vault_send_one_request(desk, board) -> None:
+    """As under gunicorn with a preloaded application: the parent has the vault open."""
+    desk.expire()
+    with Callers(desk, 1) as callers:
+        storm = Storm(desk)
+        storm.outcomes = callers.each("forked", children=8)
+    board.note(
+        "storm",
+        "8 forked children of a process with an open vault",
+        injected="the token has expired",
+        must_hold="1 request, 0 failed",
+        figure=storm.figure,
+        held=storm.held(8),
+    )
+
+
+def test_many_processes_may_make_the_vault_at_once(tmp_path, provider, board) -> None:
+    rounds, outcomes, kept = count(100), [], 0
+    with Desk(tmp_path, provider) as desk, Callers(desk, 8) as callers:
+        for _ in range(rounds):
+            desk.broker.close()
+            for name in os.listdir(desk.home):
+                if name.startswith("secrets.db"):
+                    os.unlink(os.path.join(desk.home, name))
+            for number, caller in enumerate(callers.all):
+                caller.tell("put", name=f"service{number}")
+            outcomes += [answer for caller in callers.all for answer in caller.hear()]
+            kept += sum(
+                desk.broker.store.get(Key("credential", f"service{number}")) is not None
+                for number in range(8)
+            )
+    failed = [outcome for outcome in outcomes if outcome != "ok"]
+    board.note(
+        "storm",
+        "8 processes make the vault at once",
+        injected=f"the first write of each, {rounds} rounds",
+        must_hold="one vault, every record in it",
+        figure=f"{len(failed)} of {len(outcomes)} failed, {kept} of {8 * rounds} records kept"
+        + (f"; {min(failed)}" if failed else ""),
+        held=not failed and kept == 8 * rounds,
+    )
+
+
+def test_a_release_that_changes_a_recipe_fails_nobody(desk, board) -> None:
+    """Whoever binds first notes the change; all the others may come in between."""
+    rounds, outcomes = count(100), []
+    store, key = desk.broker.store, Key("credential", "notion")
+    desk.broker.bind("notion", secret={"token": canary.fresh()}).close()  # it is indexed now
+    for _ in range(rounds):
+        held = store.get(key)
+        consent = Consent(digest="0" * 32, projection={}, hosts=(), tier="bundled", release="0.0.1")
+        record = Credential(
+            key, secrets={"notion_token": Secret(canary.fresh())}, consents={"notion": consent}
+        )
+        store.put(record, expect=held.generation if held else 0)
+        brokers = [desk.another() for _ in range(8)]
+        for broker in brokers:
+            broker.recipes.entry("notion")
+        waiting = iter(brokers)
+        outcomes += in_threads(8, lambda w=waiting: next(w).bind("notion", interactive=False))
+        for broker in brokers:
+            broker.close()
+    failed = [outcome for outcome in outcomes if outcome != "ok"]
+    board.note(
+        "storm",
+        "8 brokers at the first use after a release that changed the recipe",
+        injected=f"a barrier, {rounds} rounds",
+        must_hold="0 failed",
+        figure=f"{len(failed)} of {len(outcomes)} failed" + (f": {min(failed)}" if failed else ""),
+        held=not failed,
     )
 
 
@@ -181,7 +257,7 @@ def test_row_4_a_rotating_refresh_token_survives_many_processes(desk, board, pro
         f"{processes} processes, one rotating refresh token",
         injected=f"{rounds} rounds; reuse revokes the family",
         must_hold="1 request a round, login alive",
-        figure=f"{storm.figure}, in {rounds} rounds",
+        figure=storm.figure,
         held=storm.held(processes, rounds),
     )
 
@@ -198,19 +274,17 @@ def test_row_5_a_hundred_threads_send_one_request(desk, board) -> None:
         "100 threads, expired token",
         injected=f"a barrier, {rounds} rounds",
         must_hold="1 request a round",
-        figure=f"{storm.figure}, in {rounds} rounds",
+        figure=storm.figure,
         held=storm.held(100, rounds),
     )
 
 
 def test_row_7_nobody_waits_for_a_dead_holder(desk, board) -> None:
     rounds = count(40)
-    waits: list[float] = []
     desk.provider.latency = 0.05
     with Callers(desk, 8) as callers:
         storm = Storm(desk)
-        for _ in range(rounds):
-            waits.append(_round_with_a_dead_holder(desk, callers, storm))
+        waits = [_round_with_a_dead_holder(desk, callers, storm) for _ in range(rounds)]
     board.note(
         7,
         "the lock's holder is killed before it sends",

@@ -29,6 +29,11 @@ def key(name: str) -> Key:
     return Key("credential", name)
 
 
+def keys() -> Keys:
+    """What opens the vault of a writer, in this process or the next."""
+    return Keys(key=KEY, environ={})
+
+
 def write_all(vault: Vault, rounds: int, export_to: str | None) -> None:
     generations = {name: getattr(vault.get(key(name)), "generation", 0) for name in NAMES}
     done = 0
@@ -52,6 +57,6 @@ def write_all(vault: Vault, rounds: int, export_to: str | None) -> None:
 
 if __name__ == "__main__":
     path, *rest = sys.argv[1:]
-    opened = Vault(path, keys=Keys(key=KEY, environ={}))
+    opened = Vault(path, keys=keys())
     write_all(opened, int(rest[0]) if rest else 0, rest[1] if len(rest) > 1 else None)
     opened.close()

@@ -22,9 +22,10 @@ WHERE = {
 @click.argument("shell", type=click.Choice(list(WHERE)))
 def command(shell: str) -> int:
     """Print the script that completes commands, options and services in SHELL."""
-    from click.shell_completion import get_completion_class
+    from click.shell_completion import ShellComplete, get_completion_class
 
     made = get_completion_class(shell)
     assert made is not None
-    ui.put(made(root, {}, "arcrun", "_ARCRUN_COMPLETE").source())
+    # The base's: that of bash starts a bash to look at its version, with our environment.
+    ui.put(ShellComplete.source(made(root, {}, "arcrun", "_ARCRUN_COMPLETE")))
     return 0

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.catalog import MethodEntry
-    from arcrun_auth.report import Why
 
 _SECRET_WORDS = ("token", "key", "secret", "pass", "auth", "cred")
 
@@ -118,10 +117,12 @@ def command(
     here = broker(interactive=False if no_input else None)
     entry = here.recipes.entry(name.partition("@")[0])
     secrets = _read_stdin(entry.service, _way(here, name, method)) if from_stdin else {}
-    _offer_replacement(here, name, force=force)
+    if not force and not scopes and not _may_replace(here, name):
+        ui.tell("It was left as it is.")
+        return 1
     person = here.person
     assert isinstance(person, Terminal)
-    with person.working("Testing"):
+    with person.working("Working"):
         here.setup(
             name,
             method=method,
@@ -132,35 +133,30 @@ def command(
             replace=True,
             **secrets,
         )
-    others = [way.id for way in entry.methods if way.id != _why(here, name).method]
+    others = [way.id for way in entry.methods if way.id != here.why(name).method]
     if others and not method and person.reach:
         ui.tell(f"There are other ways in: arcrun setup {name} --method {' or '.join(others)}")
     ui.tell(f"  → arcrun snippet {name} prints code that uses it")
     return 0
 
 
-def _why(here: Broker, name: str) -> Why:
-    return here.why(name)
-
-
 def _way(here: Broker, name: str, method: str | None) -> MethodEntry:
     entry = here.recipes.entry(name.partition("@")[0])
-    return entry.method(method or _why(here, name).method)
+    return entry.method(method or here.why(name).method)
 
 
-def _offer_replacement(here: Broker, name: str, *, force: bool) -> None:
+def _may_replace(here: Broker, name: str) -> bool:
     """What works is replaced only if the person wants that."""
-    why = _why(here, name)
+    why = here.why(name)
     stored = [origin for origin in why.origins if origin.store in ("vault", "keyring")]
-    if force or not stored or why.status not in ("connected", "expired"):
-        return
+    if not stored or why.status not in ("connected", "expired"):
+        return True
     whose = f" as {why.identity}" if why.identity else ""
     if here.person.reach is None:
         raise UsageFault(
             f"{name} is connected{whose} already.", f"arcrun setup {name} --force replaces it"
         )
-    if not here.person.confirm(f"{name} is connected{whose}. Replace it?"):
-        raise click.Abort
+    return here.person.confirm(f"{name} is connected{whose}. Replace it?")
 
 
 def _read_stdin(service: str, way: MethodEntry) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def status(*, as_json: bool) -> int:
     if as_json:
         ui.put_json(found)
         return 0
-    if not found["exists"]:
+    if not found["exists"] and not found["set_aside"]:
         ui.put(f"There is no vault yet; the first setup makes {printable(found['path'])}.")
         if found["why_not"]:
             ui.tell(f"{ui.mark('warn', ui.err)} {printable(found['why_not'], 500)}")
@@ -62,7 +62,7 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("vault", printable(found["path"])),
         (
             "state",
-            printable(f"locked: {locked}", 500)
+            printable(f"not open: {locked}", 500)
             if locked
             else f"open, by {printable(found['opened_by'] or '')}",
         ),

@@ -1,0 +1,1 @@
+"""The scoreboard: this library and its peers, side by side, in one run."""

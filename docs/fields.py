@@ -1,0 +1,92 @@
+# ruff: noqa: INP001 - a part of the program beside the pages
+"""The tables of docs/recipes.md: every field of the model, with what its docstring says."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+
+from arcrun_auth import recipe_model, recipe_schema
+
+WORDS = (
+    (r"Annotated\[str,.*\]|\bstr\b|\bText\b|\bName\b|\bScope\b|\bServiceId\b", "text"),
+    (r"Annotated\[int,.*?\)\]|\bint\b", "number"),
+    (r"\bUrl\b", "URL"), (r"\bHost\b", "host"), (r"\bbool\b", "true, false"),
+    (r"\bStrings\b", "map of text"), (r" \| None", ""),
+    (r"tuple\[(.*), \.\.\.\]", r"list of \1"), (r"dict\[\w+, (.*)\]", r"map of \1"),
+    (r"\bAny\b", "anything"),
+)  # fmt: skip
+"""How is a type called in a table? The first ones first; classes are linked."""
+
+CLASSES = {
+    "RequiredSecret": "required_secrets", "Param": "params", "Inject": "inject",
+    "OAuth2": "oauth2", "Redirect": "oauth2redirect", "ClientAuth": "oauth2client",
+    "TokenRequest": "oauth2token_request", "TokenResponse": "oauth2token_response",
+    "Refresh": "oauth2refresh", "Ok": "ok", "TestRequest": "test", "GuideStep": "app_guide",
+    "Verified": "verified", "Method": "one-way-in",
+}  # fmt: skip
+
+
+def fields(model: str) -> str:
+    """The table of a model's own fields: name, type, default, what it says."""
+    described = recipe_schema.field_docs()
+    source = next(
+        node
+        for node in ast.parse(inspect.getsource(recipe_model)).body
+        if isinstance(node, ast.ClassDef) and node.name == model
+    )
+    rows = ["| field | type | default | |", "|---|---|---|---|"]
+    for node in source.body:
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        name = node.target.id
+        text = described[model, name].replace("\n", " ").replace("|", "\\|")
+        rows.append(f"| `{name}` | {_type(node.annotation)} | {_default(node.value)} | {text} |")
+    return "\n".join(rows) + "\n"
+
+
+def _type(annotation: ast.expr) -> str:
+    """The annotation in the words of a YAML file."""
+    choices = [
+        repr(node.value).strip("'") or "empty"
+        for found in ast.walk(annotation)
+        if isinstance(found, ast.Subscript) and ast.unparse(found.value) == "Literal"
+        for node in ast.walk(found.slice)
+        if isinstance(node, ast.Constant)
+    ]
+    text = re.sub(
+        r"Literal\[[^\]]*\]", ", ".join(f"`{c}`" for c in choices), ast.unparse(annotation)
+    )
+    if text == "Primitive":
+        text = "`static_key`, `oauth2`"
+    for pattern, word in WORDS:
+        text = re.sub(pattern, word, text)
+    for name, anchor in CLASSES.items():
+        text = re.sub(rf"\b{name}\b", f"[{name}](#{anchor})", text)
+    return text.replace(" | ", ", ")
+
+
+def _default(value: ast.expr | None) -> str:
+    if value is None:
+        return "needed"
+    if isinstance(value, ast.Call):
+        return ""
+    found = ast.literal_eval(value) if not isinstance(value, ast.Name) else SCHEMA[value.id]
+    if found is None or found in ("", (), {}):
+        return ""
+    if isinstance(found, tuple):
+        return ", ".join(f"`{each}`" for each in found)
+    return f"`{str(found).lower() if isinstance(found, bool) else found}`"
+
+
+SCHEMA = {"SCHEMA_VERSION": recipe_model.SCHEMA_VERSION}
+
+
+def with_fields(page: str) -> str:
+    """docs/recipes.md with the tables of today."""
+    return re.sub(
+        r"(<!-- fields: (\w+) -->\n)(?:\|.*\n)*",
+        lambda found: found[1] + fields(found[2]),
+        page,
+    )

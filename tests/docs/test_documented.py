@@ -1,0 +1,136 @@
+"""Every error, setting, variable and recipe field is documented."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import msgspec
+import pytest
+
+from arcrun_auth import errors, recipe, recipe_model, settings, template
+from arcrun_auth.lint import lint
+from tests.docs.pages import DOCS, ROOT, blocks, pages, prose, section
+
+# -- errors --------------------------------------------------------------------------------
+
+ERRORS = [
+    found
+    for name, found in vars(errors).items()
+    if inspect.isclass(found) and issubclass(found, errors.AuthError) and not name.startswith("_")
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda e: e.__name__)
+def test_every_error_is_documented_with_its_attributes_and_exit_code(error: type) -> None:
+    from arcrun_cli.failures import exit_code
+
+    text = section(DOCS / "errors.md", error.__name__)
+    own = set(inspect.signature(error).parameters) - {"message", "service", "hint"}
+    for name in own:
+        assert f"`.{name}`" in text, f"{error.__name__}.{name}"
+    made = error.__new__(error)
+    assert f"Exit code {exit_code(made)}." in text
+
+
+def test_the_errors_page_names_no_error_that_there_is_not() -> None:
+    headings = set(re.findall(r"^### (\w+)$", prose(DOCS / "errors.md"), re.MULTILINE))
+    assert headings == {error.__name__ for error in ERRORS}
+
+
+def test_every_exit_code_is_explained() -> None:
+    from arcrun_cli.failures import EXIT_CODES
+
+    text = section(DOCS / "errors.md", "Exit codes")
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == set(
+        EXIT_CODES
+    )
+
+
+# -- settings ------------------------------------------------------------------------------
+
+_VARIABLE = re.compile(r"(?<![A-Z_])ARCRUN_[A-Z_]+[A-Z]")
+
+
+@pytest.mark.parametrize("name", settings.KNOWN)
+def test_every_setting_is_documented_by_both_its_names(name: str) -> None:
+    rows = section(DOCS / "settings.md", "config.toml")
+    assert f"| `{name}` | `ARCRUN_{name.upper()}` |" in rows
+
+
+def test_every_variable_that_the_code_reads_is_documented() -> None:
+    files = [*(ROOT / "arcrun_auth").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
+    examples = {"ARCRUN_NOTION", "ARCRUN_AWS", "ARCRUN_DEMO"}
+    text = (DOCS / "settings.md").read_text(encoding="utf-8")
+    for path in files:
+        for name in _VARIABLE.findall(path.read_text(encoding="utf-8")):
+            if not any(name.startswith(example) for example in examples):
+                assert f"`{name}`" in text, f"{path.name} reads {name}"
+
+
+# -- recipes -------------------------------------------------------------------------------
+
+MODELS = [
+    found
+    for found in vars(recipe_model).values()
+    if inspect.isclass(found)
+    and issubclass(found, recipe_model.Model)
+    and found is not recipe_model.Model
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
+def test_every_field_of_a_recipe_is_documented_in_its_section(model: type) -> None:
+    text = section(DOCS / "recipes.md", HEADINGS[model.__name__])
+    inherited = set()
+    if model is recipe_model.Recipe:
+        inherited = set(recipe_model.Method.__struct_fields__)
+    for field in msgspec.structs.fields(model):
+        if field.name not in inherited:
+            assert f"| `{field.encode_name}` |" in text, f"{model.__name__}.{field.name}"
+
+
+HEADINGS = {
+    "Recipe": "The whole recipe",
+    "Method": "One way in",
+    "RequiredSecret": "required_secrets",
+    "Param": "params",
+    "Inject": "inject",
+    "OAuth2": "oauth2",
+    "Redirect": "oauth2.redirect",
+    "ClientAuth": "oauth2.client",
+    "TokenRequest": "oauth2.token_request",
+    "TokenResponse": "oauth2.token_response",
+    "Refresh": "oauth2.refresh",
+    "Ok": "ok",
+    "TestRequest": "test",
+    "GuideStep": "app_guide",
+    "Verified": "verified",
+}
+
+
+SHOWN = [
+    (page, block)
+    for page in pages()
+    for block in blocks(page)
+    if block.language == "yaml" and block.text.startswith("service: ")
+]
+
+
+@pytest.mark.parametrize(("page", "block"), SHOWN, ids=lambda it: str(getattr(it, "line", "")))
+def test_every_recipe_that_a_page_shows_is_one(page, block) -> None:
+    found = recipe.read(block.text, path=page.name)
+    errors_found = [f for f in lint({page.name: block.text}, tier="local") if f.severity == "error"]
+    assert found.service
+    assert not errors_found
+
+
+def test_the_pages_show_recipes_of_both_kinds() -> None:
+    kinds = {recipe.read(block.text).primitive for _, block in SHOWN}
+    assert kinds == {"static_key", "oauth2"}
+
+
+def test_every_namespace_and_filter_of_templates_is_documented() -> None:
+    text = section(DOCS / "recipes.md", "Templates")
+    for name in (*template.NAMESPACES, *template.AMBIENT, *template.FILTERS, "hmac_sha256"):
+        assert f"`{name}" in text or f"`{{{{{name}" in text, name
