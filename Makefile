@@ -28,7 +28,8 @@ faults: $(VENV)/.test
 	$(BIN)/python -m tests.faults
 
 docs: $(VENV)/.package
-	$(BIN)/python -m arcrun_cli.reference
+	$(BIN)/python -m arcrun_cli.reference docs/cli.md
+	$(BIN)/python docs/generate.py
 
 # The lock files pin what tests, checks and benches install: uv is needed only to renew them.
 lock:

@@ -149,5 +149,7 @@ def _content(path: str, service: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise AuthError(
-            f"The client file {printable(path, 200)} cannot be read: {why}.", service=service
+            f"The client file {printable(path, 200)} cannot be read: {why}.",
+            service=service,
+            hint=f"arcrun setup {service} --client-file FILE",
         ) from None

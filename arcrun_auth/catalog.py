@@ -218,7 +218,7 @@ class Catalog:
             if found.service == service:
                 return found
         names = self.names() + [alias for i in self._open() if i for alias in i.aliases()]
-        return UnknownService(service, similar=get_close_matches(service, names, n=3))
+        return UnknownService(service, similar=get_close_matches(service, names, n=3, cutoff=0.7))
 
 
 def _index(

@@ -62,7 +62,7 @@ def build(
         return catalog_index.open_file(path)
     db = _connect(":memory:")
     _Builder(db, tier, release, above).update(files)
-    return Index(db)
+    return Index(db, owned=True)
 
 
 def prebuild(folder: str, path: str, *, release: str) -> None:

@@ -34,7 +34,9 @@ _ENTRY = (
 class Index:
     """The recipes of one source, read by key. Safe to use from several threads."""
 
-    def __init__(self, uri: str | sqlite3.Connection) -> None:
+    def __init__(self, uri: str | sqlite3.Connection, *, owned: bool = False) -> None:
+        """`uri` is opened when it is first asked; a connection may be handed over (`owned`)."""
+        self._owned = owned or isinstance(uri, str)
         self._uri = uri if isinstance(uri, str) else ""
         self._connection = None if isinstance(uri, str) else uri
         self._pid = os.getpid()
@@ -100,7 +102,7 @@ class Index:
             self._connection = None
 
     def __del__(self) -> None:
-        if self._uri:  # its own connection; from Python 3.13 on, one that stays open complains
+        if self._owned:  # from Python 3.13 on, a connection that stays open complains
             self.close()
 
 

@@ -120,7 +120,9 @@ class Connections:
         somebody = person()
         if somebody.reach is None:
             resolver.require(connection, missing)
-        fresh = self._enroller(somebody).connect(connection, params=params, scopes=scopes)
+        fresh = self._enroller(somebody).connect(
+            connection, params=params, scopes=scopes, widen=True
+        )
         self._forget(fresh)
         resolver.require(fresh, resolver.missing_scopes(fresh, scopes))
         return fresh

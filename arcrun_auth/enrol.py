@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from arcrun_auth.people import Person
     from arcrun_auth.recipe_model import Method, OAuth2, Recipe, RequiredSecret
     from arcrun_auth.resolve import Resolver
-    from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Consent, Grant
 
     OpenUrl = Callable[[str], object]
@@ -77,8 +76,11 @@ class Enroller:
         secrets: Mapping[str, str | Secret] | None = None,
         params: Mapping[str, str] | None = None,
         scopes: Sequence[str] | None = None,
+        widen: bool = False,
     ) -> Connection:
         """The connection, connected: asked for, agreed to, tried, stored.
+
+        `scopes` are what the login asks for; with `widen`, beside what it asked for before.
 
         Raises MissingSecret or LoginRequired where somebody would have to be asked and
         nobody is there, LoginFailed, TokenRefused where the service refuses a new key,
@@ -94,7 +96,11 @@ class Enroller:
         if way.primitive == "static_key":
             record = record.replace(secrets=self._secrets(way, secrets or {}, connection))
         else:
-            record = record.replace(grant=self._grant(recipe, way, record, scopes, connection))
+            oauth2 = rendering.endpoints(way, record.params, connection.service)
+            before = connection.record.grant if connection.record is not None else None
+            wanted = wanted_scopes(oauth2, scopes, held=before, widen=widen)
+            grant = self._grant(recipe, way, record, connection, oauth2=oauth2, scopes=wanted)
+            record = record.replace(grant=grant)
         consent = self._resolver.consent(connection.entry, recipe, way, record)
         fresh = Connection(
             connection.entry,
@@ -113,7 +119,7 @@ class Enroller:
         identity = self._tried(fresh)
         if record.grant is None or identity is not None:
             fresh.record = self._put(record.replace(identity=identity))
-        self._person.say(f"Saved to the {_described(self._resolver.store)} as {record.key}.")
+        self._person.say(f"Saved to the {self._resolver.store.description} as {record.key}.")
         return fresh
 
     def _tried(self, fresh: Connection) -> str | None:
@@ -236,9 +242,10 @@ class Enroller:
 
     def _hint_at_typo(self, secret: RequiredSecret, value: Secret) -> None:
         """Formats change: a value that looks odd is taken, with a word about it."""
-        if secret.pattern and re.fullmatch(secret.pattern, value.reveal()) is None:
+        if secret.pattern and re.search(secret.pattern, value.reveal()) is None:
             example = f" It usually looks like {secret.example}." if secret.example else ""
-            self._person.say(f"This does not look like a {secret.label or secret.key}.{example}")
+            label = secret.label or secret.key
+            self._person.say(f"This does not look like what is wanted ({label}).{example}")
 
     # -- logging in ------------------------------------------------------------------
 
@@ -247,23 +254,22 @@ class Enroller:
         recipe: Recipe,
         way: Method,
         record: Credential,
-        scopes: Sequence[str] | None,
         connection: Connection,
+        *,
+        oauth2: OAuth2,
+        scopes: tuple[str, ...],
     ) -> Grant:
         from arcrun_auth.login import LoginPlan, log_in
         from arcrun_auth.renewal import send_to
 
         resolver, person = self._resolver, self._person
-        oauth2 = rendering.endpoints(way, record.params, connection.service)
-        held = connection.record.grant if connection.record is not None else None
-        wanted = wanted_scopes(oauth2, scopes, held=held)
         if person.reach is None:
             resolver.require(connection)
             raise LoginFailed("Nobody can be asked here.", service=connection.service)
         app = apps.stored(resolver.store, connection.service, way)
         asked = app is None
         if app is None:
-            app = apps.ask(connection.service, _title(recipe), way, wanted, person)
+            app = apps.ask(connection.service, _title(recipe), way, scopes, person)
         done = threading.Event()
         try:
             grant = log_in(
@@ -273,7 +279,7 @@ class Enroller:
                     oauth2=oauth2,
                     client_id=app.client_id,
                     client_secret=app.client_secret,
-                    scopes=wanted,
+                    scopes=scopes,
                     params=record.params,
                 ),
                 send=lambda call: send_to(
@@ -294,29 +300,17 @@ class Enroller:
 
 
 def wanted_scopes(
-    oauth2: OAuth2, scopes: Sequence[str] | None, *, held: Grant | None = None
+    oauth2: OAuth2, scopes: Sequence[str] | None, *, held: Grant | None, widen: bool
 ) -> tuple[str, ...]:
-    """The scopes to ask for: the recipe's default, or what is named, sets spelled out.
+    """The scopes to ask for: those named, sets spelled out; else those of before, or the default.
 
-    What a grant had before stays in, so that a wider login loses nothing.
+    With `widen`, those of before stay in: a call that needs more must not lose the rest.
     """
-    if scopes is None:
-        return held.requested if held is not None and held.requested else tuple(oauth2.scopes)
-    names = [scopes] if isinstance(scopes, str) else list(scopes)
-    spelled = [scope for name in names for scope in oauth2.scope_sets.get(name, (name,))]
     before = held.requested if held is not None else ()
-    return tuple(dict.fromkeys((*before, *spelled)))
-
-
-def _described(store: Store) -> str:
-    """The store, and what keeps it shut: `keyring-protected vault`."""
-    primary = getattr(store, "primary", store)
-    session = getattr(primary, "session", None)
-    opened_by = session().source if session is not None else ""
-    protected = opened_by if opened_by in ("keyring", "passphrase") else ""
-    if opened_by.startswith("key:"):
-        protected = "key"
-    return f"{protected}-protected {store.name}" if protected else store.name
+    if scopes is None:
+        return before or tuple(oauth2.scopes)
+    spelled = [scope for name in scopes for scope in oauth2.scope_sets.get(name, (name,))]
+    return tuple(dict.fromkeys((*(before if widen else ()), *spelled)))
 
 
 def _consents(connection: Connection) -> Mapping[str, Consent]:

@@ -95,7 +95,10 @@ def services(resolver: Resolver, *, only: str | None = None) -> dict[str, Servic
             tier=entry.tier,
             status=entry.status,
             methods=tuple(method.id for method in entry.methods),
-            instances={c.instance: _instance(resolver, c) for c in held.get(entry.service, ())},
+            instances={
+                c.instance: _instance(resolver, c)
+                for c in sorted(held.get(entry.service, ()), key=lambda c: c.instance)
+            },
         )
         for entry in entries
         if entry.status != "closed"
@@ -171,8 +174,11 @@ def _origins(resolver: Resolver, connection: Connection) -> tuple[Origin, ...]:
         return ()
     found: dict[str, Origin] = {}
     trace = getattr(store, "trace", None)
-    for layer, places in trace(connection.key) if trace is not None else ():
+    layers = trace(connection.key) if trace is not None else ()
+    for layer, places in layers:
         for key, place in places.items():
+            if key == "grant" and record.generation and layer != store.name:
+                continue  # the store's own record is the one that is used
             found.setdefault(key, Origin(key, layer, "" if place == layer else place))
     for key in [*record.secrets, *(["grant"] if record.grant else [])]:
         found.setdefault(key, Origin(key, store.name))

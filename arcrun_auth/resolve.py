@@ -262,8 +262,7 @@ class Resolver:
             missing = connection.missing()
             wanted = next(s for s in way.required_secrets if s.key == missing[0])
             return MissingSecret(
-                f"{service} needs its {wanted.label or wanted.key} ({wanted.key}), "
-                "and it is nowhere.",
+                f"{name} needs its {wanted.label or wanted.key} ({wanted.key}), and it is nowhere.",
                 key=wanted.key,
                 service=service,
                 help_url=wanted.help_url or way.setup_url or None,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from arcrun_auth.tokens import Token
 
     T = TypeVar("T")
+    Pairs = Iterable[tuple[str, str]]
 
     class Source(Protocol):
         """Where tokens come from: see `sources.Source`."""
@@ -100,7 +101,7 @@ class Rules:
     def absolute(self, url: URL | str) -> URL | str:
         """`url` of the caller; one that begins with a root path is put to the origin."""
         if isinstance(url, str) and self._is_plain(url):
-            return url  # as most are: the library parses it anyway, and once is enough
+            return url  # the library parses it anyway, and once is enough
         parsed: URL = self.lib.URL(url)
         if parsed.is_absolute_url:
             return parsed
@@ -111,10 +112,9 @@ class Rules:
         return parsed
 
     def _is_plain(self, url: str) -> bool:
-        """Whether it is a path and nothing else, none of the root paths, with nothing encoded."""
-        return (
-            url[:1] == "/" != url[1:2] and "%" not in url and not url.startswith(self._root_paths)
-        )
+        """Whether it is `/path...`, with nothing encoded, and below no root path."""
+        rooted = url[:1] == "/" != url[1:2]  # //host is no path
+        return rooted and "%" not in url and not url.startswith(self._root_paths)
 
     def flow(self, request: Request) -> Generator[tuple[str, Any], Any, Any]:
         """Sign, send, and after a 401 renew and send once more. Yields what is to be done:
@@ -161,7 +161,7 @@ class Rules:
         signed = self.signer.sign(
             method=request.method, url=url, headers=request.headers, body=body, token=token
         )
-        copy = self._copy(request, request.url if signed.url is url else signed.url, signed.headers)
+        copy = self._copy(request, signed.url, signed.headers)
         if signed.body is not None:
             copy.stream = self.lib.ByteStream(signed.body)
         return copy
@@ -182,16 +182,11 @@ class Rules:
             copy.headers.pop(name, None)
         return copy
 
-    def _copy(
-        self, request: Request, url: URL | str, headers: Iterable[tuple[str, str]] = ()
-    ) -> Request:
+    def _copy(self, request: Request, url: URL | str, headers: Pairs = ()) -> Request:
         copy = self.lib.Request(
-            request.method,
-            url,
-            headers=request.headers,
-            stream=request.stream,
+            request.method, url, headers=request.headers, stream=request.stream,
             extensions=request.extensions,
-        )
+        )  # fmt: skip
         for name, value in headers:
             copy.headers[name] = value
         return cast("Request", copy)

@@ -43,8 +43,8 @@ def row_11(runs: int) -> Row:
         )
         row.compare(
             "list_services(), 1,000", found, {"sqlite": Goal(2)},
-            why="it also makes a Service of each, with its ways in (JSON), and asks the store what "
-            "is connected",
+            why="two thirds are the store of the environment, which asks the catalogue "
+            "for each service again which variables it may have; then the ways in (JSON) of each",
         )  # fmt: skip
         few = min(runs, 5)
         found = rounds(

@@ -29,9 +29,9 @@ BATCH = 50
 TOKEN = {"access_token": "at_" + "x" * 120, "token_type": "Bearer", "expires_in": place.YEAR}
 
 _WHY = (
-    "signing happens below redirects and hooks, in a copy of the request, so that neither a log "
-    "nor `response.request` ever holds the secret; that copy, and the check of the host before "
-    "it, is the difference"
+    "some 15 to 20 µs of Python a request: a copy of it that holds the secret, below redirects and "
+    "hooks, so that no log and no response.request ever does; the host checked on every hop; one "
+    "generator for the sync and the async driver"
 )
 
 

@@ -27,6 +27,11 @@ class Store(ABC):
 
     writable: bool = True
 
+    @property
+    def description(self) -> str:
+        """The name, and what keeps it shut where that is known: `keyring-protected vault`."""
+        return self.name
+
     def why_not(self) -> str | None:
         """None if it can serve now, else the reason in words. Never raises, never prompts."""
         return None

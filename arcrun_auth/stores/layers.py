@@ -32,6 +32,10 @@ class Layers(Store):
     def writable(self) -> bool:  # type: ignore[override]
         return self.primary.writable
 
+    @property
+    def description(self) -> str:
+        return self.primary.description
+
     def why_not(self) -> str | None:
         return self.primary.why_not()
 
@@ -66,16 +70,18 @@ class Layers(Store):
     def trace(self, key: Key) -> list[tuple[str, dict[str, str]]]:
         """For each layer, closest first: its name, and where it has each secret from.
 
-        For `arcrun why`: names of variables, files and stores; never a value.
+        For `arcrun why`: names of variables, files and stores; never a value. A grant is
+        the primary store's if that has a record at all: overlays give single secrets.
         """
-        steps = []
+        steps: list[tuple[str, dict[str, str]]] = []
         for store in (*self.overlays, self.primary):
             origin = getattr(store, "origin", None)
             if origin is not None:
                 steps.append((store.name, dict(origin(key))))
                 continue
             record = store.get(key)
-            steps.append((store.name, dict.fromkeys(record.secrets if record else (), store.name)))
+            held = [*record.secrets, *(["grant"] if record.grant else [])] if record else []
+            steps.append((store.name, dict.fromkeys(held, store.name)))
         return steps
 
     def close(self) -> None:

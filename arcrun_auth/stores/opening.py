@@ -9,11 +9,12 @@ from arcrun_auth.tokens import DEFAULT_INSTANCE, Key
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from arcrun_auth.catalog import Catalog, Entry
     from arcrun_auth.settings import Settings
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.stores.keys import Ask
+    from arcrun_auth.stores.keys import Ask, Keys
 
     Variables = Iterable[tuple[str, list[str]]]
 
@@ -40,24 +41,34 @@ def open_store(settings: Settings, catalog: Catalog, *, ask: Ask | None = None) 
     exported = settings.get("secrets_file")
     if exported:
         from arcrun_auth.stores.export import EncFile
-        from arcrun_auth.stores.keys import Keys
 
-        overlays.append(EncFile(str(exported), keys=Keys(environ=settings.environ, ask=ask)))
+        overlays.append(EncFile(str(exported), keys=_keys(settings, ask)))
     return Layers(_primary(settings, ask), overlays)
 
 
 def _primary(settings: Settings, ask: Ask | None) -> Store:
     if settings.store == "keyring":
-        from arcrun_auth.stores import keyring_backend
         from arcrun_auth.stores.keyring_items import KeyringItems
 
-        return KeyringItems(
-            settings.locks_path, keyring=lambda: keyring_backend.system(settings.environ)
-        )
-    from arcrun_auth.stores.keys import Keys
+        return KeyringItems(settings.locks_path, keyring=lambda: _keyring(settings))
     from arcrun_auth.stores.vault import Vault
 
-    return Vault(settings.vault_path, keys=Keys(environ=settings.environ, ask=ask))
+    return Vault(settings.vault_path, keys=_keys(settings, ask))
+
+
+def _keys(settings: Settings, ask: Ask | None) -> Keys:
+    from arcrun_auth.stores.keys import Keys
+
+    return Keys(environ=settings.environ, keyring=lambda: _keyring(settings), ask=ask)
+
+
+def _keyring(settings: Settings) -> Any:
+    """The OS keyring, or None where the user switched it off."""
+    if settings.flag("keyring") is False:
+        return None
+    from arcrun_auth.stores import keyring_backend
+
+    return keyring_backend.system(settings.environ)
 
 
 def variables(catalog: Catalog, key: Key) -> Variables:

@@ -39,6 +39,8 @@ LEFT JOIN rec r ON r.id IN (?, ?) WHERE m.k = 'header_mac'
 """
 
 
+_PROTECTED_BY = ("key", "keyring", "passphrase")
+"""Which ways to the key are told when something was saved?"""
 _TRIES = 5
 """How often may the header change under one call? Each time is somebody's command."""
 
@@ -155,6 +157,11 @@ class Vault(Store):
         from arcrun_auth.stores.upkeep import readable
 
         return iter(self.run(readable, absent=list))
+
+    @property
+    def description(self) -> str:
+        way = self.session().source.partition(":")[0]
+        return f"{way}-protected {self.name}" if way in _PROTECTED_BY else self.name
 
     def why_not(self) -> str | None:
         from arcrun_auth.stores.upkeep import why_not

@@ -118,7 +118,7 @@ def test_row_1_kills_at_every_system_call_lose_nothing(tmp_path, board) -> None:
     """Killed on entering the n-th write, sync, link ... of making a vault and writing to it."""
     needs(sys.platform == "linux", "Linux (strace)")
     damage, points = Damage(), _kill_points(tmp_path)
-    for name, number in points[:: 1 if FULL else max(1, len(points) // 20)]:
+    for name, number in points[:: 1 if FULL else max(1, len(points) // 12)]:
         home = tmp_path / f"{name}-{number}"
         path, exported = str(home / "secrets.db"), str(home / "secrets.enc")
         words = strace.command(

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import assert_type
 
 import httpx
-from arcrun import auth
 
 import arcrun_auth
-from arcrun_auth.broker import Broker
+from arcrun import auth
 from arcrun_auth.bound import AsyncBound
+from arcrun_auth.broker import Broker
 from arcrun_auth.checkup import Checked
 from arcrun_auth.report import Service
 from arcrun_auth.testing import Provider

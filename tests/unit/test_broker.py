@@ -444,7 +444,9 @@ def test_a_change_that_comes_with_a_release_needs_no_new_consent(desk) -> None:
             tier="bundled",
             release=release,
         )
-        desk.store.put(record.replace(consents={"notion": was}), expect=held.generation if held else 0)
+        desk.store.put(
+            record.replace(consents={"notion": was}), expect=held.generation if held else 0
+        )
         if passes:
             desk.bind("notion").close()
             assert any("changed with this release" in line for line in desk.person.said)

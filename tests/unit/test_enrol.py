@@ -135,15 +135,20 @@ def test_an_ambiguous_short_name_is_refused() -> None:
         enrol.match_secrets({"key": "x"}, ["a_key", "b_key"], "shop")
 
 
-def test_scopes_are_sets_spelled_out_and_what_was_granted_stays() -> None:
+def test_scopes_are_sets_spelled_out_and_a_wider_wish_keeps_the_rest() -> None:
     oauth2 = OAuth2(
         token_endpoint="https://x.example/token",
         scopes=("read", "write"),
         scope_sets={"readonly": ("read",), "all": ("read", "write", "admin")},
     )
     held = Grant(access_token=Secret("x"), issued=0.0, requested=("mail",))
-    assert enrol.wanted_scopes(oauth2, None) == ("read", "write")
-    assert enrol.wanted_scopes(oauth2, ["readonly"]) == ("read",)
-    assert enrol.wanted_scopes(oauth2, ["all", "extra"]) == ("read", "write", "admin", "extra")
-    assert enrol.wanted_scopes(oauth2, ["readonly"], held=held) == ("mail", "read")
-    assert enrol.wanted_scopes(oauth2, None, held=held) == ("mail",)
+
+    def wanted(scopes, before=None, *, widen=False):
+        return enrol.wanted_scopes(oauth2, scopes, held=before, widen=widen)
+
+    assert wanted(None) == ("read", "write")
+    assert wanted(["readonly"]) == ("read",)
+    assert wanted(["all", "extra"]) == ("read", "write", "admin", "extra")
+    assert wanted(None, held) == ("mail",)
+    assert wanted(["readonly"], held) == ("read",)  # a set-up anew may ask for less
+    assert wanted(["readonly"], held, widen=True) == ("mail", "read")

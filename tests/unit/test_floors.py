@@ -15,17 +15,19 @@ FLOORS = [
     ("ground", "errors tokens forks _http scrub"),
     (
         "rules",
-        "oauth token_answer template answers consent hosts signing seal rendering landing catalog_entry "
-        + "recipe recipe_model recipe_rules recipe_schema recipe_yaml lint lint_rules lint_names "
-        + "lint_texts",
+        """
+        answers catalog_entry consent hosts landing lint lint_names lint_rules lint_texts oauth
+        recipe recipe_model recipe_rules recipe_schema recipe_yaml rendering seal signing template
+        token_answer
+        """,
     ),
     (
         "world",
-        "stores locks catalog catalog_index catalog_build loopback browser settings people",
+        "browser catalog catalog_build catalog_index locks loopback people settings stores",
     ),
-    ("works", "sources custody login"),
+    ("works", "custody login sources"),
     ("front", "client transport"),
-    ("hall", "broker connections resolve renewal apps enrol bound checkup report"),
+    ("hall", "apps bound broker checkup connections enrol renewal report resolve"),
     ("door", "__init__ testing"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}

@@ -165,7 +165,9 @@ def test_without_a_keyring_a_passphrase_is_asked_for_twice_and_why(tmp_path):
     assert typist.questions[1][1] is False
 
 
-@pytest.mark.parametrize(("typed", "error"), [(None, NoStore), ("", StoreLocked), ("short", StoreError)])
+@pytest.mark.parametrize(
+    ("typed", "error"), [(None, NoStore), ("", StoreLocked), ("short", StoreError)]
+)
 def test_no_passphrase_makes_no_vault(tmp_path, typed, error):
     vault = vault_at(tmp_path, Keys(environ={}, keyring=no_keyring, ask=Typist(typed)))
     with pytest.raises(error):
