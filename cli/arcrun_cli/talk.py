@@ -91,10 +91,10 @@ class Terminal(Here):
         self._resume()
 
     def ask(self, question: str, *, hidden: bool = False) -> str | None:
-        self._pause()
         *before, question = question.rstrip(": ").split("\n")
         for line in before:
             self.say(line)
+        self._pause()
         answer = super().ask(question, hidden=hidden)
         if answer is not None:
             self._resume()
