@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError
+from arcrun_auth.errors import AuthError, StoreError
 from arcrun_auth.tokens import Credential, Grant, Secret
 
 TYPE_CHECKING = False
@@ -43,7 +43,9 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
     def lock(timeout: float) -> AbstractContextManager[object]:
         from arcrun_auth.locks import CredentialLock
 
-        return CredentialLock(resolver.settings.locks_path, connection.key).acquire(timeout)
+        folder = resolver.settings.locks_path
+        _check_locks(folder, connection)
+        return CredentialLock(folder, connection.key).acquire(timeout)
 
     return GrantSource(
         _store_of(resolver, connection),
@@ -54,6 +56,20 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         rotates=connection.method.rotates,
         clock=resolver.clock,
     )
+
+
+def _check_locks(folder: str, connection: Connection) -> None:
+    """Two machines that renew the same rotating grant end it: their locks must be real ones."""
+    from arcrun_auth.locks import network_filesystem
+
+    kind = network_filesystem(folder) if connection.method.rotates != "no" else None
+    if kind is not None:
+        raise StoreError(
+            f"{connection.name}: the vault lies on a network file system ({kind}), where a lock "
+            "is not sure to hold, and each renewal may bring a new refresh token. Nothing was sent.",
+            service=connection.service,
+            hint="export ARCRUN_HOME to a folder on a local disk, and log in there",
+        )
 
 
 def _store_of(resolver: Resolver, connection: Connection) -> Store:

@@ -8,31 +8,10 @@ import pytest
 
 from arcrun_auth import apps
 from arcrun_auth.errors import AuthError, MissingSecret
-from arcrun_auth.people import Person
 from arcrun_auth.recipe_model import ClientAuth, GuideStep, Method, OAuth2, Redirect
 from arcrun_auth.stores.memory import Memory
 from tests import canary
-
-
-class Told(Person):
-    """Somebody who types the given lines, and what was said to them."""
-
-    def __init__(self, *lines: str | None) -> None:
-        self.lines = list(lines)
-        self.said: list[str] = []
-        self.hidden: list[str] = []
-
-    @property
-    def reach(self):
-        return "terminal"
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def ask(self, question: str, *, hidden: bool = False) -> str | None:
-        if hidden:
-            self.hidden.append(question)
-        return self.lines.pop(0) if self.lines else None
+from tests.world import Told
 
 
 def way(**client) -> Method:

@@ -231,6 +231,20 @@ def test_get_token_renews_what_has_expired(tmp_path, provider) -> None:
     assert provider.refreshes == 1
 
 
+def test_a_grant_that_may_rotate_is_not_renewed_on_a_network_file_system(
+    desk, provider, monkeypatch
+) -> None:
+    from arcrun_auth import locks
+
+    desk.setup("demo")
+    # A mount of another machine would be needed for a real one.
+    monkeypatch.setattr(locks, "network_filesystem", lambda path: "nfs4")
+    provider.authority.expire_access_tokens()
+    with desk.bind("demo") as client, pytest.raises(errors.StoreError, match="nfs4"):
+        client.get("/me")
+    assert provider.token_requests["refresh_token"] == 0
+
+
 def test_a_static_key_is_its_own_token(desk, provider) -> None:
     desk.setup("keyed", key=provider.static_key)
     token = desk.get_token("keyed")
