@@ -66,7 +66,7 @@ def _check_locks(folder: str, connection: Connection) -> None:
     if kind is not None:
         raise StoreError(
             f"{connection.name}: the vault lies on a network file system ({kind}), where a lock "
-            "is not sure to hold, and each renewal may bring a new refresh token. Nothing was sent.",
+            "is not sure to hold, and a renewal may bring a new refresh token. Nothing was sent.",
             service=connection.service,
             hint="export ARCRUN_HOME to a folder on a local disk, and log in there",
         )

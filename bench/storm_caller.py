@@ -90,6 +90,22 @@ class Authlib:
             yield call
 
 
+class Raw:
+    """Plain httpx with a token that is valid: what the requests alone take."""
+
+    @contextlib.asynccontextmanager
+    async def calling(self):
+        import httpx
+
+        header = {"Authorization": f"Bearer {load()['access_token']}"}
+        async with httpx.AsyncClient(headers=header, timeout=60) as client:
+
+            async def call() -> int:
+                return (await client.get(CONFIG["api"])).status_code
+
+            yield call
+
+
 class Google:
     def __init__(self) -> None:
         from datetime import UTC, datetime
@@ -194,6 +210,7 @@ class Answer:
 LIBRARIES = {
     "arcrun": Arcrun, "authlib": Authlib, "google-auth": Google, "requests-oauthlib": Oauthlib,
     "msal + extensions": Msal,
+    "httpx, token valid": Raw,
 }  # fmt: skip
 
 

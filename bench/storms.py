@@ -37,6 +37,7 @@ GUARD = 120.0
 """After how many seconds is a caller taken for hung?"""
 
 OURS = "arcrun"
+RAW = "httpx, token valid"
 SYNC = ("authlib", "google-auth", "requests-oauthlib")
 DEMO = Key("credential", "demo")
 
@@ -271,7 +272,7 @@ def row_2(runs: int) -> Row:
         for shape, peers in (
             (Shape("8 processes", 8), every),
             (Shape("8 processes x 4 threads", 8, 4), every),
-            (Shape("100 tasks", 1, 100, do="tasks"), ("authlib",)),
+            (Shape("100 tasks", 1, 100, do="tasks"), ("authlib", RAW)),
             (Shape("8 processes, lock holder killed", 8, killed=True), ()),
         ):
             _against(row, at, shape, peers, runs, most=2.0, survival=True)
@@ -298,7 +299,7 @@ def _against(
         row.lines.append(Line(number, shape.name, ours, goal=goal, met=good, why=why))
     for peer in peers:
         alone = storm(at, peer, replace(shape, processes=1, each=1), 1)
-        if alone.calls + alone.failed + alone.lost != [1, 0, 0]:
+        if alone.calls + alone.failed + alone.lost != [0 if peer == RAW else 1, 0, 0]:
             row.notes.append(f"{peer}: against this provider even one caller alone has no success")
             continue
         theirs = storm(at, peer, shape, min(runs, PEER_ROUNDS))
@@ -319,6 +320,6 @@ def _against(
 
 
 _SLOW = (
-    "the request itself takes its latency once; the rest is the callers' own work, of which this "
-    "machine has more than it has cores"
+    "the renewal takes its latency once; the rest is the callers' own requests on so few cores (a "
+    "hundred plain ones, which renew nothing: the line of httpx)"
 )
