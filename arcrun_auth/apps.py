@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from arcrun_auth.errors import AuthError, MissingSecret, printable
+from arcrun_auth.errors import AuthError, MissingSecret, StoreConflict, printable
 from arcrun_auth.oauth import redirect_uri
 from arcrun_auth.tokens import Credential, Key, Secret
 
@@ -54,9 +54,14 @@ def keep(store: Store, service: str, way: Method, app: App) -> None:
     secrets = {"client_id": Secret(app.client_id)}
     if app.client_secret is not None:
         secrets["client_secret"] = app.client_secret
-    held = store.get(key)
-    record = Credential(key, created=held.created if held else 0.0, secrets=secrets)
-    store.put(record, expect=held.generation if held else 0)
+    while True:
+        held = store.get(key)
+        record = Credential(key, created=held.created if held else 0.0, secrets=secrets)
+        try:
+            store.put(record, expect=held.generation if held else 0)
+        except StoreConflict:  # somebody else keeps one at the same time: the later word counts
+            continue
+        return
 
 
 def missing(service: str, way: Method) -> MissingSecret:

@@ -81,6 +81,8 @@ def for_this_call(
     connection = Connection(entry, named, way, record)
     resolver.require(connection)
     resolver.check(connection)
+    if way.primitive == "static_key":  # nor may a stored key stand in for one that is refused
+        return connection, resolver.trial(connection)
     return connection, resolver.source(connection)
 
 

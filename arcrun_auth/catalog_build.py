@@ -39,7 +39,7 @@ CREATE TABLE recipe (
     service TEXT PRIMARY KEY, display_name TEXT, category TEXT, account TEXT, status TEXT,
     successor TEXT, tier TEXT, release TEXT, path TEXT, detail TEXT, override INTEGER
 );
-CREATE TABLE body (service TEXT PRIMARY KEY, json BLOB);
+CREATE TABLE body (service TEXT PRIMARY KEY, json BLOB, sum INTEGER);
 CREATE TABLE alias (alias TEXT PRIMARY KEY, service TEXT);
 CREATE TABLE base (service TEXT PRIMARY KEY, yaml BLOB, path TEXT);
 """
@@ -57,7 +57,7 @@ def build(
         try:
             with _replacing(path, start) as db:
                 _Builder(db, tier, release, above).update(files)
-        except (OSError, StoreError, sqlite3.DatabaseError):
+        except (OSError, StoreError, sqlite3.DatabaseError, UnicodeDecodeError):
             continue
         return catalog_index.open_file(path)
     db = _connect(":memory:")
@@ -206,7 +206,9 @@ class _Builder:
             raise document.error(
                 f"{other and other[8]} describes this service already.", ("service",)
             ) from None
-        self._db.execute("INSERT INTO body VALUES (?,?)", (recipe.service, encode(recipe)))
+        body = encode(recipe)
+        values = (recipe.service, body, catalog_index.checksum(body))
+        self._db.execute("INSERT INTO body VALUES (?,?,?)", values)
         for alias in recipe.aliases:
             self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))
 

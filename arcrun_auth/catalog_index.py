@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from stat import S_ISREG
 from threading import Lock
+
+from arcrun_auth.errors import RecipeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +54,19 @@ class Index:
         with self._lock:
             if self._connection is None:
                 self._connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False)
-            return self._connection.execute(sql, values).fetchall()
+            try:
+                return self._connection.execute(sql, values).fetchall()
+            except (sqlite3.DatabaseError, UnicodeDecodeError):  # its message may quote damage
+                if not self._uri:
+                    raise
+                raise self._damaged() from None
+
+    def _damaged(self) -> RecipeError:
+        place = self._uri.removeprefix("file:").partition("?")[0]
+        return RecipeError(
+            f"The index of recipes {place} is damaged.",
+            hint=f"rm {place} (it is built anew), or reinstall arcrun-auth",
+        )
 
     def row(self, service: str) -> Row | None:
         """What is known of a service, by its own name."""
@@ -76,8 +91,13 @@ class Index:
 
     def body(self, service: str) -> bytes | None:
         """The recipe as JSON."""
-        found = self.query("SELECT json FROM body WHERE service = ?", service)
-        return found[0][0] if found else None
+        found = self.query("SELECT json, sum FROM body WHERE service = ?", service)
+        if not found:
+            return None
+        body, known = found[0]
+        if not isinstance(body, bytes) or checksum(body) != known:
+            raise self._damaged()
+        return body
 
     def bases(self) -> list[tuple[str, str, str]]:
         """What recipes may extend: id, YAML, path."""
@@ -104,6 +124,13 @@ class Index:
     def __del__(self) -> None:
         if self._owned:  # from Python 3.13 on, a connection that stays open complains
             self.close()
+
+
+def checksum(body: bytes) -> int:
+    """Finds a flipped bit: what stands in a recipe decides where a secret goes."""
+    from zlib import crc32
+
+    return crc32(body)
 
 
 def uri(path: str, **options: object) -> str:
@@ -148,12 +175,13 @@ def fingerprint(tier: str, release: str) -> str:
 def current(path: str, files: dict[str, Stat], made_by: str) -> Index | None:
     """The index at `path` if it still describes `files`, else None."""
     try:
-        if not os.path.isfile(path) or os.path.islink(path):
-            return None
+        status = os.lstat(path)
+        if not S_ISREG(status.st_mode) or (os.name == "posix" and status.st_mode & 0o077):
+            return None  # a link, or open to others: it is built anew as a file of our own
         index = open_file(path)
         if index.fingerprint() == made_by and index.stats() == set(files.values()):
             return index
         index.close()
-    except sqlite3.Error:
-        pass  # an older layout, or damaged: it is a cache, and built anew
+    except (FileNotFoundError, sqlite3.Error, RecipeError):
+        pass  # none yet, an older layout, or damaged: it is a cache, and built anew
     return None

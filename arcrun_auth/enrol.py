@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     OpenUrl = Callable[[str], object]
 
 
+_BREAKS = re.compile(r"[\r\n\0]")
+"""What may stand in no header (RFC 9110 §5.5), and is no part of any key."""
+
+
 def match_secrets(
     given: Mapping[str, str | Secret], known: Sequence[str], service: str
 ) -> dict[str, Secret]:
@@ -215,7 +219,7 @@ class Enroller:
                 if value is not None:
                     found[secret.key] = value
             if secret.key in found:
-                self._hint_at_typo(secret, found[secret.key])
+                self._check_value(secret, found[secret.key], connection)
         return found
 
     def _ask(self, secret: RequiredSecret, connection: Connection) -> Secret | None:
@@ -240,8 +244,14 @@ class Enroller:
             hint=f"arcrun setup {connection.name}",
         )
 
-    def _hint_at_typo(self, secret: RequiredSecret, value: Secret) -> None:
-        """Formats change: a value that looks odd is taken, with a word about it."""
+    def _check_value(self, secret: RequiredSecret, value: Secret, connection: Connection) -> None:
+        """What could never be sent is refused; what only looks odd is taken, with a word."""
+        if secret.type in ("text", "password") and _BREAKS.search(value.reveal()):
+            raise AuthError(
+                f"The {secret.label or secret.key} holds a line break or a NUL. Nothing was saved.",
+                service=connection.service,
+                hint=f"arcrun setup {connection.name}",
+            )
         if secret.pattern and re.search(secret.pattern, value.reveal()) is None:
             example = f" It usually looks like {secret.example}." if secret.example else ""
             label = secret.label or secret.key

@@ -80,6 +80,11 @@ class CredentialLock:
     def _file_lock(self) -> BaseFileLock:
         from filelock import FileLock
 
+        if os.path.islink(self.folder):
+            raise StoreError(
+                f"{self.folder} is a symbolic link; it was not followed.",
+                hint=f"look at it: ls -l {self.folder}",
+            )
         private.ensure_folder(self.folder)
         private.check_file(self.path)  # a planted link: refused before it is opened
         return FileLock(self.path, mode=0o600, poll_interval=POLL)

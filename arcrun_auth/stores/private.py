@@ -82,10 +82,17 @@ def check_file(path: str) -> os.stat_result | None:
 
 
 def _tighten(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY | _NOFOLLOW)
+    # Closing an ordinary descriptor would end this process's locks on the file, those of an
+    # open vault included (fcntl(2)); one of O_PATH leaves them alone.
+    if not hasattr(os, "O_PATH"):
+        os.chmod(path, 0o600, follow_symlinks=False)
+        return
+    handle = os.open(path, os.O_PATH | _NOFOLLOW)
     try:
-        _refuse_owner(path, os.fstat(handle))
-        os.fchmod(handle, 0o600)
+        status = os.fstat(handle)
+        _refuse_owner(path, status)
+        if stat.S_ISREG(status.st_mode):  # of a link this is the link itself
+            os.chmod(f"/proc/self/fd/{handle}", 0o600)
     finally:
         os.close(handle)
 

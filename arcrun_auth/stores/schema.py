@@ -115,9 +115,9 @@ def load_header(connection: sqlite3.Connection, path: str) -> tuple[slots.Header
             f"The vault {path} has format {version}; this version reads {slots.FORMAT}.",
             hint="pip install -U arcrun-auth",
         )
-    meta = dict(connection.execute("SELECT k, v FROM meta"))
-    rows = connection.execute("SELECT id, kind, params, nonce, wrapped FROM slot ORDER BY id")
-    try:
+    try:  # the database's own message is no UTF-8 where it quotes a damaged schema: ValueError
+        meta = dict(connection.execute("SELECT k, v FROM meta"))
+        rows = connection.execute("SELECT id, kind, params, nonce, wrapped FROM slot ORDER BY id")
         header = _decode(meta, list(rows))
         sound = meta["sum"] == header.checksum
         mac = meta["header_mac"]

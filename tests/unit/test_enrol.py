@@ -73,6 +73,15 @@ def test_an_odd_looking_key_is_taken_with_a_word_about_it(home) -> None:
     assert any("usually looks like sk_123" in line for line in broker.person.said)
 
 
+@pytest.mark.parametrize("value", ["sk_1\r\nX-Other: 1", "sk\0", "sk_1\nsk_2"])
+def test_a_key_that_no_header_can_hold_is_refused(home, value) -> None:
+    broker = desk(home)
+    with pytest.raises(errors.AuthError, match="line break") as caught:
+        broker.setup("shop", params={"shop": "acme"}, key=value)
+    assert value not in str(caught.value)
+    assert stored(broker) is None
+
+
 def test_an_optional_secret_is_kept_if_given(home) -> None:
     broker = desk(home, "sk_1", "more")
     broker.setup("shop", params={"shop": "acme", "region": "us"})
