@@ -1,7 +1,7 @@
 """The stored record of a grant while it is being renewed: read, mark, commit, bury.
 
 The lock of the credential is held by the caller; this module knows only the store.
-Nothing here is ever lost: a new grant is either in the store or kept in `unsaved`.
+Nothing here is ever lost: a new grant is either in the store or kept in memory until it is.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from arcrun_auth.tokens import Intent
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Credential, Grant, Key
+    from arcrun_auth.tokens import Credential, Grant, Key, Secret
 
 CONFLICTS = 10
-"""How often do others get in between before we keep the new grant in memory only?"""
+"""How often may others get in between before we give up for now?"""
 
 
 class Custody:
@@ -27,14 +27,12 @@ class Custody:
         self.store = store
         self.key = key
         self.service = service
-        self.unsaved: Credential | None = None
-        """A renewed grant that the store could not take: the only copy there is."""
+        self._unsaved: tuple[Secret | None, Grant] | None = None
+        """A renewed grant that the store could not take, and the refresh token it replaces."""
 
     def read(self) -> Credential:
         """The record with its grant, as it is now. Raises LoginRequired where there is none."""
-        record = self.store.get(self.key)
-        if self.unsaved is not None:
-            record = self._save_late(record, self.unsaved)
+        record = self.store.get(self.key) if self._unsaved is None else self._save_late()
         if record is None or record.grant is None:
             raise LoginRequired(f"{self.service} is not connected.", service=self.service)
         return record
@@ -47,26 +45,30 @@ class Custody:
             return record
         intent = Intent(refresh_hash=_hash(grant), time=now, pid=os.getpid(), boot_id=_boot_id())
         noted = record.replace(grant=grant.replace(intent=intent))
-        return self.store.put(noted, expect=record.generation)
+        noted = self.store.put(noted, expect=record.generation)
+        self._unsaved = None  # what could not be saved before is in this record
+        return noted
 
     def commit(self, record: Credential, grant: Grant) -> Grant:
         """Keeps the new grant, and gives back the one to use."""
-        fresh = record.replace(grant=grant)
-        if not self.store.writable:
-            self.unsaved = fresh
-            return grant
+        assert record.grant is not None
+        replaced = self._unsaved[0] if self._unsaved else record.grant.refresh_token
+        self._unsaved = replaced, grant
         try:
-            self.store.put(fresh, expect=record.generation)
-        except StoreConflict:
-            return self._settle(record, grant)
+            self.store.put(record.replace(grant=grant), expect=record.generation)
+        except StoreConflict:  # without the lock: a new login, an edit, a removal
+            latest = self._save_late()
+            return grant if latest is None or latest.grant is None else latest.grant
         except StoreError as error:
-            self.unsaved = fresh
-            _warn(
-                "%s was renewed but could not be saved (%s). It works in this process; "
-                "saving is tried again at the next renewal.",
-                self.service,
-                error.message,
-            )
+            if self.store.writable:
+                _warn(
+                    "%s was renewed but could not be saved (%s). It works in this process; "
+                    "saving is tried again at the next renewal.",
+                    self.service,
+                    error.message,
+                )
+            return grant
+        self._unsaved = None
         return grant
 
     def bury(self, record: Credential) -> Grant | None:
@@ -88,37 +90,29 @@ class Custody:
                 _warn("%s: it could not be noted that this login has ended.", self.service)
         return None
 
-    def _settle(self, before: Credential, grant: Grant) -> Grant:
-        """Somebody wrote the record during our request, without the lock: a new login, an edit."""
+    def _save_late(self) -> Credential | None:
+        """Puts what is unsaved over the grant that it replaces, if that still is there.
+
+        Gives back the record to use: with the unsaved grant where the store cannot take it
+        now, the store's own where somebody logged in anew, None where it was removed.
+        """
+        assert self._unsaved is not None
+        replaced, grant = self._unsaved
         for _ in range(CONFLICTS):
             theirs = self.store.get(self.key)
-            if theirs is None:  # removed meanwhile: it stays removed
-                return grant
-            if not _same_refresh(theirs, before):
-                assert theirs.grant is not None
-                return theirs.grant
+            if theirs is None or theirs.grant is None or theirs.grant.refresh_token != replaced:
+                self._unsaved = None
+                return theirs
+            fresh = theirs.replace(grant=grant)
             try:
-                self.store.put(theirs.replace(grant=grant), expect=theirs.generation)
+                stored = self.store.put(fresh, expect=theirs.generation)
             except StoreConflict:
                 continue
-            return grant
-        self.unsaved = before.replace(grant=grant)
-        return grant
-
-    def _save_late(self, record: Credential | None, late: Credential) -> Credential | None:
-        """What could not be saved earlier, if the store still holds what it was made from."""
-        if not self.store.writable:
-            return late
-        self.unsaved = None
-        if record is None or record.generation != late.generation:
-            return record
-        try:
-            return self.store.put(late, expect=late.generation)
-        except StoreConflict:
-            return self.store.get(self.key)
-        except StoreError:
-            self.unsaved = late
-            return late
+            except StoreError:
+                return fresh
+            self._unsaved = None
+            return stored
+        return fresh
 
 
 def interrupted(grant: Grant) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 
-from arcrun_auth.custody import Custody, interrupted
+from arcrun_auth.custody import CONFLICTS, Custody, interrupted
 from arcrun_auth.errors import (
     AuthError,
     LoginRequired,
@@ -177,6 +177,7 @@ class GrantSource(Source):
             return self._last_use(rejected, error)
 
     def _under_lock(self, rejected: str | None) -> _Held:
+        tries = CONFLICTS
         while True:
             record = self._custody.read()
             held = self._in_store(record, rejected)
@@ -185,6 +186,9 @@ class GrantSource(Source):
             try:
                 grant = self._request(record)
             except StoreConflict:  # a login wrote it without the lock, before we sent anything
+                tries -= 1
+                if not tries:
+                    raise
                 continue
             self._failed, self._failures = None, 0
             return _Held(grant, self._clock())

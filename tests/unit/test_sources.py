@@ -14,6 +14,7 @@ from arcrun_auth.errors import (
     LoginRequired,
     ProviderUnavailable,
     RefreshBusy,
+    StoreConflict,
     StoreError,
     TokenRefused,
 )
@@ -527,6 +528,70 @@ def test_an_unsaved_grant_gives_way_to_a_newer_login() -> None:
     assert source.token(rejected=old.access_token).access_token == (
         newer.grant.access_token.reveal()
     )
+
+
+def test_a_refusal_that_cannot_be_noted_is_told_all_the_same(caplog) -> None:
+    world = World()
+    world.live = "another"
+    world.expire()
+    with pytest.raises(LoginRequired):
+        world.source(store=Full(world.store, 1)).token()
+    assert "could not be noted" in caplog.text
+    assert world.stored.dead is None
+
+
+def test_a_refusal_after_a_removal_is_a_refusal() -> None:
+    world = World()
+    world.expire()
+
+    def remove_and_refuse() -> None:
+        world.store.delete(KEY, expect=world.store.get(KEY).generation)
+        world.live = "another"
+
+    world.script = [remove_and_refuse]
+    with pytest.raises(LoginRequired):
+        world.source().token()
+    assert world.store.get(KEY) is None
+
+
+class Contended(Full):
+    """Somebody else writes between each of our readings and our writing."""
+
+    def put(self, record, *, expect):
+        if self.left == 0:
+            raise StoreConflict("changed meanwhile")
+        return super().put(record, expect=expect)
+
+
+def test_a_record_that_changes_all_the_time_costs_no_token() -> None:
+    world = World()
+    world.expire()
+    contended = Contended(world.store, 1)
+    source = world.source(store=contended)
+    token = source.token()
+    assert world.stored.refresh_token != Secret(world.live)
+    world.now += world.lifetime
+    contended.left = 10
+    assert source.token().access_token != token.access_token
+    assert world.stored.refresh_token == Secret(world.live)
+    assert world.calls == 2
+
+
+@pytest.mark.parametrize("kind", [Full, Contended])
+def test_what_could_not_be_saved_is_kept_until_it_can_be(kind) -> None:
+    world = World()
+    world.expire()
+    store = kind(world.store, 1)
+    source = world.source(store=store)
+    source.token()
+    for _ in range(3):  # the late saving fails again: nothing is sent, nothing is lost
+        world.now += world.lifetime
+        with pytest.raises(StoreError):
+            source.token()
+    assert world.calls == 1
+    store.left = 10
+    source.token()
+    assert world.stored.refresh_token == Secret(world.live)
 
 
 def test_a_rotating_refresh_token_of_the_environment_is_never_sent() -> None:
