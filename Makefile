@@ -25,7 +25,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m bench
 
 faults: $(VENV)/.test
-	$(BIN)/python -m tests.faults
+	@$(BIN)/python -m tests.faults
 
 docs: $(VENV)/.package
 	$(BIN)/python -m arcrun_cli.reference docs/cli.md
