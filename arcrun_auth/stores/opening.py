@@ -30,13 +30,9 @@ def open_store(settings: Settings, catalog: Catalog, *, ask: Ask | None = None) 
 
     Opens nothing yet. `ask` gets a passphrase from a person; it gives None where nobody is.
     """
+    names = _Variables(catalog)
     overlays: list[Store] = [
-        EnvStore(
-            settings.environ,
-            lambda key: variables(catalog, key),
-            known=lambda: _known(catalog),
-            folder=settings.get("secrets_dir"),
-        )
+        EnvStore(settings.environ, names.of, known=names.known, folder=settings.get("secrets_dir"))
     ]
     exported = settings.get("secrets_file")
     if exported:
@@ -71,43 +67,61 @@ def _keyring(settings: Settings) -> Any:
     return keyring_backend.system(settings.environ)
 
 
-def variables(catalog: Catalog, key: Key) -> Variables:
-    """Each secret of a record, and the variables that may hold it, in their order."""
-    from arcrun_auth.catalog import env_name
+class _Variables:
+    """Which variables may hold which secret: computed from the recipes, never parsed back."""
 
-    if key.kind == "app":
-        yield from ((name, [env_name(key.account, key.instance, name)]) for name in APP)
-    if key.kind != "credential":
-        return
-    found: dict[str, list[str]] = {}
-    for entry in _entries(catalog, key.account):
-        for method in entry.methods:
-            for secret, _, names in method.secrets:
-                own = names if key.instance == DEFAULT_INSTANCE else ()
-                first = env_name(entry.service, key.instance, secret)
-                known = found.setdefault(secret, [])
-                known += [name for name in (first, *own) if name not in known]
-            if method.primitive == "oauth2":
-                for secret in GRANT:
-                    found.setdefault(secret, [env_name(entry.service, key.instance, secret)])
-    yield from found.items()
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._listed: dict[str, list[Entry]] = {}
 
+    def of(self, key: Key) -> Variables:
+        """Each secret of a record, and the variables that may hold it, in their order."""
+        from arcrun_auth.catalog import env_name
 
-def _entries(catalog: Catalog, account: str) -> list[Entry]:
-    """The services of an account: the one of that name, or all that share it."""
-    from arcrun_auth.errors import AuthError
+        if key.kind == "app":
+            return [(name, [env_name(key.account, key.instance, name)]) for name in APP]
+        found: dict[str, list[str]] = {}
+        for entry in self._entries(key.account) if key.kind == "credential" else ():
+            for method in entry.methods:
+                for secret, _, names in method.secrets:
+                    own = names if key.instance == DEFAULT_INSTANCE else ()
+                    first = env_name(entry.service, key.instance, secret)
+                    known = found.setdefault(secret, [])
+                    known += [name for name in (first, *own) if name not in known]
+                if method.primitive == "oauth2":
+                    for secret in GRANT:
+                        found.setdefault(secret, [env_name(entry.service, key.instance, secret)])
+        return found.items()
 
-    try:
-        entry = catalog.entry(account)
-    except AuthError:
-        pass
-    else:
-        if entry.account == account:
+    def known(self) -> Iterator[Key]:
+        """The records that variables can make up: the default instance of every service."""
+        self._listed = _by_account(self._catalog)
+        try:
+            yield from [Key("credential", account) for account in self._listed]
+        finally:
+            self._listed = {}
+
+    def _entries(self, account: str) -> list[Entry]:
+        """The services of an account: the one of that name, or all that share it."""
+        from arcrun_auth.errors import AuthError
+
+        if account in self._listed:
+            return self._listed[account]
+        try:
+            entry = self._catalog.entry(account)
+        except AuthError:
+            entry = None
+        if entry is not None and entry.account == account:
             return [entry]
-    return [entry for entry in catalog.entries() if entry.account == account]
+        return _by_account(self._catalog).get(account, [])
 
 
-def _known(catalog: Catalog) -> Iterator[Key]:
-    """The records that variables can make up: the default instance of every service."""
-    for account in dict.fromkeys(entry.account for entry in catalog.entries()):
-        yield Key("credential", account)
+def _by_account(catalog: Catalog) -> dict[str, list[Entry]]:
+    """The services that name the variables of each account: its namesake alone, if there is one."""
+    found: dict[str, list[Entry]] = {}
+    for entry in catalog.entries():
+        found.setdefault(entry.account, []).append(entry)
+    return {
+        account: [entry for entry in entries if entry.service == account] or entries
+        for account, entries in found.items()
+    }
