@@ -58,6 +58,8 @@ class Connections:
                 connection = self.resolver.find(service, instance, method)
                 connection = self._connected(connection, person, scopes, params)
         self.resolver.check(connection)
+        if params:
+            self._check_params(connection, params)
         return connection, self._source((service, instance), connection)
 
     def set_up(
@@ -126,6 +128,22 @@ class Connections:
         self._forget(fresh)
         resolver.require(fresh, resolver.missing_scopes(fresh, scopes))
         return fresh
+
+    def _check_params(self, connection: Connection, params: Mapping[str, str]) -> None:
+        """A caller who names a shop must not be handed the client of another one."""
+        from arcrun_auth import rendering
+
+        assert connection.record is not None
+        _, way = self.resolver.way(connection)
+        held = rendering.values_of(way, connection.record.params, connection.service)
+        asked = rendering.values_of(way, {**held, **params}, connection.service)
+        other = [f"{name}={value}" for name, value in asked.items() if held[name] != value]
+        if other:
+            raise AuthError(
+                f"{connection.name} is connected with other parameters than {', '.join(other)}.",
+                service=connection.service,
+                hint=f"arcrun setup {connection.service}@another --param {other[0]}",
+            )
 
     def _source(self, name: Name, connection: Connection) -> Source:
         from arcrun_auth.sources import FixedSource
