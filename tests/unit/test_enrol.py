@@ -98,6 +98,15 @@ def test_what_was_given_for_the_address_before_is_not_asked_again(home) -> None:
     assert stored(broker).generation == 2
 
 
+def test_a_client_for_one_address_is_not_handed_out_for_another(home) -> None:
+    broker = desk(home)
+    broker.setup("shop", params={"shop": "acme"}, key="sk_1")
+    broker.bind("shop", params={"shop": "acme.example.com"}).close()
+    with pytest.raises(errors.AuthError, match="other parameters than shop=other") as caught:
+        broker.bind("shop", params={"shop": "other"})
+    assert caught.value.hint == "arcrun setup shop@another --param shop=other"
+
+
 @pytest.mark.parametrize(
     ("params", "said"),
     [({"shop": "a/b"}, "does not look"), ({"shop": "a", "region": "x"}, "one of")],
