@@ -45,7 +45,7 @@ class CredentialLock:
     """The lock of one credential, its file in `folder`. Re-entrant nowhere: take it once.
 
     >>> from arcrun_auth.tokens import Key
-    >>> with CredentialLock("/tmp/arcrun-doctest", Key("credential", "notion")).acquire():
+    >>> with CredentialLock(folder, Key("credential", "notion")).acquire():
     ...     pass
     """
 
