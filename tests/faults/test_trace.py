@@ -39,8 +39,11 @@ COMMANDS = (
     "why demo", "why keyed --json", "show demo", "snippet demo", "doctor --json", "vault status",
     "vault export {home}/other.enc", "recipes list", "recipes lint {home}/recipes",
     "completion bash", "setup keyed --stdin --force", "setup demo --force", "token demo",
-    "token keyed", "token nothing", "remove keyed --yes", "remove demo --yes",
+    "token keyed", "token nothing",
 )  # fmt: skip
+DIALOGUES = ("vault passphrase", "vault recovery-code", "vault rotate", "setup keyed --force")
+"""What asks at a terminal; the passphrase and the key are typed."""
+LAST = ("remove keyed --yes", "remove demo --yes")
 
 
 class Watch:
@@ -51,6 +54,7 @@ class Watch:
         self.provider = provider
         self.home = home_with(folder, provider)
         self.url_file = folder / "url"
+        self.typed = 0
         self.writes = self.connects = self.secrets = self.processes = 0
         self.faults: list[str] = []
         browser = folder / "browser"
@@ -69,11 +73,16 @@ class Watch:
             **opened_by,
         }
 
-    def start(self, words: list[str], **environ: str) -> tuple[subprocess.Popen[str], str]:
+    def traced(self, words: list[str]) -> tuple[list[str], str]:
+        """A command line under strace, and where its trace will lie."""
         log = str(self.folder / f"trace-{self.processes}")
         self.processes += 1
+        return [*strace.command(log, CALLS, "-yy", "-v"), *words], log
+
+    def start(self, words: list[str], **environ: str) -> tuple[subprocess.Popen[str], str]:
+        line, log = self.traced(words)
         process = subprocess.Popen(
-            [*strace.command(log, CALLS, "-yy", "-v"), *words],
+            line,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**self.environ, **environ}, cwd=self.folder,
         )  # fmt: skip
@@ -93,6 +102,16 @@ class Watch:
             self.secrets += 1
             if call.peer not in self.provider.authorities and not (prints and call.fd == 1):
                 self.faults.append(f"{call.name} to {call.peer or call.fd}")
+        os.unlink(log)
+
+    def judge_demo(self, log: str) -> None:
+        """Its provider is in the same process, on a port of its own: never off this machine."""
+        for call in strace.read(log):
+            if call.name == "connect":
+                self.connects += 1
+                address = next(iter(call.strings), b"").decode("latin-1")
+                if address not in ("127.0.0.1", NAME_SERVICE):
+                    self.faults.append(f"the demo connects to {address}")
         os.unlink(log)
 
     def _connect(self, call: strace.Call) -> None:
@@ -161,6 +180,38 @@ def _run_command(watch: Watch, command: str) -> None:
     watch.judge(log, prints=words[0] == "token")
 
 
+def _run_demo(watch: Watch) -> None:
+    process, log = watch.start([sys.executable, "-m", "arcrun_cli", "demo", "--no-browser"])
+    said, _ = process.communicate(timeout=GUARD)
+    assert process.returncode == 0, said
+    watch.judge_demo(log)
+
+
+def _run_dialogue(watch: Watch, command: str, passphrase: str) -> None:
+    import pexpect
+
+    line, log = watch.traced([sys.executable, "-m", "arcrun_cli", *command.split()])
+    child = pexpect.spawn(
+        line[0], line[1:], env=watch.environ | {"TERM": "xterm"}, cwd=str(watch.folder),
+        timeout=GUARD, encoding="utf-8", dimensions=(24, 80),
+    )  # fmt: skip
+    prompts = {
+        r"(?:passphrase|Once more)[^\n]*: ": passphrase,
+        r"key: ": watch.provider.static_key,
+    }
+    said = ""
+    while (found := child.expect([*prompts, pexpect.EOF])) < len(prompts):
+        said += child.before + child.after
+        child.waitnoecho()
+        watch.typed += 1
+        child.sendline(list(prompts.values())[found])
+    said += child.before
+    child.close()
+    assert child.exitstatus == 0, f"{command}: {said}"
+    assert not canary.hits(said)
+    watch.judge(log)
+
+
 def _browse(watch: Watch) -> None:
     """What the user's browser does with the address it was given."""
     until = time.monotonic() + GUARD
@@ -177,11 +228,19 @@ def test_no_secret_is_written_in_clear_and_nobody_else_is_called(watch, board) -
     _run_program(watch)
     for command in COMMANDS:
         _run_command(watch, command)
+    passphrase = canary.fresh("passphrase")
+    for command in DIALOGUES:
+        _run_dialogue(watch, command, passphrase)
+    assert watch.typed >= len(DIALOGUES), "they must have asked"
+    for command in LAST:
+        _run_command(watch, command)
+    _run_demo(watch)
     assert watch.secrets > 20, "the provider must have been sent what it gave"
     board.note(
         "trace",
         "every write, send and connect",
-        injected=f"every store, login and {len(COMMANDS)} commands under strace: "
+        injected="every store, login and "
+        f"{len(COMMANDS + DIALOGUES + LAST) + 1} commands under strace: "
         f"{watch.writes} writes, {watch.connects} connects",
         must_hold="no secret but to the provider, no undeclared host, none in argv or environment",
         figure=f"{len(watch.faults)} faults; {watch.secrets} writes carried a secret, "
