@@ -43,8 +43,8 @@ def row_11(runs: int) -> Row:
         )
         row.compare(
             "list_services(), 1,000", found, {"sqlite": Goal(2)},
-            why="two thirds are the store of the environment, which asks the catalogue "
-            "for each service again which variables it may have; then the ways in (JSON) of each",
+            why="the ways in of each service are read (JSON), and the variables that each may "
+            "have are worked out and looked for in the environment",
         )  # fmt: skip
         few = min(runs, 5)
         found = rounds(
