@@ -20,6 +20,7 @@ from arcrun_auth.stores.keyring_items import KeyringItems
 from arcrun_auth.stores.keys import Keys
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Credential, Key, Secret
+from tests.unit.stores_kit import FakeBackend
 
 
 class Agrees(Person):
@@ -35,22 +36,6 @@ class Agrees(Person):
 
     def confirm(self, question):
         return True
-
-
-class InMemory:
-    """Stands for an OS keyring: its item goes by D-Bus or a system service, not by a file."""
-
-    def __init__(self):
-        self.items = {}
-
-    def get_password(self, service, username):
-        return self.items.get((service, username))
-
-    def set_password(self, service, username, password):
-        self.items[service, username] = password
-
-    def delete_password(self, service, username):
-        del self.items[service, username]
 
 
 def tell(text):
@@ -93,7 +78,7 @@ def use(here, key):
 def main():
     key = sys.stdin.readline().strip()
     settings = {"person": Agrees(), "open_url": lambda url: tell(f"open {url}")}
-    backend = InMemory()
+    backend = FakeBackend()
     stores = [
         None,
         Memory(),
