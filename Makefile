@@ -35,7 +35,7 @@ docs: $(VENV)/.package
 lock:
 	for group in test lint bench; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
-	    --generate-hashes --group $$group pyproject.toml --output-file requirements/$$group.txt; \
+	    --generate-hashes --no-strip-extras --group $$group pyproject.toml --output-file requirements/$$group.txt; \
 	done
 
 clean:
