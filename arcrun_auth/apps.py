@@ -7,27 +7,18 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, MissingSecret, StoreConflict, printable
 from arcrun_auth.oauth import redirect_uri
+from arcrun_auth.oauth.app import App
 from arcrun_auth.tokens import Credential, Key, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from arcrun_auth.people import Person
-    from arcrun_auth.recipe_model import GuideStep, Method
+    from arcrun_auth.recipe.model import GuideStep, Method
     from arcrun_auth.stores.base import Store
 
 MAX_FILE = 64 * 1024
 """How large may a downloaded client file be? They have some hundred bytes."""
-
-
-class App:
-    """The client of RFC 6749 §2: its id, and its secret where the provider gives one."""
-
-    __slots__ = ("client_id", "client_secret")
-
-    def __init__(self, client_id: str, client_secret: Secret | None = None) -> None:
-        self.client_id = client_id
-        self.client_secret = client_secret
 
 
 def key_of(service: str, way: Method) -> Key:
@@ -42,18 +33,37 @@ def stored(store: Store, service: str, way: Method) -> App | None:
     record = store.get(key_of(service, way))
     if record is None or "client_id" not in record.secrets:
         return None
-    secret = record.secrets.get("client_secret")
-    if secret is None and way.oauth2.client.secret_required:
+    found = record.secrets
+    secret = found.get("client_secret")
+    if secret is None and way.oauth2.client.secret_required and proof_of(way) == "client_secret":
         return None
-    return App(record.secrets["client_id"].reveal(), secret)
+    key_id = found.get("key_id")
+    return App(
+        found["client_id"].reveal(),
+        secret,
+        private_key=found.get("private_key"),
+        key_id=key_id.reveal() if key_id is not None else "",
+        certificate=found.get("certificate"),
+    )
+
+
+def proof_of(way: Method) -> str:
+    """Which secret of the app proves it to this provider; empty for a public client."""
+    assert way.oauth2 is not None
+    return {"none": "", "private_key_jwt": "private_key", "tls_client_auth": "certificate"}.get(
+        way.oauth2.client.auth, "client_secret"
+    )
 
 
 def keep(store: Store, service: str, way: Method, app: App) -> None:
     """Saves the app for every service of its family."""
     key = key_of(service, way)
     secrets = {"client_id": Secret(app.client_id)}
-    if app.client_secret is not None:
-        secrets["client_secret"] = app.client_secret
+    for name in ("client_secret", "private_key", "certificate"):
+        if (value := getattr(app, name)) is not None:
+            secrets[name] = value
+    if app.key_id:
+        secrets["key_id"] = Secret(app.key_id)
     while True:
         held = store.get(key)
         record = Credential(key, created=held.created if held else 0.0, secrets=secrets)

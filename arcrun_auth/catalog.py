@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog_index import Index
     from arcrun_auth.recipe import Recipe
-    from arcrun_auth.recipe_yaml import Document
+    from arcrun_auth.recipe.reader import Document
 
 __all__ = ["Catalog", "Entry", "MethodEntry", "env_name"]
 
@@ -107,12 +107,12 @@ class Catalog:
 
     def bases(self) -> dict[str, Document]:
         """What a recipe may extend, by id: for the linter."""
-        from arcrun_auth import recipe_yaml
+        from arcrun_auth.recipe import reader
 
         rows = [
             row for index in reversed(self._open()) if index is not None for row in index.bases()
         ]
-        return {service: recipe_yaml.parse(text, path) for service, text, path in rows}
+        return {service: reader.parse(text, path) for service, text, path in rows}
 
     def is_bundled(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file lies among the recipes of this package."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from arcrun_auth import catalog, catalog_index, consent, recipe_yaml
+from arcrun_auth import catalog, catalog_index, consent
 from arcrun_auth.catalog import OVERRIDE, env_name
 from arcrun_auth.catalog_index import Index
 from arcrun_auth.errors import RecipeError, StoreError, printable
-from arcrun_auth.recipe import encode, is_base, load
+from arcrun_auth.recipe import encode, is_base, load, reader
 from arcrun_auth.stores import private
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog_index import Stat
     from arcrun_auth.recipe import Method, Recipe
-    from arcrun_auth.recipe_yaml import Document
+    from arcrun_auth.recipe.reader import Document
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT);
@@ -217,7 +217,7 @@ class _Builder:
         if self._bases is None:
             sources = [Index(self._db)] + ([self._above] if self._above else [])
             self._bases = {
-                service: recipe_yaml.parse(text, path)
+                service: reader.parse(text, path)
                 for index in sources
                 for service, text, path in index.bases()
             }
@@ -227,7 +227,7 @@ class _Builder:
 def _read(path: str) -> Document:
     try:
         with open(path, "rb") as file:
-            return recipe_yaml.parse(file.read(recipe_yaml.MAX_BYTES + 1), path)
+            return reader.parse(file.read(reader.MAX_BYTES + 1), path)
     except OSError as error:
         raise RecipeError(f"This file cannot be read: {error.strerror}.", path=path) from None
 
@@ -287,7 +287,7 @@ def add(path: str, folder: str, bundled: Index, *, override: bool) -> str:
     from arcrun_auth import lint
 
     found = _read(path)
-    bases = {service: recipe_yaml.parse(text, at) for service, text, at in bundled.bases()}
+    bases = {service: reader.parse(text, at) for service, text, at in bundled.bases()}
     subject = lint.subject(found, bases, tier="local")
     recipe = subject.recipe
     for finding in lint.errors([*lint.judge(subject), *lint.between([subject])]):

@@ -13,7 +13,7 @@ from arcrun_auth.client import bound_client
 from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, printable
 
 if TYPE_CHECKING:
-    from arcrun_auth.recipe_model import TestRequest
+    from arcrun_auth.recipe.model import TestRequest
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.sources import Source
 

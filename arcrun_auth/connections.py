@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.enrol import Enroller
     from arcrun_auth.people import Person
-    from arcrun_auth.recipe_model import Method
+    from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Resolver
     from arcrun_auth.sources import Source
     from arcrun_auth.tokens import Secret

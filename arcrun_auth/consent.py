@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from arcrun_auth.recipe_model import Method, Recipe
+    from arcrun_auth.recipe.model import Method, Recipe
 
     Projection = Mapping[str, Any]
 
@@ -34,6 +34,7 @@ NOT_IN_METHOD = frozenset({
     "label",         # shown in a choice
     "app_guide",     # read once, before the user agrees; nothing of it is sent
     "setup_url", "app_register_url",  # pages for people, as docs_url
+    "diagnose",      # words about errors
 })  # fmt: skip
 
 # Fields of what a method holds. A secret's `pattern` and `env` stay: what is asked for, and
@@ -41,6 +42,8 @@ NOT_IN_METHOD = frozenset({
 NOT_IN_SECRET = frozenset({"label", "help", "help_url", "example"})
 NOT_IN_PARAM = frozenset({"label", "help"})
 NOT_IN_TEST = frozenset({"identity_label"})
+NOT_IN_OAUTH2 = frozenset({"notices"})
+NOT_IN_CLIENT = frozenset({"id_example"})
 
 
 def project(recipe: Recipe, method: Method) -> dict[str, Any]:
@@ -58,6 +61,10 @@ def project(recipe: Recipe, method: Method) -> dict[str, Any]:
         found["params"] = {n: _without(p, NOT_IN_PARAM) for n, p in found["params"].items()}
     if "test" in found:
         found["test"] = _without(found["test"], NOT_IN_TEST)
+    if "oauth2" in found:
+        found["oauth2"] = _without(found["oauth2"], NOT_IN_OAUTH2)
+        if "client" in found["oauth2"]:
+            found["oauth2"]["client"] = _without(found["oauth2"]["client"], NOT_IN_CLIENT)
     return found
 
 
@@ -153,6 +160,17 @@ WORDS = {
     "client": "your app would identify itself otherwise",
     "redirect": "the login would come back to another address",
     "refresh": "your login would be renewed otherwise",
+    "registration_endpoint": "your app would be registered with another server",
+    "discovery": "the server's own metadata would say where your login is sent",
+    "discover": "your token would be used for other requests after the login",
+    "grants": "it would log in another way",
+    "revoke": "your login would be ended otherwise",
+    "token_request": "the token would be asked for otherwise",
+    "token_response": "the token would be looked for elsewhere in the answer",
+    "callback": "other parts of the redirect would be kept",
+    "param_names": "the login's parameters would have other names",
+    "resource": "the token would be for another API",
+    "jwt": "another assertion would be signed with your key",
     "authorize_params": "the login would be asked for otherwise",
     "pkce": "the protection of the login against interception (PKCE) would change",
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from arcrun_auth.people import Person
-    from arcrun_auth.recipe_model import Method, OAuth2, Recipe, RequiredSecret
+    from arcrun_auth.recipe.model import Method, OAuth2, Recipe, RequiredSecret
     from arcrun_auth.resolve import Resolver
     from arcrun_auth.tokens import Consent, Grant
 

@@ -12,7 +12,7 @@ from arcrun_auth.template import Template
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from arcrun_auth.recipe_model import Method, OAuth2
+    from arcrun_auth.recipe.model import Method, OAuth2
 
 
 def values_of(way: Method, params: Mapping[str, str], service: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth._http import Answer
     from arcrun_auth.oauth import TokenCall
-    from arcrun_auth.recipe_model import OAuth2
+    from arcrun_auth.recipe.model import OAuth2
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.sources import GrantSource
     from arcrun_auth.stores.base import Store

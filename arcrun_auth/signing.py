@@ -20,7 +20,7 @@ from arcrun_auth.template import Template, render_header
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from arcrun_auth.recipe_model import Inject, Method
+    from arcrun_auth.recipe.model import Inject, Method
     from arcrun_auth.tokens import Token
 
 # RFC 3986 §3.3: what may stand in a path segment beside letters and digits.

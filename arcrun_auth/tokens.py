@@ -194,7 +194,7 @@ class Grant(_Unsharable):
 
     __slots__ = (
         "access_token", "dead", "expires", "intent", "issued", "kept", "refresh_expires",
-        "refresh_token", "requested", "scopes", "token_type",
+        "refresh_token", "requested", "scopes", "since", "token_type",
     )  # fmt: skip
 
     def __init__(
@@ -202,6 +202,7 @@ class Grant(_Unsharable):
         *,
         access_token: Secret,
         issued: float,
+        since: float | None = None,
         refresh_token: Secret | None = None,
         token_type: str = "Bearer",  # noqa: S107 - the name of a scheme, no password
         expires: float | None = None,
@@ -216,6 +217,8 @@ class Grant(_Unsharable):
         self.refresh_token = refresh_token
         self.token_type = token_type
         self.issued = issued
+        self.since = issued if since is None else since
+        """When the person logged in: renewals leave it as it is."""
         self.expires = expires
         self.refresh_expires = refresh_expires
         self.scopes = tuple(scopes)
@@ -296,8 +299,19 @@ class Credential(_Unsharable):
     """
 
     __slots__ = (
-        "consents", "created", "extra", "generation", "grant", "identity", "key", "method",
-        "params", "secrets", "updated",
+        "consents",
+        "created",
+        "endpoints",
+        "ends",
+        "extra",
+        "generation",
+        "grant",
+        "identity",
+        "key",
+        "method",
+        "params",
+        "secrets",
+        "updated",
     )  # fmt: skip
 
     def __init__(
@@ -310,6 +324,8 @@ class Credential(_Unsharable):
         grant: Grant | None = None,
         consents: Mapping[str, Consent] | None = None,
         identity: str | None = None,
+        endpoints: Mapping[str, str] | None = None,
+        ends: float | None = None,
         generation: int = 0,
         created: float = 0.0,
         updated: float = 0.0,
@@ -325,6 +341,10 @@ class Credential(_Unsharable):
         """What was agreed to, by service: those that share an account have one each."""
         self.identity = identity
         """Whose account it is, as the service itself says; for people to read."""
+        self.endpoints: Mapping[str, str] = endpoints or {}
+        """What the issuer's metadata named at the login, by the names of RFC 8414: pinned."""
+        self.ends = ends
+        """When the secret itself ends (a key with an expiry, an app's secret), if that is known."""
         self.generation = generation
         self.created = created
         self.updated = updated
@@ -352,6 +372,10 @@ class Credential(_Unsharable):
             data["consents"] = {name: value.dump() for name, value in self.consents.items()}
         if self.identity is not None:
             data["identity"] = self.identity
+        if self.endpoints:
+            data["endpoints"] = dict(self.endpoints)
+        if self.ends is not None:
+            data["ends"] = self.ends
         data["created"], data["updated"] = self.created, self.updated
         return data
 

@@ -7,7 +7,10 @@ import ast
 import inspect
 import re
 
-from arcrun_auth import recipe_model, recipe_schema
+import msgspec
+
+from arcrun_auth.recipe import model as recipe_model
+from arcrun_auth.recipe import schema as recipe_schema
 
 WORDS = (
     (r"Annotated\[str,.*\]|\bstr\b|\bText\b|\bName\b|\bScope\b|\bServiceId\b", "text"),
@@ -23,7 +26,9 @@ CLASSES = {
     "RequiredSecret": "required_secrets", "Param": "params", "Inject": "inject",
     "OAuth2": "oauth2", "Redirect": "oauth2redirect", "ClientAuth": "oauth2client",
     "TokenRequest": "oauth2token_request", "TokenResponse": "oauth2token_response",
-    "Refresh": "oauth2refresh", "Ok": "ok", "TestRequest": "test", "GuideStep": "app_guide",
+    "Refresh": "oauth2refresh", "Revoke": "oauth2revoke", "Callback": "oauth2callback",
+    "Choose": "discover", "Discover": "discover", "Jwt": "jwt", "When": "diagnose",
+    "Diagnosis": "diagnose", "Ok": "ok", "TestRequest": "test", "GuideStep": "app_guide",
     "Verified": "verified", "Method": "one-way-in",
 }  # fmt: skip
 
@@ -31,18 +36,19 @@ CLASSES = {
 def fields(model: str) -> str:
     """The table of a model's own fields: name, type, default, what it says."""
     described = recipe_schema.field_docs()
-    source = next(
-        node
-        for node in ast.parse(inspect.getsource(recipe_model)).body
-        if isinstance(node, ast.ClassDef) and node.name == model
-    )
+    kind = getattr(recipe_model, model)
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
+    source = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(source, ast.ClassDef)
     rows = ["| field | type | default | |", "|---|---|---|---|"]
     for node in source.body:
         if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
             continue
         name = node.target.id
         text = described[model, name].replace("\n", " ").replace("|", "\\|")
-        rows.append(f"| `{name}` | {_type(node.annotation)} | {_default(node.value)} | {text} |")
+        rows.append(
+            f"| `{names[name]}` | {_type(node.annotation)} | {_default(node.value)} | {text} |"
+        )
     return "\n".join(rows) + "\n"
 
 

@@ -8,8 +8,9 @@ import re
 import msgspec
 import pytest
 
-from arcrun_auth import errors, recipe, recipe_model, settings, template
+from arcrun_auth import errors, recipe, settings, template
 from arcrun_auth.lint import lint
+from arcrun_auth.recipe import model as recipe_model
 from tests.docs.pages import DOCS, ROOT, blocks, pages, prose, section
 
 # -- errors --------------------------------------------------------------------------------
@@ -102,6 +103,13 @@ HEADINGS = {
     "TokenRequest": "oauth2.token_request",
     "TokenResponse": "oauth2.token_response",
     "Refresh": "oauth2.refresh",
+    "Revoke": "oauth2.revoke",
+    "Callback": "oauth2.callback",
+    "Discover": "discover",
+    "Choose": "discover",
+    "Jwt": "jwt",
+    "Diagnosis": "diagnose",
+    "When": "diagnose",
     "Ok": "ok",
     "TestRequest": "test",
     "GuideStep": "app_guide",

@@ -8,7 +8,7 @@ import pytest
 
 from arcrun_auth import apps
 from arcrun_auth.errors import AuthError, MissingSecret
-from arcrun_auth.recipe_model import ClientAuth, GuideStep, Method, OAuth2, Redirect
+from arcrun_auth.recipe.model import ClientAuth, GuideStep, Method, OAuth2, Redirect
 from arcrun_auth.stores.memory import Memory
 from tests import canary
 from tests.world import Told

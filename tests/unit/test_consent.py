@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from arcrun_auth import consent
 from arcrun_auth.recipe import Method, Param, Recipe, load, read
-from arcrun_auth.recipe_yaml import Document
+from arcrun_auth.recipe.reader import Document
 
 # Every field of the model, set to something else than its default.
 RICH = {
@@ -43,28 +43,46 @@ RICH = {
         "userinfo_endpoint": "https://id.rich.example/me",
         "registration_endpoint": "https://id.rich.example/register",
         "issuer": "https://id.rich.example",
+        "discovery": True, "resource": "https://api.rich.example",
         "grants": ["authorization_code"], "scopes": ["read", "write"], "scope_separator": ",",
         "scope_param": "user_scope", "scope_sets": {"readonly": ["read"]}, "scopes_required": True,
+        "scope_aliases": {"email": "mail"}, "param_names": {"client_id": "client_key"},
+        "callback": {"code": "auth_code", "keep": ["realm"]}, "notices": ["A warning."],
         "pkce": "required", "authorize_params": {"access_type": "offline"},
         "redirect": {"policy": "fixed_port", "host": "localhost", "ports": [8080], "path": "/cb"},
-        "client": {"auth": "basic", "secret_required": False, "app": "rich_app"},
-        "token_request": {"body": "json", "params": {"p": "1"}, "headers": {"X-H": "1"}},
+        "client": {"auth": "none", "secret_required": False, "app": "rich_app", "alg": "ES256",
+                   "audience": "https://id.rich.example", "registration": "static", "id": "public",
+                   "id_pattern": "^p", "id_example": "p0"},
+        "token_request": {"method": "GET", "body": "json", "params": {"p": "1"},
+                          "headers": {"X-H": "1"}, "send_redirect_uri": False},
         "token_response": {
             "root": "data", "access_token": "at", "refresh_token": "rt", "expires_in": "exp",
-            "default_expires_in": 60, "scope": "s", "ok": {"path": "ok", "equals": 1},
+            "expires_at": "at_time", "expires_unit": "ms", "refresh_expires_in": "rei",
+            "error_description": "why", "default_expires_in": 60, "scope": "s", "ok": {"path": "ok", "equals": 1},
             "error": "err", "keep": {"site": "site"},
         },
         "refresh": {"mode": "no", "url": "https://id.rich.example/refresh", "params": {"p": "1"},
-                    "rotates": "yes", "lifetime_s": 1, "idle_s": 2},
+                    "method": "GET", "body": "query", "client": False,
+                    "rotates": "yes", "grace_s": 3, "lifetime_s": 1, "idle_s": 2},
+        "revoke": {"method": "DELETE", "auth": "basic", "body": "json", "param": "access_token",
+                   "which": "access", "params": {"p": "1"}},
     },
     "token_secret": "a",
     "params": {"region": {"label": "R", "help": "h", "type": "enum", "enum": ["eu", "us"],
-                          "pattern": "..", "default": "eu", "suffix": ".x"}},
+                          "pattern": "..", "default": "eu", "suffix": ".x", "from": "discover",
+                          "key": "r", "take": "(.)$"}},
     "static_headers": {"X-Version": "1"}, "root_paths": ["/upload/"],
-    "allowed_hosts": ["{{param.region}}.rich.example", "*.cdn.rich.example"],
+    "allowed_hosts": ["{{param.region}}.rich.example", "*.cdn.rich.example", "me.rich.example"],
+    "discover": [{"url": "https://me.rich.example/sites", "headers": {"X-D": "1"},
+                  "save": {"region": "id"}, "choose": {"items": "sites", "label": "name"}}],
+    "jwt": {"key": "a", "alg": "ES256", "key_encoding": "hex", "header": {"kid": "1"},
+            "claims": {"iss": "me"}, "subject": "you", "ttl_s": 60},
+    "diagnose": [{"when": {"status": 400, "error": "e", "body": "b", "age_s": [1, 2]},
+                  "say": "It means this.", "do": "Do that."}],
     "test": {"method": "POST", "path": "/me", "url": "https://eu.rich.example/me",
              "headers": {"X-T": "1"}, "body": "{}", "expect": [201],
-             "ok": {"path": "ok", "equals": "yes"}, "identity": "id", "identity_label": "User"},
+             "ok": {"path": "ok", "equals": "yes"}, "identity": "id", "identity_label": "User",
+             "expires": "end"},
     "app_guide": [{"text": "Do", "url": "https://g.example", "value": "v"}],
     "setup_url": "https://setup.example", "app_register_url": "https://apps.example",
     "methods": [{"id": "key", "primitive": "static_key", "required_secrets": [{"key": "k"}],
@@ -79,6 +97,10 @@ COSMETIC = {
     ("required_secrets", 0, "label"), ("required_secrets", 0, "help"),
     ("required_secrets", 0, "help_url"), ("required_secrets", 0, "example"),
     ("params", "region", "label"), ("params", "region", "help"), ("test", "identity_label"),
+    ("diagnose", 0, "say"), ("diagnose", 0, "do"), ("diagnose", 0, "when", "status"),
+    ("diagnose", 0, "when", "error"), ("diagnose", 0, "when", "body"),
+    ("diagnose", 0, "when", "age_s", 0), ("diagnose", 0, "when", "age_s", 1),
+    ("oauth2", "notices", 0), ("oauth2", "client", "id_example"),
     ("app_guide", 0, "text"), ("app_guide", 0, "url"), ("app_guide", 0, "value"),
     ("methods", 0, "id"), ("methods", 0, "primitive"), ("methods", 0, "required_secrets", 0, "key"),
     ("methods", 0, "inject", "header", "X-Key"),
@@ -115,7 +137,13 @@ CHOICES = {
     ("oauth2", "grants", 0): "refresh_token", ("oauth2", "scope_separator"): "+",
     ("oauth2", "pkce"): "no", ("oauth2", "redirect", "policy"): "https_only",
     ("oauth2", "redirect", "host"): "127.0.0.1", ("oauth2", "redirect", "path"): "/other",
-    ("oauth2", "client", "auth"): "none", ("oauth2", "token_request", "body"): "form",
+    ("oauth2", "client", "auth"): "basic", ("oauth2", "client", "alg"): "RS256",
+    ("oauth2", "client", "registration"): "dcr", ("oauth2", "token_request", "method"): "POST",
+    ("oauth2", "token_response", "expires_unit"): "s", ("oauth2", "refresh", "method"): "POST",
+    ("oauth2", "refresh", "body"): "form", ("oauth2", "revoke", "method"): "GET",
+    ("oauth2", "revoke", "auth"): "none", ("oauth2", "revoke", "body"): "query",
+    ("oauth2", "revoke", "which"): "both", ("params", "region", "from"): "user",
+    ("jwt", "alg"): "RS256", ("jwt", "key_encoding"): "pem", ("oauth2", "token_request", "body"): "form",
     ("oauth2", "refresh", "mode"): "yes", ("oauth2", "refresh", "rotates"): "no",
     ("test", "method"): "GET", ("methods", 0, "primitive"): "oauth2",
 }  # fmt: skip
@@ -140,16 +168,22 @@ def test_the_rich_recipe_sets_every_field_of_the_model():
     """A field that is added to the model has to be added above, and thought through."""
 
     def fields(kind):
-        return {field.name for field in msgspec.structs.fields(kind)}
+        return {field.encode_name for field in msgspec.structs.fields(kind)}
 
     assert set(RICH) | {"extends"} == fields(Recipe)
     recipe = convert(RICH)
-    for name in ("oauth2", "inject", "test", "verified"):
+    for name in ("oauth2", "inject", "test", "verified", "jwt"):
         assert set(RICH[name]) == fields(type(getattr(recipe, name))), name
-    for name in ("redirect", "client", "token_request", "token_response", "refresh"):
+    for name in (
+        "callback", "redirect", "client", "token_request", "token_response", "refresh", "revoke",
+    ):  # fmt: skip
         assert set(RICH["oauth2"][name]) == fields(type(getattr(recipe.oauth2, name))), name
     assert set(RICH["required_secrets"][0]) == fields(type(recipe.required_secrets[0]))
     assert set(RICH["params"]["region"]) == fields(Param)
+    assert set(RICH["discover"][0]) == fields(type(recipe.discover[0]))
+    assert set(RICH["discover"][0]["choose"]) == fields(type(recipe.discover[0].choose))
+    assert set(RICH["diagnose"][0]) == fields(type(recipe.diagnose[0]))
+    assert set(RICH["diagnose"][0]["when"]) == fields(type(recipe.diagnose[0].when))
     assert set(RICH["app_guide"][0]) == fields(type(recipe.app_guide[0]))
     assert fields(Recipe) >= consent.NOT_IN_RECIPE
     assert fields(Method) >= consent.NOT_IN_METHOD

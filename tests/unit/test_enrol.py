@@ -6,7 +6,7 @@ import pytest
 
 from arcrun_auth import enrol, errors
 from arcrun_auth.broker import Broker
-from arcrun_auth.recipe_model import OAuth2
+from arcrun_auth.recipe.model import OAuth2
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider
 from arcrun_auth.tokens import Grant, Key, Secret

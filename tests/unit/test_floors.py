@@ -16,9 +16,8 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent hosts landing lint lint_names lint_rules lint_texts oauth
-        recipe recipe_model recipe_rules recipe_schema recipe_yaml rendering seal signing template
-        token_answer
+        answers catalog_entry consent hosts landing lint oauth recipe rendering seal signing
+        template token_answer
         """,
     ),
     (

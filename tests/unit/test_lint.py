@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcrun_auth import lint_names, lint_rules, settings
-from arcrun_auth.lint import Finding, errors, lint
-from arcrun_auth.lint_names import alike
+from arcrun_auth import settings
+from arcrun_auth.lint import Finding, errors, lint, names, rules
+from arcrun_auth.lint.names import alike
 from arcrun_auth.recipe import read
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -175,8 +175,8 @@ def test_each_rule(rule, severity, broken, fine):
 
 
 def test_every_rule_has_its_case():
-    sources = [Path(lint_rules.__file__).with_name(f"{n}.py").read_text(encoding="utf-8")
-               for n in ("lint", "lint_rules", "lint_texts", "lint_names")]  # fmt: skip
+    sources = [Path(rules.__file__).with_name(f"{n}.py").read_text(encoding="utf-8")
+               for n in ("__init__", "rules", "texts", "names")]  # fmt: skip
     import re
 
     names = {name for text in sources for name in re.findall(r'finding\(\s*"([a-z-]+)"', text)}
@@ -228,7 +228,7 @@ def rules_of(findings):
 
 
 def test_every_setting_is_reserved():
-    assert set(lint_names.SETTINGS) == set(settings.KNOWN)
+    assert set(names.SETTINGS) == set(settings.KNOWN)
 
 
 def test_one_service_one_file():

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from arcrun_auth import testing
-from arcrun_auth.recipe_model import OAuth2
+from arcrun_auth.recipe.model import OAuth2
 from arcrun_auth.testing import Provider
 
 HANG = 30.0

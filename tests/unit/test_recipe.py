@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from arcrun_auth import recipe_yaml
 from arcrun_auth.errors import RecipeError
-from arcrun_auth.recipe import decode, encode, load, read
+from arcrun_auth.recipe import decode, encode, load, read, reader
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -33,7 +32,7 @@ oauth2:
 
 
 def doc(text, path="x.yaml"):
-    return recipe_yaml.parse(textwrap.dedent(text), path)
+    return reader.parse(textwrap.dedent(text), path)
 
 
 def refused(text, match, *, bases=None, field=None, line=None):
@@ -136,7 +135,7 @@ def test_a_recipe_survives_its_index():
 
 
 def test_every_shipped_recipe_loads_and_survives_its_index():
-    documents = {p.name: recipe_yaml.parse(p.read_bytes(), p.name) for p in RECIPES.glob("*.yaml")}
+    documents = {p.name: reader.parse(p.read_bytes(), p.name) for p in RECIPES.glob("*.yaml")}
     bases = {d.data["service"]: d for n, d in documents.items() if n.startswith("_")}
     assert len(documents) > len(bases)
     for name, document in documents.items():

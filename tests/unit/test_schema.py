@@ -10,21 +10,21 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from arcrun_auth import recipe_model, recipe_schema
-from arcrun_auth.recipe_yaml import parse
+from arcrun_auth.recipe import model, schema
+from arcrun_auth.recipe.reader import parse
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SCHEMA = json.loads((RECIPES / "schema.json").read_text(encoding="utf-8"))
 
 
 def test_the_file_is_current():
-    assert (RECIPES / "schema.json").read_text(encoding="utf-8") == recipe_schema.text(), (
-        "write it anew: python -m arcrun_auth.recipe_schema > recipes/schema.json"
+    assert (RECIPES / "schema.json").read_text(encoding="utf-8") == schema.text(), (
+        "write it anew: python -m arcrun_auth.recipe.schema > recipes/schema.json"
     )
 
 
 def test_the_module_prints_it():
-    command = [sys.executable, "-m", "arcrun_auth.recipe_schema"]
+    command = [sys.executable, "-m", "arcrun_auth.recipe.schema"]
     printed = subprocess.run(command, capture_output=True, check=True, timeout=60)
     assert json.loads(printed.stdout) == SCHEMA
 
@@ -41,12 +41,12 @@ def test_every_field_has_a_description():
 
 
 def test_a_field_without_a_docstring_is_noticed(monkeypatch):
-    class Bare(recipe_model.Model, frozen=True):
+    class Bare(model.Model, frozen=True):
         bare: str = ""
 
-    monkeypatch.setattr(recipe_model, "Bare", Bare, raising=False)
+    monkeypatch.setattr(model, "Bare", Bare, raising=False)
     with pytest.raises(LookupError, match=r"Bare\.bare"):
-        recipe_schema.doc({}, "Bare", "bare")
+        schema.doc({}, "Bare", "bare")
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)

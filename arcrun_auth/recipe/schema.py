@@ -1,4 +1,4 @@
-"""The JSON Schema of a recipe file, which editors use: `python -m arcrun_auth.recipe_schema`.
+"""The JSON Schema of a recipe file, which editors use: `python -m arcrun_auth.recipe.schema`.
 
 msgspec prints the types; the descriptions are the docstrings under the model's fields.
 """
@@ -9,16 +9,20 @@ import ast
 import inspect
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from arcrun_auth import recipe_model
+from arcrun_auth.recipe import model as models
+from arcrun_auth.recipe import oauth2, types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def schema() -> dict[str, Any]:
     """The schema as plain data: JSON Schema 2020-12, every field with its description."""
-    (reference,), definitions = msgspec.json.schema_components([recipe_model.Recipe])
+    (reference,), definitions = msgspec.json.schema_components([models.Recipe])
     described = field_docs()
     for name, definition in definitions.items():
         for field, properties in definition.get("properties", {}).items():
@@ -36,31 +40,36 @@ def _loosen(definitions: dict[str, Any]) -> None:
     """With `extends`, what a recipe needs may stand in its base."""
     definitions["Recipe"]["required"] = ["service"]
     definitions["Recipe"]["anyOf"] = [{"required": ["primitive"]}, {"required": ["extends"]}]
-    del definitions["OAuth2"]["required"]
 
 
 def doc(described: dict[tuple[str, str], str], model: str, field: str) -> str:
-    for base in getattr(recipe_model, model).__mro__:
-        if (base.__name__, field) in described:
-            return described[base.__name__, field]
+    kind = getattr(models, model)
+    own = next((f.name for f in msgspec.structs.fields(kind) if f.encode_name == field), field)
+    for base in kind.__mro__:
+        if (base.__name__, own) in described:
+            return described[base.__name__, own]
     raise LookupError(f"{model}.{field} has no docstring")
 
 
 def field_docs() -> dict[tuple[str, str], str]:
     """The docstring under each field of the model: (class, field) -> text."""
     found: dict[tuple[str, str], str] = {}
-    for node in ast.parse(inspect.getsource(recipe_model)).body:
-        if not isinstance(node, ast.ClassDef):
-            continue
-        for field, doc in zip(node.body, node.body[1:], strict=False):
-            if (
-                isinstance(field, ast.AnnAssign)
-                and isinstance(field.target, ast.Name)
-                and isinstance(doc, ast.Expr)
-                and isinstance(doc.value, ast.Constant)
-            ):
-                found[node.name, field.target.id] = inspect.cleandoc(str(doc.value.value))
+    for module in (types, oauth2, models):
+        for node in ast.parse(inspect.getsource(module)).body:
+            if isinstance(node, ast.ClassDef):
+                found |= {(node.name, name): text for name, text in _docs_of(node)}
     return found
+
+
+def _docs_of(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, doc in zip(node.body, node.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(doc, ast.Expr)
+            and isinstance(doc.value, ast.Constant)
+        ):
+            yield field.target.id, inspect.cleandoc(str(doc.value.value))
 
 
 def text() -> str:

@@ -12,28 +12,29 @@ import msgspec
 from msgspec import Meta
 
 from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.recipe.oauth2 import (
+    Callback,
+    ClientAuth,
+    OAuth2,
+    Redirect,
+    Refresh,
+    Revoke,
+    TokenRequest,
+    TokenResponse,
+)
+from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = [
+    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
+    "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
+    "RequiredSecret", "Revoke", "TestRequest", "TokenRequest", "TokenResponse", "Verified", "When",
+]  # fmt: skip
+
 SCHEMA_VERSION = 1
 """Which format version do we read? A higher one is refused."""
-
-# Python's `$` also matches before a last line break; `(?!\n)` ends that, in any dialect.
-ServiceId = Annotated[
-    str, Meta(pattern=r"^([a-z0-9-]+/)?_?[a-z0-9]+(_[a-z0-9]+)*$(?!\n)", max_length=128)
-]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}$(?!\n)")]
-Text = Annotated[str, Meta(max_length=300)]
-Url = Annotated[str, Meta(max_length=2048)]
-Host = Annotated[str, Meta(max_length=253)]
-# RFC 6749 §3.3
-Scope = Annotated[str, Meta(pattern=r"^[!#-\[\]-~]+$(?!\n)", max_length=300)]
-Strings = dict[str, str]
-
-
-class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What all parts of a recipe share: frozen, strict, defaults left out when written."""
 
 
 class RequiredSecret(Model, frozen=True):
@@ -76,10 +77,18 @@ class Param(Model, frozen=True):
     """The value if the user gives none; without a default it has to be given."""
     suffix: str = ""
     """What users paste along with it and is cut off: `.myshopify.com`."""
+    source: Literal["user", "callback", "token", "discover", "secret"] = msgspec.field(
+        default="user", name="from"
+    )
+    """Who knows it: the user, the redirect, the token answer, `discover`, or a secret's text."""
+    key: str = ""
+    """Under which name it is found there; the name of the param if not given."""
+    take: str = ""
+    """A regular expression whose first group is the value in what was found: `-([a-z0-9]+)$`."""
 
     def check(self, name: str, given: str | None) -> str:
         """The value that counts for what the user gave. ValueError where it does not fit."""
-        value = self.default if given is None else given.strip().removesuffix(self.suffix)
+        value = self.default if given is None else self._trimmed(given)
         if value is None or (not value and self.default is None):
             raise ValueError(f"a value for {name!r} is missing")
         if self.enum and value not in self.enum:
@@ -87,6 +96,23 @@ class Param(Model, frozen=True):
         if self.pattern and not re.fullmatch(self.pattern, value):
             raise ValueError(f"the value of {name!r} does not look as it should: {self.pattern}")
         return value
+
+    def _trimmed(self, given: str) -> str:
+        value = given.strip()
+        if self.type == "host":  # people and APIs give whole addresses
+            value = re.sub(r"^https?://|/.*$", "", value)
+        return value.removesuffix(self.suffix)
+
+    def found(self, text: str) -> str:
+        """The value in a text that was not typed for it; the text itself without `take`.
+
+        >>> Param(take="-([a-z0-9]+)$").found("0123abcd-us6")
+        'us6'
+        """
+        if not self.take:
+            return text
+        match = re.search(self.take, text)
+        return match[1] if match else ""
 
 
 class Inject(Model, frozen=True):
@@ -104,90 +130,6 @@ class Inject(Model, frozen=True):
     """Cookies by name."""
 
 
-class Redirect(Model, frozen=True):
-    """Which redirect URI the provider takes: RFC 8252 §7.3, and those who do otherwise."""
-
-    policy: Literal["any_port", "fixed_port", "https_only"] = "any_port"
-    """Whether a loopback URI may have any port, one that is registered, or is refused."""
-    host: Literal["127.0.0.1", "localhost"] = "127.0.0.1"
-    """How the loopback host is written. Some providers take only one of them."""
-    ports: tuple[Annotated[int, Meta(ge=1024, le=65535)], ...] = ()
-    """The ports to try with `fixed_port`, in order."""
-    path: Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/_-]*$(?!\n)")] = "/callback"
-    """The path of the redirect URI."""
-
-
-class ClientAuth(Model, frozen=True):
-    """How the client names itself at the token endpoint: RFC 6749 §2.3."""
-
-    auth: Literal["none", "post", "basic"] = "post"
-    """In the body (post), in the header (basic), or with the client id alone (none)."""
-    secret_required: bool = True
-    """Whether the provider demands a client secret."""
-    app: str = ""
-    """Services with the same name here share one's own OAuth app; the service's id if empty."""
-
-
-class TokenRequest(Model, frozen=True):
-    """How a token request differs from RFC 6749 §4.1.3."""
-
-    body: Literal["form", "json"] = "form"
-    """How the body is encoded."""
-    params: Strings = {}
-    """Further parameters of every token request."""
-    headers: Strings = {}
-    """Further headers of every token request."""
-
-
-class Ok(Model, frozen=True):
-    """An answer counts as good only if the value at `path` equals this one."""
-
-    path: str
-    """Where to look in the answer."""
-    equals: bool | int | str = True
-    """What has to stand there."""
-
-
-class TokenResponse(Model, frozen=True):
-    """Where the fields of RFC 6749 §5.1 stand in this provider's answer: paths."""
-
-    root: str = ""
-    """Where all the others are looked for; the whole answer if empty."""
-    access_token: str = "access_token"  # noqa: S105 - a path
-    """The path of the access token."""
-    refresh_token: str = "refresh_token"  # noqa: S105 - a path
-    """The path of the refresh token."""
-    expires_in: str = "expires_in"
-    """The path of the lifetime in seconds."""
-    default_expires_in: int | None = None
-    """The lifetime in seconds where the answer names none."""
-    scope: str = "scope"
-    """The path of the granted scopes."""
-    ok: Ok | None = None
-    """For providers that answer 200 to a failure: what a good answer says."""
-    error: str = "error"
-    """The path of the error code."""
-    keep: Strings = {}
-    """Values of the answer to keep beside the token: name to path."""
-
-
-class Refresh(Model, frozen=True):
-    """How a grant is renewed: RFC 6749 §6."""
-
-    mode: Literal["yes", "no"] = "yes"
-    """Whether there is a refresh token at all."""
-    url: Url = ""
-    """Where to renew, if not at the token endpoint."""
-    params: Strings = {}
-    """Further parameters of a renewal."""
-    rotates: Literal["yes", "no", "maybe"] = "maybe"
-    """Whether each renewal ends the refresh token it used."""
-    lifetime_s: int | None = None
-    """How long a refresh token lives, in seconds."""
-    idle_s: int | None = None
-    """How long a refresh token lives unused, in seconds."""
-
-
 class GuideStep(Model, frozen=True):
     """One step of registering one's own app."""
 
@@ -199,54 +141,69 @@ class GuideStep(Model, frozen=True):
     """What to paste there; `{{redirect_uri}}` and `{{scopes}}` are filled in."""
 
 
-class OAuth2(Model, frozen=True):
-    """An authorization server, by the names of RFC 8414, and what is odd about it."""
+class Choose(Model, frozen=True):
+    """A list of which the user chooses one."""
 
-    token_endpoint: Url
-    """Where a code or a refresh token becomes an access token."""
-    authorization_endpoint: Url = ""
-    """The page the user logs in on."""
-    device_authorization_endpoint: Url = ""
-    """Where a device code is asked for: RFC 8628."""
-    revocation_endpoint: Url = ""
-    """Where a token is revoked: RFC 7009."""
-    introspection_endpoint: Url = ""
-    """Where a token is asked about: RFC 7662."""
-    userinfo_endpoint: Url = ""
-    """Who logged in: OpenID Connect Core §5.3."""
-    registration_endpoint: Url = ""
-    """Where a client registers itself: RFC 7591."""
-    issuer: Url = ""
-    """What `iss` must say where the provider sends it: RFC 9207."""
-    grants: tuple[Literal["authorization_code", "refresh_token"], ...] = (
-        "authorization_code",
-        "refresh_token",
-    )
-    """The grants the provider gives to a client of this kind."""
-    scopes: tuple[Scope, ...] = ()
-    """The scopes asked for unless the user chooses others."""
-    scope_separator: Literal[" ", ",", "+"] = " "
-    """What stands between two scopes in a request."""
-    scope_param: Name = "scope"
-    """The name of the parameter that carries the scopes."""
-    scope_sets: dict[str, tuple[Scope, ...]] = {}
-    """Named choices of scopes: `readonly`, `full`."""
-    scopes_required: bool = False
-    """Whether a login without any scope is refused."""
-    pkce: Literal["S256", "required", "no"] = "S256"
-    """RFC 7636: sent, demanded by the provider, or `no` where the provider rejects it."""
-    authorize_params: Strings = {}
-    """Further parameters of the authorization request: `access_type: offline`."""
-    redirect: Redirect = Redirect()
-    """Which redirect URI the provider takes."""
-    client: ClientAuth = ClientAuth()
-    """How the client authenticates."""
-    token_request: TokenRequest = TokenRequest()
-    """How token requests differ from the standard."""
-    token_response: TokenResponse = TokenResponse()
-    """How token answers differ from the standard."""
-    refresh: Refresh = Refresh()
-    """How a grant is renewed."""
+    items: str = ""
+    """The path of the list in the answer; the answer itself if empty."""
+    label: str = ""
+    """The path of an item's name."""
+
+
+class Discover(Model, frozen=True):
+    """A GET request after the login that finds params: a tenant, a data centre."""
+
+    url: Url
+    """The whole URL. Its host must be in `allowed_hosts`, without a placeholder."""
+    headers: Strings = {}
+    """Further headers."""
+    save: Strings = {}
+    """Params to fill: name to path, in the answer or in the chosen item."""
+    choose: Choose | None = None
+    """Where the answer is a list; of one item nobody is asked."""
+
+
+class Jwt(Model, frozen=True):
+    """A JSON Web Token that is signed with a secret: the assertion of RFC 7523 §2.1."""
+
+    key: Name
+    """The secret that signs."""
+    alg: Literal["RS256", "PS256", "ES256", "EdDSA", "HS256"] = "RS256"
+    """The algorithm: RFC 7518 §3.1."""
+    key_encoding: Literal["pem", "hex", "base64", "utf8"] = "pem"
+    """How the secret writes the key down."""
+    header: Strings = {}
+    """Further header fields: `kid`."""
+    claims: Strings = {}
+    """Claims; `iat`, `exp`, `jti` and, if not given, `aud` (the token endpoint) are added."""
+    subject: str = ""
+    """The claim `sub`, where one acts for a user: a template that may render empty."""
+    ttl_s: Annotated[int, Meta(ge=1, le=3600)] = 300
+    """How long it is valid, in seconds."""
+
+
+class When(Model, frozen=True):
+    """What an error has to look like; all that is given must hold."""
+
+    status: int | None = None
+    """The HTTP status."""
+    error: str = ""
+    """A regular expression that the whole error code matches."""
+    body: str = ""
+    """A regular expression found in the answer or in the provider's words."""
+    age_s: tuple[int, ...] = ()
+    """The age of the login in seconds: at least the first number, at most the second."""
+
+
+class Diagnosis(Model, frozen=True):
+    """What an error of this provider really means."""
+
+    when: When
+    """Which error."""
+    say: Text
+    """What it means."""
+    do: Text = ""
+    """What to do about it: a command, or a page."""
 
 
 class TestRequest(Model, frozen=True):
@@ -272,6 +229,8 @@ class TestRequest(Model, frozen=True):
     """The path of the account's name in the answer: `email || id`."""
     identity_label: Text = ""
     """What that is: a workspace, an e-mail address."""
+    expires: str = ""
+    """The path of the credential's own end, a date or seconds since 1970."""
 
 
 class Verified(Model, frozen=True):
@@ -315,8 +274,14 @@ class Method(Model, frozen=True, kw_only=True):
     """URLs that begin with one of these stand at the origin, all others below `base_url`."""
     allowed_hosts: tuple[Host, ...] = ()
     """The only hosts that may receive the credential; the host of `base_url` if not given."""
+    discover: Annotated[tuple[Discover, ...], Meta(max_length=2)] = ()
+    """Requests after the login that find params."""
+    jwt: Jwt | None = None
+    """The assertion of the grant `jwt_bearer`."""
     test: TestRequest | None = None
     """The request that proves the connection."""
+    diagnose: tuple[Diagnosis, ...] = ()
+    """What this provider's errors mean, the first that fits."""
     app_guide: tuple[GuideStep, ...] = ()
     """How one's own OAuth app is registered, step by step."""
     setup_url: Url = ""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from arcrun_auth.lint import Finding, Subject
-    from arcrun_auth.recipe_yaml import Place
+    from arcrun_auth.recipe.reader import Place
 
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"

@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcrun_auth import recipe_yaml
 from arcrun_auth.errors import RecipeError
-from arcrun_auth.recipe_yaml import MAX_BYTES, MAX_DEPTH, parse
+from arcrun_auth.recipe import reader
+from arcrun_auth.recipe.reader import MAX_BYTES, MAX_DEPTH, parse
 
 
 def refused(text, match):
@@ -129,7 +129,7 @@ def test_a_key_that_would_move_the_cursor_is_not_shown_as_it_is():
 def test_the_slow_parser_of_pyyaml_gives_the_same(monkeypatch):
     text = "a: [1, no, {b: 'x'}]\nc: |\n  text\n"
     fast = parse(text).data
-    monkeypatch.setattr(recipe_yaml, "_Loader", yaml.SafeLoader)
+    monkeypatch.setattr(reader, "_Loader", yaml.SafeLoader)
     assert parse(text).data == fast
     for hostile, match, line, _ in HOSTILE:
         assert refused(hostile, match).line == line

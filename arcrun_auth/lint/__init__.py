@@ -14,17 +14,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from arcrun_auth import recipe_yaml
 from arcrun_auth.errors import RecipeError
-from arcrun_auth.recipe import is_base, load, merge
-from arcrun_auth.recipe_yaml import spell
+from arcrun_auth.recipe import is_base, load, merge, reader
+from arcrun_auth.recipe.reader import spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from arcrun_auth.recipe_model import Method, Recipe
-    from arcrun_auth.recipe_yaml import Document, Place
+    from arcrun_auth.recipe.model import Method, Recipe
+    from arcrun_auth.recipe.reader import Document, Place
 
 Severity = Literal["error", "warning"]
 
@@ -86,7 +85,7 @@ def lint(
     findings: list[Finding] = []
     for path, text in texts.items():
         try:
-            documents.append(recipe_yaml.parse(text, path))
+            documents.append(reader.parse(text, path))
         except RecipeError as error:
             findings.append(_refused(error, "yaml"))
     mine = {str(d.data.get("service")): d for d in documents if is_base(d.data.get("service"))}
@@ -111,7 +110,7 @@ def subject(document: Document, bases: Mapping[str, Document], *, tier: str) -> 
 
 def judge(subject: Subject) -> Iterator[Finding]:
     """What there is to say of one recipe by itself."""
-    from arcrun_auth.lint_rules import RULES
+    from arcrun_auth.lint.rules import RULES
 
     for rule in RULES:
         yield from rule(subject)
@@ -119,9 +118,9 @@ def judge(subject: Subject) -> Iterator[Finding]:
 
 def between(subjects: Sequence[Subject], known: Sequence[Recipe] = ()) -> Iterator[Finding]:
     """What there is to say of several recipes together: see `lint`."""
-    from arcrun_auth import lint_names
+    from arcrun_auth.lint import names
 
-    yield from lint_names.between(subjects, known)
+    yield from names.between(subjects, known)
 
 
 def _refused(error: RecipeError, rule: str) -> Finding:

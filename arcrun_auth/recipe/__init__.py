@@ -1,6 +1,6 @@
 """From plain data to a `Recipe`: bases laid under it, defaults filled in, rules checked.
 
-Everything here is pure: text and files are the business of `recipe_yaml` and `catalog`.
+Everything here is pure: text and files are the business of `recipe.reader` and `catalog`.
 
     >>> notion = read('''
     ... service: notion
@@ -22,12 +22,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import inspect
 
-from arcrun_auth import recipe_rules
-from arcrun_auth.recipe_model import (
+from arcrun_auth.recipe import rules
+from arcrun_auth.recipe.model import (
     SCHEMA_VERSION,
+    Callback,
+    Choose,
     ClientAuth,
+    Diagnosis,
+    Discover,
     GuideStep,
     Inject,
+    Jwt,
     Method,
     OAuth2,
     Ok,
@@ -36,23 +41,26 @@ from arcrun_auth.recipe_model import (
     Redirect,
     Refresh,
     RequiredSecret,
+    Revoke,
     TestRequest,
     TokenRequest,
     TokenResponse,
     Verified,
+    When,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from arcrun_auth.recipe_yaml import Document, Place
+    from arcrun_auth.recipe.reader import Document, Place
 
     Bases = Mapping[str, "Document"]
 
 __all__ = [
-    "SCHEMA_VERSION", "ClientAuth", "GuideStep", "Inject", "Method", "OAuth2", "Ok", "Param",
-    "Recipe", "Redirect", "Refresh", "RequiredSecret", "TestRequest", "TokenRequest",
-    "TokenResponse", "Verified", "decode", "encode", "is_base", "load", "merge", "read",
+    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
+    "Inject", "Jwt", "Method", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
+    "RequiredSecret", "Revoke", "TestRequest", "TokenRequest", "TokenResponse", "Verified",
+    "When", "decode", "encode", "is_base", "load", "merge", "read",
 ]  # fmt: skip
 
 MAX_EXTENDS = 3
@@ -67,9 +75,9 @@ _INHERITED = tuple(name for name in Method.__struct_fields__ if name not in _OWN
 
 def read(text: str | bytes, *, path: str | None = None, bases: Bases | None = None) -> Recipe:
     """A recipe from YAML, read strictly. Raises RecipeError with line and field of the fault."""
-    from arcrun_auth import recipe_yaml  # an index is decoded without
+    from arcrun_auth.recipe import reader  # an index is decoded without
 
-    return load(recipe_yaml.parse(text, path), bases=bases)
+    return load(reader.parse(text, path), bases=bases)
 
 
 def load(document: Document, *, bases: Bases | None = None, tolerant: bool = False) -> Recipe:
@@ -93,8 +101,8 @@ def load(document: Document, *, bases: Bases | None = None, tolerant: bool = Fal
         why, place = _explain(error)
         raise document.error(why, place, service=name) from None
     try:
-        recipe_rules.check(recipe, strict=not tolerant)
-    except recipe_rules.Fault as fault:
+        rules.check(recipe, strict=not tolerant)
+    except rules.Fault as fault:
         raise document.error(str(fault), fault.place, service=name) from None
     return recipe
 
@@ -223,7 +231,7 @@ def _method(data: dict[str, Any]) -> dict[str, Any]:
         full["inject"] = {"header": {"Authorization": "Bearer {{token.access_token}}"}}
     base_url = data.get("base_url")
     if "allowed_hosts" not in data and isinstance(base_url, str):
-        full["allowed_hosts"] = [host] if (host := recipe_rules.host_of(base_url)) else []
+        full["allowed_hosts"] = [host] if (host := rules.host_of(base_url)) else []
     return full
 
 

@@ -15,8 +15,8 @@ from arcrun_auth.template import Template
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from arcrun_auth.recipe_model import Method, OAuth2, Param, Recipe
-    from arcrun_auth.recipe_yaml import Place
+    from arcrun_auth.recipe.model import Method, OAuth2, Param, Recipe
+    from arcrun_auth.recipe.reader import Place
 
     Names = Mapping[str, frozenset[str]]
 
@@ -26,10 +26,15 @@ ENDPOINTS = (
     "registration_endpoint", "issuer",
 )  # fmt: skip
 
+ANSWER_PATHS = (
+    "root", "access_token", "refresh_token", "expires_in", "expires_at", "refresh_expires_in",
+    "scope", "error", "error_description",
+)  # fmt: skip
+
 # Which parameters make an authorization request ours? RFC 6749 §4.1.1, RFC 7636 §4.3
 RESERVED_PARAMS = frozenset(
     {"client_id", "state", "redirect_uri", "code_challenge", "code_challenge_method",
-     "response_type", "scope"}
+     "response_type", "scope", "resource"}
 )  # fmt: skip
 
 # Which headers belong to the HTTP client? One set by a recipe would smuggle or reroute.
@@ -91,10 +96,14 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
         _check_url(url, way.params, (*at, *place))
     for index, host in enumerate(way.allowed_hosts):
         _check_host(host, way.params, (*at, "allowed_hosts", index))
+    for place, pattern in patterns(way):
+        _check_pattern(pattern, (*at, *place))
     for place, path in paths(way):
         _check_path(path, (*at, *place))
+    _check_found(way, at)
     if way.oauth2 is not None:
         _check_oauth2(way.oauth2, (*at, "oauth2"))
+        _check_assertion(way, at)
 
 
 def _check_secrets(way: Method, at: Place) -> None:
@@ -111,18 +120,72 @@ def _check_oauth2(oauth2: OAuth2, at: Place) -> None:
             raise Fault("This parameter is set for each login.", (*at, "authorize_params", name))
     if oauth2.redirect.policy == "fixed_port" and not oauth2.redirect.ports:
         raise Fault("fixed_port needs the ports.", (*at, "redirect", "ports"))
+    if oauth2.discovery and not oauth2.issuer:
+        raise Fault("Metadata are found by the issuer.", (*at, "issuer"))
+    needed = {
+        "token_endpoint": True,
+        "device_authorization_endpoint": "device_code" in oauth2.grants,
+        "registration_endpoint": oauth2.client.registration == "dcr",
+    }
+    for name, is_needed in needed.items():
+        if is_needed and not getattr(oauth2, name) and not oauth2.discovery:
+            raise Fault(f"{name} is needed, or discovery: true.", (*at, name))
+    if oauth2.client.id and (oauth2.client.auth != "none" or oauth2.client.registration == "dcr"):
+        raise Fault("Only a public client (auth: none) can come with a recipe.", (*at, "client"))
+
+
+def _check_assertion(way: Method, at: Place) -> None:
+    assert way.oauth2 is not None
+    keys = [secret.key for secret in way.required_secrets]
+    if "jwt_bearer" in way.oauth2.grants and way.jwt is None:
+        raise Fault("The grant jwt_bearer needs the assertion to sign.", (*at, "jwt"))
+    if way.jwt is not None and way.jwt.key not in keys:
+        raise Fault(f"There is no secret {way.jwt.key!r}.", (*at, "jwt", "key"))
+
+
+def _check_found(way: Method, at: Place) -> None:
+    """Params that nobody types, and the requests that find them."""
+    saved = {name for found in way.discover for name in found.save}
+    for index, found in enumerate(way.discover):
+        here: Place = (*at, "discover", index)
+        host = host_of(found.url)
+        if host not in way.allowed_hosts:
+            raise Fault(f"The host {host!r} is not in allowed_hosts.", (*here, "url"))
+        for name in found.save:
+            if name not in way.params or way.params[name].source != "discover":
+                raise Fault(f"There is no param {name!r} that is from: discover.", (*here, "save"))
+    for name, param in way.params.items():
+        if param.source == "discover" and name not in saved and param.default is None:
+            raise Fault("Nothing under discover saves it.", (*at, "params", name, "from"))
 
 
 def _check_param(param: Param, at: Place) -> None:
-    try:
-        re.compile(param.pattern)
-    except re.error as error:
-        raise Fault(f"This is no regular expression: {error}.", (*at, "pattern")) from None
     if param.default is not None:
         try:
             param.check(str(at[-1]), param.default)
         except ValueError as error:
             raise Fault(f"The default does not fit: {error}.", (*at, "default")) from None
+
+
+def patterns(way: Method) -> Iterator[tuple[Place, str]]:
+    """The regular expressions of a method."""
+    for name, param in way.params.items():
+        yield ("params", name, "pattern"), param.pattern
+        yield ("params", name, "take"), param.take
+    for index, item in enumerate(way.diagnose):
+        yield ("diagnose", index, "when", "error"), item.when.error
+        yield ("diagnose", index, "when", "body"), item.when.body
+    if way.oauth2 is not None:
+        yield ("oauth2", "client", "id_pattern"), way.oauth2.client.id_pattern
+
+
+def _check_pattern(pattern: str, at: Place) -> None:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise Fault(f"This is no regular expression: {error}.", at) from None
+    if at[-1] == "take" and pattern and not compiled.groups:
+        raise Fault("It needs a group: what is in it is taken.", at)
 
 
 # -- templates -------------------------------------------------------------------------
@@ -136,12 +199,16 @@ def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
         for name, text in getattr(way.inject, kind).items():
             yield ("inject", kind, name), text, signing
     for place, text in urls(way):
-        yield place, text, everywhere
+        own = place == ("oauth2", "revocation_endpoint")
+        yield place, text, everywhere | ({"client": frozenset({"id"})} if own else {})
     for index, text in enumerate(way.allowed_hosts):
         yield ("allowed_hosts", index), text, everywhere
     for place, fields in _plain_maps(way):
         for name, text in fields.items():
             yield (*place, name), text, everywhere
+    for place, fields, names in _secret_maps(way, everywhere):
+        for name, text in fields.items():
+            yield (*place, name), text, names
     if way.test is not None:
         yield ("test", "path"), way.test.path, everywhere
         yield ("test", "body"), way.test.body, everywhere
@@ -168,9 +235,27 @@ def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
         yield ("test", "headers"), way.test.headers
     if way.oauth2 is not None:
         yield ("oauth2", "authorize_params"), way.oauth2.authorize_params
-        yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params
         yield ("oauth2", "token_request", "headers"), way.oauth2.token_request.headers
-        yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params
+    for index, found in enumerate(way.discover):
+        yield ("discover", index, "headers"), found.headers
+
+
+def _secret_maps(
+    way: Method, everywhere: Names
+) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
+    """The maps of templates that end in the body of a token request, or in its signature."""
+    if way.oauth2 is None:
+        return
+    signing = _signing(way)
+    mine = {**everywhere, **{name: signing[name] for name in ("secret", "client")}}
+    yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params, mine
+    live = {"token": frozenset({"access_token"})}
+    yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, {**mine, **live}
+    yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, {**mine, **live}
+    if way.jwt is not None:
+        yield ("jwt", "header"), way.jwt.header, mine
+        yield ("jwt", "claims"), way.jwt.claims, mine
+        yield ("jwt",), {"subject": way.jwt.subject}, mine
 
 
 def _check_template(text: str, names: Names, at: Place, *, strict: bool) -> None:
@@ -223,12 +308,19 @@ def urls(way: Method) -> Iterator[tuple[Place, str]]:
         yield ("base_url",), way.base_url
     if way.test is not None and way.test.url:
         yield ("test", "url"), way.test.url
+    for index, found in enumerate(way.discover):
+        yield ("discover", index, "url"), found.url
     if way.oauth2 is not None:
         for name in ENDPOINTS:
             if url := getattr(way.oauth2, name):
                 yield ("oauth2", name), url
-        if way.oauth2.refresh.url:
-            yield ("oauth2", "refresh", "url"), way.oauth2.refresh.url
+        for place, url in (
+            (("oauth2", "refresh", "url"), way.oauth2.refresh.url),
+            (("oauth2", "resource"), way.oauth2.resource),
+            (("oauth2", "client", "audience"), way.oauth2.client.audience),
+        ):
+            if url:
+                yield place, url
 
 
 def _check_url(url: str, params: Mapping[str, Param], at: Place) -> None:
@@ -251,6 +343,8 @@ def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:
             raise Fault("Only params, without a filter, may stand in a host.", at)
         if param.enum:
             continue
+        if param.source == "callback":
+            raise Fault(f"{name!r} comes with the redirect, from anybody: it needs an enum.", at)
         if not param.pattern:
             raise Fault(f"The param {name!r} fills a host: it needs an enum or a pattern.", at)
         suffix = _IN_HOST.split(host[match.end() :])[-1]
@@ -266,10 +360,17 @@ def paths(way: Method) -> Iterator[tuple[Place, str]]:
         yield ("test", "identity"), way.test.identity
         if way.test.ok is not None:
             yield ("test", "ok", "path"), way.test.ok.path
+        yield ("test", "expires"), way.test.expires
+    for index, found in enumerate(way.discover):
+        for name, path in found.save.items():
+            yield ("discover", index, "save", name), path
+        if found.choose is not None:
+            yield ("discover", index, "choose", "items"), found.choose.items
+            yield ("discover", index, "choose", "label"), found.choose.label
     if way.oauth2 is None:
         return
     answer, at = way.oauth2.token_response, ("oauth2", "token_response")
-    for name in ("root", "access_token", "refresh_token", "expires_in", "scope", "error"):
+    for name in ANSWER_PATHS:
         yield (*at, name), getattr(answer, name)
     for name, path in answer.keep.items():
         yield (*at, "keep", name), path

@@ -6,17 +6,17 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from arcrun_auth import lint_texts
 from arcrun_auth.hosts import is_public_name
-from arcrun_auth.recipe_rules import headers, host_of, templates, urls
+from arcrun_auth.lint import texts
+from arcrun_auth.recipe.rules import headers, host_of, templates, urls
 from arcrun_auth.template import Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from arcrun_auth.lint import Finding, Severity, Subject
-    from arcrun_auth.recipe_model import Method, Param
-    from arcrun_auth.recipe_yaml import Place
+    from arcrun_auth.recipe.model import Method, Param
+    from arcrun_auth.recipe.reader import Place
 
     Rule = Callable[[Subject], Iterable[Finding]]
 
@@ -313,5 +313,5 @@ RULES: tuple[Rule, ...] = (
     https, links, own_hosts, suffixes, host_params, same_owner,
     literal_braces, carried, header_fields,
     oauth, oauth_literals,
-    lint_texts.texts, lint_texts.patterns, lint_texts.secrets, lint_texts.complete,
+    texts.texts, texts.patterns, texts.secrets, texts.complete,
 )  # fmt: skip

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from arcrun_auth.lint import Finding, Subject
-    from arcrun_auth.recipe_model import Recipe
-    from arcrun_auth.recipe_yaml import Place
+    from arcrun_auth.recipe.model import Recipe
+    from arcrun_auth.recipe.reader import Place
 
 # Which settings have a variable? Those of `settings.KNOWN`, a floor up; a test compares.
 SETTINGS = (
