@@ -16,8 +16,8 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent hosts landing lint oauth recipe rendering seal signing
-        template token_answer
+        answers catalog_entry consent hosts jwt landing lint oauth recipe rendering seal signing
+        signing_key template token_answer
         """,
     ),
     (
