@@ -17,7 +17,7 @@ FLOORS = [
         "rules",
         """
         answers catalog_entry consent diagnosis hosts jwt landing lint moments oauth recipe
-        rendering seal signing template token_answer
+        rendering seal signing signing_key template token_answer
         """,
     ),
     (
@@ -26,7 +26,7 @@ FLOORS = [
     ),
     ("works", "custody login sources"),
     ("front", "client transport"),
-    ("hall", "apps bound broker checkup connections enrol renewal report resolve"),
+    ("hall", "apps authority bound broker checkup connections enrol renewal report resolve"),
     ("door", "__init__ testing"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}
