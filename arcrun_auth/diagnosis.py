@@ -31,7 +31,8 @@ def find(
 
 
 def _fits(when: When, status: int | None, error: str, text: str, age: float) -> bool:
-    least, most = (*when.age_s, *(0.0, float("inf"))[len(when.age_s) :])
+    least = when.age_s[0] if when.age_s else 0.0
+    most = when.age_s[1] if len(when.age_s) > 1 else float("inf")
     return (
         when.status in (None, status)
         and (not when.error or re.fullmatch(when.error, error) is not None)

@@ -1,45 +1,81 @@
-"""Points in time, in whatever way an API writes them. Pure.
+"""Moments as providers write them, as seconds since the epoch. Pure.
 
->>> epoch_of("2026-01-01T00:00:00Z") == epoch_of(1767225600) == epoch_of("1767225600")
+>>> epoch_of("2026-12-31 23:59:59 UTC") == epoch_of("2026-12-31T23:59:59Z") == 1798761599.0
+True
+>>> epoch_of(1798761599), epoch_of("1798761599"), epoch_of(1798761599000)
+(1798761599.0, 1798761599.0, 1798761599.0)
+>>> epoch_of("soon") is epoch_of(None) is None
 True
 """
 
 from __future__ import annotations
 
+import math
 import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from datetime import datetime
 
-_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]+)?")
-_ZONE = re.compile(r"\s*(UTC|GMT|Z)$", re.IGNORECASE)
+MAX_LENGTH = 60
+"""How long may a date be? What is longer is none."""
+
+MILLISECONDS = 1e11
+"""From which number on are milliseconds meant? As seconds it is the year 5138."""
+
+LATEST = 253_402_300_799.0
+"""The last second of the year 9999: whoever says more means "never"."""
+
+_NUMBER = re.compile(r"[0-9]{9,16}(\.[0-9]+)?", re.ASCII)
+_ZONE = re.compile(r"\s*(?:UTC|GMT|Z)$|\s+(?=[+-][0-9]{2}:?[0-9]{2}$)", re.ASCII)
 
 
-def epoch_of(value: Any) -> float | None:
-    """Seconds since 1970, from a number or a date (RFC 3339, RFC 9110 §5.6.7). Never raises.
+def epoch_of(value: object) -> float | None:
+    """When that is; None for what is no moment. Never raises.
 
-    A date without a zone is UTC. None for all else.
+    A number of seconds or milliseconds, a date of RFC 3339 or RFC 5322 with or without a time
+    and a zone, or Python's. Without a zone it is UTC; a bare date is its first second, since
+    an end that comes too early costs less than one that comes too late.
     """
     if isinstance(value, bool):
         return None
+    if hasattr(value, "isoformat"):
+        value = value.isoformat()
     if isinstance(value, int | float):
-        return float(value) if 0 <= value < 1e12 else None  # noqa: PLR2004 - the year 33658
-    if not isinstance(value, str) or len(value) > 60:  # noqa: PLR2004 - longer than any date
+        return _seconds(value)
+    if not isinstance(value, str) or len(value) > MAX_LENGTH:
         return None
     text = value.strip()
-    return float(text) if _NUMBER.fullmatch(text) else _date(text)
+    if _NUMBER.fullmatch(text):
+        return _seconds(float(text))
+    try:
+        return _seconds(_utc(_date(text)).timestamp())
+    except (ValueError, OverflowError):
+        return None
 
 
-def _date(text: str) -> float | None:
-    from datetime import UTC, datetime
-    from email.utils import parsedate_to_datetime
+def _seconds(number: float) -> float | None:
+    try:
+        seconds = float(number)
+    except OverflowError:
+        return None
+    if seconds >= MILLISECONDS:
+        seconds /= 1000
+    return seconds if math.isfinite(seconds) and 0 < seconds <= LATEST else None
 
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            moment = read(_ZONE.sub("+00:00" if read is datetime.fromisoformat else " GMT", text))
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return moment.timestamp()
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-    return None
+
+def _date(text: str) -> datetime:
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(_ZONE.sub("", text))
+    except ValueError:
+        from email.utils import parsedate_to_datetime
+
+        return parsedate_to_datetime(text)
+
+
+def _utc(when: datetime) -> datetime:
+    from datetime import UTC
+
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

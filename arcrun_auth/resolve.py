@@ -137,7 +137,23 @@ class Resolver:
                 service=entry.service,
                 hint=f"arcrun setup {entry.service}@{named} --method {chosen.id}",
             )
-        return Connection(entry, named, chosen, record)
+        connection = Connection(entry, named, chosen, record)
+        if chosen.unattended and not connection.connected:
+            connection.record = self._unattended(connection) or record
+        return connection
+
+    def _unattended(self, connection: Connection) -> Credential | None:
+        """A record whose grant is still to be asked for, where nothing but that is missing."""
+        from arcrun_auth.authority import Authority
+        from arcrun_auth.tokens import Credential, Grant, Secret
+
+        held = connection.record or Credential(connection.key)
+        if held.grant is not None or connection.missing():
+            return None
+        _, way = self.way(connection)
+        if Authority(self, connection.service, way, held).needs_app:
+            return None
+        return held.replace(grant=Grant(access_token=Secret(""), issued=0.0, expires=0.0))
 
     def _method(self, entry: Entry, record: Credential | None, wanted: str | None) -> MethodEntry:
         if wanted:
@@ -251,8 +267,8 @@ class Resolver:
                 f"{connection.name} was not granted: {scope}.",
                 scope=scope,
                 service=connection.service,
-                hint=f"arcrun setup {connection.name} "
-                + " ".join(f"--scope {name}" for name in missing_scopes),
+                hint=f"arcrun setup {connection.name} --scopes "
+                + ",".join(f"+{name}" for name in missing_scopes),
             )
 
     def _absent(self, connection: Connection) -> MissingSecret | LoginRequired:
@@ -283,10 +299,20 @@ class Resolver:
         grant = connection.record.grant if connection.record is not None else None
         if not scopes or grant is None:
             return ()
+        from arcrun_auth import scopes as rules
+
         _, way = self.way(connection)
-        sets = way.oauth2.scope_sets if way.oauth2 is not None else {}
-        spelled = [scope for name in scopes for scope in sets.get(name, (name,))]
-        return tuple(scope for scope in spelled if scope not in grant.scopes)
+        if way.oauth2 is None:
+            return ()
+        return rules.missing(way.oauth2, rules.spelled(way.oauth2, scopes), grant.scopes)
+
+    def was_refused(self, connection: Connection, missing: Sequence[str]) -> bool:
+        """Whether the last login asked for all that is missing, and did not get it.
+
+        To ask again by itself would open a browser at every call: `setup` does, when told to.
+        """
+        grant = connection.record.grant if connection.record is not None else None
+        return grant is not None and set(missing) <= set(grant.requested)
 
     def source(self, connection: Connection) -> Source:
         """Where its tokens come from. The connection is connected and checked."""

@@ -66,8 +66,8 @@ def read_registration(status: int, body: bytes) -> tuple[App, float | None, Secr
         )
     secret, manage = (_secret(data.get(n)) for n in ("client_secret", "registration_access_token"))
     ends = data.get("client_secret_expires_at")
-    forever = isinstance(ends, bool) or not isinstance(ends, int | float) or ends <= 0
-    return App(client_id, secret), None if forever else float(ends), manage
+    known = isinstance(ends, int | float) and not isinstance(ends, bool) and ends > 0
+    return App(client_id, secret), float(ends or 0) if known else None, manage
 
 
 def _secret(value: object) -> Secret | None:

@@ -17,7 +17,7 @@ FLOORS = [
         "rules",
         """
         answers catalog_entry consent diagnosis hosts jwt landing lint moments oauth recipe
-        rendering seal signing signing_key template token_answer
+        rendering scopes seal signing signing_key template token_answer
         """,
     ),
     (
@@ -25,8 +25,14 @@ FLOORS = [
         "browser catalog catalog_build catalog_index locks loopback people settings stores",
     ),
     ("works", "custody login sources"),
-    ("front", "client transport"),
-    ("hall", "apps authority bound broker checkup connections enrol renewal report resolve"),
+    ("front", "client probe transport"),
+    (
+        "hall",
+        """
+        apps authority bound broker checkup connections discovery enrol found renewal report
+        resolve signin
+        """,
+    ),
     ("door", "__init__ testing"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}
