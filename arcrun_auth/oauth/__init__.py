@@ -45,6 +45,8 @@ class TokenCall(_Unsharable):
 
     __slots__ = ("content", "headers", "method", "secrets", "url")
 
+    certificate: tuple[Secret, Secret] | None = None
+
     def __init__(
         self,
         url: str,

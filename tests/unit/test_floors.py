@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors tokens forks _http scrub"),
+    ("ground", "errors tokens forks _http mtls scrub signing_key"),
     (
         "rules",
         """
         answers catalog_entry consent hosts jwt landing lint oauth recipe rendering seal signing
-        signing_key template token_answer
+        template token_answer
         """,
     ),
     (
