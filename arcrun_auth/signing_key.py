@@ -55,6 +55,14 @@ def read_key(alg: str, key: Secret, encoding: str = "pem", *, checked: bool = Fa
     return found
 
 
+def read_private(key: Secret) -> Any:
+    """The native private key in a PEM or a JWK, whatever it signs with."""
+    jwk = _jwk(key.reveal())
+    if jwk is not None:
+        return _import_jwk(jwk).private_key
+    return _private(octets_of(key.reveal(), "pem"), checked=False)
+
+
 def own_id(key: Secret) -> dict[str, str]:
     """The `kid` that a JWK brings along (RFC 7517 §4.5), as a header."""
     own = (_jwk(key.reveal()) or {}).get("kid")
@@ -65,7 +73,7 @@ def _raw(alg: str, text: str, encoding: str, *, checked: bool) -> Any:
     jwk = _jwk(text)
     if jwk is not None:
         return _from_jwk(alg, jwk)
-    octets = _octets(text, encoding)
+    octets = octets_of(text, encoding)
     return _shared(octets, encoding) if alg == "HS256" else _private(octets, checked=checked)
 
 
@@ -84,7 +92,7 @@ def _unfit(what: str, hint: str | None = None) -> AuthError:
     return AuthError(f"The key cannot sign. {what}", hint=hint)
 
 
-def _octets(text: str, encoding: str) -> bytes:
+def octets_of(text: str, encoding: str) -> bytes:
     """The key as bytes. Whoever pastes a PEM into a variable writes its line ends as \\n."""
     import base64
     import binascii
@@ -141,22 +149,13 @@ def _check_labels(labels: list[str]) -> None:
 
 
 def _from_jwk(alg: str, jwk: dict[str, Any]) -> Any:
-    """The native private key in a JWK (RFC 7517), which may say what it is for."""
+    """The native key in a JWK that may say what it is for (RFC 7517 §4.2 to §4.4)."""
     from joserfc.errors import JoseError
-    from joserfc.jwk import JWKRegistry
 
     # The fully specified name of RFC 9864 for the same algorithm.
     if jwk.get("alg") == "Ed25519":
         jwk = jwk | {"alg": "EdDSA"}
-    try:
-        _check_size(jwk)
-        key = JWKRegistry.import_key(jwk)
-    except AuthError:
-        raise
-    except Exception:  # noqa: BLE001 - a JWK is any JSON, and the library's errors are any too
-        raise _unfit("It is no valid JWK.") from None
-    if not key.is_private:
-        raise _unfit("It is a public key, no private key.", "give the JWK that has a member `d`")
+    key = _import_jwk(jwk)
     try:
         key.check_use("sig")
         key.check_alg(alg)
@@ -164,6 +163,22 @@ def _from_jwk(alg: str, jwk: dict[str, Any]) -> Any:
     except JoseError:
         raise _unfit(f"This JWK says that it is not for signing with {alg}.") from None
     return key.private_key
+
+
+def _import_jwk(jwk: dict[str, Any]) -> Key:
+    """The private key in a JWK."""
+    from joserfc.jwk import JWKRegistry
+
+    try:
+        _check_size(jwk)
+        key: Key = JWKRegistry.import_key(jwk)
+    except AuthError:
+        raise
+    except Exception:  # noqa: BLE001 - a JWK is any JSON, and the library's errors are any too
+        raise _unfit("It is no valid JWK.") from None
+    if not key.is_private:
+        raise _unfit("It is a public key, no private key.", "give the JWK that has a member `d`")
+    return key
 
 
 def _check_size(jwk: dict[str, Any]) -> None:

@@ -12,18 +12,15 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors tokens forks _http scrub"),
+    ("ground", "errors forks _http mtls scrub signing_key tokens"),
     (
         "rules",
         """
         answers catalog_entry consent diagnosis hosts jwt landing lint moments oauth recipe
-        rendering scopes seal signing signing_key template token_answer
+        rendering scopes seal signing template token_answer
         """,
     ),
-    (
-        "world",
-        "browser catalog catalog_build catalog_index locks loopback people settings stores",
-    ),
+    ("world", "browser catalog catalog_build catalog_index locks loopback people settings stores"),
     ("works", "custody login sources"),
     ("front", "client probe transport"),
     (
