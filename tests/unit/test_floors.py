@@ -22,11 +22,14 @@ FLOORS = [
     ),
     (
         "world",
-        "browser catalog catalog_build catalog_index locks loopback people settings stores",
+        """
+        browser catalog catalog_build catalog_index locks loopback people project settings
+        stores
+        """,
     ),
     ("works", "custody login sources"),
     ("front", "client transport"),
-    ("hall", "apps bound broker checkup connections enrol renewal report resolve"),
+    ("hall", "apps bound broker checkup connections declared enrol renewal report resolve"),
     ("door", "__init__ testing"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}
