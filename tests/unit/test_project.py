@@ -107,12 +107,16 @@ def test_a_pipe_of_that_name_keeps_nobody_waiting(tmp_path) -> None:
     assert done.stdout == b"None\n"
 
 
-def test_no_toml_is_parsed_where_the_table_is_not() -> None:
+def test_no_toml_is_parsed_where_the_table_is_not(tmp_path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'without'\n")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     code = (
         "import sys; from arcrun_auth.settings import Settings;"
         "assert Settings().project is None; print('tomllib' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, timeout=60
+    )
     assert done.stdout == b"False\n", done.stderr
 
 
@@ -378,7 +382,7 @@ def test_a_recipe_that_was_changed_is_not_agreed_to(desk, provider, tmp_path) ->
     assert checked(desk)["keyed"] == ("not agreed", (), False)
 
 
-def test_a_closed_service_and_a_damaged_record_are_unusable_and_the_others_are_told(
+def test_a_damaged_record_is_unusable_and_the_others_are_told(
     desk, provider, tmp_path, monkeypatch
 ) -> None:
     declare(tmp_path / "project", '["keyed@old", "keyed"]')
@@ -395,6 +399,21 @@ def test_a_closed_service_and_a_damaged_record_are_unusable_and_the_others_are_t
         "keyed@old": ("unusable", (), False),
         "keyed": ("connected", (), True),
     }
+
+
+def test_an_app_that_is_damaged_makes_its_login_unusable(desk, tmp_path, monkeypatch) -> None:
+    declare(tmp_path / "project", '["demo"]')
+    desk.setup("demo")
+    with_grant(desk, expires=1.0)
+    real = desk.store.get
+
+    def get(key: Key) -> Credential | None:  # a damaged record needs a vault and a disk
+        if key.kind == "app":
+            raise errors.StoreCorrupt("It was set aside.")
+        return real(key)
+
+    monkeypatch.setattr(desk.store, "get", get)
+    assert checked(desk)["demo"] == ("unusable", (), False)
 
 
 def test_a_store_that_is_locked_is_no_answer(desk, tmp_path, monkeypatch) -> None:
