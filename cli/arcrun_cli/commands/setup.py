@@ -57,8 +57,7 @@ def on_command_line(args: Sequence[str]) -> UsageFault:
     short_help="Connect a service: ask for the key or log in, test it, save it.",
     examples=(
         "arcrun setup notion",
-        "arcrun setup google_drive@work --scope readonly",
-        "arcrun setup google_drive --client-file ~/Downloads/client_secret.json",
+        "arcrun setup google_drive@work --client-file ~/Downloads/client_secret.json",
         "pass show notion | arcrun setup notion --stdin",
         "arcrun setup                 all that this project declares",
     ),
