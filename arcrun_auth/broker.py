@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
+    from arcrun_auth.declared import Needed
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.people import Person
     from arcrun_auth.report import Service, Why
@@ -264,7 +265,17 @@ class Broker:
         from arcrun_auth.report import why
 
         resolver = self._connections.resolver
-        return why(resolver, resolver.find(service, instance))
+        plain = not instance and "@" not in service
+        return why(resolver, resolver.find(service, instance), plain=plain)
+
+    def check(self) -> tuple[Needed, ...]:
+        """Whether all that the project declares (`[tool.arcrun]`) can be used as it stands.
+
+        Sends nothing and asks nobody: what is wrong with each stands in its `error`.
+        """
+        from arcrun_auth.declared import check
+
+        return check(self._connections.resolver)
 
     # -- what they are made of -------------------------------------------------------
 

@@ -104,6 +104,8 @@ class Resolver:
     def entry(self, service: str, instance: str | None) -> tuple[Entry, str]:
         """The service and instance that a caller names, as two words or as one.
 
+        Without an instance it is the one that the project declares, else the default one.
+
         Raises UnknownService (with similar names), AuthError for a closed service,
         ValueError for an instance that cannot be one.
         """
@@ -123,7 +125,14 @@ class Resolver:
                 service=entry.service,
                 hint=f"arcrun setup {entry.successor}" if entry.successor else None,
             )
+        if not instance and name == service:
+            named = self.declared(entry) or named
         return entry, named
+
+    def declared(self, entry: Entry) -> str | None:
+        """The instance that the project of this folder declares, if it is exactly one."""
+        project = self.settings.project
+        return None if project is None else project.instance_of(entry.service, *entry.aliases)
 
     def find(self, service: str, instance: str | None, method: str | None = None) -> Connection:
         """The connection as it stands. AuthError where it is connected by another method."""

@@ -20,14 +20,17 @@ FLOORS = [
         rendering scopes seal signing template token_answer
         """,
     ),
-    ("world", "browser catalog catalog_build catalog_index locks loopback people settings stores"),
+    (
+        "world",
+        "browser catalog catalog_build catalog_index locks loopback people project settings stores",
+    ),
     ("works", "custody login sources"),
     ("front", "client probe transport"),
     (
         "hall",
         """
-        apps authority bound broker checkup connections discovery enrol found renewal report
-        resolve signin
+        apps authority bound broker checkup connections declared discovery enrol found
+        renewal report resolve signin
         """,
     ),
     ("door", "__init__ testing"),
