@@ -177,6 +177,8 @@ def test_what_a_request_after_the_login_finds_fills_a_param():
     recipe = read(FOUND)
     assert recipe.params["site"].source == "discover"
     assert recipe.discover[0].save == {"site": "id"}
+    alone = read(swap(FOUND, "choose: {label: name}, ", ""))
+    assert alone.discover[0].choose is None
 
 
 @pytest.mark.parametrize(
