@@ -39,6 +39,8 @@ if TYPE_CHECKING:
         @property
         def content(self) -> bytes | None: ...
         @property
+        def secrets(self) -> tuple[Secret, ...]: ...
+        @property
         def certificate(self) -> tuple[Secret, Secret] | None:
             """What the client proves itself by in TLS (RFC 8705): its chain, and the key."""
 
@@ -214,6 +216,7 @@ class _Exchange:
     def __init__(self, call: Call, guard: Guard, total: float) -> None:
         self.httpx = library("httpx")
         self.call = call
+        self.secrets = call.secrets
         self.guard = guard
         self.total = total
         self.url = self._parse(call.url)
@@ -292,6 +295,9 @@ class _Exchange:
         return f"gave no complete answer ({type(error).__name__})"
 
     def _send(self) -> Answer:
+        from arcrun_auth import scrub
+
+        scrub.watch(self)  # a query with a token in it stands in the library's log
         httpx = self.httpx
         timeout = httpx.Timeout(self.total, connect=min(CONNECT_SECONDS, self.total))
         headers = {

@@ -179,7 +179,7 @@ class Enroller:
         """A recipe that is not ours: shown, and agreed to by a person."""
         if connection.entry.tier in TRUSTED_TIERS:
             return
-        agreed = self._resolver.consent(connection.entry, recipe, way, record)
+        agreed = self._resolver.consent(connection.entry, recipe, way, record, before_login=True)
         held = _consents(connection).get(connection.service)
         if held is not None and held.digest == agreed.digest and held.hosts == agreed.hosts:
             return

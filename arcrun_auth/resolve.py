@@ -225,7 +225,15 @@ class Resolver:
             # Somebody else has just noted it, or the disk is full: then the next use notes it.
             return
 
-    def consent(self, entry: Entry, recipe: Recipe, way: Method, record: Credential) -> Consent:
+    def consent(
+        self,
+        entry: Entry,
+        recipe: Recipe,
+        way: Method,
+        record: Credential,
+        *,
+        before_login: bool = False,
+    ) -> Consent:
         """What is agreed to by setting up `record` with this recipe."""
         from arcrun_auth import consent as rules
 
@@ -233,7 +241,7 @@ class Resolver:
         return Consent(
             digest=rules.digest(projection),
             projection=projection,
-            hosts=rules.hosts(way, record.params),
+            hosts=rules.hosts(way, record.params, before_login=before_login),
             tier=entry.tier,
             release=entry.release,
         )

@@ -77,7 +77,7 @@ class Draft:
             if text:
                 plain[(names or {}).get(name, name)] = text
         url, content = self.url, None
-        if method == "GET" or encoding == "query":
+        if method == "GET" or encoding == "query" or not plain:
             url = with_query(url, plain)
         elif encoding == "json":
             import json

@@ -28,6 +28,7 @@ class Call:
     headers: dict = field(default_factory=dict)
     content: bytes | None = b"grant_type=refresh_token"
     certificate: tuple | None = None
+    secrets: tuple = ()
 
 
 def fence(origin: str) -> Fence:

@@ -192,6 +192,7 @@ class Call:
     method: str = "POST"
     headers: dict = field(default_factory=dict)
     content: bytes | None = BODY
+    secrets: tuple = ()
 
 
 def send(origin: str, certificate=None) -> _http.Answer:
