@@ -34,8 +34,9 @@ def stored(store: Store, service: str, way: Method) -> App | None:
     if record is None or "client_id" not in record.secrets:
         return None
     found = record.secrets
-    secret = found.get("client_secret")
-    if secret is None and way.oauth2.client.secret_required and proof_of(way) == "client_secret":
+    secret, proof = found.get("client_secret"), proof_of(way)
+    optional = proof == "client_secret" and not way.oauth2.client.secret_required
+    if proof and proof not in found and not optional:
         return None
     key_id = found.get("key_id")
     return App(
