@@ -183,8 +183,8 @@ def test_an_issuer_names_its_endpoints_once(tmp_path, published) -> None:
 @pytest.mark.parametrize(
     ("quirks", "said"),
     [
-        ({"wrong_issuer": True}, "say that they are those of"),
-        ({"foreign_token_endpoint": True}, "on another origin"),
+        ({"wrong_issuer": True}, "those of another issuer"),
+        ({"foreign_token_endpoint": True}, "lies on another origin"),
         ({"metadata": "none"}, "publishes no metadata"),
     ],
 )
