@@ -275,10 +275,10 @@ class Authority:
         app = _clients.authenticate(self, form, authorization)
         self.end(form.get("token", ""), app)
 
-    def end(self, token: str, app: App | None = None) -> bool:
+    def end(self, token: str, app: App | None = None, *, access_only: bool = False) -> bool:
         """End the family of a token, of this app if one is given. False: nothing to end."""
         with self._lock:
-            held = self._refresh.get(token)
+            held = None if access_only else self._refresh.get(token)
             family = held.family if held else self._access.get(token, (None, 0.0))[0]
             if family is None or not family.alive or (app is not None and family.app != app):
                 return False

@@ -172,17 +172,21 @@ def revoke(handler: Handler) -> None:
     method = {"standard": "POST", "bearer": "POST", "delete": "DELETE", "get": "GET"}.get(how)
     if handler.command != method:
         raise Refusal("invalid_request", "Revocation goes another way here.", status=405)
-    if how == "standard":
-        provider.authority.revoke(handler.form, handler.authorization)
-    elif how == "delete":
+    if how == "delete":
         _end(handler, _clients.by_basic(provider.authority, handler.authorization))
         return
+    if how == "standard":
+        provider.authority.revoke(handler.form, handler.authorization)
+    elif how == "bearer":
+        _must_end(handler, handler.authorization.removeprefix("Bearer "), access_only=True)
     else:
-        bearer = handler.authorization.removeprefix("Bearer ")
-        ended = provider.authority.end(handler.query.get("token", "") if how == "get" else bearer)
-        if not ended:
-            raise Refusal("invalid_token", "There is nothing to revoke.", status=UNAUTHORIZED)
+        _must_end(handler, handler.query.get("token", ""))
     handler.json(200, {})
+
+
+def _must_end(handler: Handler, token: str, *, access_only: bool = False) -> None:
+    if not handler.provider.authority.end(token, access_only=access_only):
+        raise Refusal("invalid_token", "There is nothing to revoke.", status=UNAUTHORIZED)
 
 
 def end_grant(handler: Handler) -> None:
@@ -197,7 +201,7 @@ def end_grant(handler: Handler) -> None:
 
 def _end(handler: Handler, app: App) -> None:
     token = handler.form.get("access_token", "") if handler.kind == JSON else ""
-    if not handler.provider.authority.end(token, app):
+    if not handler.provider.authority.end(token, app, access_only=True):
         raise Refusal("not_found", "There is no such access_token.", status=404)
     handler.send(204, b"", JSON)
 
