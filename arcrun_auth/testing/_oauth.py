@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode
 
-from arcrun_auth.testing import _clients, _pages, _wording
+from arcrun_auth.testing import _clients, _grants, _pages, _wording
 from arcrun_auth.testing._records import UNAUTHORIZED, Drop, Refusal
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def consent(handler: Handler) -> None:
 def activate(handler: Handler) -> None:
     """Where a device's user types its code, and decides (RFC 8628 §3.3)."""
     authority, code = handler.provider.authority, handler.query.get("user_code", "")
-    device = authority.waiting_device(code) if code else None
+    device = _grants.waiting_device(authority, code) if code else None
     handler.html(
         _pages.activate(
             app=device.app.id if device else "", scope=device.scope if device else "", code=code
@@ -55,9 +55,8 @@ def activate(handler: Handler) -> None:
 
 def activated(handler: Handler) -> None:
     allow = _allowed(handler)
-    handler.provider.authority.decide_device(
-        handler.form.get("user_code", ""), user=_typed_user(handler), allow=allow
-    )
+    code = handler.form.get("user_code", "")
+    _grants.decide_device(handler.provider.authority, code, user=_typed_user(handler), allow=allow)
     title = "The device is connected" if allow else "The device was refused"
     handler.page(200, title, "You can close this page.")
 
@@ -95,7 +94,9 @@ def exchange(handler: Handler) -> None:
     if handler.provider.quirks.renewal != "exchange":
         raise Refusal("not_found", "Nothing is exchanged here.", status=404)
     provider = handler.provider
-    _with_faults(handler, "exchange", lambda: provider.authority.exchange(handler.query))
+    _with_faults(
+        handler, "exchange", lambda: _grants.live_exchange(provider.authority, handler.query)
+    )
 
 
 def _in_the_right_way(handler: Handler) -> dict[str, str]:
@@ -160,7 +161,8 @@ def _send(
 
 def device(handler: Handler) -> None:
     handler.provider.note_resource("/device", handler.form)
-    handler.json(200, handler.provider.authority.device(handler.form, handler.authorization))
+    authority = handler.provider.authority
+    handler.json(200, _grants.ask_device(authority, handler.form, handler.authorization))
 
 
 # -- the end of a grant ----------------------------------------------------------------
