@@ -22,7 +22,7 @@ def without_tenant(handler: Handler) -> str:
     """The path as `ROUTES` know it. Refusal where the API is asked for a tenant that there is
     not, or at a host that it does not stand on."""
     path, tenants = handler.url_path, handler.provider.quirks.tenants
-    if not path.startswith("/api/"):
+    if not path.startswith("/api/") or path == "/api/static":  # the key is of no tenant
         return path
     if handler.provider.quirks.api_host and handler.host != handler.provider.api_host:
         raise Refusal("wrong_host", f"The API stands on {handler.provider.api_host}.", status=404)

@@ -72,7 +72,7 @@ class Authority:
         self.refreshes = 0
         self.reuses = 0
         self.families_revoked = 0
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._waiting: dict[str, Request] = {}
         self._codes: dict[str, Code] = {}
         self._access: dict[str, tuple[Family, float]] = {}
@@ -90,7 +90,7 @@ class Authority:
         return (f"{self.issuer}/token", self.issuer)
 
     @property
-    def _api(self) -> str:
+    def api(self) -> str:
         """What a token is for: the resource of RFC 8707."""
         return f"{self.issuer}/api"
 
@@ -108,7 +108,7 @@ class Authority:
             raise Refusal("redirect_uri_mismatch", "This redirect_uri is not registered.")
         request = _checks.request_of(query, app)
         try:
-            scope = _checks.check_authorization(query, self.quirks, self._api)
+            scope = _checks.check_authorization(query, self.quirks, self.api)
         except Refusal as refusal:
             refusal.location = self._back(
                 request, error=refusal.error, error_description=refusal.description
@@ -116,13 +116,13 @@ class Authority:
             raise
         request = replace(request, scope=scope)
         ticket = secrets.token_urlsafe(16)
-        with self._lock:
+        with self.lock:
             self._waiting[ticket] = request
         return ticket, request
 
     def decide(self, ticket: str, *, user: str, allow: bool) -> str:
         """The user's decision: where the browser goes now. A ticket works once."""
-        with self._lock:
+        with self.lock:
             request = self._waiting.pop(ticket, None)
             if request is None:
                 raise Refusal("invalid_request", "This page has been used already.")
@@ -157,8 +157,8 @@ class Authority:
         if served is None or (grant == "refresh_token" and self.quirks.renewal != "yes"):
             raise Refusal("unsupported_grant_type", "Metadata name the grants that are served.")
         if grant != "authorization_code":
-            _checks.check_resource(form.get("resource", ""), self.quirks, self._api)
-        with self._lock:
+            _checks.check_resource(form.get("resource", ""), self.quirks, self.api)
+        with self.lock:
             return served(self, app, form)
 
     def _redeem(self, app: App, form: Mapping[str, str]) -> dict[str, object]:
@@ -174,7 +174,7 @@ class Authority:
             raise Refusal("invalid_grant", "The redirect_uri is another than at the start.")
         _checks.check_verifier(form.get("code_verifier", ""), code.request.challenge, self.quirks)
         agreed = code.request.resource
-        _checks.check_resource(form.get("resource", ""), self.quirks, self._api, agreed)
+        _checks.check_resource(form.get("resource", ""), self.quirks, self.api, agreed)
         scope = _wording.granted(code.request.scope.split(), self.quirks)
         code.family = Family(app, code.user, scope)
         return self.issue(code.family, refresh=self._lasts(code))
@@ -245,40 +245,16 @@ class Authority:
 
     # -- all else ------------------------------------------------------------------------
 
-    def exchange(self, form: Mapping[str, str]) -> dict[str, object]:
-        """A live access token for a longer one."""
-        with self._lock:
-            return _grants.live_exchange(self, _wording.standard(form, self.quirks))
-
-    def device(self, form: Mapping[str, str], authorization: str) -> dict[str, object]:
-        """The device authorization endpoint's answer (RFC 8628 §3.2)."""
-        form = _wording.standard(form, self.quirks)
-        app = _clients.authenticate(self, form, authorization)
-        _checks.check_resource(form.get("resource", ""), self.quirks, self._api)
-        with self._lock:
-            return _grants.ask_device(self, app, form)
-
-    def waiting_device(self, user_code: str) -> Device:
-        """The device that shows this user code; Refusal if none waits with it."""
-        with self._lock:
-            return _grants.find_device(self, user_code)
-
-    def decide_device(self, user_code: str, *, user: str, allow: bool) -> None:
-        """What the user of a device decided. A user code works once."""
-        with self._lock:
-            device = _grants.find_device(self, user_code)
-            device.user, device.allowed = user, allow
-
     def revoke(self, form: Mapping[str, str], authorization: str) -> None:
         """RFC 7009: end the family of a token; an unknown one is no error (§2.2)."""
         form = _wording.standard(form, self.quirks)
         app = _clients.authenticate(self, form, authorization)
         self.end(form.get("token", ""), app)
 
-    def end(self, token: str, app: App | None = None) -> bool:
+    def end(self, token: str, app: App | None = None, *, access_only: bool = False) -> bool:
         """End the family of a token, of this app if one is given. False: nothing to end."""
-        with self._lock:
-            held = self._refresh.get(token)
+        with self.lock:
+            held = None if access_only else self._refresh.get(token)
             family = held.family if held else self._access.get(token, (None, 0.0))[0]
             if family is None or not family.alive or (app is not None and family.app != app):
                 return False
@@ -287,19 +263,19 @@ class Authority:
 
     def end_app(self, app: App) -> None:
         """End everything that was given to an app."""
-        with self._lock:
+        with self.lock:
             for family, _ in self._access.values():
                 if family.app == app:
                     self._revoke(family)
 
     def holder(self, authorization: str) -> Family | None:
         """Whose access token this `Authorization` header carries; None if it is not valid."""
-        with self._lock:
+        with self.lock:
             return self.living(authorization.removeprefix("Bearer "))
 
     def expire_access_tokens(self) -> None:
         """Every access token given out so far is dead from now on; the families live."""
-        with self._lock:
+        with self.lock:
             self._access.clear()
 
 

@@ -1,6 +1,7 @@
 """The grants without a redirect: RFC 8628, RFC 6749 §4.4, RFC 7523 §2.1 and RFC 8693.
 
-Each takes the authority, whose lock is held, the app and the standard form.
+Each takes the authority, whose lock is held, the app and the standard form. Those with an
+endpoint of their own come last.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from arcrun_auth.testing import _wording
+from arcrun_auth.testing import _checks, _clients, _wording
 from arcrun_auth.testing._assertions import ASYMMETRIC, unverified
 from arcrun_auth.testing._records import App, Device, Family, Refusal
 
@@ -41,39 +42,6 @@ SUBJECT_TYPES = (
     "urn:ietf:params:oauth:token-type:jwt",
     "urn:ietf:params:oauth:token-type:id_token",
 )
-
-
-def ask_device(authority: Authority, app: App, form: Form) -> Answer:
-    """The device authorization endpoint (RFC 8628 §3.1, §3.2)."""
-    wanted = _wording.scopes(form.get("scope", ""), authority.quirks)
-    letters = "".join(secrets.choice(LETTERS) for _ in range(8))
-    user_code, now = f"{letters[:4]}-{letters[4:]}", authority.clock()
-    device_code = authority.fresh("dc_")
-    scope = " ".join(wanted)
-    authority.devices[device_code] = Device(app, scope, user_code, now, authority.device_interval)
-    page = f"{authority.issuer}/activate"
-    return {
-        "device_code": device_code,
-        "user_code": user_code,
-        "verification_uri": page,
-        "verification_uri_complete": f"{page}?user_code={user_code}",
-        "expires_in": DEVICE_SECONDS,
-        "interval": authority.device_interval,
-    }
-
-
-def find_device(authority: Authority, user_code: str) -> Device:
-    """The device that shows this code and waits; case and hyphens do not count (§6.1)."""
-    typed = _letters(user_code)
-    for device in authority.devices.values():
-        live = authority.clock() - device.issued <= DEVICE_SECONDS
-        if _letters(device.user_code) == typed and live and device.allowed is None:
-            return device
-    raise Refusal("invalid_user_code", "No device waits with this code.")
-
-
-def _letters(user_code: str) -> str:
-    return "".join(filter(str.isalpha, user_code.upper()))
 
 
 def poll(authority: Authority, app: App, form: Form) -> Answer:
@@ -133,16 +101,69 @@ def token_exchange(authority: Authority, app: App, form: Form) -> Answer:
     return {**_direct(authority, app, user, form), "issued_token_type": ACCESS_TOKEN_TYPE}
 
 
-def live_exchange(authority: Authority, form: Form) -> Answer:
-    """For providers without refresh tokens: a live access token for one that lives longer."""
-    family = authority.living(form.get("access_token", ""))
-    if form.get("grant_type") != "exchange_token" or family is None:
-        raise Refusal("invalid_grant", "grant_type=exchange_token, and a live access_token.")
-    authority.refreshes += 1
-    return authority.issue(family, refresh=False, seconds=EXCHANGED_SECONDS)
-
-
 def _direct(authority: Authority, app: App, user: str, form: Form) -> Answer:
     wanted = _wording.scopes(form.get("scope", ""), authority.quirks)
     scope = _wording.granted(wanted, authority.quirks)
     return authority.issue(Family(app, user, scope), refresh=False)
+
+
+# -- endpoints of their own: these take the lock ---------------------------------------
+
+
+def live_exchange(authority: Authority, form: Form) -> Answer:
+    """For providers without refresh tokens: a live access token for one that lives longer."""
+    form = _wording.standard(form, authority.quirks)
+    with authority.lock:
+        family = authority.living(form.get("access_token", ""))
+        if form.get("grant_type") != "exchange_token" or family is None:
+            raise Refusal("invalid_grant", "grant_type=exchange_token, and a live access_token.")
+        authority.refreshes += 1
+        return authority.issue(family, refresh=False, seconds=EXCHANGED_SECONDS)
+
+
+def ask_device(authority: Authority, form: Form, authorization: str) -> Answer:
+    """The device authorization endpoint (RFC 8628 §3.1, §3.2)."""
+    form = _wording.standard(form, authority.quirks)
+    app = _clients.authenticate(authority, form, authorization)
+    _checks.check_resource(form.get("resource", ""), authority.quirks, authority.api)
+    scope = " ".join(_wording.scopes(form.get("scope", ""), authority.quirks))
+    letters = "".join(secrets.choice(LETTERS) for _ in range(8))
+    user_code, device_code = f"{letters[:4]}-{letters[4:]}", authority.fresh("dc_")
+    device = Device(app, scope, user_code, authority.clock(), authority.device_interval)
+    with authority.lock:
+        authority.devices[device_code] = device
+    page = f"{authority.issuer}/activate"
+    return {
+        "device_code": device_code,
+        "user_code": user_code,
+        "verification_uri": page,
+        "verification_uri_complete": f"{page}?user_code={user_code}",
+        "expires_in": DEVICE_SECONDS,
+        "interval": device.interval,
+    }
+
+
+def waiting_device(authority: Authority, user_code: str) -> Device:
+    """The device that shows this code and waits; case and hyphens do not count (§6.1)."""
+    with authority.lock:
+        return _waiting(authority, user_code)
+
+
+def decide_device(authority: Authority, user_code: str, *, user: str, allow: bool) -> None:
+    """What the user of a device decided. A user code works once."""
+    with authority.lock:
+        device = _waiting(authority, user_code)
+        device.user, device.allowed = user, allow
+
+
+def _waiting(authority: Authority, user_code: str) -> Device:
+    typed = _letters(user_code)
+    for device in authority.devices.values():
+        live = authority.clock() - device.issued <= DEVICE_SECONDS
+        if _letters(device.user_code) == typed and live and device.allowed is None:
+            return device
+    raise Refusal("invalid_user_code", "No device waits with this code.")
+
+
+def _letters(user_code: str) -> str:
+    return "".join(filter(str.isalpha, user_code.upper()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode
 
-from arcrun_auth.testing import _clients, _pages, _wording
+from arcrun_auth.testing import _clients, _grants, _pages, _wording
 from arcrun_auth.testing._records import UNAUTHORIZED, Drop, Refusal
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def consent(handler: Handler) -> None:
 def activate(handler: Handler) -> None:
     """Where a device's user types its code, and decides (RFC 8628 §3.3)."""
     authority, code = handler.provider.authority, handler.query.get("user_code", "")
-    device = authority.waiting_device(code) if code else None
+    device = _grants.waiting_device(authority, code) if code else None
     handler.html(
         _pages.activate(
             app=device.app.id if device else "", scope=device.scope if device else "", code=code
@@ -55,9 +55,8 @@ def activate(handler: Handler) -> None:
 
 def activated(handler: Handler) -> None:
     allow = _allowed(handler)
-    handler.provider.authority.decide_device(
-        handler.form.get("user_code", ""), user=_typed_user(handler), allow=allow
-    )
+    code = handler.form.get("user_code", "")
+    _grants.decide_device(handler.provider.authority, code, user=_typed_user(handler), allow=allow)
     title = "The device is connected" if allow else "The device was refused"
     handler.page(200, title, "You can close this page.")
 
@@ -95,7 +94,9 @@ def exchange(handler: Handler) -> None:
     if handler.provider.quirks.renewal != "exchange":
         raise Refusal("not_found", "Nothing is exchanged here.", status=404)
     provider = handler.provider
-    _with_faults(handler, "exchange", lambda: provider.authority.exchange(handler.query))
+    _with_faults(
+        handler, "exchange", lambda: _grants.live_exchange(provider.authority, handler.query)
+    )
 
 
 def _in_the_right_way(handler: Handler) -> dict[str, str]:
@@ -160,7 +161,8 @@ def _send(
 
 def device(handler: Handler) -> None:
     handler.provider.note_resource("/device", handler.form)
-    handler.json(200, handler.provider.authority.device(handler.form, handler.authorization))
+    authority = handler.provider.authority
+    handler.json(200, _grants.ask_device(authority, handler.form, handler.authorization))
 
 
 # -- the end of a grant ----------------------------------------------------------------
@@ -172,17 +174,21 @@ def revoke(handler: Handler) -> None:
     method = {"standard": "POST", "bearer": "POST", "delete": "DELETE", "get": "GET"}.get(how)
     if handler.command != method:
         raise Refusal("invalid_request", "Revocation goes another way here.", status=405)
-    if how == "standard":
-        provider.authority.revoke(handler.form, handler.authorization)
-    elif how == "delete":
+    if how == "delete":
         _end(handler, _clients.by_basic(provider.authority, handler.authorization))
         return
+    if how == "standard":
+        provider.authority.revoke(handler.form, handler.authorization)
+    elif how == "bearer":
+        _must_end(handler, handler.authorization.removeprefix("Bearer "), access_only=True)
     else:
-        bearer = handler.authorization.removeprefix("Bearer ")
-        ended = provider.authority.end(handler.query.get("token", "") if how == "get" else bearer)
-        if not ended:
-            raise Refusal("invalid_token", "There is nothing to revoke.", status=UNAUTHORIZED)
+        _must_end(handler, handler.query.get("token", ""))
     handler.json(200, {})
+
+
+def _must_end(handler: Handler, token: str, *, access_only: bool = False) -> None:
+    if not handler.provider.authority.end(token, access_only=access_only):
+        raise Refusal("invalid_token", "There is nothing to revoke.", status=UNAUTHORIZED)
 
 
 def end_grant(handler: Handler) -> None:
@@ -197,7 +203,7 @@ def end_grant(handler: Handler) -> None:
 
 def _end(handler: Handler, app: App) -> None:
     token = handler.form.get("access_token", "") if handler.kind == JSON else ""
-    if not handler.provider.authority.end(token, app):
+    if not handler.provider.authority.end(token, app, access_only=True):
         raise Refusal("not_found", "There is no such access_token.", status=404)
     handler.send(204, b"", JSON)
 

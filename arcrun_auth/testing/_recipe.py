@@ -235,5 +235,10 @@ def _address(provider: Provider, quirks: Quirks) -> dict[str, Any]:
         discover = [
             {"url": f"{provider.issuer}/sites", "save": {"site": "id"}, "choose": {"label": "name"}}
         ]
-    hosts = [authority] if quirks.sites else []
-    return _some(base_url=origin + path, params=params, discover=discover, allowed_hosts=hosts)
+    hosts = [origin.removeprefix("http://"), authority] if quirks.sites else []
+    return _some(
+        base_url=origin + path,
+        params=params,
+        discover=discover,
+        allowed_hosts=list(dict.fromkeys(hosts)),
+    )
