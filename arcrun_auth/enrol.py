@@ -279,7 +279,9 @@ class Enroller:
         app = apps.stored(resolver.store, connection.service, way)
         asked = app is None
         if app is None:
-            app = apps.ask(connection.service, _title(recipe), way, scopes, person)
+            app = apps.ask(
+                connection.service, _title(recipe), way, scopes, person, open_url=self._open_url
+            )
         done = threading.Event()
         try:
             grant = log_in(
