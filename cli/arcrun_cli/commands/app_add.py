@@ -98,28 +98,31 @@ def command(
             "Give --client-file, --client-id or --stdin, not several of them.",
             f"arcrun app add {name} --help",
         )
-    person = here.person
-    asks = person.reach is not None
-    chosen = choose(group, here, person) if asks and not given else None
-    use = chosen or group[0]
+    use = group[0]
+    app = apps.App(client_id or "")
     if from_stdin:
         app = _from_stdin(name, use)
     elif client_file:
         app = apps.from_file(client_file, use.service, use.way)
-    else:
-        app = apps.App(client_id or "")
     _add_files(app, use, key_file, key_id, certificate)
+    person = here.person
+    asks = person.reach == "terminal"  # only now: standard input may have been a pipe
+    chosen = None
     if given or not asks:
         app = apps.fill(app, use.service, use.way, person)
     else:
-        app = _walked(app, use, group if chosen is None else [use], app_name, person)
+        chosen = None if no_login else choose(group, here, person)
+        app = _walked(app, [chosen] if chosen else group, app_name, person)
     apps.keep(here.store, use.service, use.way, app, ends=ends)
     ui.tell(f"{ui.mark('ok', ui.err)} Saved to the {here.store.description} as the app {app_name}.")
     _overridden(here, app_name)
-    if given and not no_login and asks:
+    if given and asks and not no_login:
         chosen = choose(group, here, person)
-    if no_login or not asks or chosen is None:
-        _hint(group)
+    if no_login or chosen is None:
+        first = here.recipes.entry(use.service).methods[0].id
+        ui.tell(
+            f"  → arcrun setup {use.service}" + f" --method {use.way.id}" * (first != use.way.id)
+        )
         return 0
     return _log_in(here, chosen)
 
@@ -158,15 +161,15 @@ def choose(group: Sequence[Use], here: Broker, person: Person) -> Use | None:
     return None
 
 
-def _walked(app: App, use: Use, group: Sequence[Use], name: str, person: Person) -> App:
-    """The guide of `use`, with the scopes of everything that the app is to serve."""
+def _walked(app: App, group: Sequence[Use], name: str, person: Person) -> App:
+    """The guide of the first, with the scopes of all: what the app is to serve."""
     from arcrun_auth import apps, browser
 
-    scopes = [s for each in group if each.way.oauth2 for s in each.way.oauth2.scopes]
-    title = use.display_name if len(group) == 1 else name
+    use = group[0]
+    scopes = [scope for each in group if each.way.oauth2 for scope in each.way.oauth2.scopes]
     return apps.ask(
         use.service,
-        title,
+        use.display_name if len(group) == 1 else name,
         use.way,
         list(dict.fromkeys(scopes)),
         person,
@@ -242,11 +245,6 @@ def _overridden(here: Broker, name: str) -> None:
     if over:
         places = ", ".join(dict.fromkeys(origin.place or origin.store for origin in over))
         ui.tell(f"{ui.mark('warn', ui.err)} What stands in {places} is used before it.")
-
-
-def _hint(group: Sequence[Use]) -> None:
-    for use in group[:1]:
-        ui.tell(f"  → arcrun setup {use.service} --method {use.way.id}")
 
 
 def _log_in(here: Broker, use: Use) -> int:
