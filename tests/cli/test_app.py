@@ -292,12 +292,12 @@ def test_a_key_proves_an_app_and_lies_in_the_vault_alone(guided, tmp_path):
 
 
 def test_no_secret_is_taken_from_the_command_line(guided):
-    secret = canary.fresh()
+    secret = "hunter2-hunter2"  # no canary: another test looks for those in all argument lists
     for args in (("--client-secret", secret), (secret,), (f"--secret={secret}",)):
         ran = guided("app", "add", "solo", *args)
         assert ran.code == 2
         assert "command line" in ran.err
-        assert canary.WORD not in ran.both
+        assert secret not in ran.both
     assert "arcrun app add solo asks for it hidden" in ran.err
 
 

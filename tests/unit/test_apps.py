@@ -259,6 +259,11 @@ class Contested(Memory):
             assert held is not None
             super().put(held.replace(secrets={}), expect=held.generation)
 
+    def put(self, record, *, expect):
+        if expect:
+            self._race()
+        return super().put(record, expect=expect)
+
     def delete(self, key, *, expect):
         self._race()
         super().delete(key, expect=expect)
@@ -269,6 +274,16 @@ def test_an_app_that_changes_while_it_is_removed_is_removed() -> None:
     apps.keep(store, "drive", way(), apps.App("id-1"))
     assert apps.forget(store, Key("app", "drive"))
     assert store.get(Key("app", "drive")) is None
+
+
+def test_of_two_who_keep_an_app_at_once_the_later_word_counts() -> None:
+    store = Contested()
+    for client_id in ("one", "two"):
+        apps.keep(store, "drive", way(secret_required=False), apps.App(client_id))
+    assert store.raced
+    found = apps.stored(store, "drive", way(secret_required=False))
+    assert found is not None
+    assert found.client_id == "two"
 
 
 def test_notices_are_told_in_their_order() -> None:
