@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arcrun_auth.apps.asking import ask, fill, from_file, notices
+from arcrun_auth.apps.asking import ask, fill, from_file
 from arcrun_auth.apps.kept import forget, keep, key_of, lacking, missing, proof_of, stored
 from arcrun_auth.apps.uses import Kept, Use, find, kept, uses
 from arcrun_auth.oauth.app import App
@@ -21,7 +21,6 @@ __all__ = [
     "key_of",
     "lacking",
     "missing",
-    "notices",
     "proof_of",
     "stored",
     "uses",

@@ -56,13 +56,6 @@ def ask(
     return fill(given or App(""), service, way, person)
 
 
-def notices(way: Method, person: Person) -> None:
-    """Tells what to expect in the browser: a provider's warning, an administrator's word."""
-    assert way.oauth2 is not None
-    for text in way.oauth2.notices:
-        person.say(text)
-
-
 def fill(app: App, service: str, way: Method, person: Person) -> App:
     """The app with all that this provider demands: looked at, and asked for where it lacks."""
     answers = _Answers(service, way, person)

@@ -24,9 +24,9 @@ app_guide:
 
 
 def recipe(provider, name: str, **client: str) -> str:
-    fields = "".join(f"{key}: {value}, " for key, value in client.items())
+    fields = "".join(f"    {key}: {value}\n" for key, value in client.items())
     text = provider.recipe_yaml(name, auth="post")
-    return text.replace("client: {", "client: {" + fields) + GUIDE
+    return text.replace("  client:\n", "  client:\n" + fields) + GUIDE
 
 
 @pytest.fixture

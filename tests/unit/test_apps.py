@@ -284,11 +284,3 @@ def test_of_two_who_keep_an_app_at_once_the_later_word_counts() -> None:
     found = apps.stored(store, "drive", way(secret_required=False))
     assert found is not None
     assert found.client_id == "two"
-
-
-def test_notices_are_told_in_their_order() -> None:
-    person, base = Told(), way()
-    assert base.oauth2 is not None
-    told = msgspec.structs.replace(base.oauth2, notices=("It warns.", "An administrator agrees."))
-    apps.notices(msgspec.structs.replace(base, oauth2=told), person)
-    assert person.said == ["It warns.", "An administrator agrees."]

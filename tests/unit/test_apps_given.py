@@ -31,7 +31,7 @@ def world(tmp_path, provider):
 
     def shared(name: str) -> str:
         text = provider.recipe_yaml(name, auth="post")
-        return text.replace("client: {auth: post", "client: {app: fleet, auth: post")
+        return text.replace("  client:\n", "  client:\n    app: fleet\n")
 
     home = home_with(tmp_path, provider, one=shared("one"), two=shared("two"))
 
@@ -199,7 +199,9 @@ def test_a_client_that_comes_with_the_recipe_or_registers_itself_needs_no_app(
     tmp_path, provider
 ) -> None:
     text = provider.recipe_yaml("own")
-    home = home_with(tmp_path, provider, own=text.replace("client: {", "client: {id: public-1, "))
+    home = home_with(
+        tmp_path, provider, own=text.replace("  client:\n", "  client:\n    id: public-1\n")
+    )
     assert "own" not in apps.uses(broker_for(home, provider, environ=master_key()).recipes)
 
 
