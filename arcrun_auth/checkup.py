@@ -11,8 +11,11 @@ from arcrun_auth._http import library
 from arcrun_auth.answers import pick
 from arcrun_auth.client import bound_client
 from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, printable
+from arcrun_auth.moments import epoch_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from arcrun_auth.recipe.model import TestRequest
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.sources import Source
@@ -34,6 +37,8 @@ class Checked:
     status: int | None
     """The HTTP status of the test request; None where the recipe has none to send."""
     identity: str | None
+    ends: float | None = None
+    """When the key itself ends, in seconds since the epoch, where the service tells."""
 
 
 def check(resolver: Resolver, connection: Connection, source: Source) -> Checked:
@@ -43,11 +48,12 @@ def check(resolver: Resolver, connection: Connection, source: Source) -> Checked
         return Checked(connection.service, connection.instance, None, None)
     assert connection.record is not None
     values = rendering.values_of(way, connection.record.params, connection.service)
-    status, data = _send(resolver, connection, source, way.test, values)
+    status, data, headers = _send(resolver, connection, source, way.test, values)
     _judge(connection, way.test, status, data)
-    found = pick(data, way.test.identity) if way.test.identity else None
+    found = pick(data, way.test.identity, headers) if way.test.identity else None
     identity = printable(str(found), 120) if isinstance(found, (str, int)) else None
-    return Checked(connection.service, connection.instance, status, identity)
+    ends = epoch_of(pick(data, way.test.expires, headers)) if way.test.expires else None
+    return Checked(connection.service, connection.instance, status, identity, ends)
 
 
 def _send(
@@ -56,7 +62,7 @@ def _send(
     source: Source,
     test: TestRequest,
     values: dict[str, str],
-) -> tuple[int, Any]:
+) -> tuple[int, Any, Mapping[str, str]]:
     name = connection.name
     url = rendering.render(test.url or test.path, values)
     content = rendering.render(test.body, values).encode() or None
@@ -70,7 +76,7 @@ def _send(
                 body += chunk
                 if len(body) > MAX_BODY:
                     break
-            status = int(answer.status_code)
+            status, headers = int(answer.status_code), dict(answer.headers)
     except library().RequestError as error:
         raise ProviderUnavailable(
             f"{name} cannot be reached ({type(error).__name__}).",
@@ -78,9 +84,9 @@ def _send(
             hint="check the network, then: arcrun test " + name,
         ) from None
     try:
-        return status, json.loads(body)
+        return status, json.loads(body), headers
     except ValueError:
-        return status, None
+        return status, None, headers
 
 
 def _judge(connection: Connection, test: TestRequest, status: int, data: Any) -> None:

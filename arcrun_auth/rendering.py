@@ -31,7 +31,7 @@ def render(text: str, values: Mapping[str, str]) -> str:
 
 
 def endpoints(way: Method, params: Mapping[str, str], service: str) -> OAuth2:
-    """The authorization server of `way`, its URLs rendered."""
+    """The authorization server of `way`, its URLs rendered, up to the app that one may name."""
     assert way.oauth2 is not None
     values = values_of(way, params, service)
     oauth2 = way.oauth2
@@ -39,6 +39,11 @@ def endpoints(way: Method, params: Mapping[str, str], service: str) -> OAuth2:
     urls = {
         name: render(getattr(oauth2, name), values)
         for name in oauth2.__struct_fields__
-        if name == "issuer" or name.endswith("_endpoint")
+        if name == "issuer" or (name.endswith("_endpoint") and name != "revocation_endpoint")
     }
+    # It may name the app, which is not known here: that one placeholder stays.
+    known = {"param": values, "client": {"id": "{{client.id}}"}}
+    urls["revocation_endpoint"] = Template.parse(oauth2.revocation_endpoint, strict=True).render(
+        known
+    )
     return msgspec.structs.replace(oauth2, refresh=refresh, **urls)

@@ -52,7 +52,7 @@ class TokenCall(_Unsharable):
         headers: Mapping[str, str],
         content: bytes,
         secrets: tuple[Secret, ...],
-        method: Literal["POST"] = "POST",
+        method: Literal["POST", "GET", "DELETE"] = "POST",
     ) -> None:
         self.method = method
         self.url = url

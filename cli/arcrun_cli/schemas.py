@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-CONNECTION = "of the connections: `instance`, `method`, `status`, `account`, `expires_at`, `scopes`"
+CONNECTION = (
+    "of the connections: `instance`, `method`, `status`, `account`, `expires_at`, `can_renew`, "
+    "`refresh_expires_at`, `can_extend`, `secret_expires_at`, `warnings`, `scopes`"
+)
 
 SCHEMAS: dict[str, dict[str, str]] = {
     "every command": {
@@ -16,6 +19,11 @@ SCHEMAS: dict[str, dict[str, str]] = {
     "test": {
         "results": "for each connection `name`, `ok`, `account`, `status` (of HTTP), and where "
         "it failed `error`, `message`, `hint`",
+    },
+    "keepalive": {
+        "results": "for each connection `name`, `services` (all that use it), `outcome` "
+        "(`renewed`, `fine`, `left`, `failed`), `warnings`, and where it failed `error`, "
+        "`message`, `hint`",
     },
     "token": {
         "access_token": "the token",
@@ -37,6 +45,12 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "missing_scopes": "asked for and not granted",
         "expires_at": "when the access token ends, or null",
         "can_renew": "whether it is renewed then by itself",
+        "refresh_expires_at": "when the login itself ends, or null",
+        "can_extend": "whether each renewal puts that off",
+        "secret_expires_at": "when the key ends, or null",
+        "warnings": "what will end soon, and after the arrow the command to type",
+        "can_revoke": "whether the provider can be told to end the login",
+        "shared_with": "the other services that use the same credential",
     },
     "show": {
         "service": "its name",

@@ -16,8 +16,8 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent hosts landing lint oauth recipe rendering seal signing
-        template token_answer
+        answers catalog_entry consent hosts landing lifetimes lint moments oauth recipe rendering
+        seal signing template token_answer
         """,
     ),
     (
@@ -26,7 +26,10 @@ FLOORS = [
     ),
     ("works", "custody login sources"),
     ("front", "client transport"),
-    ("hall", "apps bound broker checkup connections enrol renewal report resolve"),
+    (
+        "hall",
+        "apps bound broker checkup connections ends enrol keepalive removal renewal report resolve",
+    ),
     ("door", "__init__ testing"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -94,6 +95,11 @@ def on_command_line(args: Sequence[str]) -> UsageFault:
     metavar="PORT",
     help="The port of this machine that the browser comes back to.",
 )
+@click.option(
+    "--expires",
+    metavar="DATE",
+    help="When the key ends (for a login, the secret of your app): you are warned in time.",
+)
 @click.option("--force", is_flag=True, help="Replace what is connected without asking.")
 @no_input_option
 def command(
@@ -105,6 +111,7 @@ def command(
     from_stdin: bool,
     client_file: str | None,
     port: int | None,
+    expires: str | None,
     force: bool,
     no_input: bool,
 ) -> int:
@@ -114,6 +121,7 @@ def command(
     account: notion@work.
     """
     given = dict(map(_pair, params))
+    _check_date(expires)
     here = broker(interactive=False if no_input else None)
     entry = here.recipes.entry(name.partition("@")[0])
     secrets = _read_stdin(entry.service, _way(here, name, method)) if from_stdin else {}
@@ -131,6 +139,7 @@ def command(
             port=port,
             client_file=client_file,
             replace=True,
+            expires=expires,
             **secrets,
         )
     others = [way.id for way in entry.methods if way.id != here.why(name).method]
@@ -166,6 +175,16 @@ def _read_stdin(service: str, way: MethodEntry) -> dict[str, Any]:
             f"arcrun setup {service}; --client-file takes your own OAuth app",
         )
     return stdin.read_secrets([key for key, _, _ in way.secrets], service)
+
+
+def _check_date(text: str | None) -> None:
+    from arcrun_auth.moments import epoch_of
+
+    if text is not None and (epoch_of(text) or 0) <= time.time():
+        raise UsageFault(
+            "--expires takes a date that is still to come.",
+            "arcrun setup SERVICE --expires YYYY-MM-DD",
+        )
 
 
 def _pair(text: str) -> tuple[str, str]:
