@@ -36,7 +36,8 @@ class Connections:
         self.resolver = resolver
         self._open_url = open_url
         self._sources: dict[Name, Source] = {}
-        self._warned: set[Key] = set()
+        self.warned: set[Key] = set()
+        """Of whose ends somebody was told."""
         self._mutex = Mutex()
 
     def known(self, service: str, instance: str | None) -> Source | None:
@@ -259,7 +260,7 @@ class Connections:
         """Once per connection and process: what will end soon. Called on the cold path only."""
         record = connection.record
         assert record is not None
-        if connection.key in self._warned or not _ends(record, self.resolver.clock()):
+        if connection.key in self.warned or not _ends(record, self.resolver.clock()):
             return
         from arcrun_auth import ends
 
@@ -267,7 +268,7 @@ class Connections:
         if found:
             import logging
 
-            self._warned.add(connection.key)
+            self.warned.add(connection.key)
             for warning in found:
                 logging.getLogger("arcrun_auth").warning("%s: %s", connection.name, warning)
 

@@ -102,6 +102,7 @@ def _keep_grant(
         return "left"
     if not lifetimes.due(grant, refresh, now):
         return "fine"
+    connections.warned.add(connection.key)  # by what this gives back
     _, source = connections.get(connection.service, connection.instance, person=Nobody)
     source.token(rejected=grant.access_token.reveal())
     return "renewed"

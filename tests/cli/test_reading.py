@@ -13,7 +13,7 @@ from tests.cli.conftest import plain
 @pytest.mark.parametrize(
     "args",
     [
-        ("list",), ("test",), ("token", "demo"), ("why", "demo"), ("show", "notion"),
+        ("list",), ("test",), ("keepalive",), ("token", "demo"), ("why", "demo"), ("show", "notion"),
         ("doctor",), ("recipes", "list"), ("recipes", "lint", "recipes"), ("vault", "status"),
     ],
     ids=" ".join,
