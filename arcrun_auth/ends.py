@@ -56,7 +56,7 @@ def keep(resolver: Resolver, connection: Connection, end: float) -> None:
 def warnings_of(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     """What will end soon, or has, and after the arrow the command to type."""
     record = connection.record
-    if record is None:
+    if record is None:  # removed meanwhile
         return ()
     refresh = app_ends = None
     if connection.method.primitive != "static_key":

@@ -13,8 +13,9 @@ from tests.cli.conftest import plain
 @pytest.mark.parametrize(
     "args",
     [
-        ("list",), ("test",), ("keepalive",), ("token", "demo"), ("why", "demo"), ("show", "notion"),
-        ("doctor",), ("recipes", "list"), ("recipes", "lint", "recipes"), ("vault", "status"),
+        ("list",), ("test",), ("keepalive",), ("token", "demo"), ("why", "demo"),
+        ("show", "notion"), ("doctor",), ("recipes", "list"), ("recipes", "lint", "recipes"),
+        ("vault", "status"),
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -205,6 +205,19 @@ def test_an_app_that_ends_soon_is_logged_when_a_renewal_is_to_come(tmp_path, cap
     assert "client secret of your OAuth app ends in 20 days" in said[0]
 
 
+def test_a_token_that_has_ended_is_no_reason_to_warn(tmp_path, caplog) -> None:
+    with Provider(lifetime=0.001) as provider:
+        desk = broker_for(home_with(tmp_path, provider), provider, store=Memory())
+        desk.setup("demo")
+        desk.bind("demo").close()
+    assert [record for record in caplog.records if record.name == "arcrun_auth"] == []
+
+
+def test_what_is_not_connected_ends_never(desk) -> None:
+    found = desk.why("thing")
+    assert (found.secret_expires_at, found.warnings, found.can_revoke) == (None, (), False)
+
+
 def test_a_recipe_that_cannot_be_read_warns_of_nothing_and_breaks_no_list(tmp_path) -> None:
     with Provider() as provider:
         desk = broker_for(home_with(tmp_path, provider), provider, store=Memory())

@@ -114,6 +114,18 @@ def test_what_no_recipe_knows_and_what_the_environment_gives_is_passed_over(
     assert desk.keepalive() == []
 
 
+def test_a_way_in_that_its_recipe_has_no_more_is_passed_over_and_can_be_removed(
+    tmp_path, provider, clock
+) -> None:
+    desk = desk_for(tmp_path, provider, clock)
+    desk.setup("demo")
+    record = desk.store.get(KEY)
+    desk.store.put(record.replace(method="gone"), expect=record.generation)
+    assert desk.keepalive() == []
+    assert [removed.name for removed in desk.remove_all()] == ["demo@default"]
+    assert desk.store.get(KEY) is None
+
+
 # -- what fails ----------------------------------------------------------------------------
 
 
