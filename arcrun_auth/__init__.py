@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from typing import Any
 
     import httpx
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         UnknownService,
     )
     from arcrun_auth.login.plan import Wish
+    from arcrun_auth.removal import Removed
     from arcrun_auth.report import Service
     from arcrun_auth.tokens import Secret, Token
 
@@ -183,6 +185,7 @@ def setup(
     login: Wish | None = None,
     client_file: str | None = None,
     replace: bool = False,
+    expires: str | float | datetime | None = None,
     **secrets: str | Secret,
 ) -> Service:
     """Connect a service now and keep it: `setup("openai", api_key=...)`. See `Broker.setup`."""
@@ -197,6 +200,7 @@ def setup(
         login=login,
         client_file=client_file,
         replace=replace,
+        expires=expires,
         **secrets,
     )
 
@@ -206,9 +210,9 @@ def test(service: str, instance: str | None = None) -> Checked:
     return _broker().test(service, instance)
 
 
-def remove(service: str, instance: str | None = None) -> bool:
-    """Forget the credential of one instance; whether there was one. See `Broker.remove`."""
-    return _broker().remove(service, instance)
+def remove(service: str, instance: str | None = None, *, revoke: bool = False) -> Removed:
+    """Forget the credential of one instance; true if there was one. See `Broker.remove`."""
+    return _broker().remove(service, instance, revoke=revoke)
 
 
 def _broker() -> Broker:

@@ -16,6 +16,7 @@ from arcrun_auth.resolve import Resolver
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
     from typing import Any, Literal
 
     import httpx
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from arcrun_auth.checkup import Checked
     from arcrun_auth.declared import Needed
     from arcrun_auth.login.plan import Wish
+    from arcrun_auth.keepalive import Kept
     from arcrun_auth.people import Person
+    from arcrun_auth.removal import Removed
     from arcrun_auth.report import Service, Why
     from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
@@ -210,6 +213,7 @@ class Broker:
         login: Wish | None = None,
         client_file: str | None = None,
         replace: bool = False,
+        expires: str | float | datetime | None = None,
         **secrets: str | Secret,
     ) -> Service:
         """Connect a service now, and keep it: `setup("openai", api_key=...)`.
@@ -220,7 +224,8 @@ class Broker:
         that the provider's console downloads; it is kept for later logins. `port` is where
         the login comes back to, instead of the recipe's choice. `login` asks for a way in:
         `no_browser` opens none here, `device` shows a code for another device, `paste` waits
-        for the address that the browser ends on.
+        for the address that the browser ends on. `expires` is when the key ends (for a login,
+        the secret of one's own app), to be warned in time.
 
         Raises what `bind` raises, TokenRefused where the service refuses the key,
         LoginFailed where the login ended without a grant.
@@ -239,6 +244,7 @@ class Broker:
             wish=login,
             client_file=client_file,
             replace=replace,
+            expires=expires,
         )
         return services(self._connections.resolver, only=fresh.service)[fresh.service]
 
@@ -248,17 +254,27 @@ class Broker:
         Raises LoginRequired or MissingSecret where it is not connected, TokenRefused where
         the service says no, ProviderUnavailable where it cannot be reached.
         """
-        from arcrun_auth.checkup import check
-
         connection, source = self._connection(service, instance, interactive=False)
-        return check(self._connections.resolver, connection, source)
+        return self._connections.test(connection, source)
 
-    def remove(self, service: str, instance: str | None = None) -> bool:
-        """Forget the credential of one instance. Whether there was one.
+    def remove(self, service: str, instance: str | None = None, *, revoke: bool = False) -> Removed:
+        """Forget the credential of one instance. True if there was one.
 
-        The provider is not told: end the access there as well if it may have leaked.
+        With `revoke` the provider is told first, and a login ends there too. Where that fails
+        the credential is forgotten all the same: `removed.error` says why.
         """
-        return self._connections.remove(service, instance)
+        return self._connections.remove(service, instance, revoke=revoke)
+
+    def remove_all(self, *, revoke: bool = False) -> list[Removed]:
+        """As `remove`, for everything that is connected. Your own OAuth apps stay."""
+        return self._connections.remove_all(revoke=revoke)
+
+    def keepalive(self) -> list[Kept]:
+        """Renew the logins that would end because nobody uses them. A failure stops no other.
+
+        For a daily job: `arcrun keepalive --install` prints one.
+        """
+        return self._connections.keepalive()
 
     def why(self, service: str, instance: str | None = None) -> Why:
         """Where each part of a connection comes from, and how it stands. Never a value."""
@@ -314,9 +330,13 @@ class Broker:
         catalog = self._recipes or Catalog(settings.home)
         store = self._store
         if store is None:
+            from arcrun_auth.people import ask_hidden
             from arcrun_auth.stores.opening import open_store
 
-            store = open_store(settings, catalog, ask=self._ask_hidden)
+            def ask(question: str, *, confirm: bool) -> str | None:
+                return ask_hidden(self._whoever(None), question, confirm=confirm)
+
+            store = open_store(settings, catalog, ask=ask)
         resolver = Resolver(
             settings,
             catalog,
@@ -326,16 +346,6 @@ class Broker:
             say=lambda text: self._whoever(None).say(text),
         )
         return Connections(resolver, self._open_url)
-
-    def _ask_hidden(self, question: str, *, confirm: bool) -> str | None:
-        """The vault's passphrase, from whoever is there; twice for a new one."""
-        person = self._whoever(None)
-        while person.reach is not None:
-            first = person.ask(question, hidden=True)
-            if not first or not confirm or person.ask("Once more", hidden=True) == first:
-                return first
-            person.say("The two are not the same.")
-        return None
 
     def _whoever(self, interactive: bool | None) -> Person:
         from arcrun_auth.people import Here, Nobody

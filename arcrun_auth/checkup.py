@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from arcrun_auth import diagnosis, rendering
 from arcrun_auth.answers import pick
 from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, printable
+from arcrun_auth.moments import epoch_of
 from arcrun_auth.probe import Reply, fetch
 from arcrun_auth.recipe.model import TestRequest
 from arcrun_auth.tokens import Secret
@@ -35,6 +36,8 @@ class Checked:
     status: int | None
     """The HTTP status of the test request; None where the recipe has none to send."""
     identity: str | None
+    ends: float | None = None
+    """When the key itself ends, in seconds since the epoch, where the service tells."""
 
 
 def check(resolver: Resolver, connection: Connection, source: Source) -> Checked:
@@ -54,7 +57,8 @@ def check(resolver: Resolver, connection: Connection, source: Source) -> Checked
     )
     _judge(connection, way, test, reply)
     found = pick(reply.data, test.identity, reply.headers) if test.identity else None
-    return Checked(connection.service, connection.instance, reply.status, _name(found))
+    ends = epoch_of(pick(reply.data, test.expires, reply.headers)) if test.expires else None
+    return Checked(connection.service, connection.instance, reply.status, _name(found), ends)
 
 
 def _name(found: Any) -> str | None:

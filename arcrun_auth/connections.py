@@ -6,21 +6,25 @@ token in memory and one renewal; and one login, however many ask for it at once.
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError, StoreConflict
+from arcrun_auth.errors import AuthError
 from arcrun_auth.forks import Mutex
 from arcrun_auth.resolve import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from typing import Any
 
-    from arcrun_auth.enrol import Enroller
+    from arcrun_auth.checkup import Checked
+    from arcrun_auth.keepalive import Kept
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method
+    from arcrun_auth.removal import Removed
     from arcrun_auth.resolve import Resolver
     from arcrun_auth.sources import Source
-    from arcrun_auth.tokens import Secret
+    from arcrun_auth.tokens import Credential, Key, Secret
 
     Name = tuple[str, str | None]
     Scopes = Sequence[str] | None
@@ -33,6 +37,8 @@ class Connections:
         self.resolver = resolver
         self._open_url = open_url
         self._sources: dict[Name, Source] = {}
+        self.warned: set[Key] = set()
+        """Of whose ends somebody was told."""
         self._mutex = Mutex()
 
     def known(self, service: str, instance: str | None) -> Source | None:
@@ -77,32 +83,69 @@ class Connections:
         wish: Wish | None,
         client_file: str | None,
         replace: bool,
+        expires: str | float | datetime | None = None,
     ) -> Connection:
         """Connects, whatever is there. Another method takes the first one's place if agreed."""
+        from arcrun_auth import ends
+
+        end = ends.said(expires, self.resolver.clock())
         connection = self._in_place_of(service, instance, method, None if replace else person)
         if client_file is not None:
             self._keep_app(connection, client_file)
         with self._mutex:
-            fresh = self._enroller(person, port, wish).connect(
-                connection, secrets=secrets, params=params, scopes=scopes
+            fresh = self._connect(
+                connection,
+                person,
+                port,
+                wish,
+                secrets=secrets,
+                params=params,
+                scopes=scopes,
             )
             self._forget(fresh)
+        if end is not None and fresh.record is not None and fresh.record.ends is None:
+            ends.keep(self.resolver, fresh, end)
         return fresh
 
-    def remove(self, service: str, instance: str | None) -> bool:
-        """Deletes the record and what is in memory of it. Whether there was one."""
+    def test(self, connection: Connection, source: Source) -> Checked:
+        """Sends the test request, and keeps what it tells of the key's end."""
+        from arcrun_auth import ends
+        from arcrun_auth.checkup import check
+
+        checked = check(self.resolver, connection, source)
+        if checked.ends is not None and ends.is_stored(self.resolver, connection):
+            ends.keep(self.resolver, connection, checked.ends)
+        return checked
+
+    def keepalive(self) -> list[Kept]:
+        """See `Broker.keepalive`."""
+        from arcrun_auth.keepalive import keepalive
+
+        return keepalive(self)
+
+    def remove(self, service: str, instance: str | None, *, revoke: bool = False) -> Removed:
+        """Deletes the record and what is in memory of it, told to the provider if `revoke`."""
+        from arcrun_auth import removal
+
         connection = self.resolver.find(service, instance)
-        store = self.resolver.store
-        while True:
-            record = store.get(connection.key)
-            if record is None or not record.generation:  # nothing, or only in the environment
-                return False
-            try:
-                store.delete(connection.key, expect=record.generation)
-            except StoreConflict:  # renewed meanwhile
-                continue
-            self._forget(connection)
-            return True
+        removed = removal.remove(self.resolver, connection, revoke=revoke)
+        self._forget(connection)
+        return removed
+
+    def remove_all(self, *, revoke: bool = False) -> list[Removed]:
+        """Deletes every stored credential, those that no recipe knows any more included."""
+        from arcrun_auth import keepalive, removal
+
+        found = [
+            self.remove(connection.service, connection.instance, revoke=revoke)
+            for connection, _ in keepalive.by_record(self.resolver)
+        ]
+        found += [
+            removal.Removed(str(key))
+            for key in sorted(self.resolver.store.keys())
+            if key.kind == "credential" and removal.forget(self.resolver, key)
+        ]
+        return [removed for removed in found if removed]
 
     def close(self) -> None:
         with self._mutex:
@@ -125,9 +168,7 @@ class Connections:
         somebody = person()
         if somebody.reach is None:
             resolver.require(connection, missing)
-        fresh = self._enroller(somebody).connect(
-            connection, params=params, scopes=scopes, widen=True
-        )
+        fresh = self._connect(connection, somebody, params=params, scopes=scopes, widen=True)
         self._forget(fresh)
         resolver.require(fresh, resolver.missing_scopes(fresh, scopes))
         return fresh
@@ -155,6 +196,7 @@ class Connections:
         with self._mutex:
             known = self._sources.get(own)
             if known is None or isinstance(known, FixedSource):  # a key may have been replaced
+                self._warn(connection)
                 known = self._sources[own] = self.resolver.source(connection)
             self._sources[name] = known
             return known
@@ -202,23 +244,63 @@ class Connections:
             hint=f"arcrun setup {connection.name} --method {others[0]}" if others else None,
         )
 
-    def _enroller(
-        self, person: Person, port: int | None = None, wish: Wish | None = None
-    ) -> Enroller:
+    def _connect(
+        self,
+        connection: Connection,
+        person: Person,
+        port: int | None = None,
+        wish: Wish | None = None,
+        **wanted: Any,
+    ) -> Connection:
+        """Enrols it. What the test request tells of a key's end is kept beside the key."""
+        from arcrun_auth import ends
         from arcrun_auth.browser import open_url
         from arcrun_auth.checkup import check
         from arcrun_auth.enrol import Enroller
 
         resolver = self.resolver
+        told: list[float | None] = [None]
 
         def verify(connection: Connection) -> str | None:
-            return check(resolver, connection, resolver.trial(connection)).identity
+            checked = check(resolver, connection, resolver.trial(connection))
+            told.append(checked.ends)
+            return checked.identity
 
-        return Enroller(
+        fresh = Enroller(
             resolver,
             person,
             open_url=self._open_url or open_url,
             verify=verify,
             port=port,
             wish=wish,
-        )
+        ).connect(connection, **wanted)
+        if told[-1] is not None and fresh.record is not None and fresh.record.grant is None:
+            ends.keep(resolver, fresh, told[-1])
+        return fresh
+
+    def _warn(self, connection: Connection) -> None:
+        """Once per connection and process: what will end soon. Called on the cold path only."""
+        record = connection.record
+        assert record is not None
+        if connection.key in self.warned or not _ends(record, self.resolver.clock()):
+            return
+        from arcrun_auth import ends
+
+        found = ends.warnings_of(self.resolver, connection)
+        if found:
+            import logging
+
+            self.warned.add(connection.key)
+            for warning in found:
+                logging.getLogger("arcrun_auth").warning("%s: %s", connection.name, warning)
+
+
+def _ends(record: Credential, now: float) -> bool:
+    """Whether a look at its ends may be worth it: costs nothing where none is known."""
+    grant = record.grant
+    if record.ends is None and (grant is None or grant.refresh_expires is None):
+        # A renewal is to come: it reads recipe and app anyway, and the app has an end too.
+        return grant is not None and grant.expires is not None and grant.expires <= now
+    from arcrun_auth.lifetimes import soon
+
+    return soon(record, now)

@@ -52,6 +52,16 @@ class Person(ABC):
         return answer is not None and answer.strip().lower() in ("y", "yes")
 
 
+def ask_hidden(person: Person, question: str, *, confirm: bool) -> str | None:
+    """The vault's passphrase, from whoever is there; twice for a new one."""
+    while person.reach is not None:
+        first = person.ask(question, hidden=True)
+        if not first or not confirm or person.ask("Once more", hidden=True) == first:
+            return first
+        person.say("The two are not the same.")
+    return None
+
+
 class Here(Person):
     """The person at this process's terminal, notebook or desktop."""
 

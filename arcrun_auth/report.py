@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.errors import AuthError, RecipeError
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from arcrun_auth.catalog import Entry
+    from arcrun_auth.recipe.oauth2 import OAuth2
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Key
@@ -26,7 +27,18 @@ class Instance:
     """`connected`, `expired` (renewed at the next use), `revoked` or `incomplete`."""
     identity: str | None = None
     expires_at: datetime | None = None
+    """When the access token ends."""
     scopes: tuple[str, ...] = ()
+    can_renew: bool = False
+    """Whether a new one comes by itself then."""
+    refresh_expires_at: datetime | None = None
+    """When the login itself ends, as far as is known."""
+    can_extend: bool = False
+    """Whether each renewal puts that off."""
+    secret_expires_at: datetime | None = None
+    """When a key ends."""
+    warnings: tuple[str, ...] = ()
+    """What will end soon, or has, and after the arrow the command to type."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,14 @@ class Why:
     """The pyproject.toml that chose the instance, where none was named."""
     app: tuple[Origin, ...] = ()
     """Where each part of one's own OAuth app comes from."""
+    refresh_expires_at: datetime | None = None
+    can_extend: bool = False
+    secret_expires_at: datetime | None = None
+    warnings: tuple[str, ...] = ()
+    can_revoke: bool = False
+    """Whether the provider can be told to end the login."""
+    shared_with: tuple[str, ...] = ()
+    """The other services that use the same credential."""
 
 
 def services(resolver: Resolver, *, only: str | None = None) -> dict[str, Service]:
@@ -119,9 +139,49 @@ def _instance(resolver: Resolver, connection: Connection) -> Instance:
         method=connection.method.id,
         status=status_of(resolver, connection),
         identity=connection.record.identity,
-        expires_at=_when(grant.expires) if grant else None,
         scopes=grant.scopes if grant else (),
+        **_times(resolver, connection),
     )
+
+
+def _times(resolver: Resolver, connection: Connection) -> dict[str, Any]:
+    """The fields about what ends when, which `Instance` and `Why` have in common."""
+    from arcrun_auth import lifetimes
+    from arcrun_auth.ends import warnings_of
+
+    record = connection.record
+    if record is None:
+        return {}
+    found: dict[str, Any] = {
+        "secret_expires_at": _when(record.ends),
+        "warnings": warnings_of(resolver, connection),
+    }
+    grant = record.grant
+    if grant is None:
+        return found
+    server, now = _server(resolver, connection), resolver.clock()
+    refresh = server.refresh if server is not None else None
+    return {
+        **found,
+        "expires_at": _when(grant.expires),
+        "refresh_expires_at": _when(grant.refresh_expires),
+        "can_renew": refresh is not None and lifetimes.can_renew(grant, refresh, now),
+        "can_extend": refresh is not None and lifetimes.can_extend(grant, refresh, now),
+    }
+
+
+def _server(resolver: Resolver, connection: Connection) -> OAuth2 | None:
+    try:
+        return resolver.way(connection)[1].oauth2
+    except AuthError:  # told where the recipe is used
+        return None
+
+
+def _can_revoke(resolver: Resolver, connection: Connection) -> bool:
+    record, server = connection.record, _server(resolver, connection)
+    if record is None or record.grant is None or server is None:
+        return False
+    return bool(server.revocation_endpoint or record.endpoints.get("revocation_endpoint"))
 
 
 def status_of(resolver: Resolver, connection: Connection) -> str:
@@ -158,11 +218,19 @@ def why(resolver: Resolver, connection: Connection, *, plain: bool = False) -> W
         identity=record.identity if record else None,
         scopes=grant.scopes if grant else (),
         missing_scopes=resolver.missing_scopes(connection, grant.requested) if grant else (),
-        expires_at=_when(grant.expires) if grant else None,
-        can_renew=grant is not None and grant.refresh_token is not None and not grant.dead,
         project=project.path if project is not None else None,
         app=_app(resolver, connection),
+        can_revoke=_can_revoke(resolver, connection),
+        shared_with=_shared_with(resolver, connection),
+        **_times(resolver, connection),
     )
+
+
+def _shared_with(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
+    from arcrun_auth.keepalive import users
+
+    found = users(resolver, connection.entry.account)
+    return tuple(service for service in found if service != connection.service)
 
 
 def _hosts(resolver: Resolver, connection: Connection) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ from arcrun_auth import testing
 from arcrun_auth.bound import AsyncBound
 from arcrun_auth.checkup import Checked
 from arcrun_auth.declared import Needed
+from arcrun_auth.keepalive import Kept
 from arcrun_auth.people import Person
+from arcrun_auth.removal import Removed
 from arcrun_auth.report import Instance, Origin, Service, Why
 from arcrun_auth.stores.base import Store
 
@@ -42,6 +44,7 @@ SECTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
         ("AsyncBound", AsyncBound), ("auth.Token", arcrun_auth.Token),
         ("auth.Secret", arcrun_auth.Secret), ("Service", Service), ("Instance", Instance),
         ("Checked", Checked), ("Why", Why), ("Origin", Origin), ("Needed", Needed),
+        ("Kept", Kept), ("Removed", Removed),
     ),
     "The broker": (("auth.Broker", arcrun_auth.Broker),),
     "What a broker can be given": (("Store", Store), ("Person", Person)),

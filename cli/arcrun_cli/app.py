@@ -24,6 +24,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "list": ("listing", "What is connected, and what can be."),
         "test": ("testing", "Send a test request: does it work, and whose account is it?"),
         "check": ("checking", "Is all connected that this project declares? For CI."),
+        "keepalive": ("keepalive", "Renew the logins that would end because nobody uses them."),
         "remove": ("removing", "Forget a connection."),
     },
     "Use": {

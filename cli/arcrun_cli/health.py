@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from arcrun_auth.errors import AuthError
+from arcrun_auth.lifetimes import ARROW
 from arcrun_auth.locks import network_filesystem
 from arcrun_cli import agents, ui
 from arcrun_cli.options import broker
@@ -192,6 +193,22 @@ def _clock(here: Broker) -> Iterator[Finding]:
     yield Finding("clock", "ok", f"{now} (not compared: doctor sends nothing)")
 
 
+def _logins(here: Broker) -> Iterator[Finding]:
+    """What will end soon, key by key and login by login."""
+    count = 0
+    warned = False
+    for service in here.list_services().values():
+        for instance, found in sorted(service.instances.items()):
+            count += 1
+            name = service.service if instance == "default" else f"{service.service}@{instance}"
+            for warning in found.warnings:
+                warned = True
+                text, _, command = warning.partition(ARROW)
+                yield Finding("logins", "warn", f"{name}: {text}", command)
+    if not warned:
+        yield Finding("logins", "ok", f"{ui.count(count, 'connection')}, none ends soon")
+
+
 def _agent(here: Broker) -> Iterator[Finding]:
     found = agents.marker(here.settings.environ)
     if found is None:
@@ -217,5 +234,6 @@ CHECKS: Mapping[str, Callable[[Broker], Iterator[Finding]]] = {
     "browser": _browser,
     "network": _network,
     "clock": _clock,
+    "logins": _logins,
     "agent": _agent,
 }

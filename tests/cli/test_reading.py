@@ -13,8 +13,9 @@ from tests.cli.conftest import plain
 @pytest.mark.parametrize(
     "args",
     [
-        ("list",), ("test",), ("token", "demo"), ("why", "demo"), ("show", "notion"),
-        ("doctor",), ("recipes", "list"), ("recipes", "lint", "recipes"), ("vault", "status"),
+        ("list",), ("test",), ("keepalive",), ("token", "demo"), ("why", "demo"),
+        ("show", "notion"), ("doctor",), ("recipes", "list"), ("recipes", "lint", "recipes"),
+        ("vault", "status"),
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -50,7 +51,7 @@ def test_list_shows_what_is_connected_and_no_secret(connected, provider):
 
     rows = [line.split() for line in ran.out.splitlines()]
     assert rows[0] == ["CONNECTED", "METHOD", "ACCOUNT", "STATUS", "EXPIRES"]
-    assert rows[1] == ["demo", "oauth", "ada@example.com", "connected", "in", "59", "min"]
+    assert " ".join(rows[1]) == "demo oauth ada@example.com connected in 59 min, renews itself"
     assert rows[2][0] == "demo_static"
     assert provider.static_key not in ran.both
 

@@ -12,6 +12,7 @@ from arcrun import auth
 from arcrun_auth.bound import AsyncBound
 from arcrun_auth.broker import Broker
 from arcrun_auth.checkup import Checked
+from arcrun_auth.removal import Removed
 from arcrun_auth.report import Service
 from arcrun_auth.testing import Provider
 from arcrun_auth.tokens import Secret, Token
@@ -32,7 +33,7 @@ assert_type(auth.list_services(), dict[str, Service])
 assert_type(auth.setup("openai", api_key="x"), Service)
 assert_type(auth.setup("openai", api_key=Secret("x")), Service)
 assert_type(auth.test("openai"), Checked)
-assert_type(auth.remove("openai"), bool)
+assert_type(auth.remove("openai"), Removed)
 assert_type(auth.Broker(allow_hosts=["http://127.0.0.1:1"]), Broker)
 
 # The alias is the same module for a type checker as well.

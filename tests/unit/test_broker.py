@@ -482,8 +482,8 @@ def test_a_closed_service_names_its_successor(desk) -> None:
 
 def test_removing_forgets_and_says_whether_there_was_something(desk) -> None:
     desk.setup("demo")
-    assert desk.remove("demo") is True
-    assert desk.remove("demo") is False
+    assert desk.remove("demo")
+    assert not desk.remove("demo")
     with pytest.raises(errors.LoginRequired):
         desk.get_token("demo", interactive=False)
 
@@ -542,6 +542,6 @@ def test_the_door_is_one_broker_per_process(monkeypatch, tmp_path, provider) -> 
         return (await arcrun_auth.get_token_async("demo")).access_token
 
     assert asyncio.run(both()) == arcrun_auth.get_token("demo").access_token
-    assert arcrun_auth.remove("demo") is True
+    assert arcrun_auth.remove("demo").name == "demo"
     monkeypatch.setattr(module, "_default", None)
     assert module.default() is module.default()

@@ -63,7 +63,7 @@ def test_a_mounted_secret_is_enough(home, provider, tmp_path) -> None:
 
 def test_removing_says_so_where_only_the_environment_has_it(home, provider) -> None:
     broker = desk(home, provider, ARCRUN_KEYED_KEY=provider.static_key)
-    assert broker.remove("keyed") is False
+    assert not broker.remove("keyed")
 
 
 def test_a_local_recipe_gets_no_secret_of_the_environment_without_the_users_word(

@@ -16,8 +16,8 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis hosts jwt landing lint moments oauth recipe
-        rendering scopes seal signing template token_answer
+        answers catalog_entry consent diagnosis hosts jwt landing lifetimes lint moments
+        oauth recipe rendering scopes seal signing template token_answer
         """,
     ),
     (
@@ -29,8 +29,8 @@ FLOORS = [
     (
         "hall",
         """
-        apps authority bound broker checkup connections declared discovery enrol found
-        renewal report resolve signin
+        apps authority bound broker checkup connections declared discovery ends enrol found
+        keepalive removal renewal report resolve signin
         """,
     ),
     ("door", "__init__ testing"),

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arcrun_auth.errors import printable
+from arcrun_auth.lifetimes import ARROW
 from arcrun_cli import ui
 from arcrun_cli.app import Command
 from arcrun_cli.options import broker, full_name, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.report import Instance, Service
@@ -41,6 +43,9 @@ def command(word: str | None, *, everything: bool, as_json: bool) -> int:
         return 0
     if connected:
         _table(here, connected)
+        for service in connected:
+            for name, instance in in_order(service):
+                warn(full_name(here, service.service, name), instance.warnings)
     else:
         ui.tell("Nothing is connected yet." if not word else "Nothing of that name is connected.")
     if everything or word or not connected:
@@ -75,15 +80,40 @@ def _table(here: Broker, services: Iterable[Service]) -> None:
     ui.table(rows, ("CONNECTED", "METHOD", "ACCOUNT", "STATUS", "EXPIRES"))
 
 
+def _typed(service: Service, instance: str) -> str:
+    return service.service if instance == "default" else f"{service.service}@{instance}"
+
+
 def in_order(service: Service) -> list[tuple[str, Instance]]:
     """Its instances, the default one first."""
     return sorted(service.instances.items(), key=lambda item: (item[0] != "default", item[0]))
 
 
 def _expiry(instance: Instance) -> str:
+    """What matters to people: until when it works without them."""
+    if instance.secret_expires_at is not None:
+        return _ends("key", instance.secret_expires_at)
+    if instance.refresh_expires_at is not None and not instance.can_extend:
+        return _ends("login", instance.refresh_expires_at)
     if instance.expires_at is None:
         return ""
-    return ui.ago(instance.expires_at.timestamp() - time.time())
+    left = instance.expires_at.timestamp() - time.time()
+    if not instance.can_renew:
+        return ui.ago(left)
+    return f"{ui.ago(left)}, renews itself" if left > 0 else "renews itself"
+
+
+def _ends(what: str, end: datetime) -> str:
+    left = end.timestamp() - time.time()
+    return f"{what} ends {ui.ago(left)}" if left > 0 else f"{what} ended {ui.ago(left)}"
+
+
+def warn(name: str, warnings: Iterable[str]) -> None:
+    """What will end soon, and what to type, below an answer."""
+    for warning in warnings:
+        text, _, command = printable(warning, 500).partition(ARROW)
+        ui.tell(f"{ui.mark('warn', ui.err)} {name}: {text}")
+        ui.tell(f"  → {command}")
 
 
 def by_category(services: Iterable[Service]) -> None:
@@ -111,6 +141,11 @@ def _as_data(service: Service) -> dict[str, Any]:
                 "status": instance.status,
                 "account": instance.identity,
                 "expires_at": instance.expires_at,
+                "can_renew": instance.can_renew,
+                "refresh_expires_at": instance.refresh_expires_at,
+                "can_extend": instance.can_extend,
+                "secret_expires_at": instance.secret_expires_at,
+                "warnings": instance.warnings,
                 "scopes": instance.scopes,
             }
             for name, instance in in_order(service)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.catalog import MethodEntry
+    from arcrun_auth.login.plan import Wish
 
 _SECRET_WORDS = ("token", "key", "secret", "pass", "auth", "cred")
 
@@ -57,7 +60,7 @@ def on_command_line(args: Sequence[str], path: str = "arcrun setup") -> UsageFau
     short_help="Connect a service: ask for the key or log in, test it, save it.",
     examples=(
         "arcrun setup notion",
-        "arcrun setup google_drive@work --client-file ~/Downloads/client_secret.json",
+        "arcrun setup google_drive@work --scopes readonly",
         "pass show notion | arcrun setup notion --stdin",
         "arcrun setup                 all that this project declares",
     ),
@@ -65,11 +68,11 @@ def on_command_line(args: Sequence[str], path: str = "arcrun setup") -> UsageFau
 @service_argument(required=False)
 @click.option("--method", metavar="METHOD", help="The way in; arcrun show SERVICE lists them.")
 @click.option(
-    "--scope",
+    "--scopes",
     "scopes",
     multiple=True,
-    metavar="SCOPE",
-    help="A scope, or a set of scopes of the recipe. Can be repeated.",
+    metavar="SCOPES",
+    help="Scopes or sets of the recipe, separated by commas; +SCOPE adds to those of before.",
 )
 @click.option(
     "--param",
@@ -95,6 +98,29 @@ def on_command_line(args: Sequence[str], path: str = "arcrun setup") -> UsageFau
     metavar="PORT",
     help="The port of this machine that the browser comes back to.",
 )
+@click.option(
+    "--no-browser",
+    "login",
+    flag_value="no_browser",
+    help="Log in, but open no browser here: show the address.",
+)
+@click.option(
+    "--device",
+    "login",
+    flag_value="device",
+    help="Log in by a code that you enter on another device.",
+)
+@click.option(
+    "--paste",
+    "login",
+    flag_value="paste",
+    help="Log in elsewhere, and paste the address that the browser ends on.",
+)
+@click.option(
+    "--expires",
+    metavar="DATE",
+    help="When the key ends (for a login, the secret of your app): you are warned in time.",
+)
 @click.option("--force", is_flag=True, help="Replace what is connected without asking.")
 @no_input_option
 @click.pass_context
@@ -108,6 +134,8 @@ def command(
     from_stdin: bool,
     client_file: str | None,
     port: int | None,
+    login: Wish | None,
+    expires: str | None,
     force: bool,
     no_input: bool,
 ) -> int:
@@ -117,6 +145,7 @@ def command(
     account: notion@work. Without SERVICE: what the project's pyproject.toml declares, and is
     not connected yet.
     """
+    _check_date(expires)
     here = broker(interactive=False if no_input else None)
     if name is None:
         return set_up_all(
@@ -126,11 +155,13 @@ def command(
         here,
         name,
         method=method,
-        scopes=scopes,
+        scopes=[scope for text in scopes for scope in re.split(r"[,\s]+", text) if scope],
         params=dict(map(_pair, params)),
         from_stdin=from_stdin,
         client_file=client_file,
         port=port,
+        login=login,
+        expires=expires,
         force=force,
     )
 
@@ -145,6 +176,8 @@ def connect(
     from_stdin: bool = False,
     client_file: str | None = None,
     port: int | None = None,
+    login: Wish | None = None,
+    expires: str | None = None,
     force: bool = False,
 ) -> int:
     """One connection, as the options say. The exit code."""
@@ -162,8 +195,10 @@ def connect(
             scopes=list(scopes) or None,
             params=params or None,
             port=port,
+            login=login,
             client_file=client_file,
             replace=True,
+            expires=expires,
             **secrets,
         )
     others = [way.id for way in entry.methods if way.id != here.why(name).method]
@@ -200,6 +235,16 @@ def _read_stdin(service: str, way: MethodEntry) -> dict[str, Any]:
             f"arcrun setup {service}; --client-file takes your own OAuth app",
         )
     return stdin.read_secrets([key for key, _, _ in way.secrets], service)
+
+
+def _check_date(text: str | None) -> None:
+    from arcrun_auth.moments import epoch_of
+
+    if text is not None and (epoch_of(text) or 0) <= time.time():
+        raise UsageFault(
+            "--expires takes a date that is still to come.",
+            "arcrun setup SERVICE --expires YYYY-MM-DD",
+        )
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -12,6 +12,8 @@ from arcrun_auth.errors import printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command
 from arcrun_cli.options import broker, full_name, json_option, service_argument
+from arcrun_cli.commands import listing
+from arcrun_cli.options import broker, json_option, service_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,9 +52,12 @@ def command(name: str, *, as_json: bool) -> int:
             ("missing", ", ".join(why.missing_scopes)),
             ("expires", expiry(why)),
             ("chosen by", printable(why.project or "")),
+            ("ends", ending(why)),
+            ("shared", ", ".join(why.shared_with)),
             ("recipe", f"{why.tier}, {printable(why.recipe)}"),
         ]
     )
+    listing.warn(why.service + at, why.warnings)
     if why.status not in GOOD:
         ui.tell(f"  → arcrun setup {full}")
     return 0
@@ -73,3 +78,14 @@ def expiry(why: Why) -> str:
         return ""
     when = ui.ago(why.expires_at.timestamp() - time.time())
     return f"{when}, then " + ("renewed by itself" if why.can_renew else "you log in again")
+
+
+def ending(why: Why) -> str:
+    """When the login or the key itself ends, as far as is known."""
+    end = why.secret_expires_at or why.refresh_expires_at
+    if end is None:
+        return ""
+    left = end.timestamp() - time.time()
+    what = "the key" if why.secret_expires_at else "the login"
+    when = f"{what} {ui.ago(left)}, on {end:%Y-%m-%d}"
+    return f"{when}, put off by each renewal" if why.can_extend else when
