@@ -22,7 +22,10 @@ FLOORS = [
     ),
     (
         "world",
-        "browser catalog catalog_build catalog_index locks loopback people settings stores",
+        """
+        agents browser catalog catalog_build catalog_index keyform listener locks loopback
+        notebook people ports qr settings stores surroundings
+        """,
     ),
     ("works", "custody login sources"),
     ("front", "client transport"),

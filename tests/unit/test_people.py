@@ -10,7 +10,8 @@ import types
 import pytest
 
 from arcrun_auth import people
-from arcrun_auth.people import Here, Nobody, unattended
+from arcrun_auth.people import Here, Nobody
+from arcrun_auth.surroundings import unattended
 
 
 @pytest.fixture
