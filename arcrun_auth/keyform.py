@@ -85,7 +85,7 @@ class _Page:
 
     def judge(self, request: Request) -> Reply | None:
         """None for the answer; for all else what is said to it."""
-        if not compare_digest(request.path, self.path) or request.query:
+        if request.query or not compare_digest(request.path, self.path):
             return Reply(404)
         if request.method == "GET":
             return self._show(200)
@@ -94,24 +94,23 @@ class _Page:
         # The listener has refused a foreign one; a browser never leaves it out of a POST.
         if "origin" not in request.headers:
             return Reply(403)
+        return self._read(request)
+
+    def _read(self, request: Request) -> Reply | None:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
             return Reply(415)
         values = _values(request.body)
         if values is None:
             return Reply(400)
-        if not compare_digest(values.pop("token", "").encode(), self._token.encode()):
+        if not compare_digest(values.pop(landing.TOKEN, "").encode(), self._token.encode()):
             return Reply(403)
-        return self._take(values)
+        return None if landing.CANCEL in values else self._take(values)
 
-    def _take(self, values: dict[str, str]) -> Reply | None:
-        if "cancel" in values:
-            return None
-        if not set(values) <= {field.name for field in self._fields}:
-            return Reply(400)
+    def _take(self, values: Mapping[str, str]) -> Reply | None:
         typed: dict[str, Secret] = {}
         wrong: dict[str, str] = {}
-        for field in self._fields:
-            value = values.get(field.name, "").replace("\r\n", "\n").strip()
+        for number, field in enumerate(self._fields):
+            value = values.get(landing.control(number), "").replace("\r\n", "\n").strip()
             problem = field.check(value) if value else None
             if not value and not field.optional:
                 problem = "This is needed."

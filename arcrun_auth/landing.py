@@ -67,6 +67,9 @@ POLICY = (
 FORM_POLICY = POLICY.replace("form-action 'none'", "form-action 'self'")
 """The same for a page with a form, which goes back to where it came from."""
 
+TOKEN, CANCEL = "token", "cancel"
+"""Under which names a form sends what proves it, and that the person does not want to."""
+
 
 class Field:
     """Something that a page asks for. `check` says what is wrong with a value, or None."""
@@ -125,17 +128,17 @@ def form(
     Nothing that was typed comes back. `token` proves that an answer came from this page.
     """
     asked = "".join(
-        _field(field, (wrong or {}).get(field.name, ""), first=number == 0)
+        _field(number, field, (wrong or {}).get(field.name, ""))
         for number, field in enumerate(fields)
     )
-    hidden = f'<input type="hidden" name="token" value="{escape(token)}">'
+    hidden = f'<input type="hidden" name="{TOKEN}" value="{escape(token)}">'
     where = _link(help_url, "Where do I find this?")
     body = (
         "<p>It goes to the program on this machine that asked for it, and to nobody else.</p>"
         f"{f'<p>{where}</p>' if where else ''}"
         f'<form method="post" autocomplete="off">{hidden}{asked}'
         '<button class="go">Save</button></form>'
-        f'<form method="post">{hidden}<button name="cancel" value="1">Cancel</button></form>'
+        f'<form method="post">{hidden}<button name="{CANCEL}" value="1">Cancel</button></form>'
     )
     return _page(_KEY, title, body, "ask")
 
@@ -154,33 +157,43 @@ def cancelled() -> bytes:
     return _page(_CROSS, "Cancelled", "<p>Nothing was saved. You can close this tab.</p>", "bad")
 
 
-def _field(field: Field, wrong: str, *, first: bool) -> str:
-    name = escape(field.name)
-    notes = [f"<p>{escape(field.help)}</p>" if field.help else ""]
+def control(number: int) -> str:
+    """Under which name the form sends what was typed into a field."""
+    return f"field{number}"
+
+
+def _field(number: int, field: Field, wrong: str) -> str:
+    name = control(number)
     link = _link(field.help_url, "Where do I find this?")
-    notes.append(f"<p>{link}</p>" if link else "")
-    notes.append(f'<p class="wrong">{escape(wrong)}</p>' if wrong else "")
-    about = "".join(notes)
-    # No spelling help either: some browsers send what is typed to have it looked at.
-    common = f'id="{name}" name="{name}" autocomplete="off" autocapitalize="off" spellcheck="false"'
-    common += f"{'' if field.optional else ' required'}{' autofocus' if first else ''}"
-    common += f' aria-describedby="{name}-about"' if about else ""
-    common += ' aria-invalid="true"' if wrong else ""
+    notes = (field.help and escape(field.help), link)
+    about = "".join(f"<p>{note}</p>" for note in notes if note)
+    if wrong:
+        about += f'<p class="wrong">{escape(wrong)}</p>'
+    given = {
+        f'id="{name}" name="{name}" autocomplete="off" autocapitalize="off"': True,
+        # Some browsers send what is typed away to have its spelling looked at.
+        'spellcheck="false"': True,
+        "required": not field.optional,
+        "autofocus": number == 0,
+        f'aria-describedby="{name}-about"': about,
+        'aria-invalid="true"': wrong,
+    }
+    attributes = " ".join(text for text, wanted in given.items() if wanted)
     optional = " <span>(optional)</span>" if field.optional else ""
+    described = f'<div id="{name}-about">{about}</div>' if about else ""
     return (
         f'<div class="field"><label for="{name}">{escape(field.label)}{optional}</label>'
-        f"{_control(field, common)}"
-        f"{f'<div id={name}-about>{about}</div>' if about else ''}</div>"
+        f"{_control(field, attributes)}{described}</div>"
     )
 
 
-def _control(field: Field, common: str) -> str:
+def _control(field: Field, attributes: str) -> str:
     if field.choices:
         options = "".join(f"<option>{escape(choice)}</option>" for choice in field.choices)
-        return f"<select {common}>{options}</select>"
+        return f"<select {attributes}>{options}</select>"
     if field.lines:
-        return f"<textarea {common}{' class=hidden' if field.hidden else ''}></textarea>"
-    return f'<input {common} type="{"password" if field.hidden else "text"}">'
+        return f"<textarea {attributes}{' class=hidden' if field.hidden else ''}></textarea>"
+    return f'<input {attributes} type="{"password" if field.hidden else "text"}">'
 
 
 def _link(url: str, text: str) -> str:

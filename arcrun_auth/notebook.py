@@ -42,22 +42,32 @@ def ask(prompt: str, *, hidden: bool) -> str | None:
 
 
 def ask_until(prompt: str, stop: threading.Event) -> str | None:
-    """A line typed into a box; None once `stop` is set, and the kernel is free again."""
+    """A line typed into a box; None once `stop` is set, or the cell at its end."""
     typed: list[str | None] = []
-    over = threading.Event()
 
     def read() -> None:
-        try:
+        with suppress(SystemExit):  # how `end` ends it
             typed.append(ask(prompt, hidden=False))
-        finally:
-            over.set()
 
     reader = threading.Thread(target=read, name="arcrun-box", daemon=True)
+
+    def end(*_: object) -> None:
+        _end(reader)
+
+    # A box that outlives its cell would take the answer to a question of the next one.
+    events = getattr(_shell(), "events", None)
+    if events is not None:
+        events.register("post_run_cell", end)
     reader.start()
-    while not over.wait(_GLANCE):
-        if stop.is_set():
-            _end(reader)
-            return None
+    try:
+        while reader.is_alive():
+            reader.join(_GLANCE)
+            if stop.is_set():
+                end()
+                return None
+    finally:
+        if events is not None:
+            events.unregister("post_run_cell", end)
     return typed[0] if typed else None
 
 
@@ -80,24 +90,25 @@ def show_link(url: str, text: str) -> bool:
     return False
 
 
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython")
+    return getattr(ipython, "get_ipython", lambda: None)()
+
+
 def _kernel() -> Any:
-    shell = sys.modules.get("IPython")
-    if shell is None:
-        return None
-    found = getattr(shell, "get_ipython", lambda: None)()
-    return getattr(found, "kernel", None)
+    return getattr(_shell(), "kernel", None)
 
 
 def _end(reader: threading.Thread) -> None:
-    """End a thread that waits in `input`. It would take the answer to the next question.
+    """End a thread that waits in `input`.
 
     A kernel waits for the answer in Python, a hundredth of a second at a time, so the
     exception comes up there at once. SystemExit is the one that a thread ends on in silence.
     """
     import ctypes
 
-    if reader.ident is not None:
+    if reader.ident is not None and reader.is_alive():
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(reader.ident), ctypes.py_object(SystemExit)
         )
-    reader.join(_END_SECONDS)
+        reader.join(_END_SECONDS)

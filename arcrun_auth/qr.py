@@ -30,7 +30,10 @@ def qr_lines(text: str, stream: TextIO | None = None) -> list[str] | None:
         import segno
     except ImportError:
         return None
-    code = segno.make(text, error="l", micro=False)
+    try:
+        code = segno.make(text, error="l", micro=False)
+    except ValueError:  # more than a code holds
+        return None
     rows = [list(row) for row in code.matrix_iter(border=QUIET_ZONE)]
     if len(rows[0]) > _columns(stream):
         return None

@@ -16,7 +16,7 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent hosts landing lint oauth recipe rendering seal signing
+        answers catalog_entry consent fields hosts landing lint oauth recipe rendering seal signing
         template token_answer
         """,
     ),
