@@ -40,7 +40,7 @@ form+form{margin-top:10px}
 label{display:block;font-weight:600;overflow-wrap:anywhere}
 label span{font-weight:400;color:var(--soft)}
 .field{margin-bottom:20px}
-.field p{margin-top:2px;font-size:14px}
+.field p{margin-top:6px;font-size:14px}
 input,select,textarea,button{display:block;width:100%;margin-top:6px;padding:11px 12px;
 border:1px solid var(--edge);border-radius:8px;background:var(--code);color:var(--ink);font:inherit}
 textarea{min-height:120px;font:14px/1.5 ui-monospace,SFMono-Regular,Consolas,monospace;
@@ -127,15 +127,19 @@ def form(
 
     Nothing that was typed comes back. `token` proves that an answer came from this page.
     """
+    wrong = wrong or {}
+    # Whoever has to type again begins where something was wrong.
+    first = next((n for n, field in enumerate(fields) if field.name in wrong), 0)
     asked = "".join(
-        _field(number, field, (wrong or {}).get(field.name, ""))
+        _field(control(number), field, wrong.get(field.name, ""), focused=number == first)
         for number, field in enumerate(fields)
     )
+    again = '<p role="alert">Something does not fit yet. Please type all of it again.</p>'
     hidden = f'<input type="hidden" name="{TOKEN}" value="{escape(token)}">'
-    where = _link(help_url, "Where do I find this?")
+    where = _link(help_url, "Where do I get this?")
     body = (
-        "<p>It goes to the program on this machine that asked for it, and to nobody else.</p>"
-        f"{f'<p>{where}</p>' if where else ''}"
+        "<p>What you type goes straight to the program on this machine that asked for it.</p>"
+        f"{f'<p>{where}</p>' if where else ''}{again if wrong else ''}"
         f'<form method="post" autocomplete="off">{hidden}{asked}'
         '<button class="go">Save</button></form>'
         f'<form method="post">{hidden}<button name="{CANCEL}" value="1">Cancel</button></form>'
@@ -162,8 +166,7 @@ def control(number: int) -> str:
     return f"field{number}"
 
 
-def _field(number: int, field: Field, wrong: str) -> str:
-    name = control(number)
+def _field(name: str, field: Field, wrong: str, *, focused: bool) -> str:
     link = _link(field.help_url, "Where do I find this?")
     notes = (field.help and escape(field.help), link)
     about = "".join(f"<p>{note}</p>" for note in notes if note)
@@ -174,7 +177,7 @@ def _field(number: int, field: Field, wrong: str) -> str:
         # Some browsers send what is typed away to have its spelling looked at.
         'spellcheck="false"': True,
         "required": not field.optional,
-        "autofocus": number == 0,
+        "autofocus": focused,
         f'aria-describedby="{name}-about"': about,
         'aria-invalid="true"': wrong,
     }
