@@ -175,3 +175,16 @@ def test_a_box_goes_in_a_shell_without_events_as_well(cell, waiting) -> None:
     stop.set()
     asking.join(HANG)
     assert found == [None]
+
+
+def test_a_box_that_was_answered_at_the_last_moment_is_let_alone(cell, monkeypatch) -> None:
+    typed = threading.Event()
+    monkeypatch.setattr(builtins, "input", lambda prompt: typed.wait(HANG) and "pasted")
+    asking, found = pasting(threading.Event())
+    while not cell.events.callbacks:
+        time.sleep(0.01)
+    end = cell.events.callbacks[0]
+    typed.set()
+    asking.join(HANG)
+    end("how it went")
+    assert found == ["pasted"]
