@@ -41,13 +41,14 @@ print("the same:", [s.reveal() for s in held.secrets.values()] == [provider.stat
 """
 LOGIN = """
 import msgspec, time, yaml
-from arcrun_auth.login import LoginPlan, log_in
+from arcrun_auth.login import Dialogue, LoginPlan, Ways, log_in
+from arcrun_auth.oauth.app import App
 from arcrun_auth.people import Here
 from arcrun_auth.recipe import OAuth2
 from tests.peers.oidc_server import send
 
 oauth2 = msgspec.convert(yaml.safe_load(provider.recipe_yaml())["oauth2"], OAuth2)
-plan = LoginPlan("demo", "Demo", oauth2, "demo", scopes=oauth2.scopes)
+plan = LoginPlan("demo", "Demo", oauth2, App("demo"), scopes=oauth2.scopes)
 here = Here()
 
 def elsewhere(url):
@@ -62,10 +63,10 @@ def after_the_box(url):
 def login(open_url):
     done = threading.Event()
     try:
-        grant = log_in(
-            plan, send=send, open_url=open_url, say=here.say, paste=lambda: here.paste(done),
-            timeout=60,
+        dialogue = Dialogue(
+            say=here.say, show=here.show_link, open_url=open_url, paste=lambda: here.paste(done)
         )
+        grant = log_in(plan, Ways(), dialogue, send=send, timeout=60)
     finally:
         done.set()
     print("user:", provider.authority.holder(f"Bearer {grant.access_token.reveal()}").user)
