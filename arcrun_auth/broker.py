@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
     from arcrun_auth.declared import Needed
-    from arcrun_auth.login.plan import Wish
     from arcrun_auth.keepalive import Kept
+    from arcrun_auth.login.plan import Wish
     from arcrun_auth.people import Person
     from arcrun_auth.removal import Removed
     from arcrun_auth.report import Service, Why

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from arcrun_auth import surroundings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -40,7 +42,6 @@ _LINUX = (
     ("firefox",), ("chromium",), ("chromium-browser",),
 )  # fmt: skip
 _RUNDLL32 = ("url.dll,FileProtocolHandler",)
-_WSL_MARKS = ("/run/WSL", "/proc/sys/fs/binfmt_misc/WSLInterop")
 _WINDOWS_FROM_WSL = "/mnt/c/Windows/System32"
 
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")  # RFC 3986, no quote
@@ -122,7 +123,7 @@ def _ways(environ: Mapping[str, str], platform: str) -> Iterator[_Way]:
         if "SSH_CONNECTION" not in environ:
             yield _program(("/usr/bin/open",), environ)
     else:
-        if _is_wsl(environ):
+        if surroundings.is_wsl(environ):
             yield from _from_wsl(environ)
         if environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"):
             for argv in _LINUX:
@@ -138,13 +139,6 @@ def _from_variable(environ: Mapping[str, str], platform: str) -> Iterator[_Way]:
             argv = argv[:-1] if argv[-1:] == ("&",) else argv
             if argv and Path(argv[0]).name not in TEXT_BROWSERS:
                 yield from _found(argv, environ)
-
-
-def _is_wsl(environ: Mapping[str, str]) -> bool:
-    """By its variables, which sudo and services drop, or by what it puts into a system."""
-    if "WSL_DISTRO_NAME" in environ or "WSL_INTEROP" in environ:
-        return True
-    return any(Path(mark).exists() for mark in _WSL_MARKS)
 
 
 def _from_wsl(environ: Mapping[str, str]) -> Iterator[_Way]:

@@ -9,11 +9,13 @@ from arcrun_auth import rendering
 from arcrun_auth.errors import (
     AuthError,
     ConsentRequired,
+    LoginFailed,
     MissingSecret,
     StoreConflict,
     TokenRefused,
     printable,
 )
+from arcrun_auth.fields import of_param, of_secret
 from arcrun_auth.resolve import TRUSTED_TIERS, Connection
 from arcrun_auth.signin import SignIn
 from arcrun_auth.tokens import Credential, Secret
@@ -21,6 +23,7 @@ from arcrun_auth.tokens import Credential, Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from arcrun_auth.landing import Field
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method, Recipe, RequiredSecret
@@ -70,7 +73,9 @@ class Enroller:
     ) -> None:
         self._resolver = resolver
         self._person = person
+        self._open_url = open_url
         self._verify = verify
+        self._port = port
         self._sign_in = SignIn(resolver, person, open_url=open_url, port=port, wish=wish)
 
     def connect(
@@ -210,36 +215,74 @@ class Enroller:
                 service=connection.service,
                 hint="its parameters are: " + (", ".join(asked) or "none"),
             )
-        found: dict[str, str] = {}
-        for name, param in way.params.items():
-            if param.source != "user":
-                continue
-            value = given.get(name, held.get(name))
-            if value is None and param.default is None:
-                label = param.label or name
-                choice = f" ({', '.join(param.enum)})" if param.enum else ""
-                if param.help:
-                    self._person.say(param.help)
-                value = self._person.ask(f"{label}{choice}")
+        found = {n: v for n in asked if (v := given.get(n, held.get(n))) is not None}
+        missing = [n for n in asked if n not in found and way.params[n].default is None]
+        found |= self._ask_params(missing, way, connection)
+        return rendering.values_of(way, found, connection.service)
+
+    def _ask_params(
+        self, missing: Sequence[str], way: Method, connection: Connection
+    ) -> dict[str, str]:
+        if missing and self._person.reach == "desktop":
+            fields = [of_param(name, way.params[name]) for name in missing]
+            typed = self._on_page(fields, way, connection)
+            return {name: value.reveal() for name, value in typed.items()}
+        found = {}
+        for name in missing:
+            param = way.params[name]
+            choice = f" ({', '.join(param.enum)})" if param.enum else ""
+            if param.help:
+                self._person.say(param.help)
+            value = self._person.ask(f"{param.label or name}{choice}")
             if value is not None:
                 found[name] = value
-        return rendering.values_of(way, found, connection.service)
+        return found
 
     def _secrets(
         self, way: Method, given: Mapping[str, str | Secret], connection: Connection
     ) -> dict[str, Secret]:
         wanted = way.required_secrets
         found = match_secrets(given, [s.key for s in wanted], connection.service)
-        if not found and wanted and way.setup_url and self._person.reach:
+        missing = [s for s in wanted if s.key not in found and not (given and s.optional)]
+        if missing and self._person.reach == "desktop":
+            found |= self._on_page([of_secret(s) for s in missing], way, connection)
+        elif missing and not found and way.setup_url and self._person.reach:
             self._person.say(f"Create it at {way.setup_url}")
         for secret in wanted:
-            if secret.key not in found:
-                value = None if given and secret.optional else self._ask(secret, connection)
+            if secret in missing and self._person.reach != "desktop":
+                value = self._ask(secret, connection)
                 if value is not None:
                     found[secret.key] = value
             if secret.key in found:
                 self._check_value(secret, found[secret.key], connection)
         return found
+
+    def _on_page(
+        self, fields: Sequence[Field], way: Method, connection: Connection
+    ) -> dict[str, Secret]:
+        """Asked for in the browser of somebody who has no terminal, all of it on one page."""
+        from arcrun_auth.keyform import ask_on_page
+
+        settings = self._resolver.settings
+        recipe, _ = self._resolver.way(connection)
+        typed = ask_on_page(
+            f"Connect {recipe.display_name or recipe.service}",
+            fields,
+            open_url=self._open_url,
+            say=self._person.say,
+            timeout=settings.login_timeout,
+            service=connection.name,
+            help_url=way.setup_url,
+            port=self._port,
+            environ=settings.environ,
+        )
+        if typed is None:
+            raise LoginFailed(
+                f"Connecting {connection.service} was cancelled. Nothing was saved.",
+                service=connection.service,
+                hint=f"arcrun setup {connection.name}",
+            )
+        return typed
 
     def _ask(self, secret: RequiredSecret, connection: Connection) -> Secret | None:
         label = secret.label or secret.key

@@ -1,4 +1,4 @@
-"""The page on which a login ends. Pure: text in, bytes out; no script, nothing fetched."""
+"""The pages that we show in a browser. Pure: text in, bytes out; no script, nothing fetched."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from html import escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from arcrun_auth.errors import AuthError
 
 _STYLE = """
 :root{color-scheme:light dark;--bg:#f3f4f8;--card:#fff;--ink:#1b1f2a;--soft:#5c6474;--line:#d9dde6;
---code:#eef0f5;--mark:#15803d;--tint:#dcf5e4}
+--code:#eef0f5;--edge:#7c8496;--mark:#15803d;--tint:#dcf5e4;--go:#1d4ed8;--on-go:#fff;
+--bad:#b42318}
+:root.ask{--mark:#1d4ed8;--tint:#e0e8fd}
 :root.bad{--mark:#b42318;--tint:#fde4e1}
 @media(prefers-color-scheme:dark){:root{--bg:#12141a;--card:#1c2029;--ink:#eceef3;--soft:#a3abba;
---line:#343a48;--code:#272c38;--mark:#5fd38a;--tint:#173524}
+--line:#343a48;--code:#272c38;--edge:#7f8798;--mark:#5fd38a;--tint:#173524;--go:#9db9ff;
+--on-go:#12141a;--bad:#ff9a8f}
+:root.ask{--mark:#9db9ff;--tint:#202c4d}
 :root.bad{--mark:#ff9a8f;--tint:#44201d}}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:20px;background:var(--bg);
@@ -29,10 +35,27 @@ p{margin:0;color:var(--soft);overflow-wrap:anywhere}
 p+p{margin-top:20px}
 code{display:block;margin-top:6px;padding:10px 12px;border-radius:8px;background:var(--code);
 color:var(--ink);font:14px/1.5 ui-monospace,SFMono-Regular,Consolas,monospace;text-align:left}
+form{margin-top:24px;text-align:left}
+form+form{margin-top:10px}
+label{display:block;font-weight:600;overflow-wrap:anywhere}
+label span{font-weight:400;color:var(--soft)}
+.field{margin-bottom:20px}
+.field p{margin-top:6px;font-size:14px}
+input,select,textarea,button{display:block;width:100%;margin-top:6px;padding:11px 12px;
+border:1px solid var(--edge);border-radius:8px;background:var(--code);color:var(--ink);font:inherit}
+textarea{min-height:120px;font:14px/1.5 ui-monospace,SFMono-Regular,Consolas,monospace;
+resize:vertical}
+textarea.hidden{-webkit-text-security:disc}
+button{min-height:46px;font-weight:600;cursor:pointer}
+button.go{border-color:var(--go);background:var(--go);color:var(--on-go)}
+:focus-visible{outline:3px solid var(--go);outline-offset:2px}
+a{color:var(--go)}
+.field p.wrong{color:var(--bad);font-weight:600}
 """
 
 _TICK = '<path d="M5 13l4.5 4.5L19 7"/>'
 _CROSS = '<path d="M6 6l12 12M18 6L6 18"/>'
+_KEY = '<circle cx="8" cy="16" r="4"/><path d="M11 13l9-9M16 8l3 3"/>'
 
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
@@ -41,6 +64,38 @@ POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 """The Content-Security-Policy of these pages: their own style, and nothing else."""
+FORM_POLICY = POLICY.replace("form-action 'none'", "form-action 'self'")
+"""The same for a page with a form, which goes back to where it came from."""
+
+TOKEN, CANCEL = "token", "cancel"
+"""Under which names a form sends what proves it, and that the person does not want to."""
+
+
+class Field:
+    """Something that a page asks for. `check` says what is wrong with a value, or None."""
+
+    def __init__(
+        self,
+        name: str,
+        label: str,
+        *,
+        help: str = "",  # noqa: A002 - the word of the recipes
+        help_url: str = "",
+        optional: bool = False,
+        hidden: bool = True,
+        lines: bool = False,
+        choices: Sequence[str] = (),
+        check: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        self.name = name
+        self.label = label
+        self.help = help
+        self.help_url = help_url
+        self.optional = optional
+        self.hidden = hidden
+        self.lines = lines
+        self.choices = tuple(choices)
+        self.check = check
 
 
 def connected(display_name: str) -> bytes:
@@ -57,10 +112,101 @@ def failed(display_name: str, error: AuthError) -> bytes:
     body = f"<p>{escape(error.message)}</p>"
     if error.hint:
         body += f"<p>What to do now<code>{escape(error.hint)}</code></p>"
-    return _page(_CROSS, f"Not connected to {display_name}", body, kind="bad")
+    return _page(_CROSS, f"Not connected to {display_name}", body, "bad")
 
 
-def _page(mark: str, title: str, body: str, *, kind: str = "good") -> bytes:
+def form(
+    title: str,
+    fields: Sequence[Field],
+    *,
+    token: str,
+    help_url: str = "",
+    wrong: Mapping[str, str] | None = None,
+) -> bytes:
+    """What is asked for, and a way out. `wrong` says by name what cannot be taken.
+
+    Nothing that was typed comes back. `token` proves that an answer came from this page.
+    """
+    wrong = wrong or {}
+    # Whoever has to type again begins where something was wrong.
+    first = next((n for n, field in enumerate(fields) if field.name in wrong), 0)
+    asked = "".join(
+        _field(control(number), field, wrong.get(field.name, ""), focused=number == first)
+        for number, field in enumerate(fields)
+    )
+    again = '<p role="alert">Something does not fit yet. Please type all of it again.</p>'
+    hidden = f'<input type="hidden" name="{TOKEN}" value="{escape(token)}">'
+    where = _link(help_url, "Where do I get this?")
+    body = (
+        "<p>What you type goes straight to the program on this machine that asked for it.</p>"
+        f"{f'<p>{where}</p>' if where else ''}{again if wrong else ''}"
+        f'<form method="post" autocomplete="off">{hidden}{asked}'
+        '<button class="go">Save</button></form>'
+        f'<form method="post">{hidden}<button name="{CANCEL}" value="1">Cancel</button></form>'
+    )
+    return _page(_KEY, title, body, "ask")
+
+
+def received() -> bytes:
+    """What was asked for is here; whether it is right shows where it was asked for."""
+    return _page(
+        _TICK,
+        "Thank you, that is all",
+        "<p>You can close this tab, and go back to where you came from.</p>",
+    )
+
+
+def cancelled() -> bytes:
+    """The person did not want to."""
+    return _page(_CROSS, "Cancelled", "<p>Nothing was saved. You can close this tab.</p>", "bad")
+
+
+def control(number: int) -> str:
+    """Under which name the form sends what was typed into a field."""
+    return f"field{number}"
+
+
+def _field(name: str, field: Field, wrong: str, *, focused: bool) -> str:
+    link = _link(field.help_url, "Where do I find this?")
+    notes = (field.help and escape(field.help), link)
+    about = "".join(f"<p>{note}</p>" for note in notes if note)
+    if wrong:
+        about += f'<p class="wrong">{escape(wrong)}</p>'
+    given = {
+        f'id="{name}" name="{name}" autocomplete="off" autocapitalize="off"': True,
+        # Some browsers send what is typed away to have its spelling looked at.
+        'spellcheck="false"': True,
+        "required": not field.optional,
+        "autofocus": focused,
+        f'aria-describedby="{name}-about"': about,
+        'aria-invalid="true"': wrong,
+    }
+    attributes = " ".join(text for text, wanted in given.items() if wanted)
+    optional = " <span>(optional)</span>" if field.optional else ""
+    described = f'<div id="{name}-about">{about}</div>' if about else ""
+    return (
+        f'<div class="field"><label for="{name}">{escape(field.label)}{optional}</label>'
+        f"{_control(field, attributes)}{described}</div>"
+    )
+
+
+def _control(field: Field, attributes: str) -> str:
+    if field.choices:
+        options = "".join(f"<option>{escape(choice)}</option>" for choice in field.choices)
+        return f"<select {attributes}>{options}</select>"
+    if field.lines:
+        return f"<textarea {attributes}{' class=hidden' if field.hidden else ''}></textarea>"
+    return f'<input {attributes} type="{"password" if field.hidden else "text"}">'
+
+
+def _link(url: str, text: str) -> str:
+    """A link that tells the other side nothing; empty where there is none to show."""
+    if not url.startswith(("https://", "http://")):
+        return ""
+    return f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{text}</a>'
+
+
+def _page(mark: str, title: str, body: str, kind: str = "good") -> bytes:
     # The empty icon keeps browsers from asking for /favicon.ico where nobody listens any more.
     return (
         f'<!doctype html><html lang="en" class="{kind}"><meta charset="utf-8">'

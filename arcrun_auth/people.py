@@ -10,6 +10,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 
+from arcrun_auth import notebook
 from arcrun_auth.errors import printable
 
 TYPE_CHECKING = False
@@ -36,6 +37,12 @@ class Person(ABC):
     @abstractmethod
     def say(self, text: str) -> None:
         """Tell them something. Never fails, never a secret."""
+
+    def show_link(self, url: str, text: str) -> None:
+        """An address to open, whole and on a line of its own. `text` is for where it can be
+        clicked."""
+        del text
+        self.say(printable(url, len(url) + 1))
 
     @abstractmethod
     def ask(self, question: str, *, hidden: bool = False) -> str | None:
@@ -75,11 +82,13 @@ class Here(Person):
     def reach(self) -> Reach | None:
         if self._interactive is False:
             return None
+        from arcrun_auth.surroundings import unattended
+
         if self._interactive is None and unattended(self._environ):
             return None
         if _has_terminal():
             return "terminal"
-        if _in_notebook():
+        if notebook.can_type():
             return "notebook"
         from arcrun_auth.browser import available
 
@@ -94,18 +103,24 @@ class Here(Person):
         if reach == "desktop" or reach is None:
             return None
         prompt = f"{printable(question)}: "
+        if reach == "notebook":
+            return notebook.ask(prompt, hidden=hidden)
         if hidden:
             import getpass
 
             return getpass.getpass(prompt)
-        if reach == "notebook":
-            return input(prompt)
         sys.stderr.write(prompt)
         sys.stderr.flush()
         line = sys.stdin.readline()
         return line.rstrip("\r\n") if line else None
 
+    def show_link(self, url: str, text: str) -> None:
+        if self.reach != "notebook" or not notebook.show_link(url, text):
+            super().show_link(url, text)
+
     def paste(self, stop: threading.Event) -> str | None:
+        if self.reach == "notebook":
+            return notebook.ask_until("The address, if the page cannot be reached: ", stop)
         # A thread left behind in readline would swallow the next line of the program.
         if sys.platform == "win32":
             import msvcrt
@@ -137,28 +152,8 @@ class Nobody(Person):
         return None
 
 
-def unattended(environ: Mapping[str, str]) -> bool:
-    """Whether the environment says that this runs by itself: CI, a service manager, cron."""
-    if environ.get("CI", "").lower() not in ("", "0", "false"):
-        return True
-    if environ.get("SUPERVISOR_ENABLED") or environ.get("KUBERNETES_SERVICE_HOST"):
-        return True
-    # systemd.exec(5): set in every descendant of a unit, a terminal's shell included;
-    # only the unit's own process, or its child, is the service itself.
-    started = environ.get("SYSTEMD_EXEC_PID")
-    return started is not None and started in (str(os.getpid()), str(os.getppid()))
-
-
 def _has_terminal() -> bool:
     try:
         return sys.stdin.isatty() and sys.stderr.isatty()
     except (AttributeError, ValueError):  # no stream at all (pythonw), or a closed one
         return False
-
-
-def _in_notebook() -> bool:
-    shell = sys.modules.get("IPython")
-    if shell is None:
-        return False
-    kernel = getattr(shell, "get_ipython", lambda: None)()
-    return kernel is not None and getattr(kernel, "kernel", None) is not None

@@ -6,17 +6,20 @@ local copy goes: somebody who removes a login must not be left with it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from arcrun_auth import apps, rendering
+from arcrun_auth.authority import Authority
 from arcrun_auth.errors import AuthError, ProviderUnavailable, StoreConflict, TokenRefused
 from arcrun_auth.keepalive import users
 
 if TYPE_CHECKING:
-    from arcrun_auth.oauth import TokenCall
+    from arcrun_auth._http import Answer
+    from arcrun_auth.recipe.oauth2 import OAuth2
     from arcrun_auth.resolve import Connection, Resolver
-    from arcrun_auth.tokens import Credential, Key
+    from arcrun_auth.tokens import Key
 
 LOCK_SECONDS = 45.0
 """How long to wait for a renewal that is under way? Longer than it may take."""
@@ -82,37 +85,29 @@ def _revoke(resolver: Resolver, connection: Connection) -> bool | None:
         if record is None or record.grant is None or not record.generation:
             return None
         resolver.check(connection)
-        calls = _calls(resolver, connection, record)
-        return _tell(resolver, connection, calls) if calls else None
+        return _tell(Authority(resolver, connection.service, resolver.way(connection)[1], record))
 
 
-def _calls(resolver: Resolver, connection: Connection, record: Credential) -> list[TokenCall]:
-    from msgspec.structs import replace
+def _tell(authority: Authority) -> bool | None:
+    """Sends all that has to be sent, whatever becomes of the first. None if that is nothing.
 
-    from arcrun_auth.oauth.revocation import revocation_requests
+    Raises what kept the login alive.
+    """
+    from arcrun_auth.oauth.revocation import UNSUPPORTED, revocation_requests
 
-    _, way = resolver.way(connection)
-    oauth2 = rendering.endpoints(way, record.params, connection.service)
-    url = oauth2.revocation_endpoint or record.endpoints.get("revocation_endpoint", "")
-    if not url:
-        return []
-    app = apps.stored(resolver.store, connection.service, way)
-    if app is None:
-        raise apps.missing(connection.service, way)
-    assert record.grant is not None
-    oauth2 = replace(oauth2, revocation_endpoint=url)
-    return revocation_requests(oauth2, app, record.grant, record.params)
-
-
-def _tell(resolver: Resolver, connection: Connection, calls: list[TokenCall]) -> bool:
-    """Sends all of them, whatever becomes of the first. Raises what kept the login alive."""
-    from arcrun_auth.oauth.revocation import UNSUPPORTED
-
+    grant, oauth2 = authority.record.grant, authority.oauth2
+    assert grant is not None
+    if not oauth2.revocation_endpoint:
+        return None
+    app = authority.known_app() if oauth2.revoke.auth in ("client", "basic") else authority.app
+    values, now = authority.values(grant.access_token), authority.resolver.clock()
+    calls = revocation_requests(oauth2, app, grant, values=values, now=now)
     errors: list[AuthError] = []
     for call in calls:
         try:
-            _send(resolver, connection, call)
+            check_answer(oauth2, authority.send(call), urlsplit(call.url).hostname or "")
         except AuthError as error:
+            error.service = authority.service
             errors.append(error)
     # One kind of token may be all that is revoked, if the other ends with it (RFC 7009 §2.1).
     serious = [error for error in errors if getattr(error, "error", None) != UNSUPPORTED]
@@ -121,42 +116,17 @@ def _tell(resolver: Resolver, connection: Connection, calls: list[TokenCall]) ->
     return True
 
 
-def _send(resolver: Resolver, connection: Connection, call: TokenCall) -> None:
-    from urllib.parse import urlsplit
-
-    from arcrun_auth._http import send_token
-    from arcrun_auth.hosts import Fence
-
-    host = urlsplit(call.url)
-    try:
-        answer = send_token(call, guard=Fence([host.netloc], resolver.allow))
-        check_answer(answer.status, answer.body, host.hostname or "The provider")
-    except AuthError as error:
-        error.service = connection.service
-        raise
-
-
-def check_answer(status: int, body: bytes, host: str) -> None:
+def check_answer(oauth2: OAuth2, answer: Answer, host: str) -> None:
     """Raises where the answer does not say that the token is void: TokenRefused for a reason
     that the provider names (RFC 6749 §5.2), else ProviderUnavailable."""
     from arcrun_auth.oauth.revocation import DONE, GONE
+    from arcrun_auth.token_answer import error_in, says_ok
 
-    error = _error(body)
-    if status in DONE or (status == _BAD_REQUEST and error == GONE):
+    error = error_in(oauth2, answer.headers, answer.body)
+    error = error if re.fullmatch(r"[a-z_]{1,40}", error) else ""  # it could repeat what was sent
+    good = says_ok(oauth2, answer.headers, answer.body)
+    if (answer.status in DONE and good) or (answer.status == _BAD_REQUEST and error == GONE):
         return
-    if error and status // 100 == _CLIENT_ERROR:
+    if error and (answer.status // 100 == _CLIENT_ERROR or not good):
         raise TokenRefused(f"{host} refused to end the login: {error}.", error=error)
-    raise ProviderUnavailable(f"{host} answered {status}.", status=status)
-
-
-def _error(body: bytes) -> str | None:
-    """The error code in an answer, if it is one: no text that could repeat what was sent."""
-    import json
-    import re
-
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    found = data.get("error") if isinstance(data, dict) else None
-    return found if isinstance(found, str) and re.fullmatch(r"[a-z_]{1,40}", found) else None
+    raise ProviderUnavailable(f"{host} answered {answer.status}.", status=answer.status)

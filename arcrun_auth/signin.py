@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth import apps, scopes
 from arcrun_auth.authority import Authority
+from arcrun_auth.browser import open_url
 from arcrun_auth.errors import LoginFailed
 from arcrun_auth.login import Dialogue, LoginPlan, choose, log_in
+from arcrun_auth.qr import qr_lines
+from arcrun_auth.surroundings import look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +33,7 @@ class SignIn:
         resolver: Resolver,
         person: Person,
         *,
-        open_url: Callable[[str], object],
+        open_url: Callable[[str], object] = open_url,
         port: int | None = None,
         wish: Wish | None = None,
     ) -> None:
@@ -126,14 +129,25 @@ class SignIn:
 
     def _log_in(self, plan: LoginPlan, authority: Authority) -> Grant:
         person, settings = self._person, self._resolver.settings
-        can_paste = person.reach == "terminal"
+        here = look(settings.environ)
+        can_paste = person.reach in ("terminal", "notebook")
+        ways = choose(
+            plan,
+            can_paste=can_paste,
+            # A browser that the caller brings along opens wherever we are.
+            can_open=here.browser or self._open_url is not open_url,
+            elsewhere=here.elsewhere and self._open_url is open_url,
+            wish=self._wish,
+            tunnel=here.ssh_hint,
+        )
         done = threading.Event()
         dialogue = Dialogue(
             say=person.say,
+            show=person.show_link,
             open_url=self._open_url,
             paste=(lambda: person.paste(done)) if can_paste else None,
+            picture=qr_lines if person.reach == "terminal" else None,
         )
-        ways = choose(plan, can_paste=can_paste, can_open=True, elsewhere=False, wish=self._wish)
         try:
             return log_in(
                 plan,

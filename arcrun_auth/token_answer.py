@@ -85,6 +85,13 @@ def error_in(oauth2: recipe.OAuth2, headers: Mapping[str, str], body: bytes) -> 
     return found if isinstance(found, str) else ""
 
 
+def says_ok(oauth2: recipe.OAuth2, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether an answer says that all went well, where this provider's answers say so at all."""
+    ok = oauth2.token_response.ok
+    data = _parse(body, headers.get("content-type", ""))
+    return ok is None or (data is not None and pick(data, ok.path, headers) == ok.equals)
+
+
 class _Censor:
     """Strikes secrets out of a server's words, as sent and in the encodings they travel in."""
 

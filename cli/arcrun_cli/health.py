@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from arcrun_auth.broker import Broker
+    from arcrun_auth.people import Reach
+    from arcrun_auth.surroundings import Surroundings
 
 OLDEST_PYTHON = (3, 11)
 
@@ -158,6 +160,31 @@ def _browser(here: Broker) -> Iterator[Finding]:
         )
 
 
+def _place(here: Broker) -> Iterator[Finding]:
+    """Where this runs, and how a login would go here."""
+    from arcrun_auth.people import Here
+    from arcrun_auth.surroundings import look
+
+    settings = here.settings
+    seen = look(settings.environ)
+    reach = Here(interactive=settings.flag("interactive"), environ=settings.environ).reach
+    where = ", ".join(seen.places) or "no special place"
+    yield Finding("place", "ok", f"{where}; ways in: {', '.join(ways_in(seen, reach))}")
+
+
+def ways_in(seen: Surroundings, reach: Reach | None) -> list[str]:
+    """How somebody who is reached like this can log in, or give a key."""
+    if reach is None:
+        return ["none, since nobody can be asked here"]
+    ways = ["a browser on another machine" if seen.elsewhere else "a browser"]
+    if reach == "desktop":
+        return [*ways, "keys on a page of it"]
+    tunnel = seen.ssh_hint(8423) if seen.elsewhere else None
+    if tunnel is not None:
+        ways.append(f"--port 8423 and a tunnel ({tunnel})")
+    return [*ways, "its last address pasted here", "keys typed here"]
+
+
 def _network(here: Broker) -> Iterator[Finding]:
     environ = here.settings.environ
     proxies = [f"{name}={without_password(environ[name])}" for name in PROXIES if environ.get(name)]
@@ -232,6 +259,7 @@ CHECKS: Mapping[str, Callable[[Broker], Iterator[Finding]]] = {
     "recipes": _recipes,
     "loopback": _loopback,
     "browser": _browser,
+    "place": _place,
     "network": _network,
     "clock": _clock,
     "logins": _logins,

@@ -26,6 +26,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "services": "`name`, `status` (as of `why`; or `missing scopes`, `not agreed`, "
         "`unknown service`, `unusable`), `ok`, `missing` (keys of secrets, scopes, or `login`), "
         "and where it is not ok `error`, `message`, `hint`",
+    },
     "keepalive": {
         "results": "for each connection `name`, `services` (all that use it), `outcome` "
         "(`renewed`, `fine`, `left`, `failed`), `warnings`, and where it failed `error`, "
@@ -51,6 +52,12 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "missing_scopes": "asked for and not granted",
         "expires_at": "when the access token ends, or null",
         "can_renew": "whether it is renewed then by itself",
+        "refresh_expires_at": "when the login itself ends, or null",
+        "can_extend": "whether each renewal puts that off",
+        "secret_expires_at": "when the key ends, or null",
+        "warnings": "what will end soon, and after the arrow the command to type",
+        "can_revoke": "whether the provider can be told to end the login",
+        "shared_with": "the other services that use the same credential",
         "project": "the pyproject.toml that chose the instance, or null",
         "app": "of each part of your OAuth app: `key`, `store`, `place`; never the value",
     },
@@ -64,12 +71,6 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "app": "what is there of it, as in `app list`, or null",
         "guides": "`service`, `method`, `app_register_url`, `redirect_uris`, `scopes`, and in "
         "`steps` `text`, `url`, `values` to paste",
-        "refresh_expires_at": "when the login itself ends, or null",
-        "can_extend": "whether each renewal puts that off",
-        "secret_expires_at": "when the key ends, or null",
-        "warnings": "what will end soon, and after the arrow the command to type",
-        "can_revoke": "whether the provider can be told to end the login",
-        "shared_with": "the other services that use the same credential",
     },
     "show": {
         "service": "its name",

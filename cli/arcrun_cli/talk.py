@@ -90,6 +90,12 @@ class Terminal(Here):
             ui.tell(printable(line, 2000))
         self._resume()
 
+    def show_link(self, url: str, text: str) -> None:
+        del text
+        self._pause()
+        ui.tell(printable(url, len(url) + 1))  # half an address is none
+        self._resume()
+
     def ask(self, question: str, *, hidden: bool = False) -> str | None:
         *before, question = question.rstrip(": ").split("\n")
         for line in before:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from arcrun_auth.surroundings import Surroundings
 from arcrun_cli import health
 
 
@@ -56,6 +57,8 @@ def test_a_vault_that_does_not_open_is_a_failure(connected, tmp_path):
         ({"ARCRUN_STORE": "paper"}, "settings", "fail", "paper"),
         ({"CLAUDECODE": "1"}, "agent", "ok", "CLAUDECODE"),
         ({"BROWSER": "true"}, "browser", "ok", "can open one"),
+        ({"CLAUDECODE": "1"}, "place", "ok", "agent; ways in: none, since nobody"),
+        ({"ARCRUN_INTERACTIVE": "1"}, "place", "ok", "keys on a page of it"),
     ],
 )
 def test_what_the_environment_says(cli, env, name, state, said):
@@ -145,3 +148,32 @@ def test_where_a_keyring_could_keep_the_key(monkeypatch, cli):
 
     assert (keyring.name, keyring.state) == ("keyring", "ok")
     assert (vault.name, vault.state) == ("vault", "ok")
+
+
+SSH = Surroundings(("ssh",), elsewhere=True, ssh_target="ada@192.0.2.9")
+
+
+@pytest.mark.parametrize(
+    ("seen", "reach", "ways"),
+    [
+        (SSH, None, ["none, since nobody can be asked here"]),
+        (Surroundings(browser=True), "desktop", ["a browser", "keys on a page of it"]),
+        (
+            Surroundings(browser=True),
+            "terminal",
+            ["a browser", "its last address pasted here", "keys typed here"],
+        ),
+        (
+            SSH,
+            "terminal",
+            [
+                "a browser on another machine",
+                "--port 8423 and a tunnel (ssh -N -L 8423:127.0.0.1:8423 ada@192.0.2.9)",
+                "its last address pasted here",
+                "keys typed here",
+            ],
+        ),
+    ],
+)
+def test_how_one_gets_in_depends_on_where_one_is(seen, reach, ways):
+    assert health.ways_in(seen, reach) == ways

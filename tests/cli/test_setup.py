@@ -258,3 +258,35 @@ def test_remove_of_what_the_environment_gives(cli):
 
     assert ran.code == 1
     assert "comes from the environment" in ran.err
+
+
+FILLS_IN = """\
+import re, sys
+from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, urlopen
+
+url = sys.argv[-1]
+page = urlopen(url, timeout=60).read().decode()
+token = re.search('name="token" value="([^"]+)"', page)[1]
+values = {"token": token, "field0": open(sys.argv[1]).read()}
+origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+urlopen(Request(url, urlencode(values).encode(), {"Origin": origin}), timeout=60).read()
+"""
+
+
+def test_in_an_agent_s_shell_the_key_is_typed_in_the_browser_and_shows_nowhere(cli, tmp_path):
+    key = f"ntn_{canary.fresh()}"
+    (tmp_path / "given" / "typed").write_text(key)
+    script = tmp_path / "given" / "browser.py"
+    script.write_text(FILLS_IN)
+    browser = f"{sys.executable} {script} {tmp_path / 'given' / 'typed'} %s"
+
+    ran = cli("setup", "notion", CLAUDECODE="1", BROWSER=browser)
+
+    assert ran.code == 0, ran.err
+    assert "It is asked for in your browser, not here." in ran.err
+    assert "http://127.0.0.1:" in ran.err
+    assert not canary.hits(ran.both)
+    held = json.loads(cli("list", "--json").out)
+    assert "notion" in json.dumps(held)
+    assert cli("token", "notion").out == key + "\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from arcrun_auth import browser
+from arcrun_auth import browser, surroundings
 from arcrun_auth.browser import NotOpened, Opened, available, open_url, why_unsafe
 
 URL = "https://id.example.com/authorize?client_id=a&scope=b%20c&state=x-_.~+"
@@ -25,7 +25,7 @@ class Machine:
         self.bin.mkdir()
         self.log = folder / "log"
         self.environ = {"PATH": str(self.bin)}
-        monkeypatch.setattr(browser, "_is_wsl", lambda environ: "WSL_DISTRO_NAME" in environ)
+        monkeypatch.setattr(surroundings, "_WSL_MARKS", ())
 
     def program(self, name, script="", *, code=0):
         path = self.bin / name
@@ -194,15 +194,6 @@ class TestOtherSystems:
         machine.program("rundll32.exe")
         assert machine.open(WSL_DISTRO_NAME="Debian") == Opened("rundll32.exe")
         assert machine.called == ["rundll32.exe", "url.dll,FileProtocolHandler", URL]
-
-
-def test_wsl_is_recognized_by_its_variables_and_its_marks(tmp_path, monkeypatch):
-    monkeypatch.setattr(browser, "_WSL_MARKS", (str(tmp_path / "none"), str(tmp_path / "mark")))
-    assert not browser._is_wsl({})
-    assert browser._is_wsl({"WSL_INTEROP": "/run/x"})
-    assert browser._is_wsl({"WSL_DISTRO_NAME": "Debian"})
-    (tmp_path / "mark").touch()
-    assert browser._is_wsl({})
 
 
 class TestAvailable:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, urlopen
+
 import pytest
 
 from arcrun_auth import enrol, errors
 from arcrun_auth.broker import Broker
+from arcrun_auth.fields import of_param, of_secret
+from arcrun_auth.recipe.model import Param, RequiredSecret
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider
 from arcrun_auth.tokens import Key, Secret
 from tests import canary
 from tests.world import Told, home_with
 
+HANG = 30
 SHOP = """\
 service: shop
 primitive: static_key
@@ -150,3 +158,110 @@ def test_secrets_go_by_short_or_full_names(name, fits) -> None:
 def test_an_ambiguous_short_name_is_refused() -> None:
     with pytest.raises(errors.AuthError, match="no single secret 'key'"):
         enrol.match_secrets({"key": "x"}, ["a_key", "b_key"], "shop")
+
+
+# -- Without a terminal, in a graphical session: an agent's shell, an IDE ------------------
+
+
+class Seated(Told):
+    """Somebody with a browser and no terminal, who fills in every page that opens.
+
+    `pages` has the answers for each page in turn, by the label of what is asked; None is
+    Cancel.
+    """
+
+    reach = "desktop"
+
+    def __init__(self, *pages: dict[str, str] | None) -> None:
+        super().__init__()
+        self.pages = list(pages)
+        self.seen: list[str] = []
+        self.done: list[threading.Thread] = []
+
+    def open(self, url: str) -> None:
+        self.done.append(threading.Thread(target=self._fill, args=(url,), daemon=True))
+        self.done[-1].start()
+
+    def _fill(self, url: str) -> None:
+        with urlopen(url, timeout=HANG) as answer:
+            page = answer.read().decode()
+        self.seen.append(page)
+        token = re.search('name="token" value="([^"]+)"', page)
+        assert token is not None
+        answers, values = self.pages.pop(0), {"token": token[1]}
+        if answers is None:
+            values["cancel"] = "1"
+        for number, label in re.findall('<label for="field([0-9]+)">([^<]*)', page):
+            values[f"field{number}"] = (answers or {}).get(label.strip(), "")
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        request = Request(url, urlencode(values).encode(), {"Origin": origin})
+        with urlopen(request, timeout=HANG) as answer:
+            self.seen.append(answer.read().decode())
+
+
+def seat(home: str, *pages: dict[str, str] | None, **settings) -> Broker:
+    person = Seated(*pages)
+    return Broker(
+        home=home, store=Memory(), person=person, open_url=person.open, environ={}, **settings
+    )
+
+
+def test_without_a_terminal_all_keys_are_asked_for_on_one_page(home) -> None:
+    key, extra = canary.fresh("page"), canary.fresh("page")
+    broker = seat(home, {"Shop name": "acme.example.com"}, {"Key": key, "Extra": extra})
+    broker.setup("shop")
+    record = stored(broker)
+    assert record.params == {"shop": "acme", "region": "eu"}
+    assert record.secrets == {"shop_key": Secret(key), "shop_extra": Secret(extra)}
+    for browsing in broker.person.done:
+        browsing.join(HANG)
+    params, thanks, keys, _ = broker.person.seen
+    assert "The first part of its address." in params
+    assert "Thank you" in thanks
+    for text in ("Connect Shop", "From your profile.", "example.com/help", "example.com/keys"):
+        assert text in keys
+    assert broker.person.hidden == []
+    assert not canary.hits("\n".join(broker.person.said) + "".join(broker.person.seen))
+
+
+def test_on_the_page_what_is_optional_may_stay_empty(home) -> None:
+    broker = seat(home, {"Key": "sk_1"})
+    broker.setup("shop", params={"shop": "acme"})
+    assert stored(broker).secrets == {"shop_key": Secret("sk_1")}
+
+
+def test_of_a_key_that_is_given_no_page_is_shown(home) -> None:
+    broker = seat(home)
+    broker.setup("shop", params={"shop": "acme"}, key="sk_1")
+    assert broker.person.seen == []
+    assert stored(broker).secrets == {"shop_key": Secret("sk_1")}
+
+
+def test_a_cancel_on_the_page_saves_nothing_and_says_how_to_begin_again(home) -> None:
+    broker = seat(home, None)
+    with pytest.raises(errors.LoginFailed, match="cancelled") as caught:
+        broker.setup("shop", params={"shop": "acme"})
+    assert caught.value.hint == "arcrun setup shop"
+    assert stored(broker) is None
+
+
+def test_a_page_that_nobody_fills_in_ends_in_time(home) -> None:
+    broker = Broker(
+        home=home, store=Memory(), person=Seated(), open_url=lambda url: None,
+        environ={"ARCRUN_LOGIN_TIMEOUT": "0.05"},
+    )  # fmt: skip
+    with pytest.raises(errors.LoginFailed, match=r"limit: 0\.05 s") as caught:
+        broker.setup("shop", params={"shop": "acme"})
+    assert caught.value.hint == "arcrun setup shop"
+    assert stored(broker) is None
+
+
+def test_fields_take_what_the_recipe_takes() -> None:
+    region = of_param("region", Param(enum=("eu", "us")))
+    name = of_param("shop", Param(label="Shop", help="Where.", pattern="[a-z]+"))
+    assert (region.label, region.choices, region.hidden) == ("region", ("eu", "us"), False)
+    assert (name.label, name.help, name.check("acme")) == ("Shop", "Where.", None)
+    assert "does not look" in name.check("A/B")
+    assert of_secret(RequiredSecret("k")).label == "k"
+    assert of_secret(RequiredSecret("k", type="pem")).lines
+    assert not of_secret(RequiredSecret("k", type="password")).lines

@@ -16,13 +16,16 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis hosts jwt landing lifetimes lint moments
-        oauth recipe rendering scopes seal signing template token_answer
+        answers catalog_entry consent diagnosis fields hosts jwt landing lifetimes lint
+        moments oauth recipe rendering scopes seal signing template token_answer
         """,
     ),
     (
         "world",
-        "browser catalog catalog_build catalog_index locks loopback people project settings stores",
+        """
+        agents browser catalog catalog_build catalog_index keyform listener locks loopback
+        notebook people ports project qr settings stores surroundings
+        """,
     ),
     ("works", "custody login sources"),
     ("front", "client probe transport"),

@@ -10,7 +10,7 @@ import types
 import pytest
 
 from arcrun_auth import people
-from arcrun_auth.people import Here, Nobody, unattended
+from arcrun_auth.people import Here, Nobody
 
 
 @pytest.fixture
@@ -20,23 +20,6 @@ def terminal(monkeypatch):
 
     there(False)
     return there
-
-
-@pytest.mark.parametrize(
-    ("environ", "alone"),
-    [
-        ({}, False),
-        ({"CI": "true"}, True),
-        ({"CI": "false"}, False),
-        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True),
-        ({"SUPERVISOR_ENABLED": "1"}, True),
-        ({"SYSTEMD_EXEC_PID": str(os.getpid())}, True),
-        # Every shell of a desktop session descends from a unit: that alone says nothing.
-        ({"SYSTEMD_EXEC_PID": "1", "INVOCATION_ID": "abc"}, False),
-    ],
-)
-def test_what_runs_by_itself_is_known_by_its_environment(environ, alone) -> None:
-    assert unattended(environ) is alone
 
 
 def test_a_terminal_reaches_somebody_unless_it_is_ci(terminal) -> None:
@@ -51,14 +34,6 @@ def test_without_a_terminal_a_graphical_session_reaches_somebody(terminal) -> No
     assert Here(environ={}).reach is None
     assert Here(environ={"DISPLAY": ":0"}).reach == "desktop"
     assert Here(environ={}, interactive=True).reach == "desktop"
-
-
-def test_a_notebook_is_known_by_its_kernel(terminal, monkeypatch) -> None:
-    shell = types.SimpleNamespace(kernel=object())
-    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
-    assert Here(environ={}).reach == "notebook"
-    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
-    assert Here(environ={}).reach is None
 
 
 def test_a_process_without_streams_has_no_terminal(monkeypatch) -> None:
@@ -105,6 +80,7 @@ def test_nobody_answers_nothing(terminal) -> None:
     nobody = Nobody()
     nobody.say("hello?")
     assert (nobody.reach, nobody.ask("who?"), nobody.confirm("sure?")) == (None, None, False)
+    nobody.show_link("https://example.com", "Here")
     assert nobody.paste(threading.Event()) is None
     assert Here(environ={}).ask("who?") is None
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import click

@@ -11,9 +11,8 @@ import click
 from arcrun_auth.errors import printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command
-from arcrun_cli.options import broker, full_name, json_option, service_argument
 from arcrun_cli.commands import listing
-from arcrun_cli.options import broker, json_option, service_argument
+from arcrun_cli.options import broker, full_name, json_option, service_argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +56,7 @@ def command(name: str, *, as_json: bool) -> int:
             ("recipe", f"{why.tier}, {printable(why.recipe)}"),
         ]
     )
-    listing.warn(why.service + at, why.warnings)
+    listing.warn(full, why.warnings)
     if why.status not in GOOD:
         ui.tell(f"  → arcrun setup {full}")
     return 0
