@@ -34,12 +34,12 @@ class Authority:
         self.app = self._app()
 
     def _app(self) -> App | None:
-        from arcrun_auth import apps
+        from arcrun_auth.apps.kept import stored
 
         client_id = self.oauth2.client.id
         if client_id:
             return App(client_id)
-        return apps.stored(self.resolver.store, self.service, self.way)
+        return stored(self.resolver.store, self.service, self.way)
 
     @property
     def needs_app(self) -> bool:
@@ -50,10 +50,10 @@ class Authority:
 
     def known_app(self) -> App:
         """The app. MissingSecret where there is none."""
-        from arcrun_auth import apps
+        from arcrun_auth.apps.kept import missing
 
         if self.app is None:
-            raise apps.missing(self.service, self.way)
+            raise missing(self.service, self.way)
         return self.app
 
     def values(self, access_token: Secret | None = None) -> Values:

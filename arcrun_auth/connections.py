@@ -184,7 +184,10 @@ class Connections:
         from arcrun_auth import apps
 
         way = self._login_of(connection)
-        app = apps.read_client_file(client_file, connection.service)
+        app = apps.from_file(client_file, connection.service, way)
+        absent = apps.lacking(app, way)
+        if absent:
+            raise apps.missing(connection.service, way, absent)
         apps.keep(self.resolver.store, connection.service, way, app)
 
     def _login_of(self, connection: Connection) -> Method:

@@ -9,7 +9,7 @@ from arcrun_auth import apps, rendering
 from arcrun_auth._http import send_token
 from arcrun_auth.errors import AuthError, LoginFailed, ProviderUnavailable
 from arcrun_auth.hosts import Fence
-from arcrun_auth.oauth.metadata import read_metadata, well_known
+from arcrun_auth.oauth.metadata import ENDPOINTS, read_metadata, well_known
 from arcrun_auth.oauth.registration import read_registration, registration_request
 from arcrun_auth.oauth.requests import get_request
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from arcrun_auth.resolve import Resolver
     from arcrun_auth.tokens import Credential
 
-FOUND = 200
-
 
 def discover(resolver: Resolver, service: str, way: Method, record: Credential) -> Metadata:
     """The issuer's metadata: RFC 8414 §3, or OpenID Connect Discovery §4, whichever is there.
@@ -32,39 +30,36 @@ def discover(resolver: Resolver, service: str, way: Method, record: Credential) 
     Asked for once, at the login, and kept with the grant: a renewal goes where the login went.
     Raises LoginFailed where there is none or it is another issuer's, ProviderUnavailable.
     """
-    issuer = rendering.endpoints(way, record.params, service).issuer
-    fence = Fence([urlsplit(issuer).netloc], resolver.allow)
-    statuses: list[str] = []
-    for url in well_known(issuer):
-        try:
+    oauth2 = rendering.endpoints(way, record.params, service)
+    named = [name for name in ENDPOINTS if getattr(oauth2, name)]
+    fence = Fence([urlsplit(oauth2.issuer).netloc], resolver.allow)
+    failed: ProviderUnavailable | None = None
+    try:
+        for url in well_known(oauth2.issuer):
             answer = send_token(get_request(url), guard=fence)
-        except AuthError as error:
-            error.service = service
-            raise
-        if answer.status == FOUND:
-            found = read_metadata(issuer, answer.body)
-            _check_pkce(found, way, service)
-            return found
-        statuses.append(str(answer.status))
-    if any(status.startswith("5") for status in statuses):
-        raise ProviderUnavailable(
-            f"{issuer} does not tell about itself now ({', '.join(statuses)}).",
-            service=service,
-            hint=f"arcrun setup {service}",
+            try:
+                found = read_metadata(oauth2.issuer, answer.status, answer.body, named=named)
+            except ProviderUnavailable as error:  # perhaps the next place knows more
+                failed = error
+                continue
+            if found is not None:
+                _check_pkce(found, way)
+                return found
+        raise failed or LoginFailed(
+            f"{oauth2.issuer} publishes no metadata (RFC 8414).",
+            hint="name the endpoints in the recipe, and leave discovery out",
         )
-    raise LoginFailed(
-        f"{issuer} publishes no metadata (RFC 8414): {', '.join(statuses)}.",
-        service=service,
-        hint="name the endpoints in the recipe, and leave discovery out",
-    )
+    except AuthError as error:
+        error.service = service
+        error.hint = error.hint or f"arcrun setup {service}"
+        raise
 
 
-def _check_pkce(found: Metadata, way: Method, service: str) -> None:
+def _check_pkce(found: Metadata, way: Method) -> None:
     assert way.oauth2 is not None
     if found.pkce is False and way.oauth2.pkce != "no":
         raise LoginFailed(
             "The issuer's metadata name code challenge methods, and S256 is not one of them.",
-            service=service,
             hint="write pkce: no into the recipe only if the provider rejects PKCE",
         )
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog import Entry
     from arcrun_auth.resolve import Connection, Resolver
+    from arcrun_auth.stores.base import Store
+    from arcrun_auth.tokens import Credential, Key
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Why:
     can_renew: bool = False
     project: str | None = None
     """The pyproject.toml that chose the instance, where none was named."""
+    app: tuple[Origin, ...] = ()
+    """Where each part of one's own OAuth app comes from."""
 
 
 def services(resolver: Resolver, *, only: str | None = None) -> dict[str, Service]:
@@ -157,6 +161,7 @@ def why(resolver: Resolver, connection: Connection, *, plain: bool = False) -> W
         expires_at=_when(grant.expires) if grant else None,
         can_renew=grant is not None and grant.refresh_token is not None and not grant.dead,
         project=project.path if project is not None else None,
+        app=_app(resolver, connection),
     )
 
 
@@ -174,21 +179,39 @@ def _hosts(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
         return way.allowed_hosts
 
 
+def _app(resolver: Resolver, connection: Connection) -> tuple[Origin, ...]:
+    """The parts of the OAuth app that serves this connection; none for a static key."""
+    if connection.method.primitive != "oauth2":
+        return ()
+    from arcrun_auth.apps import key_of
+
+    try:
+        _, way = resolver.way(connection)
+    except RecipeError:
+        return ()
+    key = key_of(connection.service, way)
+    return origins_of(resolver.store, key, resolver.store.get(key))
+
+
 def _origins(resolver: Resolver, connection: Connection) -> tuple[Origin, ...]:
     """Who gave each secret: of several layers the closest, as at use."""
-    record, store = connection.record, resolver.store
+    return origins_of(resolver.store, connection.key, connection.record)
+
+
+def origins_of(store: Store, key: Key, record: Credential | None) -> tuple[Origin, ...]:
+    """The same for any record of a store."""
     if record is None:
         return ()
     found: dict[str, Origin] = {}
     trace = getattr(store, "trace", None)
-    layers = trace(connection.key) if trace is not None else ()
+    layers = trace(key) if trace is not None else ()
     for layer, places in layers:
-        for key, place in places.items():
-            if key == "grant" and record.generation and layer != store.name:
+        for part, place in places.items():
+            if part == "grant" and record.generation and layer != store.name:
                 continue  # the store's own record is the one that is used
-            found.setdefault(key, Origin(key, layer, "" if place == layer else place))
-    for key in [*record.secrets, *(["grant"] if record.grant else [])]:
-        found.setdefault(key, Origin(key, store.name))
+            found.setdefault(part, Origin(part, layer, "" if place == layer else place))
+    for part in [*record.secrets, *(["grant"] if record.grant else [])]:
+        found.setdefault(part, Origin(part, store.name))
     return tuple(found.values())
 
 

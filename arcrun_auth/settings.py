@@ -35,6 +35,16 @@ KNOWN = {
 }
 """Every setting of `config.toml`; `ARCRUN_<NAME>` overrides it."""
 
+APP = {
+    "client_id": "its client id",
+    "client_secret_file": "a file with its secret",
+    "client_file": "the client file that the provider's console downloads, for both",
+    "private_key_file": "a file with the private key (PEM or JWK), where that proves the app",
+    "key_id": "the `kid` of that key",
+    "certificate_file": "a file with the certificate (PEM), where that proves the app",
+}
+"""What a table `[apps.NAME]` of `config.toml` may say of an OAuth app. Never a secret itself."""
+
 
 class Settings:
     """One process's settings. Values are read once, when first asked for."""
@@ -90,6 +100,14 @@ class Settings:
         value = self.get("allow_hosts") or ()
         parts = value.split(",") if isinstance(value, str) else value
         return tuple(part.strip() for part in parts if part.strip())
+
+    @property
+    def apps(self) -> Mapping[str, Mapping[str, str]]:
+        """The OAuth apps that `config.toml` describes, by family or service."""
+        if self._file is None:
+            self._file = _read_config(self.config_path)
+        found: Mapping[str, Mapping[str, str]] = self._file.get("apps", {})
+        return found
 
     @property
     def store(self) -> str:
@@ -177,10 +195,34 @@ def _read_config(path: str) -> Mapping[str, Any]:
         data = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AuthError(f"{path}: {error}", hint=f"mend {path}") from None
-    unknown = sorted(set(data) - set(KNOWN))
+    unknown = sorted(set(data) - {*KNOWN, "apps"})
     if unknown:
         raise AuthError(
             f"{path}: there is no setting {unknown[0]!r}.",
-            hint="the settings are: " + ", ".join(sorted(KNOWN)),
+            hint="the settings are: " + ", ".join(sorted((*KNOWN, "apps"))),
         )
+    _check_apps(data.get("apps", {}), path)
     return data
+
+
+def _check_apps(tables: object, path: str) -> None:
+    """AuthError for what describes no app. A value is never repeated: it may be a secret."""
+    each = tables.items() if isinstance(tables, dict) else [("NAME", tables)]
+    for name, table in each:
+        where = f"{path}: apps.{name}"
+        if not isinstance(table, dict):
+            raise AuthError(f"{where} is no table.", hint=f"begin it with [apps.{name}]")
+        for setting, value in table.items():
+            if f"{setting}_file" in APP:
+                raise AuthError(
+                    f"{where} holds a {setting} in clear. It was not used.",
+                    hint=f"write it into a file that only you can read, and name that file as "
+                    f"{setting}_file; then give the app a new secret",
+                )
+            if setting not in APP:
+                raise AuthError(
+                    f"{where} has no setting {setting!r}.",
+                    hint="its settings are: " + ", ".join(APP),
+                )
+            if not isinstance(value, str) or not value:
+                raise AuthError(f"{where}.{setting} is no text.", hint=f"mend {path}")

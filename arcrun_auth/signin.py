@@ -106,7 +106,14 @@ class SignIn:
         if self._person.reach is None:
             return authority.known_app()
         title = recipe.display_name or recipe.service
-        return apps.ask(authority.service, title, authority.way, wanted, self._person)
+        return apps.ask(
+            authority.service,
+            title,
+            authority.way,
+            wanted,
+            self._person,
+            open_url=self._open_url,
+        )
 
     def _keep_app(self, authority: Authority, app: App | None) -> None:
         """One that was typed is kept once it has worked."""

@@ -1,105 +1,136 @@
-"""What an authorization server says of itself: RFC 8414, OpenID Connect Discovery. Pure."""
+"""What an authorization server says of itself: RFC 8414, and OpenID Connect Discovery. Pure.
+
+Metadata name where a code and a refresh token are sent. So they are believed only from the
+issuer itself, and only for places on its own origin: what lies elsewhere, a recipe has to
+name, whose hosts are consented to.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from arcrun_auth.errors import LoginFailed, printable
+from arcrun_auth.errors import LoginFailed, ProviderUnavailable, printable
+from arcrun_auth.hosts import DEFAULT_PORTS, address_fault
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Collection, Mapping
 
 ENDPOINTS = (
     "authorization_endpoint", "token_endpoint", "device_authorization_endpoint",
     "revocation_endpoint", "introspection_endpoint", "userinfo_endpoint",
     "registration_endpoint",
 )  # fmt: skip
+"""Which places do we ask for? They have the same names in a recipe."""
+OK, SERVER_ERROR = 200, 500
+AGAIN = (408, 425, 429)
+"""Which statuses below 500 say that it may work later?"""
 
-_PORTS = {"https": 443, "http": 80}
+# What RFC 3986 lets stand in a URL, more or less: no blank, control, bracket or backslash,
+# which some parsers drop and others take for something else.
+_URL = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][!-\[\]-~]*)?")
 
 
+@dataclass(frozen=True, slots=True)
 class Metadata:
-    """The endpoints by their names, and what else decides about a login."""
+    """The part of an authorization server's metadata that a login needs."""
 
-    __slots__ = ("endpoints", "iss_in_callback", "pkce")
-
-    def __init__(
-        self, endpoints: Mapping[str, str], *, pkce: bool | None, iss_in_callback: bool
-    ) -> None:
-        self.endpoints = endpoints
-        self.pkce = pkce
-        """Whether S256 is among the code challenge methods; None where none are named."""
-        self.iss_in_callback = iss_in_callback
-        """Whether redirects carry `iss` (RFC 9207 §3)."""
+    endpoints: Mapping[str, str]
+    """The places it named, by the names of RFC 8414 §2."""
+    pkce: bool | None
+    """Whether it takes S256 (RFC 7636); None where it does not say."""
+    iss_in_callback: bool
+    """Whether each of its callbacks has an `iss` (RFC 9207 §3)."""
 
 
 def well_known(issuer: str) -> tuple[str, ...]:
-    """Where the metadata of `issuer` may lie, in the order in which to ask.
+    """Where the metadata of `issuer` may lie, in the order to ask. LoginFailed if it is none.
 
-    >>> well_known("https://id.example/tenant")[0]
-    'https://id.example/.well-known/oauth-authorization-server/tenant'
+    >>> well_known("https://id.example.com/a")[0]
+    'https://id.example.com/.well-known/oauth-authorization-server/a'
     """
-    url = urlsplit(issuer)
-    origin, path = f"{url.scheme}://{url.netloc}", url.path.rstrip("/")
-    found = [
-        f"{origin}/.well-known/oauth-authorization-server{path}",  # RFC 8414 §3.1
-        f"{origin}{path}/.well-known/openid-configuration",  # OpenID Connect Discovery §4
-    ]
-    if path:
-        found.append(f"{origin}/.well-known/openid-configuration{path}")  # RFC 8414 §5
-    return tuple(found)
-
-
-def read_metadata(issuer: str, body: bytes) -> Metadata:
-    """The metadata in a document. LoginFailed where it is none, or not that of `issuer`.
-
-    Every endpoint has to be on the issuer's own origin: a document that sends the code or
-    the refresh token elsewhere is refused, and a recipe may name such an endpoint itself.
-    """
-    data = _object(body)
-    said = data.get("issuer")
-    if said != issuer:  # RFC 8414 §3.3: by plain string comparison
-        shown = printable(said, 200) if isinstance(said, str) else "nobody"
+    if _origin(issuer) is None or "?" in issuer or "#" in issuer:
         raise LoginFailed(
-            f"The metadata of {issuer} say that they are those of {shown}. Nothing was sent.",
-            error="issuer_mismatch",
-            hint="check the issuer in the recipe: it must be the same to the letter",
+            f"{printable(issuer, 100)!r} is no issuer: an https URL without a query (RFC 8414 §2)."
         )
-    endpoints = {name: url for name in ENDPOINTS if isinstance(url := data.get(name), str) and url}
-    for name, url in endpoints.items():
-        if _origin(url) != _origin(issuer):
-            raise LoginFailed(
-                f"The metadata of {issuer} name a {name} on another origin: "
-                f"{printable(url, 200)}. Nothing was sent.",
-                error="foreign_endpoint",
-                hint=f"if that is right, write {name} into the recipe",
-            )
-    methods = data.get("code_challenge_methods_supported")
+    url = urlsplit(issuer)
+    base, path = f"{url.scheme}://{url.netloc}/.well-known", url.path.rstrip("/")
+    found = (
+        f"{base}/oauth-authorization-server{path}",  # RFC 8414 §3.1
+        f"{issuer.rstrip('/')}/.well-known/openid-configuration",  # OIDC Discovery §4
+        f"{base}/openid-configuration{path}",  # RFC 8414 §5
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def read_metadata(
+    issuer: str, status: int, body: bytes, *, named: Collection[str] = ()
+) -> Metadata | None:
+    """The metadata in an answer of `issuer`; None where there are none: ask the next place.
+
+    `named` are the endpoints that the recipe names itself: what is said of them is not read.
+    Raises LoginFailed where the answer must not be used, and ProviderUnavailable.
+    """
+    if status >= SERVER_ERROR or status in AGAIN:
+        raise ProviderUnavailable(
+            f"{printable(issuer, 100)} could not tell its metadata now (HTTP {status}).",
+            status=status,
+        )
+    data = _object(body) if status == OK else None
+    if data is None:
+        return None
+    # RFC 8414 §3.3: by plain string comparison, or not to be used.
+    if data.get("issuer") != issuer:
+        raise LoginFailed(
+            f"The metadata of {printable(issuer, 100)} are those of another issuer: "
+            f"{printable(str(data.get('issuer')), 100)}.",
+            error="issuer_mismatch",
+            hint="the recipe's `oauth2.issuer` is written exactly as the server writes it",
+        )
+    wanted = [name for name in ENDPOINTS if name not in named and data.get(name) is not None]
     return Metadata(
-        endpoints,
-        pkce="S256" in methods if isinstance(methods, list) else None,
+        endpoints={name: _endpoint(issuer, name, data[name]) for name in wanted},
+        pkce=_takes_s256(data.get("code_challenge_methods_supported")),
         iss_in_callback=data.get("authorization_response_iss_parameter_supported") is True,
     )
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes) -> dict[str, Any] | None:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        data = None
-    return data if isinstance(data, dict) else {}
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _takes_s256(methods: object) -> bool | None:
+    return None if methods is None else isinstance(methods, list) and "S256" in methods
+
+
+def _endpoint(issuer: str, name: str, url: object) -> str:
+    """`url`, if it is on the issuer's origin; LoginFailed that tells how else it can be used."""
+    origin = _origin(url) if isinstance(url, str) else None
+    if isinstance(url, str) and origin is not None and origin == _origin(issuer):
+        return url
+    what = "is no URL that can be used" if origin is None else "lies on another origin"
+    raise LoginFailed(
+        f"The {name} that {printable(issuer, 100)} names {what}: {printable(str(url), 200)}. "
+        "Nothing was sent to it.",
+        error="foreign_endpoint",
+        hint=f"if it is right, name it in the recipe: `oauth2.{name}`",
+    )
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port; None for what is no plain http(s) URL."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _PORTS[parts.scheme]
-    except (ValueError, KeyError):
+    """Scheme, host and port of an https URL, or of an http one of this machine."""
+    match = _URL.fullmatch(url)
+    if match is None or "#" in url:
         return None
-    if not parts.hostname or "@" in parts.netloc or "\\" in url:
+    scheme, host, port, _ = match.groups()
+    host = host.lower()
+    if scheme == "http" and host != "localhost" and address_fault(host.strip("[]")) != "loopback":
         return None
-    return parts.scheme, parts.hostname, port
+    return scheme, host, int(port[1:]) if port else DEFAULT_PORTS[scheme]

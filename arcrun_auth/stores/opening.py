@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 GRANT = ("access_token", "refresh_token")
 """What of an OAuth grant the environment may hold."""
 
-APP = ("client_id", "client_secret")
-"""What one's own OAuth app consists of."""
+APP = ("client_id", "client_secret", "private_key", "key_id", "certificate")
+"""What one's own OAuth app may consist of."""
 
 
 def open_store(settings: Settings, catalog: Catalog, *, ask: Ask | None = None) -> Store:
@@ -32,7 +32,8 @@ def open_store(settings: Settings, catalog: Catalog, *, ask: Ask | None = None) 
     """
     names = _Variables(catalog)
     overlays: list[Store] = [
-        EnvStore(settings.environ, names.of, known=names.known, folder=settings.get("secrets_dir"))
+        EnvStore(settings.environ, names.of, known=names.known, folder=settings.get("secrets_dir")),
+        *_given_apps(settings),
     ]
     exported = settings.get("secrets_file")
     if exported:
@@ -40,6 +41,18 @@ def open_store(settings: Settings, catalog: Catalog, *, ask: Ask | None = None) 
 
         overlays.append(EncFile(str(exported), keys=_keys(settings, ask)))
     return Layers(_primary(settings, ask), overlays)
+
+
+def _given_apps(settings: Settings) -> Iterator[Store]:
+    """The OAuth apps of client files and of config.toml, where there are any."""
+    if any(name.endswith("_CLIENT_FILE") for name in settings.environ):
+        from arcrun_auth.stores.apps import ClientFiles
+
+        yield ClientFiles(settings.environ)
+    if settings.apps:
+        from arcrun_auth.stores.apps import ConfigApps
+
+        yield ConfigApps(settings.apps, settings.home)
 
 
 def _primary(settings: Settings, ask: Ask | None) -> Store:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Connect": {
         "setup": ("setup", "Connect a service: ask for the key or log in, test it, save it."),
+        "app": ("apps", "Your own OAuth apps: register, list, show, remove."),
         "list": ("listing", "What is connected, and what can be."),
         "test": ("testing", "Send a test request: does it work, and whose account is it?"),
         "check": ("checking", "Is all connected that this project declares? For CI."),

@@ -108,6 +108,7 @@ def _settings(here: Broker) -> Iterator[Finding]:
 
     settings = here.settings
     given = [name for name in KNOWN if settings.get(name) is not None]
+    given += [f"apps.{name}" for name in settings.apps]
     _ = settings.store, settings.login_timeout, settings.flag("interactive")
     yield Finding("settings", "ok", ", ".join(given) + " set" if given else "none set")
 

@@ -49,6 +49,32 @@ class Service(ParamType):
         return checked_name(str(value), ctx.command_path if ctx is not None else "arcrun")
 
 
+class AppName(Service):
+    """The name of an OAuth app: a family, or a service that has one for itself."""
+
+    name = "app"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
+        from click.shell_completion import CompletionItem
+
+        from arcrun_auth import apps
+        from arcrun_auth.errors import AuthError
+
+        del ctx, param
+        try:
+            names = apps.uses(catalog())
+        except AuthError:
+            return []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        named = super().convert(value, param, ctx)
+        if "@" in named:
+            path = ctx.command_path if ctx is not None else "arcrun app"
+            raise UsageFault("An app has no instances.", f"{path} {named.partition('@')[0]}")
+        return named
+
+
 def broker(*, interactive: bool | None = None) -> Broker:
     """The user's broker, with the person at this terminal."""
     from arcrun_auth.broker import Broker
@@ -105,6 +131,11 @@ def service_argument(
     return click.argument(
         "name", type=Service(), metavar=label if required else f"[{label}]", required=required
     )
+
+
+def app_argument(command: F) -> F:
+    """The name of an app."""
+    return click.argument("name", type=AppName(), metavar="NAME")(command)
 
 
 def json_option(command: F) -> F:

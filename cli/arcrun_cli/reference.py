@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arcrun_auth.settings import KNOWN
+from arcrun_auth.settings import APP, KNOWN
 from arcrun_cli.app import SECTIONS, Command, Group, root
 from arcrun_cli.failures import EXIT_CODES
 from arcrun_cli.schemas import SCHEMAS
@@ -104,6 +104,8 @@ def _variables() -> Iterator[str]:
     yield "| setting | variable | |\n|---|---|---|"
     for name, text in sorted(KNOWN.items()):
         yield f"| `{name}` | `ARCRUN_{name.upper()}` | {text} |"
+    for name, text in APP.items():
+        yield f"| `apps.NAME.{name}` | | of your OAuth app: {text} |"
     for variable, text in VARIABLES.items():
         yield f"| | `{variable}` | {text} |"
     yield ""

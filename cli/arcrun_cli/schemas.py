@@ -45,6 +45,18 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "expires_at": "when the access token ends, or null",
         "can_renew": "whether it is renewed then by itself",
         "project": "the pyproject.toml that chose the instance, or null",
+        "app": "of each part of your OAuth app: `key`, `store`, `place`; never the value",
+    },
+    "app list": {
+        "apps": "`name`, `services`, `client_id`, `complete`, `ends` (the day its secret does, or "
+        "null), and in `origins` of each part `key`, `store`, `place`; never a secret",
+    },
+    "app show": {
+        "name": "the app's",
+        "services": "that share it",
+        "app": "what is there of it, as in `app list`, or null",
+        "guides": "`service`, `method`, `app_register_url`, `redirect_uris`, `scopes`, and in "
+        "`steps` `text`, `url`, `values` to paste",
     },
     "show": {
         "service": "its name",

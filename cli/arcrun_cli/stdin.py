@@ -18,14 +18,18 @@ MAX_BYTES = 1 << 20
 
 def read_secrets(keys: Sequence[str], service: str) -> dict[str, str]:
     """The secrets of `service` from standard input, by name. UsageFault where it does not fit."""
+    return parse(read(f"arcrun setup {service} asks for it hidden"), keys, service)
+
+
+def read(hint: str) -> bytes:
+    """Standard input, as it is. UsageFault with `hint` where that is the terminal."""
     if sys.stdin.isatty():
         raise UsageFault(
-            "--stdin reads a pipe or a file, and standard input is the terminal.",
-            f"arcrun setup {service} asks for it hidden",
+            "--stdin reads a pipe or a file, and standard input is the terminal.", hint
         )
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     _back_to_the_terminal()
-    return parse(data, keys, service)
+    return data
 
 
 def _back_to_the_terminal() -> None:
@@ -35,13 +39,15 @@ def _back_to_the_terminal() -> None:
             sys.stdin = open("/dev/tty", encoding=sys.stdin.encoding)  # noqa: SIM115 - stays open
 
 
-def parse(data: bytes, keys: Sequence[str], service: str) -> dict[str, str]:
+def parse(
+    data: bytes, keys: Sequence[str], service: str, command: str = "arcrun setup"
+) -> dict[str, str]:
     """The same, from bytes. Nothing of them is repeated in an error.
 
     >>> parse(b"hunter2", ["notion_token"], "notion")
     {'notion_token': 'hunter2'}
     """
-    hint = f"arcrun setup {service} --help"
+    hint = f"{command} {service} --help"
     try:
         text = data.decode("utf-8-sig").strip()
     except UnicodeDecodeError:

@@ -181,7 +181,14 @@ class Stage:
         )  # fmt: skip
         child.delaybeforesend = None
         shown = ""
-        answers = {**KEYS, "client file": str(self.client_file), "[y/N]": "y"}
+        answers = {
+            **KEYS,
+            "client file": str(self.client_file),
+            "empty: none": "google_drive",
+            "s skips the step": "s",
+            "Enter when that is done": "",
+            "[y/N]": "y",
+        }
         prompts = [rf"{re.escape(question)}: $" for question in answers]
         while (found := child.expect([pexpect.EOF, *prompts])) != 0:
             shown += child.before + child.after

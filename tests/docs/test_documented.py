@@ -59,6 +59,11 @@ def test_every_setting_is_documented_by_both_its_names(name: str) -> None:
     assert f"| `{name}` | `ARCRUN_{name.upper()}` |" in rows
 
 
+@pytest.mark.parametrize("name", settings.APP)
+def test_every_setting_of_an_app_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in section(DOCS / "settings.md", "apps")
+
+
 def test_every_variable_that_the_code_reads_is_documented() -> None:
     files = [*(ROOT / "arcrun_auth").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
     examples = {"ARCRUN_NOTION", "ARCRUN_AWS", "ARCRUN_DEMO"}

@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa, utils
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
@@ -202,6 +202,7 @@ class TestSignatures:
                 sign(alg, key.reveal(), encoding)
         assert not seen
 
+    @settings(deadline=None)
     @given(
         st.dictionaries(
             st.text(), st.text() | st.integers() | st.booleans() | st.lists(st.text()) | st.none()
@@ -396,6 +397,7 @@ class TestKeysThatDoNotFit:
         text = base64.b64encode(der).decode()
         assert "which anybody may know" in str(refusal("HS256", text, "base64"))
 
+    @settings(deadline=None)
     @given(st.text(), st.sampled_from([*ASYMMETRIC, "HS256"]), st.sampled_from(["pem", "hex"]))
     def test_any_text_as_a_key_is_one_of_our_errors(self, text, alg, encoding):
         with pytest.raises(AuthError):

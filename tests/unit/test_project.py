@@ -359,7 +359,7 @@ def test_a_renewal_without_the_app_cannot_be(desk, tmp_path) -> None:
 def test_a_login_that_is_made_again_by_itself_needs_no_refresh_token(
     tmp_path, provider, monkeypatch
 ) -> None:
-    recipe = provider.recipe_yaml("demo").replace("{rotates: maybe}", "{mode: reissue}")
+    recipe = provider.recipe_yaml("demo").replace("rotates: maybe", "mode: reissue")
     declare(tmp_path / "project", '["demo"]')
     monkeypatch.chdir(tmp_path / "project")
     desk = broker_for(home_with(tmp_path, provider, demo=recipe), provider, store=Memory())

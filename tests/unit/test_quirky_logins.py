@@ -99,7 +99,7 @@ def desk(tmp_path, provider, *lines, app="none", open_url=None, store=None, **re
         person=Somebody(*lines),
         open_url=open_url or provider.follow,
         allow_hosts=[provider.issuer, f"http://{provider.api_host}"],
-        environ={},
+        environ={"ARCRUN_LOGIN_TIMEOUT": "30"},
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from arcrun_auth.errors import AuthError, StoreError
 from arcrun_auth.settings import KNOWN, Settings, find_home
+from tests import canary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,12 +40,33 @@ def test_without_a_file_the_defaults_hold(tmp_path) -> None:
         ("login_timeout = 0", "login_timeout"),
         ("login_timeout = 'soon'", "login_timeout"),
         ("interactive = 'perhaps'", "neither yes nor no"),
+        ("apps = 'x'", "apps.NAME is no table"),
+        ("[apps]\nfleet = 1", "apps.fleet is no table"),
+        ("[apps.fleet]\nid = 'x'", "no setting 'id'"),
+        ("[apps.fleet]\nclient_id = 1", "client_id is no text"),
+        ("[apps.fleet]\nclient_file = ''", "client_file is no text"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, toml, said) -> None:
     here = settings(tmp_path, toml)
     with pytest.raises(AuthError, match=said):
         _ = (here.get("store"), here.store, here.login_timeout, here.flag("interactive"))
+
+
+@pytest.mark.parametrize("name", ["client_secret", "private_key", "certificate"])
+def test_a_secret_in_clear_is_refused_and_not_repeated(tmp_path, name) -> None:
+    secret, given = canary.fresh(), tmp_path / "given"
+    given.mkdir()
+    with pytest.raises(AuthError, match="in clear") as caught:
+        settings(given, f'[apps.fleet]\n{name} = "{secret}"').get("store")
+    assert f"{name}_file" in (caught.value.hint or "")
+    assert secret not in str(caught.value)
+
+
+def test_apps_are_tables_by_name(tmp_path) -> None:
+    assert settings(tmp_path).apps == {}
+    here = settings(tmp_path, '[apps.fleet]\nclient_id = "id-1"')
+    assert here.apps == {"fleet": {"client_id": "id-1"}}
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path) -> None:

@@ -32,21 +32,21 @@ class SetupCommand(Command):
         except click.NoSuchOption as error:
             option = error.option_name.lower()
             if any(word in option for word in _SECRET_WORDS):
-                raise on_command_line(typed) from None
+                raise on_command_line(typed, ctx.command_path) from None
             raise UsageFault("There is no such option.", f"{ctx.command_path} --help") from None
 
     def too_many(self, ctx: click.Context) -> None:
-        raise on_command_line([ctx.params.get("name") or ""])
+        raise on_command_line([ctx.params.get("name") or ""], ctx.command_path)
 
 
-def on_command_line(args: Sequence[str]) -> UsageFault:
+def on_command_line(args: Sequence[str], path: str = "arcrun setup") -> UsageFault:
     """A secret stood in argv: every process here could read it, and the shell has kept it."""
     names = catalog().names()
     service = next((word for word in args if word in names), "SERVICE")
     return UsageFault(
         "A secret does not belong on the command line: other programs can read it there, and "
         "your shell keeps it in its history. It was not used.",
-        f"arcrun setup {service} asks for it hidden, and --stdin reads it from a pipe. "
+        f"{path} {service} asks for it hidden, and --stdin reads it from a pipe. "
         "Take this line out of your shell's history, and replace the secret if others use "
         "this machine.",
     )
@@ -150,7 +150,7 @@ def connect(
     """One connection, as the options say. The exit code."""
     entry = here.recipes.entry(name.partition("@")[0])
     secrets = _read_stdin(entry.service, _way(here, name, method)) if from_stdin else {}
-    if not force and not scopes and not _may_replace(here, name):
+    if not force and not scopes and not may_replace(here, name):
         ui.tell("It was left as it is.")
         return 1
     person = here.person
@@ -178,7 +178,7 @@ def _way(here: Broker, name: str, method: str | None) -> MethodEntry:
     return entry.method(method or here.why(name).method)
 
 
-def _may_replace(here: Broker, name: str) -> bool:
+def may_replace(here: Broker, name: str) -> bool:
     """What works is replaced only if the person wants that."""
     why = here.why(name)
     stored = [origin for origin in why.origins if origin.store in ("vault", "keyring")]

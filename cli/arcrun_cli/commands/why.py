@@ -14,7 +14,9 @@ from arcrun_cli.app import Command
 from arcrun_cli.options import broker, full_name, json_option, service_argument
 
 if TYPE_CHECKING:
-    from arcrun_auth.report import Why
+    from collections.abc import Iterable
+
+    from arcrun_auth.report import Origin, Why
 
 GOOD = ("connected", "expired")
 """Which states need nothing from you? An expired token is renewed at its next use."""
@@ -41,7 +43,8 @@ def command(name: str, *, as_json: bool) -> int:
         [
             ("account", printable(why.identity or "")),
             ("way in", why.method),
-            ("secrets", "\n".join(_origins(why))),
+            ("secrets", "\n".join(origins(why.origins))),
+            ("your app", "\n".join(origins(why.app))),
             ("goes to", "\n".join(why.hosts) + "\nand to no other host"),
             ("scopes", ", ".join(why.scopes)),
             ("missing", ", ".join(why.missing_scopes)),
@@ -55,11 +58,12 @@ def command(name: str, *, as_json: bool) -> int:
     return 0
 
 
-def _origins(why: Why) -> list[str]:
+def origins(found: Iterable[Origin]) -> list[str]:
+    """Of each secret a line: what it is, and from where."""
     return [
         f"{'the login' if origin.key == 'grant' else origin.key} from the {origin.store}"
         + (f" ({printable(origin.place)})" if origin.place else "")
-        for origin in why.origins
+        for origin in found
     ]
 
 

@@ -1,0 +1,87 @@
+"""Through a provider's console, one step after the other, with what is to be pasted there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arcrun_auth.oauth import redirect_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from arcrun_auth.people import Person
+    from arcrun_auth.recipe.model import GuideStep, Method
+
+    OpenUrl = Callable[[str], object]
+
+
+def redirects(way: Method) -> tuple[str, ...]:
+    """The redirect URIs to register: one, or one for each port that a login may use."""
+    assert way.oauth2 is not None
+    redirect = way.oauth2.redirect
+    ports = redirect.ports if redirect.policy == "fixed_port" else ()
+    return tuple(redirect_uri(redirect, port) for port in ports or (None,))
+
+
+def exact(way: Method) -> tuple[str, ...]:
+    """Those of them that hold as they stand; none where the port is chosen at the login."""
+    assert way.oauth2 is not None
+    return () if way.oauth2.redirect.policy == "any_port" else redirects(way)
+
+
+def values(step: GuideStep, way: Method, scopes: Sequence[str]) -> tuple[str, ...]:
+    """What a step wants pasted, one value a line: consoles take them one by one.
+
+    >>> from arcrun_auth.recipe.model import GuideStep, Method, OAuth2
+    >>> values(GuideStep(text="", value="{{scopes}}"), Method(
+    ...     primitive="oauth2", oauth2=OAuth2()), ["read", "write"])
+    ('read', 'write')
+    """
+    assert way.oauth2 is not None
+    lists = {"{{redirect_uri}}": redirects(way), "{{scopes}}": tuple(scopes)}
+    whole = lists.get(step.value.strip())
+    if whole is not None:
+        return whole
+    separators = {"{{redirect_uri}}": " ", "{{scopes}}": way.oauth2.scope_separator}
+    text = step.value
+    for name, each in lists.items():
+        text = text.replace(name, separators[name].join(each))
+    return (text,) if text else ()
+
+
+def walk(way: Method, scopes: Sequence[str], person: Person, open_url: OpenUrl | None) -> None:
+    """Every step in turn. At a terminal each waits until the person has done it.
+
+    `open_url` is offered for the pages; without one they are only shown.
+    """
+    steps = way.app_guide
+    waits = person.reach == "terminal"
+    for number, step in enumerate(steps, 1):
+        person.say(f"\nStep {number} of {len(steps)}")
+        person.say(f"  {step.text}")
+        if step.url:
+            person.say(f"  {step.url}")
+        pasted = values(step, way, scopes)
+        if pasted:
+            # At the left edge with nothing around: so a line is copied as it is.
+            person.say("\n".join(["", *pasted, ""]))
+        if waits:
+            waits = _done(step, person, open_url, last=number == len(steps))
+    if not steps and way.app_register_url:
+        person.say(f"  {way.app_register_url}\n\nIts redirect URI:\n")
+        person.say("\n".join([*redirects(way), ""]))
+
+
+def _done(step: GuideStep, person: Person, open_url: OpenUrl | None, *, last: bool) -> bool:
+    """Waits until a step is done. Whether the person is still there to be waited for."""
+    answer: str | None = ""
+    if open_url is not None and step.url and "{{" not in step.url:
+        answer = person.ask("Enter opens this page, s skips the step")
+        if answer is None or answer.strip().lower().startswith("s"):
+            return answer is not None
+        failed = getattr(open_url(step.url), "reason", "")
+        if failed:
+            person.say(f"The page could not be opened ({failed}): open it yourself.")
+    if not last:  # after the last one comes the question for what was made
+        answer = person.ask("Enter when that is done")
+    return answer is not None

@@ -1,0 +1,119 @@
+"""The app of a service, out of the store and back into it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arcrun_auth.errors import MissingSecret, StoreConflict
+from arcrun_auth.oauth.app import App
+from arcrun_auth.stores.apps import secrets_of
+from arcrun_auth.tokens import Credential, Key
+
+if TYPE_CHECKING:
+    from arcrun_auth.recipe.model import Method
+    from arcrun_auth.stores.base import Store
+    from arcrun_auth.tokens import Secret
+
+
+def key_of(service: str, way: Method) -> Key:
+    """Under which name the app is kept: services of one family share it."""
+    assert way.oauth2 is not None
+    return Key("app", way.oauth2.client.app or service)
+
+
+def stored(store: Store, service: str, way: Method) -> App | None:
+    """The app out of store, config.toml or environment; None if there is none, or half of one."""
+    record = store.get(key_of(service, way))
+    if record is None:
+        return None
+    app = app_of(record)
+    return app if app.client_id and not lacking(app, way) else None
+
+
+def app_of(record: Credential) -> App:
+    """What a record holds of an app. Its client id is empty if that is not in it."""
+    found = record.secrets
+    client_id, key_id = found.get("client_id"), found.get("key_id")
+    return App(
+        client_id.reveal() if client_id is not None else "",
+        found.get("client_secret"),
+        private_key=found.get("private_key"),
+        key_id=key_id.reveal() if key_id is not None else "",
+        certificate=found.get("certificate"),
+    )
+
+
+def proof_of(way: Method) -> str:
+    """Which secret of the app proves it to this provider; empty for a public client."""
+    assert way.oauth2 is not None
+    return {"none": "", "private_key_jwt": "private_key", "tls_client_auth": "certificate"}.get(
+        way.oauth2.client.auth, "client_secret"
+    )
+
+
+def lacking(app: App, way: Method) -> str:
+    """The first secret that the provider demands and the app does not have; or nothing."""
+    assert way.oauth2 is not None
+    proof = proof_of(way)
+    wanted = [proof] if proof else []
+    if proof == "client_secret" and not way.oauth2.client.secret_required:
+        wanted = []
+    if proof == "certificate":
+        wanted.append("private_key")
+    return next((name for name in wanted if getattr(app, name) is None), "")
+
+
+def keep(
+    store: Store,
+    service: str,
+    way: Method,
+    app: App,
+    *,
+    ends: float | None = None,
+    manage: Secret | None = None,
+) -> None:
+    """Saves the app for every service of its family. `ends`: when its secret does; `manage`: the
+    token that manages a client which registered itself (RFC 7591 §3.2.1)."""
+    # What it was given is kept, though the environment may stand over it today.
+    primary: Store = getattr(store, "primary", store)
+    key = key_of(service, way)
+    while True:
+        held = primary.get(key)
+        created, generation = (held.created, held.generation) if held else (0.0, 0)
+        secrets = secrets_of(app)
+        if manage is not None:
+            secrets = {**secrets, "registration_access_token": manage}
+        record = Credential(key, created=created, secrets=secrets, ends=ends)
+        try:
+            primary.put(record, expect=generation)
+        except StoreConflict:  # somebody else keeps one at the same time: the later word counts
+            continue
+        return
+
+
+def forget(store: Store, key: Key) -> bool:
+    """Deletes the app that was saved under `key`. Whether there was one."""
+    primary: Store = getattr(store, "primary", store)
+    while True:
+        held = primary.get(key)
+        if held is None:
+            return False
+        try:
+            primary.delete(key, expect=held.generation)
+        except StoreConflict:
+            continue
+        return True
+
+
+def missing(service: str, way: Method, part: str = "client_id") -> MissingSecret:
+    """What to raise where there is no app, or where it lacks a part, and nobody is to be asked."""
+    what = f"{service} needs an OAuth app of your own (client_id), and there is none."
+    if part != "client_id":
+        what = f"The provider of {service} demands the {part} of your OAuth app, and there is none."
+    return MissingSecret(
+        what,
+        key=part,
+        service=service,
+        help_url=way.app_register_url or None,
+        hint=f"arcrun app add {key_of(service, way).account}",
+    )
