@@ -70,6 +70,7 @@ class RecipeClient:
         else:
             assert refresh.mode == "exchange"
             form = {k: self.rendered(v) for k, v in refresh.params.items()}
+            form = self.authenticated(form)[0] if refresh.client else form
             self.send(refresh.method, refresh.url, refresh.body, form)
 
     def ask(self, form, *, url="") -> None:

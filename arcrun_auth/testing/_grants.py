@@ -113,6 +113,8 @@ def _direct(authority: Authority, app: App, user: str, form: Form) -> Answer:
 def live_exchange(authority: Authority, form: Form) -> Answer:
     """For providers without refresh tokens: a live access token for one that lives longer."""
     form = _wording.standard(form, authority.quirks)
+    if "client_secret" in form:
+        raise Refusal("invalid_request", "The live token is enough; a URL is no place for secrets.")
     with authority.lock:
         family = authority.living(form.get("access_token", ""))
         if form.get("grant_type") != "exchange_token" or family is None:

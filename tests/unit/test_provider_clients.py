@@ -315,6 +315,26 @@ class TestRevocation:
             assert me(provider, access) == 200
             assert refresh(provider, tokens["refresh_token"])[0] == 200
 
+    @pytest.mark.parametrize(
+        ("how", "path"), [("delete", "/revoke"), ("grant", "/applications/demo-post/grant")]
+    )
+    def test_it_wants_an_access_token_and_the_apps_own_address(self, how, path):
+        with Provider(quirks=Quirks(revoke=how)) as provider:
+            secret = provider.client_secret
+            proof = {**JSON, **basic("demo-post", secret)}
+            once = code(provider, client_id="demo-post")
+            tokens = redeem(provider, once, client_id="demo-post", client_secret=secret)[1]
+            refresh_token = json.dumps({"access_token": tokens["refresh_token"]})
+            access_token = json.dumps({"access_token": tokens["access_token"]})
+            other = path.replace("demo-post", "demo-basic").replace("/revoke", "/revoke/")
+            for where, body, status in (
+                (path, refresh_token, 404),
+                (other, access_token, 404),
+                (path, access_token, 204),
+                (path, access_token, 404),
+            ):
+                assert http_call(provider, "DELETE", where, body, proof)[0] == status
+
     def test_a_dead_token_is_revoked_once_where_that_is_told(self):
         with Provider(quirks=Quirks(revoke="get")) as provider:
             path = f"/revoke?token={grant(provider)['access_token']}"

@@ -97,6 +97,7 @@ def test_with_a_secret_too(quirks, auth):
             provider, client=f"demo-{auth}", secret=provider.client_secret, auth=auth
         )
         client.log_in()
+        client.renew()
         assert client.me() == "ada"
 
 
@@ -372,6 +373,8 @@ class TestRenewals:
             clock.now += 60 * 86400
             with pytest.raises(Refused, match="invalid_grant"):
                 client.renew()
+            secret = http_call(provider, "GET", "/exchange?client_secret=x")[2]
+            assert json.loads(secret)["error"] == "invalid_request"
         with Provider() as provider:
             assert http_call(provider, "GET", "/exchange")[0] == 404
 
