@@ -179,13 +179,13 @@ class GrantSource(Source):
     def _under_lock(self, rejected: str | None) -> _Held:
         tries = CONFLICTS
         while True:
-            record = self._custody.read()
+            record = self._custody.read(locked=True)
             held = self._in_store(record, rejected)
             if held is not None:
                 return held
             try:
                 grant = self._request(record)
-            except StoreConflict:  # a login wrote it without the lock, before we sent anything
+            except StoreConflict:  # a login wrote it without the lock: its grant may be good
                 tries -= 1
                 if not tries:
                     raise
@@ -210,10 +210,8 @@ class GrantSource(Source):
         except TokenRefused as error:
             if error.error != PERMANENT:
                 raise
-            newer = self._custody.bury(record)
-            if newer is None:
-                raise self._ended(was_interrupted) from None
-            return newer
+            self._custody.bury(record)
+            raise self._ended(was_interrupted) from None
         return self._custody.commit(record, grant)
 
     def _check(self, grant: Grant) -> None:
