@@ -264,9 +264,8 @@ class GrantSource(Source):
 
     def _remember(self, error: ProviderUnavailable) -> None:
         first, longest = BACK_OFF
-        wait = error.retry_after
-        if wait is None:
-            wait = first * 2**self._failures
+        # A server that says "at once" is heard no sooner; and no float holds 2 ** 1024.
+        wait = max(error.retry_after or 0.0, first * 2 ** min(self._failures, 10))
         self._failures += 1
         self._failed = error
         self._not_before = time.monotonic() + min(wait, longest)

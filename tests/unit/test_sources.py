@@ -499,6 +499,29 @@ def test_after_a_failure_the_provider_is_left_alone_for_a_while(monkeypatch) -> 
     assert world.calls == 2
 
 
+@pytest.mark.parametrize("says", [None, 0.0, 0.5])
+def test_the_pause_grows_whatever_a_failing_server_says_and_however_long_it_fails(
+    monkeypatch, says
+) -> None:
+    world = World()
+    world.expire()
+    source = world.source()
+    ticks, pauses = [0.0], []
+    monkeypatch.setattr(sources.time, "monotonic", lambda: ticks[0])
+    for _ in range(1100):  # 2 ** 1024 is more than a float holds
+        world.script = [ProviderUnavailable("down", status=503, retry_after=says)]
+        with pytest.raises(ProviderUnavailable):
+            source.token()
+        with pytest.raises(ProviderUnavailable) as caught:
+            source.token()
+        pauses.append(caught.value.retry_after)
+        ticks[0] += pauses[-1]
+    first, longest = sources.BACK_OFF
+    assert pauses[:3] == [first, 2 * first, 4 * first]
+    assert pauses[-1] == longest
+    assert world.calls == 1100
+
+
 def test_a_token_with_some_seconds_left_is_used_while_renewal_fails() -> None:
     world = World()
     source = world.source()
