@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         TokenRefused,
         UnknownService,
     )
+    from arcrun_auth.login.plan import Wish
     from arcrun_auth.report import Service
     from arcrun_auth.tokens import Secret, Token
 
@@ -179,6 +180,7 @@ def setup(
     params: Mapping[str, str] | None = None,
     interactive: bool | None = None,
     port: int | None = None,
+    login: Wish | None = None,
     client_file: str | None = None,
     replace: bool = False,
     **secrets: str | Secret,
@@ -192,6 +194,7 @@ def setup(
         params=params,
         interactive=interactive,
         port=port,
+        login=login,
         client_file=client_file,
         replace=replace,
         **secrets,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Final, Literal, Protocol
 
+    from arcrun_auth.tokens import Secret
+
     Library = Literal["httpx", "httpx2"]
 
     class Call(Protocol):
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
         def headers(self) -> Mapping[str, str]: ...
         @property
         def content(self) -> bytes | None: ...
+        @property
+        def secrets(self) -> tuple[Secret, ...]: ...
+        @property
+        def certificate(self) -> tuple[Secret, Secret] | None:
+            """What the client proves itself by in TLS (RFC 8705): its chain, and the key."""
 
     class Guard(Protocol):
         """What decides where a token request may go: a `hosts.Fence`."""
@@ -92,14 +99,15 @@ def ssl_context(*, http2: bool = False, trust_env: bool = True) -> ssl.SSLContex
     `SSL_CERT_FILE` and `SSL_CERT_DIR` replace that store, as they do in httpx. HTTP/2 has
     a context of its own, since the library sets the ALPN names on the context it is given.
     """
-    file, folder = (
-        (os.environ.get(name) or None) if trust_env else None
-        for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
-    )
+    file, folder = _trusted() if trust_env else (None, None)
     kind = (http2, file, folder)
     if kind not in _contexts:
         _contexts[kind] = _new_context(file, folder)
     return _contexts[kind]
+
+
+def _trusted() -> tuple[str | None, str | None]:
+    return os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
 
 
 def _new_context(file: str | None, folder: str | None) -> ssl.SSLContext:
@@ -125,7 +133,7 @@ def tls_options(
     if cert is None:
         return verify
     if verify is True:
-        verify = _new_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        verify = _new_context(*_trusted())
     elif verify is False:
         import ssl
 
@@ -208,6 +216,7 @@ class _Exchange:
     def __init__(self, call: Call, guard: Guard, total: float) -> None:
         self.httpx = library("httpx")
         self.call = call
+        self.secrets = call.secrets
         self.guard = guard
         self.total = total
         self.url = self._parse(call.url)
@@ -269,7 +278,11 @@ class _Exchange:
             self.done.set()
 
     def _reason(self, error: Exception) -> str:
+        from arcrun_auth.mtls import was_refused
+
         httpx = self.httpx
+        if was_refused(error):
+            return "did not take the client certificate, or wants one"
         for kind, reason in (
             (httpx.ConnectTimeout, f"took no connection within {CONNECT_SECONDS:g} seconds"),
             (httpx.ConnectError, "could not be reached (no such host, nobody listens, or TLS)"),
@@ -282,6 +295,9 @@ class _Exchange:
         return f"gave no complete answer ({type(error).__name__})"
 
     def _send(self) -> Answer:
+        from arcrun_auth import scrub
+
+        scrub.watch(self)  # a query with a token in it stands in the library's log
         httpx = self.httpx
         timeout = httpx.Timeout(self.total, connect=min(CONNECT_SECONDS, self.total))
         headers = {
@@ -292,7 +308,7 @@ class _Exchange:
             **{name.lower(): value for name, value in self.call.headers.items()},
         }
         with (
-            httpx.Client(verify=ssl_context(), timeout=timeout, follow_redirects=False) as client,
+            httpx.Client(verify=self._context(), timeout=timeout, follow_redirects=False) as client,
             client.stream(
                 self.call.method,
                 self.url,
@@ -303,6 +319,16 @@ class _Exchange:
         ):
             body = self._read(response)
             return Answer(response.status_code, dict(response.headers), body)
+
+    def _context(self) -> ssl.SSLContext:
+        if self.call.certificate is None:
+            return ssl_context()
+        from arcrun_auth.mtls import present
+
+        # Never the shared one: it would show the certificate to whoever asks.
+        context = _new_context(*_trusted())
+        present(context, *self.call.certificate)
+        return context
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         """httpcore's documented `trace` extension: what happens on the connection, in order."""

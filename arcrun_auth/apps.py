@@ -55,8 +55,17 @@ def proof_of(way: Method) -> str:
     )
 
 
-def keep(store: Store, service: str, way: Method, app: App) -> None:
-    """Saves the app for every service of its family."""
+def keep(
+    store: Store,
+    service: str,
+    way: Method,
+    app: App,
+    *,
+    ends: float | None = None,
+    manage: Secret | None = None,
+) -> None:
+    """Saves the app for every service of its family: when its secret `ends`, and the token
+    that manages a client which registered itself (RFC 7591 §3.2.1), where there is one."""
     key = key_of(service, way)
     secrets = {"client_id": Secret(app.client_id)}
     for name in ("client_secret", "private_key", "certificate"):
@@ -64,9 +73,11 @@ def keep(store: Store, service: str, way: Method, app: App) -> None:
             secrets[name] = value
     if app.key_id:
         secrets["key_id"] = Secret(app.key_id)
+    if manage is not None:
+        secrets["registration_access_token"] = manage
     while True:
         held = store.get(key)
-        record = Credential(key, created=held.created if held else 0.0, secrets=secrets)
+        record = Credential(key, created=held.created if held else 0.0, secrets=secrets, ends=ends)
         try:
             store.put(record, expect=held.generation if held else 0)
         except StoreConflict:  # somebody else keeps one at the same time: the later word counts

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
+    from arcrun_auth.declared import Needed
+    from arcrun_auth.login.plan import Wish
     from arcrun_auth.people import Person
     from arcrun_auth.report import Service, Why
     from arcrun_auth.resolve import Connection
@@ -205,6 +207,7 @@ class Broker:
         params: Mapping[str, str] | None = None,
         interactive: bool | None = None,
         port: int | None = None,
+        login: Wish | None = None,
         client_file: str | None = None,
         replace: bool = False,
         **secrets: str | Secret,
@@ -215,7 +218,9 @@ class Broker:
         not given is asked for. A connection by another method is replaced if the person
         agrees, or with `replace`. `client_file` is one's own OAuth app: the path of the file
         that the provider's console downloads; it is kept for later logins. `port` is where
-        the login comes back to, instead of the recipe's choice.
+        the login comes back to, instead of the recipe's choice. `login` asks for a way in:
+        `no_browser` opens none here, `device` shows a code for another device, `paste` waits
+        for the address that the browser ends on.
 
         Raises what `bind` raises, TokenRefused where the service refuses the key,
         LoginFailed where the login ended without a grant.
@@ -231,6 +236,7 @@ class Broker:
             params=params,
             secrets=secrets,
             port=port,
+            wish=login,
             client_file=client_file,
             replace=replace,
         )
@@ -259,7 +265,17 @@ class Broker:
         from arcrun_auth.report import why
 
         resolver = self._connections.resolver
-        return why(resolver, resolver.find(service, instance))
+        plain = not instance and "@" not in service
+        return why(resolver, resolver.find(service, instance), plain=plain)
+
+    def check(self) -> tuple[Needed, ...]:
+        """Whether all that the project declares (`[tool.arcrun]`) can be used as it stands.
+
+        Sends nothing and asks nobody: what is wrong with each stands in its `error`.
+        """
+        from arcrun_auth.declared import check
+
+        return check(self._connections.resolver)
 
     # -- what they are made of -------------------------------------------------------
 

@@ -263,8 +263,29 @@ def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
         names = (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
         secrets.append((secret.key, secret.optional, names))
     digest = consent.digest(consent.project(recipe, way))
-    rotates = way.oauth2.refresh.rotates if way.oauth2 else "no"
-    return [way.id, way.primitive, way.label, digest, token_secret(way), secrets, rotates]
+    refresh = way.oauth2.refresh if way.oauth2 else None
+    return [
+        way.id,
+        way.primitive,
+        way.label,
+        digest,
+        token_secret(way),
+        secrets,
+        refresh.rotates if refresh else "no",
+        refresh.mode if refresh else "no",
+        is_unattended(way),
+    ]
+
+
+def is_unattended(way: Method) -> bool:
+    """Whether its first grant needs nobody at a browser."""
+    from arcrun_auth.oauth.requests import UNATTENDED
+
+    return (
+        way.oauth2 is not None
+        and way.oauth2.grants[:1] != ()
+        and any(grant in UNATTENDED for grant in way.oauth2.grants[:1])
+    )
 
 
 def token_secret(way: Method) -> str:

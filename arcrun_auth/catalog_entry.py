@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 class MethodEntry:
     """One way in, as far as the hot path has to know it."""
 
-    __slots__ = ("digest", "id", "label", "primitive", "rotates", "secrets", "token_secret")
+    __slots__ = (
+        "digest", "id", "label", "primitive", "refresh", "rotates", "secrets", "token_secret",
+        "unattended",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - a row of the index, in its order
         self,
@@ -29,6 +32,8 @@ class MethodEntry:
         token_secret: str,
         secrets: Sequence[tuple[str, bool, Sequence[str]]],
         rotates: str,
+        refresh: str,
+        unattended: bool,
     ) -> None:
         self.id = id
         self.primitive = primitive
@@ -43,6 +48,10 @@ class MethodEntry:
         """`(key, optional, names in the environment)`, ours first, for the default instance."""
         self.rotates = rotates
         """Whether its refresh token changes with each use: yes, no, maybe; no for a static key."""
+        self.refresh = refresh
+        """How a grant is renewed: yes (by its refresh token), reissue, exchange, or no."""
+        self.unattended = unattended
+        """Whether a grant is given without a person: to the app itself, or for an assertion."""
 
     def __repr__(self) -> str:
         return f"MethodEntry({self.id!r}, {self.primitive!r})"

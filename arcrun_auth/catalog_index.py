@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     Stat = tuple[str, int, int]
 
-# Whose rules made an index? Of the modules that begin so; after a change it is built anew.
-_RULES = ("recipe", "template", "answers", "consent", "catalog")
+# Whose rules made an index? Of the modules that begin so, and of the package `recipe`; after
+# a change it is built anew.
+_RULES = ("template", "answers", "consent", "catalog")
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -167,9 +168,16 @@ def scan(folders: Sequence[str]) -> dict[str, Stat]:
 def fingerprint(tier: str, release: str) -> str:
     """What an index depends on beside its files: the rules that made it, by their own files."""
     here = os.path.dirname(os.path.abspath(__file__))
-    with os.scandir(here) as modules:
-        newest = max(m.stat().st_mtime_ns for m in modules if m.name.startswith(_RULES))
+    newest = 0
+    for folder in (here, os.path.join(here, "recipe")):
+        with os.scandir(folder) as modules:
+            times = [m.stat().st_mtime_ns for m in modules if folder != here or _is_rule(m.name)]
+        newest = max(newest, *times)
     return f"{tier}:{release}:{newest}"
+
+
+def _is_rule(name: str) -> bool:
+    return name.startswith(_RULES) and name.endswith(".py")
 
 
 def current(path: str, files: dict[str, Stat], made_by: str) -> Index | None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arcrun_auth import rendering
-from arcrun_auth._http import library
+from arcrun_auth import diagnosis, rendering
 from arcrun_auth.answers import pick
-from arcrun_auth.client import bound_client
 from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, printable
+from arcrun_auth.probe import Reply, fetch
+from arcrun_auth.recipe.model import TestRequest
+from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
-    from arcrun_auth.recipe.model import TestRequest
+    from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.sources import Source
 
-MAX_BODY = 1 << 20
-"""How much of the answer do we read? One that needs more is no test request."""
-
+USERINFO = TestRequest()
+"""What counts as a good answer of a userinfo endpoint?"""
+IDENTITY = "email || preferred_username || name || sub"
+"""Who is it, of the claims of OpenID Connect Core §5.1 the one that people know best?"""
 _REFUSED = (401, 403)
 _PASSING = (408, 425, 429)
 _SERVER_ERROR = 500
@@ -39,70 +40,75 @@ class Checked:
 def check(resolver: Resolver, connection: Connection, source: Source) -> Checked:
     """Sends the test request. TokenRefused, ProviderUnavailable or AuthError if it fails."""
     _, way = resolver.way(connection)
-    if way.test is None:
-        return Checked(connection.service, connection.instance, None, None)
     assert connection.record is not None
-    values = rendering.values_of(way, connection.record.params, connection.service)
-    status, data = _send(resolver, connection, source, way.test, values)
-    _judge(connection, way.test, status, data)
-    found = pick(data, way.test.identity) if way.test.identity else None
-    identity = printable(str(found), 120) if isinstance(found, (str, int)) else None
-    return Checked(connection.service, connection.instance, status, identity)
+    if way.test is None:
+        return _userinfo(resolver, connection, way, source)
+    test, values = way.test, rendering.values_of(way, connection.record.params, connection.service)
+    reply = fetch(
+        resolver.binding(connection),
+        source,
+        rendering.render(test.url or test.path, values),
+        method=test.method,
+        headers=test.headers,
+        content=rendering.render(test.body, values).encode() or None,
+    )
+    _judge(connection, way, test, reply)
+    found = pick(reply.data, test.identity, reply.headers) if test.identity else None
+    return Checked(connection.service, connection.instance, reply.status, _name(found))
 
 
-def _send(
-    resolver: Resolver,
-    connection: Connection,
-    source: Source,
-    test: TestRequest,
-    values: dict[str, str],
-) -> tuple[int, Any]:
-    name = connection.name
-    url = rendering.render(test.url or test.path, values)
-    content = rendering.render(test.body, values).encode() or None
-    try:
-        with (
-            bound_client(resolver.binding(connection), source) as client,
-            client.stream(test.method, url, headers=dict(test.headers), content=content) as answer,
-        ):
-            body = bytearray()
-            for chunk in answer.iter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    break
-            status = int(answer.status_code)
-    except library().RequestError as error:
-        raise ProviderUnavailable(
-            f"{name} cannot be reached ({type(error).__name__}).",
-            service=connection.service,
-            hint="check the network, then: arcrun test " + name,
-        ) from None
-    try:
-        return status, json.loads(body)
-    except ValueError:
-        return status, None
+def _name(found: Any) -> str | None:
+    return printable(str(found), 120) if isinstance(found, (str, int)) else None
 
 
-def _judge(connection: Connection, test: TestRequest, status: int, data: Any) -> None:
-    name, service = connection.name, connection.service
+def _userinfo(resolver: Resolver, connection: Connection, way: Method, source: Source) -> Checked:
+    """Without a test request: what OpenID Connect's endpoint says of the user, if there is one."""
+    nothing = Checked(connection.service, connection.instance, None, None)
+    if way.oauth2 is None:
+        return nothing
+    from arcrun_auth.authority import Authority
+    from arcrun_auth.oauth.requests import userinfo_request
+
+    assert connection.record is not None
+    authority = Authority(resolver, connection.service, way, connection.record)
+    if not authority.oauth2.userinfo_endpoint:
+        return nothing
+    token = Secret(source.token().access_token)
+    answer = authority.send(userinfo_request(authority.oauth2, token))
+    reply = Reply.of(answer.status, answer.headers, answer.body)
+    _judge(connection, way, USERINFO, reply)
+    return Checked(
+        connection.service, connection.instance, reply.status, _name(pick(reply.data, IDENTITY))
+    )
+
+
+def _judge(connection: Connection, way: Method, test: TestRequest, reply: Reply) -> None:
+    name, service, status, data = connection.name, connection.service, reply.status, reply.data
     good = test.ok is None or pick(data, test.ok.path) == test.ok.equals
     if status in test.expect and good:
         return
+    reason = _reason(data)
+    meant = diagnosis.find(way.diagnose, status=status, error=reason or "", text=reply.text)
+    meaning, do = (f" {meant.say}", meant.do) if meant is not None else ("", "")
     if status >= _SERVER_ERROR or status in _PASSING:
         raise ProviderUnavailable(
-            f"{name} answered {status}.", service=service, status=status, hint=f"arcrun test {name}"
+            f"{name} answered {status}.{meaning}",
+            service=service,
+            status=status,
+            hint=do or f"arcrun test {name}",
         )
     if status in _REFUSED or not good:
         raise TokenRefused(
-            f"{name} refused the credential (status {status}).",
+            f"{name} refused the credential (status {status}).{meaning}",
             service=service,
-            hint=f"arcrun setup {name}",
-            error=_reason(data),
+            hint=do or f"arcrun setup {name}",
+            error=reason,
+            meaning=meant.say if meant is not None else None,
         )
     raise AuthError(
-        f"{name} answered the test request with {status}.",
+        f"{name} answered the test request with {status}.{meaning}",
         service=service,
-        hint=f"arcrun show {service}",
+        hint=do or f"arcrun show {service}",
     )
 
 

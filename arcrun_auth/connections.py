@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from arcrun_auth.enrol import Enroller
+    from arcrun_auth.login.plan import Wish
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Resolver
@@ -73,6 +74,7 @@ class Connections:
         params: Mapping[str, str] | None,
         secrets: Mapping[str, str | Secret],
         port: int | None,
+        wish: Wish | None,
         client_file: str | None,
         replace: bool,
     ) -> Connection:
@@ -81,7 +83,7 @@ class Connections:
         if client_file is not None:
             self._keep_app(connection, client_file)
         with self._mutex:
-            fresh = self._enroller(person, port).connect(
+            fresh = self._enroller(person, port, wish).connect(
                 connection, secrets=secrets, params=params, scopes=scopes
             )
             self._forget(fresh)
@@ -117,7 +119,8 @@ class Connections:
     ) -> Connection:
         resolver = self.resolver
         missing = resolver.missing_scopes(connection, scopes)
-        if connection.connected and not missing:
+        if connection.connected and (not missing or resolver.was_refused(connection, missing)):
+            resolver.require(connection, missing)
             return connection
         somebody = person()
         if somebody.reach is None:
@@ -196,7 +199,9 @@ class Connections:
             hint=f"arcrun setup {connection.name} --method {others[0]}" if others else None,
         )
 
-    def _enroller(self, person: Person, port: int | None = None) -> Enroller:
+    def _enroller(
+        self, person: Person, port: int | None = None, wish: Wish | None = None
+    ) -> Enroller:
         from arcrun_auth.browser import open_url
         from arcrun_auth.checkup import check
         from arcrun_auth.enrol import Enroller
@@ -207,5 +212,10 @@ class Connections:
             return check(resolver, connection, resolver.trial(connection)).identity
 
         return Enroller(
-            resolver, person, open_url=self._open_url or open_url, verify=verify, port=port
+            resolver,
+            person,
+            open_url=self._open_url or open_url,
+            verify=verify,
+            port=port,
+            wish=wish,
         )

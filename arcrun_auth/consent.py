@@ -103,11 +103,14 @@ def canonical(projection: Projection) -> bytes:
     return msgspec.json.encode(projection, order="sorted")
 
 
-def hosts(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
+def hosts(
+    method: Method, params: Mapping[str, str], *, before_login: bool = False
+) -> tuple[str, ...]:
     """The hosts that may receive the credential, rendered: lower-case ASCII, in order.
 
     A leading `*.` of the recipe's own stays. ValueError where a param is missing or does
-    not fit, or where what it makes is no host.
+    not fit, or where what it makes is no host. What only the login brings stands as the
+    recipe writes it, `before_login`.
 
     >>> from arcrun_auth.recipe import Method, Param
     >>> shop = Method(
@@ -124,6 +127,9 @@ def hosts(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
     values = {"param": method.values(params)}
     rendered: list[str] = []
     for text in method.allowed_hosts:
+        if before_login and _is_open(text, values):
+            rendered.append(text)
+            continue
         host = Template.parse(text, strict=True).render(values).lower()
         if host.startswith("*") and not text.startswith("*"):
             raise ValueError("a param cannot make a wildcard of a host")
@@ -131,6 +137,14 @@ def hosts(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
         if host not in rendered:
             rendered.append(host)
     return tuple(rendered)
+
+
+def _is_open(text: str, values: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether this host has a param in it that is not known yet."""
+    from arcrun_auth.template import Template
+
+    names = (name for _, name, _ in Template.parse(text, strict=True).placeholders)
+    return any(name not in values["param"] for name in names)
 
 
 # -- what changed, in words ------------------------------------------------------------

@@ -14,7 +14,7 @@ from arcrun_auth.tokens import Intent
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Credential, Grant, Key, Secret
+    from arcrun_auth.tokens import Credential, Grant, Key
 
 CONFLICTS = 10
 """How often may others get in between before we give up for now?"""
@@ -27,8 +27,8 @@ class Custody:
         self.store = store
         self.key = key
         self.service = service
-        self._unsaved: tuple[Secret | None, Grant] | None = None
-        """A renewed grant that the store could not take, and the refresh token it replaces."""
+        self._unsaved: tuple[Grant, Grant] | None = None
+        """The grant that was replaced, and the new one that the store could not take."""
 
     def read(self, *, locked: bool = False) -> Credential:
         """The record with its grant, as it is now. Raises LoginRequired where there is none.
@@ -59,13 +59,13 @@ class Custody:
     def commit(self, record: Credential, grant: Grant) -> Grant:
         """Keeps the new grant, and gives it back. StoreConflict where a newer login won."""
         assert record.grant is not None
-        replaced = self._unsaved[0] if self._unsaved else record.grant.refresh_token
+        replaced = self._unsaved[0] if self._unsaved else record.grant
         self._unsaved = replaced, grant
         try:
             self.store.put(record.replace(grant=grant), expect=record.generation)
         except StoreConflict:  # without the lock: a new login, an edit, a removal
             latest = self._save_late()
-            if latest is not None and latest.grant and not _same_refresh(latest.grant, grant):
+            if latest is not None and latest.grant and not _same(latest.grant, grant):
                 raise
             return grant
         except StoreError as error:
@@ -91,7 +91,7 @@ class Custody:
             latest = self.store.get(self.key)
             if latest is None or latest.grant is None:
                 return
-            if not _same_refresh(latest.grant, record.grant):
+            if not _same(latest.grant, record.grant):
                 raise StoreConflict(f"{self.service}: somebody logged in meanwhile.")
             if not self.store.writable:
                 return
@@ -131,7 +131,7 @@ class Custody:
         """The store's record with what is unsaved in it; unchanged where that came too late."""
         assert self._unsaved is not None
         replaced, grant = self._unsaved
-        if theirs is None or theirs.grant is None or theirs.grant.refresh_token != replaced:
+        if theirs is None or theirs.grant is None or not _same(theirs.grant, replaced):
             return theirs
         return theirs.replace(grant=grant)
 
@@ -141,7 +141,10 @@ def interrupted(grant: Grant) -> bool:
     return grant.intent is not None and grant.intent.refresh_hash == _hash(grant)
 
 
-def _same_refresh(one: Grant, other: Grant) -> bool:
+def _same(one: Grant, other: Grant) -> bool:
+    """Whether both are one login's: by the refresh token, or by the token where there is none."""
+    if one.refresh_token is None:
+        return other.refresh_token is None and one.access_token == other.access_token
     return one.refresh_token == other.refresh_token
 
 

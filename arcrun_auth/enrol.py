@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import re
-import threading
 from typing import TYPE_CHECKING
 
-from arcrun_auth import apps, rendering
+from arcrun_auth import rendering
 from arcrun_auth.errors import (
     AuthError,
     ConsentRequired,
-    LoginFailed,
     MissingSecret,
     StoreConflict,
     TokenRefused,
     printable,
 )
 from arcrun_auth.resolve import TRUSTED_TIERS, Connection
+from arcrun_auth.signin import SignIn
 from arcrun_auth.tokens import Credential, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from arcrun_auth.login.plan import Wish
     from arcrun_auth.people import Person
-    from arcrun_auth.recipe.model import Method, OAuth2, Recipe, RequiredSecret
+    from arcrun_auth.recipe.model import Method, Recipe, RequiredSecret
     from arcrun_auth.resolve import Resolver
-    from arcrun_auth.tokens import Consent, Grant
+    from arcrun_auth.tokens import Consent
 
     OpenUrl = Callable[[str], object]
 
@@ -66,12 +66,12 @@ class Enroller:
         open_url: OpenUrl,
         verify: Callable[[Connection], str | None],
         port: int | None = None,
+        wish: Wish | None = None,
     ) -> None:
         self._resolver = resolver
         self._person = person
-        self._open_url = open_url
         self._verify = verify
-        self._port = port
+        self._sign_in = SignIn(resolver, person, open_url=open_url, port=port, wish=wish)
 
     def connect(
         self,
@@ -97,14 +97,11 @@ class Enroller:
             params=self._params(way, params or {}, connection),
         )
         self._agree(connection, recipe, way, record)
-        if way.primitive == "static_key":
+        if way.required_secrets:
             record = record.replace(secrets=self._secrets(way, secrets or {}, connection))
-        else:
-            oauth2 = rendering.endpoints(way, record.params, connection.service)
-            before = connection.record.grant if connection.record is not None else None
-            wanted = wanted_scopes(oauth2, scopes, held=before, widen=widen)
-            grant = self._grant(recipe, way, record, connection, oauth2=oauth2, scopes=wanted)
-            record = record.replace(grant=grant)
+        if way.oauth2 is not None:
+            record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
+        record = self._with_found(way, record, connection)
         consent = self._resolver.consent(connection.entry, recipe, way, record)
         fresh = Connection(
             connection.entry,
@@ -113,6 +110,25 @@ class Enroller:
             record.replace(consents={**_consents(connection), connection.service: consent}),
         )
         return self._keep(fresh)
+
+    def _with_found(self, way: Method, record: Credential, connection: Connection) -> Credential:
+        """The record with the params that the login itself brought."""
+        if all(param.source == "user" for param in way.params.values()):
+            return record
+        from arcrun_auth import found
+
+        trial = Connection(connection.entry, connection.instance, connection.method, record)
+        brought = found.params(
+            way,
+            record
+            if connection.record is None
+            else record.replace(params={**connection.record.params, **record.params}),
+            service=connection.name,
+            source=self._resolver.trial(trial),
+            person=self._person,
+            allow=self._resolver.allow,
+        )
+        return record.replace(params={**record.params, **brought})
 
     def _keep(self, fresh: Connection) -> Connection:
         """A key is tried first, and one that is refused is not kept. A grant is kept at once."""
@@ -163,7 +179,7 @@ class Enroller:
         """A recipe that is not ours: shown, and agreed to by a person."""
         if connection.entry.tier in TRUSTED_TIERS:
             return
-        agreed = self._resolver.consent(connection.entry, recipe, way, record)
+        agreed = self._resolver.consent(connection.entry, recipe, way, record, before_login=True)
         held = _consents(connection).get(connection.service)
         if held is not None and held.digest == agreed.digest and held.hosts == agreed.hosts:
             return
@@ -186,15 +202,18 @@ class Enroller:
         self, way: Method, given: Mapping[str, str], connection: Connection
     ) -> dict[str, str]:
         held = connection.record.params if connection.record is not None else {}
-        unknown = sorted(set(given) - set(way.params))
+        asked = [name for name, param in way.params.items() if param.source == "user"]
+        unknown = sorted(set(given) - set(asked))
         if unknown:
             raise AuthError(
                 f"{connection.service} has no parameter {printable(unknown[0], 80)!r}.",
                 service=connection.service,
-                hint="its parameters are: " + (", ".join(way.params) or "none"),
+                hint="its parameters are: " + (", ".join(asked) or "none"),
             )
         found: dict[str, str] = {}
         for name, param in way.params.items():
+            if param.source != "user":
+                continue
             value = given.get(name, held.get(name))
             if value is None and param.default is None:
                 label = param.label or name
@@ -257,76 +276,7 @@ class Enroller:
             label = secret.label or secret.key
             self._person.say(f"This does not look like what is wanted ({label}).{example}")
 
-    # -- logging in ------------------------------------------------------------------
-
-    def _grant(
-        self,
-        recipe: Recipe,
-        way: Method,
-        record: Credential,
-        connection: Connection,
-        *,
-        oauth2: OAuth2,
-        scopes: tuple[str, ...],
-    ) -> Grant:
-        from arcrun_auth.login import LoginPlan, log_in
-        from arcrun_auth.renewal import send_to
-
-        resolver, person = self._resolver, self._person
-        if person.reach is None:
-            resolver.require(connection)
-            raise LoginFailed("Nobody can be asked here.", service=connection.service)
-        app = apps.stored(resolver.store, connection.service, way)
-        asked = app is None
-        if app is None:
-            app = apps.ask(connection.service, _title(recipe), way, scopes, person)
-        done = threading.Event()
-        try:
-            grant = log_in(
-                LoginPlan(
-                    service=connection.name,
-                    display_name=_title(recipe),
-                    oauth2=oauth2,
-                    client_id=app.client_id,
-                    client_secret=app.client_secret,
-                    scopes=scopes,
-                    params=record.params,
-                ),
-                send=lambda call: send_to(
-                    oauth2, call, service=connection.service, allow=resolver.allow
-                ),
-                open_url=self._open_url,
-                say=person.say,
-                paste=(lambda: person.paste(done)) if person.reach == "terminal" else None,
-                timeout=resolver.settings.login_timeout,
-                clock=resolver.clock,
-                port=self._port,
-            )
-        finally:
-            done.set()
-        if asked:
-            apps.keep(resolver.store, connection.service, way, app)
-        return grant
-
-
-def wanted_scopes(
-    oauth2: OAuth2, scopes: Sequence[str] | None, *, held: Grant | None, widen: bool
-) -> tuple[str, ...]:
-    """The scopes to ask for: those named, sets spelled out; else those of before, or the default.
-
-    With `widen`, those of before stay in: a call that needs more must not lose the rest.
-    """
-    before = held.requested if held is not None else ()
-    if scopes is None:
-        return before or tuple(oauth2.scopes)
-    spelled = [scope for name in scopes for scope in oauth2.scope_sets.get(name, (name,))]
-    return tuple(dict.fromkeys((*(before if widen else ()), *spelled)))
-
 
 def _consents(connection: Connection) -> Mapping[str, Consent]:
     """What was agreed to before, for each service of the account."""
     return connection.record.consents if connection.record is not None else {}
-
-
-def _title(recipe: Recipe) -> str:
-    return recipe.display_name or recipe.service

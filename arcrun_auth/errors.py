@@ -165,8 +165,11 @@ class _OAuthError(AuthError):
         error: str | None = None,
         description: str | None = None,
         uri: str | None = None,
+        meaning: str | None = None,
     ) -> None:
         super().__init__(message, service=service, hint=hint)
+        self.meaning = meaning
+        """What the recipe says that this error means; None where it says nothing."""
         self.error = None if error is None else printable(error, 80)
         self.description = None if description is None else printable(description)
         self.uri = None if uri is None else printable(uri)

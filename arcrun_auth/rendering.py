@@ -30,15 +30,37 @@ def render(text: str, values: Mapping[str, str]) -> str:
     return Template.parse(text, strict=True).render({"param": values}) if "{{" in text else text
 
 
-def endpoints(way: Method, params: Mapping[str, str], service: str) -> OAuth2:
-    """The authorization server of `way`, its URLs rendered."""
+def endpoints(
+    way: Method, params: Mapping[str, str], service: str, pinned: Mapping[str, str] | None = None
+) -> OAuth2:
+    """The authorization server of `way`, its URLs rendered.
+
+    `pinned` are endpoints that its issuer named at the login: they fill what the recipe
+    leaves open, and never stand in for what it says.
+    """
     assert way.oauth2 is not None
-    values = values_of(way, params, service)
-    oauth2 = way.oauth2
-    refresh = msgspec.structs.replace(oauth2.refresh, url=render(oauth2.refresh.url, values))
+    try:
+        found = _rendered(way.oauth2, values_of(way, params, service))
+    except ValueError as error:  # a param that the login has to bring, and it has not been yet
+        raise RecipeError(
+            f"{service}: {error}.", service=service, hint=f"arcrun setup {service}"
+        ) from None
+    named = {name: url for name, url in (pinned or {}).items() if not getattr(found, name, "-")}
+    return msgspec.structs.replace(found, **named)
+
+
+def _rendered(oauth2: OAuth2, values: Mapping[str, str]) -> OAuth2:
+    # The app is not known here: its placeholder stands for itself.
+    known = {"param": values, "client": {"id": "{{client.id}}"}}
+
+    def fill(url: str) -> str:
+        return Template.parse(url, strict=True).render(known) if "{{" in url else url
+
     urls = {
-        name: render(getattr(oauth2, name), values)
+        name: fill(getattr(oauth2, name))
         for name in oauth2.__struct_fields__
-        if name == "issuer" or name.endswith("_endpoint")
+        if name in ("issuer", "resource") or name.endswith("_endpoint")
     }
-    return msgspec.structs.replace(oauth2, refresh=refresh, **urls)
+    refresh = msgspec.structs.replace(oauth2.refresh, url=fill(oauth2.refresh.url))
+    client = msgspec.structs.replace(oauth2.client, audience=fill(oauth2.client.audience))
+    return msgspec.structs.replace(oauth2, refresh=refresh, client=client, **urls)

@@ -71,6 +71,8 @@ class Why:
     missing_scopes: tuple[str, ...] = ()
     expires_at: datetime | None = None
     can_renew: bool = False
+    project: str | None = None
+    """The pyproject.toml that chose the instance, where none was named."""
 
 
 def services(resolver: Resolver, *, only: str | None = None) -> dict[str, Service]:
@@ -131,11 +133,15 @@ def status_of(resolver: Resolver, connection: Connection) -> str:
     return "expired" if ends is not None and ends <= resolver.clock() else "connected"
 
 
-def why(resolver: Resolver, connection: Connection) -> Why:
-    """Where each part of `connection` comes from. Probes nothing, asks nobody."""
+def why(resolver: Resolver, connection: Connection, *, plain: bool = False) -> Why:
+    """Where each part of `connection` comes from. Probes nothing, asks nobody.
+
+    `plain`: no instance was named, so that the project may have chosen it.
+    """
     record, entry = connection.record, connection.entry
     grant = record.grant if record else None
     consent = record.consents.get(connection.service) if record else None
+    project = resolver.settings.project if plain and resolver.declared(entry) else None
     return Why(
         service=connection.service,
         instance=connection.instance,
@@ -147,9 +153,10 @@ def why(resolver: Resolver, connection: Connection) -> Why:
         origins=_origins(resolver, connection),
         identity=record.identity if record else None,
         scopes=grant.scopes if grant else (),
-        missing_scopes=tuple(s for s in grant.requested if s not in grant.scopes) if grant else (),
+        missing_scopes=resolver.missing_scopes(connection, grant.requested) if grant else (),
         expires_at=_when(grant.expires) if grant else None,
         can_renew=grant is not None and grant.refresh_token is not None and not grant.dead,
+        project=project.path if project is not None else None,
     )
 
 

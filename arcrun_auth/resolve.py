@@ -104,6 +104,8 @@ class Resolver:
     def entry(self, service: str, instance: str | None) -> tuple[Entry, str]:
         """The service and instance that a caller names, as two words or as one.
 
+        Without an instance it is the one that the project declares, else the default one.
+
         Raises UnknownService (with similar names), AuthError for a closed service,
         ValueError for an instance that cannot be one.
         """
@@ -123,7 +125,14 @@ class Resolver:
                 service=entry.service,
                 hint=f"arcrun setup {entry.successor}" if entry.successor else None,
             )
+        if not instance and name == service:
+            named = self.declared(entry) or named
         return entry, named
+
+    def declared(self, entry: Entry) -> str | None:
+        """The instance that the project of this folder declares, if it is exactly one."""
+        project = self.settings.project
+        return None if project is None else project.instance_of(entry.service, *entry.aliases)
 
     def find(self, service: str, instance: str | None, method: str | None = None) -> Connection:
         """The connection as it stands. AuthError where it is connected by another method."""
@@ -137,7 +146,23 @@ class Resolver:
                 service=entry.service,
                 hint=f"arcrun setup {entry.service}@{named} --method {chosen.id}",
             )
-        return Connection(entry, named, chosen, record)
+        connection = Connection(entry, named, chosen, record)
+        if chosen.unattended and not connection.connected:
+            connection.record = self._unattended(connection) or record
+        return connection
+
+    def _unattended(self, connection: Connection) -> Credential | None:
+        """A record whose grant is still to be asked for, where nothing but that is missing."""
+        from arcrun_auth.authority import Authority
+        from arcrun_auth.tokens import Credential, Grant, Secret
+
+        held = connection.record or Credential(connection.key)
+        if held.grant is not None or connection.missing():
+            return None
+        _, way = self.way(connection)
+        if Authority(self, connection.service, way, held).needs_app:
+            return None
+        return held.replace(grant=Grant(access_token=Secret(""), issued=0.0, expires=0.0))
 
     def _method(self, entry: Entry, record: Credential | None, wanted: str | None) -> MethodEntry:
         if wanted:
@@ -200,7 +225,15 @@ class Resolver:
             # Somebody else has just noted it, or the disk is full: then the next use notes it.
             return
 
-    def consent(self, entry: Entry, recipe: Recipe, way: Method, record: Credential) -> Consent:
+    def consent(
+        self,
+        entry: Entry,
+        recipe: Recipe,
+        way: Method,
+        record: Credential,
+        *,
+        before_login: bool = False,
+    ) -> Consent:
         """What is agreed to by setting up `record` with this recipe."""
         from arcrun_auth import consent as rules
 
@@ -208,7 +241,7 @@ class Resolver:
         return Consent(
             digest=rules.digest(projection),
             projection=projection,
-            hosts=rules.hosts(way, record.params),
+            hosts=rules.hosts(way, record.params, before_login=before_login),
             tier=entry.tier,
             release=entry.release,
         )
@@ -251,8 +284,8 @@ class Resolver:
                 f"{connection.name} was not granted: {scope}.",
                 scope=scope,
                 service=connection.service,
-                hint=f"arcrun setup {connection.name} "
-                + " ".join(f"--scope {name}" for name in missing_scopes),
+                hint=f"arcrun setup {connection.name} --scopes "
+                + ",".join(f"+{name}" for name in missing_scopes),
             )
 
     def _absent(self, connection: Connection) -> MissingSecret | LoginRequired:
@@ -283,10 +316,20 @@ class Resolver:
         grant = connection.record.grant if connection.record is not None else None
         if not scopes or grant is None:
             return ()
+        from arcrun_auth import scopes as rules
+
         _, way = self.way(connection)
-        sets = way.oauth2.scope_sets if way.oauth2 is not None else {}
-        spelled = [scope for name in scopes for scope in sets.get(name, (name,))]
-        return tuple(scope for scope in spelled if scope not in grant.scopes)
+        if way.oauth2 is None:
+            return ()
+        return rules.missing(way.oauth2, rules.spelled(way.oauth2, scopes), grant.scopes)
+
+    def was_refused(self, connection: Connection, missing: Sequence[str]) -> bool:
+        """Whether the last login asked for all that is missing, and did not get it.
+
+        To ask again by itself would open a browser at every call: `setup` does, when told to.
+        """
+        grant = connection.record.grant if connection.record is not None else None
+        return grant is not None and set(missing) <= set(grant.requested)
 
     def source(self, connection: Connection) -> Source:
         """Where its tokens come from. The connection is connected and checked."""

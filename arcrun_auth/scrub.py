@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         """Whoever uses secrets now: a client's signer."""
 
         @property
-        def secrets(self) -> Iterable[str]: ...
+        def secrets(self) -> Iterable[Secret | str]: ...
 
 
 SHORTEST: Final = 6

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from arcrun_auth.project import Project
+
 HOME_FOLDER = ".arcrun"
 VAULT_FILE = "secrets.db"
 
@@ -26,6 +28,7 @@ KNOWN = {
     "interactive": "whether somebody can be asked: true or false; found out if not set",
     "keyring": "use the OS keyring for the vault's key: on or off",
     "login_timeout": "how long a login may take, in seconds",
+    "project": "follow [tool.arcrun] of a pyproject.toml: on, whoever owns it, or off",
     "secrets_file": "an exported secrets.enc, opened read-only in front of the vault",
     "secrets_dir": "a folder of mounted secrets, one file each",
     "store": "where credentials are written: vault, or keyring (one item each)",
@@ -42,6 +45,7 @@ class Settings:
         self.environ = os.environ if environ is None else environ
         self.home = os.path.abspath(home) if home else find_home(self.environ)
         self._file: Mapping[str, Any] | None = None
+        self._project: tuple[Project | None] | None = None
 
     @property
     def vault_path(self) -> str:
@@ -109,6 +113,25 @@ class Settings:
             )
         return seconds
 
+    @property
+    def project(self) -> Project | None:
+        """What the folder that the process is in declares. Looked for once."""
+        if self._project is None:
+            self._project = (self._find_project(),)
+        return self._project[0]
+
+    def _find_project(self) -> Project | None:
+        wanted = self.flag("project")
+        if wanted is False:
+            return None
+        try:
+            folder = os.getcwd()
+        except OSError:  # somebody has deleted it under us
+            return None
+        from arcrun_auth.project import find
+
+        return find(folder, _user_folder(self.environ), anyones=wanted is True)
+
 
 def find_home(environ: Mapping[str, str]) -> str:
     """The folder that holds the vault. Raises StoreError where two vaults lie about.
@@ -119,8 +142,7 @@ def find_home(environ: Mapping[str, str]) -> str:
     chosen = environ.get("ARCRUN_HOME")
     if chosen:
         return os.path.abspath(os.path.expanduser(chosen))
-    user = environ.get("HOME") if sys.platform != "win32" else environ.get("USERPROFILE")
-    user = user or os.path.expanduser("~")
+    user = _user_folder(environ)
     usual = os.path.join(user, HOME_FOLDER)
     if not environ.get("XDG_DATA_HOME") and (os.path.isdir(usual) or os.access(user, os.W_OK)):
         return usual
@@ -134,6 +156,11 @@ def find_home(environ: Mapping[str, str]) -> str:
             hint=f"export ARCRUN_HOME={found[0]}",
         )
     return found[0] if found else other
+
+
+def _user_folder(environ: Mapping[str, str]) -> str:
+    user = environ.get("HOME") if sys.platform != "win32" else environ.get("USERPROFILE")
+    return user or os.path.expanduser("~")
 
 
 def _read_config(path: str) -> Mapping[str, Any]:

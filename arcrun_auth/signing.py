@@ -197,7 +197,11 @@ class Signer:
         values = {
             "secret": secrets,
             "runtime": {"access_token": token.access_token, **secrets},
-            "token": {"access_token": token.access_token, "token_type": token.token_type},
+            "token": {
+                **token.kept,
+                "access_token": token.access_token,
+                "token_type": token.token_type,
+            },
             "param": self.binding.params,
         }
         seen = {token.access_token, *secrets.values()}

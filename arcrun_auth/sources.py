@@ -110,13 +110,19 @@ class GrantSource(Source):
         lock: Lock,
         service: str,
         rotates: str = "maybe",
+        mode: str = "yes",
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`rotates` is the recipe's word on its refresh tokens: yes, no, maybe. `mode` says how
+        it is renewed: yes (by a refresh token), reissue (asked for again), exchange (the live
+        token for a newer one), no.
+        """
         self._custody = Custody(store, key, service)
         self._renew = renew
         self._lock = lock
         self._service = service
         self._rotates = rotates
+        self._mode = mode
         self._clock = clock
         self._mutex = Mutex()
         self._held: _Held | None = None
@@ -160,8 +166,12 @@ class GrantSource(Source):
     def _of(self, record: Credential) -> _Held:
         """The record's token. One that is in memory already keeps the end it has there."""
         assert record.grant is not None
-        held, fresh = self._held, _Held(record.grant, self._clock())
+        held, fresh = self._held, self._holding(record.grant)
         return held if held is not None and held.same(fresh) else fresh
+
+    def _holding(self, grant: Grant) -> _Held:
+        # A token that can be exchanged only while it lives is exchanged long before its end.
+        return _Held(grant, self._clock(), early=EARLY if self._mode != "exchange" else None)
 
     def _renewed(self, rejected: str | None, arrived: int) -> _Held:
         failed = self._recent_failure(arrived)
@@ -191,13 +201,14 @@ class GrantSource(Source):
                     raise
                 continue
             self._failed, self._failures = None, 0
-            return _Held(grant, self._clock())
+            return self._holding(grant)
 
     def _request(self, record: Credential) -> Grant:
         assert record.grant is not None
         self._check(record.grant)
         was_interrupted = interrupted(record.grant)
-        record = self._custody.intend(record, self._clock())
+        if self._mode == "yes":
+            record = self._custody.intend(record, self._clock())
         try:
             try:
                 grant = self._renew(record)
@@ -208,10 +219,11 @@ class GrantSource(Source):
                 was_interrupted = True
                 grant = self._renew(record)
         except TokenRefused as error:
-            if error.error != PERMANENT:
+            # Where the same can simply be asked for again, nothing has died.
+            if error.error != PERMANENT or self._mode == "reissue":
                 raise
             self._custody.bury(record)
-            raise self._ended(was_interrupted) from None
+            raise self._ended(was_interrupted, error) from None
         return self._custody.commit(record, grant)
 
     def _check(self, grant: Grant) -> None:
@@ -219,7 +231,11 @@ class GrantSource(Source):
         service, store = self._service, self._custody.store
         if grant.dead:
             raise self._ended(interrupted(grant))
-        if grant.refresh_token is None:
+        if self._mode == "reissue":
+            return
+        over = grant.expires is not None and grant.expires <= self._clock()
+        hopeless = {"exchange": over, "no": True}.get(self._mode, grant.refresh_token is None)
+        if hopeless:
             raise LoginRequired(
                 f"{service}: the access token has expired or was refused, and the provider gave "
                 "no refresh token to renew it with.",
@@ -230,7 +246,7 @@ class GrantSource(Source):
             raise LoginRequired(
                 f"{service}: the refresh token has expired.", service=service, why="expired"
             )
-        if not store.writable and self._rotates != "no":
+        if not store.writable and self._rotates != "no" and self._mode == "yes":
             raise StoreError(
                 f"{service}: renewing would give a new refresh token, and the {store.name} "
                 "store cannot keep it. Nothing was sent.",
@@ -238,14 +254,18 @@ class GrantSource(Source):
                 hint=f"arcrun setup {service}",
             )
 
-    def _ended(self, was_interrupted: bool) -> LoginRequired:
+    def _ended(self, was_interrupted: bool, error: TokenRefused | None = None) -> LoginRequired:
         text = f"{self._service}: the provider has ended this login (invalid_grant)."
         if was_interrupted:
             text += (
                 " An earlier renewal was cut off before its answer could be saved "
                 "(rotation interrupted), and the provider takes a refresh token only once."
             )
-        return LoginRequired(text, service=self._service, why="revoked")
+        if error is None or error.meaning is None:
+            return LoginRequired(text, service=self._service, why="revoked")
+        return LoginRequired(
+            f"{text} {error.meaning}", service=self._service, why="revoked", hint=error.hint
+        )
 
     def _recent_failure(self, arrived: int) -> ProviderUnavailable | None:
         """One failure serves everybody who was waiting for it, and those who come too soon."""
@@ -283,14 +303,16 @@ class _Held:
 
     __slots__ = ("_deadline", "_end", "_grace", "token")
 
-    def __init__(self, grant: Grant, now: float) -> None:
+    def __init__(self, grant: Grant, now: float, *, early: float | None) -> None:
+        """`early`: how many seconds before its end to renew at most; None: by its share alone."""
         self.token = token_of(grant)
         self._end = grant.expires
         self._grace = 0.0
         self._deadline = 0.0
         if grant.expires is not None:
             life = max(grant.expires - grant.issued, 0.0)
-            self._grace = min(EARLY, life * EARLY_SHARE)
+            share = life * EARLY_SHARE
+            self._grace = share if early is None else min(early, share)
             # A clock set back makes the end look further away than the token ever lived.
             self._deadline = time.monotonic() + min(grant.expires - now, life)
 
@@ -322,4 +344,5 @@ def token_of(grant: Grant) -> Token:
         token_type=grant.token_type,
         expires=grant.expires,
         scopes=grant.scopes,
+        kept=grant.kept,
     )

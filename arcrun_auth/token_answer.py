@@ -11,16 +11,19 @@ from __future__ import annotations
 import math
 import re
 
+from arcrun_auth import diagnosis
 from arcrun_auth.answers import pick
 from arcrun_auth.errors import ProviderUnavailable, TokenRefused, printable
+from arcrun_auth.moments import epoch_of
 from arcrun_auth.tokens import Grant, Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any, NoReturn
 
     from arcrun_auth import recipe
+    from arcrun_auth.recipe import Diagnosis
 
 # Which of the errors that a server names pass by themselves? RFC 6749 §4.1.2.1 has the
 # first two, RFC 8628 §3.5 the third; the others are what APIs answer under load.
@@ -39,6 +42,9 @@ MAX_LIFETIME = 100 * 366 * 86400.0
 # How long may a value be that the recipe keeps (a realm, an instance's URL)?
 MAX_KEPT = 2048
 
+# How much of an answer do the recipe's rules on errors look at, in bytes?
+MAX_TEXT = 16 * 1024
+
 _SUCCESS, _SERVER_ERROR = 2, 5  # first digits of a status
 _SCOPE_BREAK = re.compile(r"[\s,]+")
 _NOT_VSCHAR = re.compile(r"[^\x21-\x7e]")  # RFC 6749 Appendix A.12, and no blank either
@@ -54,18 +60,29 @@ def read_token(
     previous: Grant | None = None,
     requested: Iterable[str] = (),
     secrets: Iterable[Secret] = (),
+    rules: Sequence[Diagnosis] = (),
     service: str | None = None,
 ) -> Grant:
     """The grant in an answer: its `status`, its `headers` (lower-case names), its `body`.
 
     `now` is the time of receipt in epoch seconds; `previous` the grant that was renewed, from
     which the answer's silence is filled; `requested` the scopes asked for; `secrets` what the
-    request carried (`TokenCall.secrets`), to be struck out of what the server says.
+    request carried (`TokenCall.secrets`), to be struck out of what the server says; `rules`
+    say what this provider's errors mean.
 
     Raises TokenRefused (for good) and ProviderUnavailable (worth another try).
     """
-    reader = _Reader(oauth2, status, headers, now=now, censor=_Censor(secrets), service=service)
+    reader = _Reader(
+        oauth2, status, headers, now=now, censor=_Censor(secrets), rules=rules, service=service
+    )
     return reader.grant(body, previous, tuple(requested))
+
+
+def error_in(oauth2: recipe.OAuth2, headers: Mapping[str, str], body: bytes) -> str:
+    """The error code in an answer, whatever its status; empty where there is none."""
+    data = _parse(body, headers.get("content-type", ""))
+    found = pick(data, oauth2.token_response.error, headers) if data else None
+    return found if isinstance(found, str) else ""
 
 
 class _Censor:
@@ -101,6 +118,7 @@ class _Reader:
         *,
         now: float,
         censor: _Censor,
+        rules: Sequence[Diagnosis],
         service: str | None,
     ) -> None:
         self.oauth2 = oauth2
@@ -110,13 +128,20 @@ class _Reader:
         self.headers = headers
         self.now = now
         self.censor = censor
+        self.rules = rules
         self.service = service
+        self.age = 0.0
+        self.text = ""
 
     def grant(self, body: bytes, previous: Grant | None, requested: tuple[str, ...]) -> Grant:
         status = self.status
+        if previous is not None:
+            self.age = self.now - previous.since
         if status in (408, 429) or status // 100 == _SERVER_ERROR:
             self.unavailable(f"answered {status}")
         data = _parse(body, self.headers.get("content-type", ""))
+        if self.rules:
+            self.text = body[:MAX_TEXT].decode(errors="replace")
         self.check_refusal(data)
         if not self.success:
             self.unavailable(f"answered {status} without saying why")
@@ -135,11 +160,12 @@ class _Reader:
         return Grant(
             access_token=access,
             issued=self.now,
+            since=previous.since if previous else self.now,
             # RFC 6749 §6: without a new one, the old one goes on.
             refresh_token=refresh or (previous.refresh_token if previous else None),
             token_type=_scheme(self.at(root, "token_type")),
-            expires=self.expires(self.at(root, self.paths.expires_in)),
-            refresh_expires=self.refresh_expires(refresh, previous),
+            expires=self.expires(root),
+            refresh_expires=self.refresh_expires(refresh, previous, root),
             scopes=self.scopes(self.at(root, self.paths.scope), previous, requested),
             requested=requested or (previous.requested if previous else ()),
             kept={**(previous.kept if previous else {}), **kept},
@@ -164,24 +190,29 @@ class _Reader:
         self.refused(error, data)
 
     def refused(self, error: str, data: Any) -> NoReturn:
-        said = {
-            name: self.censor(value)
-            for name in ("error_description", "error_uri")
-            if isinstance(data, dict) and isinstance(value := data.get(name), str)
-        }
+        description, uri = (
+            self.censor(value) if isinstance(value := self.at(data, path), str) else None
+            for path in (self.paths.error_description, "error_uri")
+        )
         error = self.censor(error)
-        description = said.get("error_description")
         text = f"{self.host} refused: {printable(error, 80)}"
         text += f" ({printable(description)})." if description else "."
-        if error in ("invalid_client", "unauthorized_client"):
+        meant = diagnosis.find(
+            self.rules, status=self.status, error=error, text=self.text, age=self.age
+        )
+        if meant is not None:
+            text += f" {meant.say}"
+        elif error in ("invalid_client", "unauthorized_client"):
             text += " Check the id and the secret of your own OAuth app."
+        again = f"arcrun setup {self.service}" if self.service else "Log in again."
         raise TokenRefused(
             text,
             service=self.service,
-            hint=f"arcrun setup {self.service}" if self.service else "Log in again.",
+            hint=(meant and meant.do) or again,
             error=error,
             description=description,
-            uri=said.get("error_uri"),
+            uri=uri,
+            meaning=meant.say if meant is not None else None,
         )
 
     def unavailable(self, what: str) -> NoReturn:
@@ -201,23 +232,42 @@ class _Reader:
 
         return urlsplit(self.oauth2.token_endpoint).hostname or "the provider"
 
-    def expires(self, given: Any) -> float | None:
+    def expires(self, root: Any) -> float | None:
         """When the access token ends; None where nothing believable was said.
 
         Zero and less is not believed either: providers that mean "never" send it, and a
         token that is born dead would be renewed at every call.
         """
-        seconds = _seconds(given) or self.paths.default_expires_in
+        told = self.at(root, self.paths.expires_at)
+        if told is not None:
+            moment = epoch_of(told if self.unit == 1 else _scaled(told, self.unit))
+            if moment is not None and 0 < moment - self.now <= MAX_LIFETIME:
+                return moment
+        seconds = self.seconds(self.at(root, self.paths.expires_in))
+        seconds = seconds or self.paths.default_expires_in
         return None if seconds is None else self.now + seconds
 
-    def refresh_expires(self, fresh: Secret | None, previous: Grant | None) -> float | None:
-        """When the refresh token ends, by the recipe: since its issue, or since its last use.
+    @property
+    def unit(self) -> float:
+        return 0.001 if self.paths.expires_unit == "ms" else 1
+
+    def seconds(self, given: Any) -> float | None:
+        """A lifetime, in seconds."""
+        return _seconds(_scaled(given, self.unit))
+
+    def refresh_expires(
+        self, fresh: Secret | None, previous: Grant | None, root: Any
+    ) -> float | None:
+        """When the refresh token ends: as the answer tells, else by the recipe.
 
         An old one that goes on: its use has pushed the idle limit out. Where both limits
         rule, this may be later than the truth; too early would cost a login that was good.
         """
+        told = self.seconds(self.at(root, self.paths.refresh_expires_in))
+        if told is not None:
+            return self.now + told
         idle, lifetime = self.oauth2.refresh.idle_s, self.oauth2.refresh.lifetime_s
-        if fresh is None and previous is not None and lifetime and not idle:
+        if fresh is None and previous is not None and not idle:
             return previous.refresh_expires
         limits = (idle, lifetime) if fresh is not None else (idle,)
         return min((self.now + seconds for seconds in limits if seconds), default=None)
@@ -277,6 +327,16 @@ def _seconds(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return seconds if 0 < seconds <= MAX_LIFETIME else None
+
+
+def _scaled(value: Any, unit: float) -> Any:
+    """A number in seconds; whatever is none stays as it is."""
+    if unit == 1 or isinstance(value, bool):
+        return value
+    try:
+        return float(value) * unit
+    except (ValueError, TypeError, OverflowError):
+        return value
 
 
 def _retry_after(value: str, now: float) -> float | None:

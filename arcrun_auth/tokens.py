@@ -80,7 +80,7 @@ class Token(_Unsharable):
     one it is empty, and the public `get_token` raises `NoToken` before you see it.
     """
 
-    __slots__ = ("_access_token", "expires", "scopes", "secrets", "token_type")
+    __slots__ = ("_access_token", "expires", "kept", "scopes", "secrets", "token_type")
 
     def __init__(
         self,
@@ -90,6 +90,7 @@ class Token(_Unsharable):
         expires: float | None = None,
         scopes: Iterable[str] = (),
         secrets: Mapping[str, Secret] | None = None,
+        kept: Mapping[str, str] | None = None,
     ) -> None:
         self._access_token = access_token
         self.token_type = token_type
@@ -98,6 +99,8 @@ class Token(_Unsharable):
         self.scopes = frozenset(scopes)
         self.secrets: Mapping[str, Secret] = secrets or {}
         """Further secrets that the recipe's templates may name; empty for OAuth."""
+        self.kept: Mapping[str, str] = kept or {}
+        """What came with the token and the recipe wanted kept: a realm, an instance's address."""
 
     @property
     def access_token(self) -> str:

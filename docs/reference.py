@@ -11,6 +11,7 @@ import arcrun_auth
 from arcrun_auth import testing
 from arcrun_auth.bound import AsyncBound
 from arcrun_auth.checkup import Checked
+from arcrun_auth.declared import Needed
 from arcrun_auth.people import Person
 from arcrun_auth.report import Instance, Origin, Service, Why
 from arcrun_auth.stores.base import Store
@@ -40,7 +41,7 @@ SECTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
     "What they give back": (
         ("AsyncBound", AsyncBound), ("auth.Token", arcrun_auth.Token),
         ("auth.Secret", arcrun_auth.Secret), ("Service", Service), ("Instance", Instance),
-        ("Checked", Checked), ("Why", Why), ("Origin", Origin),
+        ("Checked", Checked), ("Why", Why), ("Origin", Origin), ("Needed", Needed),
     ),
     "The broker": (("auth.Broker", arcrun_auth.Broker),),
     "What a broker can be given": (("Store", Store), ("Person", Person)),

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.hosts import is_public_name
-from arcrun_auth.lint import texts
+from arcrun_auth.lint import oauth, texts
 from arcrun_auth.recipe.rules import headers, host_of, templates, urls
 from arcrun_auth.template import Template
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Rule = Callable[[Subject], Iterable[Finding]]
 
 _PLACEHOLDER = re.compile(r"\{\{param\.([A-Za-z0-9_.-]+)\}\}")
+_IN_TEXT = re.compile(r"[a-z][a-z0-9+.-]*://[^\s),]*", re.IGNORECASE)
 
 # -- URLs and hosts --------------------------------------------------------------------
 
@@ -63,6 +64,12 @@ def links(subject: Subject) -> Iterator[Finding]:
             ((*at, "required_secrets", i, "help_url"), secret.help_url)
             for i, secret in enumerate(way.required_secrets)
         ]
+        if "diagnose" in stated:
+            found += [
+                ((*at, "diagnose", i, "do"), url)
+                for i, item in enumerate(way.diagnose)
+                for url in _IN_TEXT.findall(item.do)
+            ]
     for place, url in found:
         if not url:
             continue
@@ -200,7 +207,7 @@ def literal_braces(subject: Subject) -> Iterator[Finding]:
 def carried(subject: Subject) -> Iterator[Finding]:
     """Where the secrets go, and whether they go anywhere."""
     for at, way, _ in subject.ways():
-        used: set[str] = set()
+        used = {way.jwt.key} if way.jwt is not None else set()  # it signs, and is not sent
         for place, text, _names in templates(way):
             for ns, name, _ in Template.parse(text, strict=True).placeholders:
                 if ns not in ("secret", "token", "runtime"):
@@ -248,70 +255,9 @@ def header_fields(subject: Subject) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-# -- OAuth -----------------------------------------------------------------------------
-
-_LITERAL_SECRETS = frozenset({"client_secret", "password", "client_assertion", "refresh_token"})
-_KEPT_SECRETS = frozenset({"access_token", "refresh_token", "id_token"})
-
-
-def oauth(subject: Subject) -> Iterator[Finding]:
-    """RFC 6749, RFC 7636 and RFC 9700, as far as a recipe can break them."""
-    for of_method, way, stated in subject.ways():
-        oauth2 = way.oauth2
-        if oauth2 is None:
-            continue
-        at: Place = (*of_method, "oauth2")
-        if oauth2.pkce == "no" and oauth2.client.auth == "none":
-            yield subject.finding(
-                "oauth-pkce", (*at, "pkce"),
-                "A client without a secret and without PKCE proves nothing (RFC 9700 §2.1.1).",
-                "Use S256, or name the client authentication.",
-            )  # fmt: skip
-        if "authorization_code" in oauth2.grants and not oauth2.authorization_endpoint:
-            yield subject.finding(
-                "oauth-endpoint", at, "There is no authorization_endpoint to log in on.",
-                "Name it, or leave authorization_code out of grants.",
-            )  # fmt: skip
-        if oauth2.scopes_required and not oauth2.scopes:
-            yield subject.finding(
-                "oauth-scopes", at, "Scopes are required, and none is given.", "Name the least."
-            )
-        for name in sorted(_KEPT_SECRETS & oauth2.token_response.keep.keys()):
-            yield subject.finding(
-                "oauth-keep", (*at, "token_response", "keep", name),
-                "What is kept is not treated as a secret.",
-                "Leave it out: tokens have fields of their own.",
-            )  # fmt: skip
-        if oauth2.refresh.mode == "yes" and "rotates" not in stated["oauth2"].get("refresh", {}):
-            yield subject.finding(
-                "oauth-rotates", (*at, "refresh"),
-                "It is not stated whether refresh tokens rotate.",
-                "refresh: {rotates: yes, no or maybe}", "warning",
-            )  # fmt: skip
-
-
-def oauth_literals(subject: Subject) -> Iterator[Finding]:
-    """No secret in clear, and no grant that hands over a password (RFC 9700 §2.4)."""
-    for at, way, _ in subject.ways():
-        for place, text, _names in templates(way):
-            if place[0] != "oauth2":
-                continue
-            name = str(place[-1]).lower()
-            if name in _LITERAL_SECRETS:
-                yield subject.finding(
-                    "oauth-secret", (*at, *place), "A secret that is shipped is none.",
-                    "Leave it out: users bring their own app.",
-                )  # fmt: skip
-            if name == "grant_type" and text in ("password", "implicit"):
-                yield subject.finding(
-                    "oauth-grant", (*at, *place), f"The grant {text!r} is not supported.",
-                    "Use authorization_code.",
-                )  # fmt: skip
-
-
 RULES: tuple[Rule, ...] = (
     https, links, own_hosts, suffixes, host_params, same_owner,
     literal_braces, carried, header_fields,
-    oauth, oauth_literals,
+    oauth.sound, oauth.unused, oauth.literals, texts.diagnoses,
     texts.texts, texts.patterns, texts.secrets, texts.complete,
 )  # fmt: skip

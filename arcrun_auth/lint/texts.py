@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from arcrun_auth.recipe.model import When
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,7 +27,11 @@ _ORDERS = re.compile(
     re.IGNORECASE,
 )
 _LINK = re.compile(r"\]\(|https?://", re.IGNORECASE)
-_FOR_PEOPLE = frozenset({"label", "help", "description", "display_name", "text", "identity_label"})
+_FOR_PEOPLE = frozenset(
+    {"label", "help", "description", "display_name", "text", "identity_label", "say", "do"}
+)
+_WITH_LINKS = frozenset({"do"})
+"""What sends people to a page: `links` looks at those."""
 
 
 def texts(subject: Subject) -> Iterator[Finding]:
@@ -37,18 +43,23 @@ def texts(subject: Subject) -> Iterator[Finding]:
                 "An invisible, reordering or control character stands in this text.",
                 "Remove it.",
             )  # fmt: skip
-        if not _FOR_PEOPLE.intersection(map(str, place[-1:])):
+        if not _is_for_people(place):
             continue
         if _ORDERS.search(text):
             yield subject.finding(
                 "text-orders", place, "This reads like an instruction to an AI agent.",
                 "Say what the field is, to a person.", "warning",
             )  # fmt: skip
-        if _LINK.search(text):
+        if _LINK.search(text) and not _WITH_LINKS.intersection(map(str, place[-1:])):
             yield subject.finding(
                 "text-link", place, "A link stands in a text.", "Use the field for the link.",
                 "warning",
             )  # fmt: skip
+
+
+def _is_for_people(place: Place) -> bool:
+    *_, parent, name = ("", *map(str, place))
+    return name in _FOR_PEOPLE or parent == "notices"
 
 
 def _strings(data: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
@@ -77,10 +88,17 @@ def patterns(subject: Subject) -> Iterator[Finding]:
                 )  # fmt: skip
                 continue
             if secret.example and not fits:
-                yield subject.finding(
-                    "pattern", (*place, "example"), "The pattern does not match the example.",
-                    "Correct one of them.", "warning",
-                )  # fmt: skip
+                yield _unlike(subject, (*place, "example"))
+        client = way.oauth2.client if way.oauth2 is not None else None
+        if client and client.id_example and not re.search(client.id_pattern, client.id_example):
+            yield _unlike(subject, (*at, "oauth2", "client", "id_example"))
+
+
+def _unlike(subject: Subject, place: Place) -> Finding:
+    return subject.finding(
+        "pattern", place, "The pattern does not match the example.", "Correct one of them.",
+        "warning",
+    )  # fmt: skip
 
 
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
@@ -94,7 +112,7 @@ def secrets(subject: Subject) -> Iterator[Finding]:
     """A key that was pasted into the file."""
     for place, text in _strings(subject.data):
         # A pattern looks random, and a link may carry an id that is public.
-        if place[-1:] == ("pattern",) or text.startswith("https://"):
+        if _is_pattern(place) or text.startswith("https://"):
             continue
         if _PEM.search(text) or _JWT.search(text) or any(map(_random, _WORD.findall(text))):
             yield subject.finding(
@@ -103,11 +121,43 @@ def secrets(subject: Subject) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _is_pattern(place: Place) -> bool:
+    return place[-1] in ("pattern", "id_pattern", "take") or place[-2:-1] == ("when",)
+
+
 def _random(word: str) -> bool:
     counts = Counter(word)
     bits = -sum(n / len(word) * math.log2(n / len(word)) for n in counts.values())
     kinds = sum(bool(re.search(kind, word)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
     return bits >= _RANDOM_BITS and kinds == 3  # noqa: PLR2004 - all three
+
+
+_RANGE = 2
+
+
+def diagnoses(subject: Subject) -> Iterator[Finding]:
+    """A rule about an error has a condition, and comes before the one that swallows it."""
+    for at, way, stated in subject.ways():
+        if "diagnose" not in stated:
+            continue
+        seen: list[When] = []
+        for index, item in enumerate(way.diagnose):
+            place: Place = (*at, "diagnose", index, "when")
+            if item.when == When():
+                yield subject.finding(
+                    "diagnose", place, "This holds for every error.", "Name the error it is about."
+                )
+            elif item.when in seen:
+                yield subject.finding(
+                    "diagnose", place, "A rule above has the same condition.", "Keep one of them."
+                )
+            seen.append(item.when)
+            least, most = (*item.when.age_s, 0, 0)[:2]
+            if item.when.age_s and (len(item.when.age_s) != _RANGE or least > most):
+                yield subject.finding(
+                    "diagnose", (*place, "age_s"), "An age is two numbers, the lesser first.",
+                    "age_s: [590000, 700000]",
+                )  # fmt: skip
 
 
 def complete(subject: Subject) -> Iterator[Finding]:

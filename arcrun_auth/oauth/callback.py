@@ -9,15 +9,21 @@ from __future__ import annotations
 import hmac
 from urllib.parse import parse_qs
 
+from arcrun_auth import diagnosis
 from arcrun_auth.errors import LoginFailed, printable
 from arcrun_auth.tokens import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from arcrun_auth import recipe
+    from arcrun_auth.recipe import Diagnosis
 
 # How many parameters of a callback do we read? Providers send five or so.
 MAX_FIELDS = 50
+# How long may one be that the recipe wants kept?
+MAX_KEPT = 2048
 
 
 def is_answer(callback: str, *, state: str) -> bool:
@@ -27,9 +33,19 @@ def is_answer(callback: str, *, state: str) -> bool:
 
 
 def read_callback(
-    callback: str, *, state: str, issuer: str = "", service: str | None = None
-) -> Secret:
-    """The authorization code in a callback: the whole redirected URL, or only its query.
+    callback: str,
+    *,
+    state: str,
+    issuer: str = "",
+    iss_required: bool = False,
+    parameters: recipe.Callback | None = None,
+    rules: Sequence[Diagnosis] = (),
+    service: str | None = None,
+) -> tuple[Secret, dict[str, str]]:
+    """The authorization code in a callback (the whole redirected URL, or only its query), and
+    the parameters that the recipe wants kept: those are untrusted.
+
+    `iss_required` where the provider has said that its redirects name the issuer.
 
     Raises LoginFailed: for a state that is not ours, an issuer that is not the recipe's, or
     what the provider answered instead of a code (RFC 6749 §4.1.2.1).
@@ -43,7 +59,7 @@ def read_callback(
     given = _fields(callback)
     # RFC 9207 §2.4: by plain string comparison, on errors too, and before anything else of
     # the answer is believed or shown.
-    if issuer and given.get("iss", [issuer]) != [issuer]:
+    if issuer and given.get("iss", [] if iss_required else [issuer]) != [issuer]:
         raise LoginFailed(
             "The answer comes from another authorization server than the recipe names. "
             "Nothing was sent to it.",
@@ -54,14 +70,16 @@ def read_callback(
     # RFC 6749 §3.1: a parameter that stands there twice is none.
     fields = {name: values[0] for name, values in given.items() if len(values) == 1}
     if "error" in fields:
-        raise _refused(fields, service)
-    if not fields.get("code"):
+        raise _refused(fields, rules, service)
+    code = fields.get(parameters.code if parameters is not None else "code")
+    if not code:
         raise LoginFailed(
             "The provider's answer holds neither a code nor an error.",
             service=service,
             hint=_again(service),
         )
-    return Secret(fields["code"])
+    keep = parameters.keep if parameters is not None else ()
+    return Secret(code), {name: fields[name][:MAX_KEPT] for name in keep if name in fields}
 
 
 def _fields(callback: str) -> dict[str, list[str]]:
@@ -83,7 +101,9 @@ def _again(service: str | None) -> str:
     return f"arcrun setup {service}" if service else "Log in again."
 
 
-def _refused(fields: Mapping[str, str], service: str | None) -> LoginFailed:
+def _refused(
+    fields: Mapping[str, str], rules: Sequence[Diagnosis], service: str | None
+) -> LoginFailed:
     """What the provider said instead of a code, with what to do about it."""
     error, description = fields["error"], fields.get("error_description")
     then = ""
@@ -93,11 +113,15 @@ def _refused(fields: Mapping[str, str], service: str | None) -> LoginFailed:
         text, then = f"The provider could not do it now ({error})", " Try again in a few minutes."
     else:
         text = f"The provider refused the login ({printable(error, 80)})"
+    meant = diagnosis.find(rules, error=error, text=description or "")
+    if meant is not None:
+        then = f" {meant.say}"
     return LoginFailed(
         (f"{text}: {printable(description)}" if description else f"{text}.") + then,
         service=service,
-        hint=_again(service),
+        hint=(meant and meant.do) or _again(service),
         error=error,
         description=description,
         uri=fields.get("error_uri"),
+        meaning=meant.say if meant is not None else None,
     )

@@ -298,7 +298,12 @@ class Method(Model, frozen=True, kw_only=True):
         ... )
         {'shop': 'acme'}
         """
-        return {name: param.check(name, given.get(name)) for name, param in self.params.items()}
+        return {
+            name: param.check(name, given.get(name))
+            for name, param in self.params.items()
+            # What a login brings is not known before it.
+            if param.source == "user" or name in given or param.default is not None
+        }
 
 
 class Recipe(Method, frozen=True, kw_only=True):

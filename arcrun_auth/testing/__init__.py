@@ -6,13 +6,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from arcrun_auth.testing._quirks import Quirks
     from arcrun_auth.testing.provider import Provider
     from arcrun_auth.testing.store_contract import StoreContract, StoreReadContract
 
-__all__ = ["Provider", "StoreContract", "StoreReadContract"]
+__all__ = ["Provider", "Quirks", "StoreContract", "StoreReadContract"]
 
 _HOMES = {
     "Provider": "provider",
+    "Quirks": "_quirks",
     "StoreContract": "store_contract",
     "StoreReadContract": "store_contract",
 }

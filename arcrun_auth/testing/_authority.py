@@ -1,19 +1,34 @@
 """The rules of the embedded provider: an authorization server over dictionaries, no I/O.
 
 It is strict where a real one is: PKCE with S256, a state, exact redirect URIs, codes that
-work once, refresh tokens that rotate and whose reuse revokes the whole family.
+work once, refresh tokens that rotate and whose reuse revokes the whole family. What is
+odd about it is said by its `Quirks`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
+import math
 import secrets
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import unquote_plus, urlencode, urlsplit
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from arcrun_auth.testing import _checks, _clients, _grants, _wording
+from arcrun_auth.testing._assertions import Assertions
+from arcrun_auth.testing._quirks import Quirks
+from arcrun_auth.testing._records import (
+    DEVICE,
+    EXCHANGE,
+    JWT_BEARER,
+    App,
+    Code,
+    Device,
+    Family,
+    Refresh,
+    Refusal,
+    Request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,75 +36,13 @@ if TYPE_CHECKING:
 CODE_SECONDS = 600.0
 """How long does an authorization code work? RFC 6749 §4.1.2 recommends ten minutes at most."""
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-UNAUTHORIZED = 401
-
-
-@dataclass(frozen=True)
-class App:
-    """An OAuth app as it is registered with the provider (RFC 6749 §2)."""
-
-    id: str
-    secret: str | None = field(default=None, repr=False)
-    auth: Literal["none", "post", "basic"] = "none"
-    redirect_uris: tuple[str, ...] = ("http://127.0.0.1/callback", "http://localhost/callback")
-
-    def takes(self, redirect_uri: str) -> bool:
-        """Whether the redirect URI is a registered one: exactly, but for a loopback's port."""
-        return any(_bare(redirect_uri) == _bare(known) for known in self.redirect_uris)
-
-
-@dataclass
-class Family:
-    """Everything that came from one login; it lives and dies together."""
-
-    app: App
-    user: str
-    scope: str
-    alive: bool = True
-
-
-@dataclass(frozen=True)
-class Request:
-    """An authorization request that was found good and waits for the user."""
-
-    app: App
-    redirect_uri: str
-    state: str
-    scope: str
-    challenge: str
-
-
-@dataclass
-class _Code:
-    request: Request
-    user: str
-    issued: float
-    family: Family | None = None
-
-
-@dataclass
-class _Refresh:
-    family: Family
-    used: float | None = None
-
-
-class Refusal(Exception):
-    """An error of RFC 6749 §4.1.2.1 or §5.2. `location` is where the browser goes with it."""
-
-    def __init__(
-        self, error: str, description: str, *, status: int = 400, location: str | None = None
-    ) -> None:
-        super().__init__(f"{error}: {description}")
-        self.error = error
-        self.description = description
-        self.status = status
-        self.location = location
+ANONYMOUS = (JWT_BEARER, EXCHANGE)
+"""Which grants need no client? RFC 7523 §2.1 and RFC 8693 §2.1: they prove themselves."""
 
 
 class Authority:
-    """Codes, tokens and families. Every public method is safe to call from any thread."""
+    """Codes, tokens and families. Every public method is safe to call from any thread, but
+    those below `_lock`: they are for the grants."""
 
     def __init__(
         self,
@@ -98,55 +51,74 @@ class Authority:
         lifetime: float,
         rotates: bool,
         reuse_grace: float,
+        quirks: Quirks | None = None,
+        device_interval: float = 5.0,
     ) -> None:
         self.clock = clock
         self.lifetime = lifetime
         self.rotates = rotates
         self.reuse_grace = reuse_grace
+        self.quirks = quirks or Quirks()
+        self.device_interval = device_interval
         self.issuer = ""
+        self.api_host = ""
         self.apps: dict[str, App] = {}
+        self.keys: dict[str, str] = {}
+        self.subjects: dict[str, str] = {}
+        self.registrations: dict[str, str] = {}
+        self.devices: dict[str, Device] = {}
+        self.device_polls: list[float] = []
+        self.assertions = Assertions()
         self.refreshes = 0
         self.reuses = 0
         self.families_revoked = 0
         self._lock = threading.Lock()
         self._waiting: dict[str, Request] = {}
-        self._codes: dict[str, _Code] = {}
+        self._codes: dict[str, Code] = {}
         self._access: dict[str, tuple[Family, float]] = {}
-        self._refresh: dict[str, _Refresh] = {}
+        self._refresh: dict[str, Refresh] = {}
+        self._logged_in: set[tuple[str, str]] = set()
+
+    @staticmethod
+    def fresh(prefix: str) -> str:
+        """A new token, which nobody guesses."""
+        return prefix + secrets.token_urlsafe(24)
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """What an assertion may be meant for (RFC 7523 §3)."""
+        return (f"{self.issuer}/token", self.issuer)
+
+    @property
+    def _api(self) -> str:
+        """What a token is for: the resource of RFC 8707."""
+        return f"{self.issuer}/api"
+
+    # -- the authorization endpoint ------------------------------------------------------
 
     def begin(self, query: Mapping[str, str]) -> tuple[str, Request]:
         """Check an authorization request; the ticket is what the consent form sends back."""
+        query = _wording.standard(query, self.quirks)
         app = self.apps.get(query.get("client_id", ""))
         redirect_uri = query.get("redirect_uri", "")
         # RFC 6749 §4.1.2.1: until both are known, the browser must not be sent anywhere.
         if app is None:
             raise Refusal("invalid_client", "No app is registered under this client_id.")
-        if not app.takes(redirect_uri):
+        if not app.takes(redirect_uri, exactly=bool(self.quirks.ports)):
             raise Refusal("redirect_uri_mismatch", "This redirect_uri is not registered.")
-        request = Request(
-            app,
-            redirect_uri,
-            query.get("state", ""),
-            query.get("scope", ""),
-            query.get("code_challenge", ""),
-        )
-        self._check(query, request)
+        request = _checks.request_of(query, app)
+        try:
+            scope = _checks.check_authorization(query, self.quirks, self._api)
+        except Refusal as refusal:
+            refusal.location = self._back(
+                request, error=refusal.error, error_description=refusal.description
+            )
+            raise
+        request = replace(request, scope=scope)
         ticket = secrets.token_urlsafe(16)
         with self._lock:
             self._waiting[ticket] = request
         return ticket, request
-
-    def _check(self, query: Mapping[str, str], request: Request) -> None:
-        for error, fault, wrong in (
-            ("unsupported_response_type", "Only response_type=code is served.",
-             query.get("response_type") != "code"),
-            ("invalid_request", "A state is required.", not request.state),
-            ("invalid_request", "A code_challenge with S256 is required (RFC 7636).",
-             not request.challenge or query.get("code_challenge_method") != "S256"),
-        ):  # fmt: skip
-            if wrong:
-                location = self._back(request, error=error, error_description=fault)
-                raise Refusal(error, fault, location=location)
 
     def decide(self, ticket: str, *, user: str, allow: bool) -> str:
         """The user's decision: where the browser goes now. A ticket works once."""
@@ -159,40 +131,35 @@ class Authority:
                     request, error="access_denied", error_description="You pressed Cancel."
                 )
             code = secrets.token_urlsafe(24)
-            self._codes[code] = _Code(request, user, self.clock())
-            return self._back(request, code=code)
+            self._codes[code] = Code(request, user, self.clock())
+            more = dict(self.quirks.redirect_params)
+            if self.quirks.api_host == "redirect":
+                more["region"] = self.api_host.partition(":")[0]
+            return self._back(request, **{self.quirks.code_param: code}, **more)
 
     def _back(self, request: Request, **fields: str) -> str:
         # RFC 9207 §2: the issuer goes along, on errors too.
         query = urlencode({**fields, "state": request.state, "iss": self.issuer})
         return f"{request.redirect_uri}{'&' if '?' in request.redirect_uri else '?'}{query}"
 
+    # -- the token endpoint --------------------------------------------------------------
+
     def token(self, form: Mapping[str, str], authorization: str) -> dict[str, object]:
         """The token endpoint's answer (RFC 6749 §5.1); Refusal is its §5.2."""
-        app = self._authenticate(form, authorization)
-        grant = form.get("grant_type")
-        with self._lock:
-            if grant == "authorization_code":
-                return self._redeem(app, form)
-            if grant == "refresh_token":
-                return self._renew(app, form)
-        raise Refusal("unsupported_grant_type", "authorization_code and refresh_token are served.")
-
-    def _authenticate(self, form: Mapping[str, str], authorization: str) -> App:
-        """RFC 6749 §2.3: by the method the app is registered with, and no other."""
-        if authorization.startswith("Basic "):
-            how, given = "basic", _basic(authorization.removeprefix("Basic "))
+        form = _wording.standard(form, self.quirks)
+        grant = form.get("grant_type", "")
+        named = authorization or "client_id" in form or "client_assertion" in form
+        if grant in ANONYMOUS and not named:
+            app = App("")
         else:
-            given = (form.get("client_id", ""), form.get("client_secret", ""))
-            how = "post" if given[1] else "none"
-        app = self.apps.get(given[0])
-        if (
-            app is None
-            or how != app.auth
-            or not hmac.compare_digest(given[1].encode(), (app.secret or "").encode())
-        ):
-            raise Refusal("invalid_client", "The app is not known by this.", status=UNAUTHORIZED)
-        return app
+            app = _clients.authenticate(self, form, authorization)
+        served = _GRANTS.get(grant)
+        if served is None or (grant == "refresh_token" and self.quirks.renewal != "yes"):
+            raise Refusal("unsupported_grant_type", "Metadata name the grants that are served.")
+        if grant != "authorization_code":
+            _checks.check_resource(form.get("resource", ""), self.quirks, self._api)
+        with self._lock:
+            return served(self, app, form)
 
     def _redeem(self, app: App, form: Mapping[str, str]) -> dict[str, object]:
         code = self._codes.get(form.get("code", ""))
@@ -205,19 +172,29 @@ class Authority:
             raise Refusal("invalid_grant", "The code has expired.")
         if form.get("redirect_uri") != code.request.redirect_uri:
             raise Refusal("invalid_grant", "The redirect_uri is another than at the start.")
-        if _challenge(form.get("code_verifier", "")) != code.request.challenge:
-            raise Refusal("invalid_grant", "The code_verifier does not fit the challenge.")
-        code.family = Family(app, code.user, code.request.scope)
-        return self._issue(code.family, rotate=True)
+        _checks.check_verifier(form.get("code_verifier", ""), code.request.challenge, self.quirks)
+        agreed = code.request.resource
+        _checks.check_resource(form.get("resource", ""), self.quirks, self._api, agreed)
+        scope = _wording.granted(code.request.scope.split(), self.quirks)
+        code.family = Family(app, code.user, scope)
+        return self.issue(code.family, refresh=self._lasts(code))
+
+    def _lasts(self, code: Code) -> bool:
+        """Whether this login gets a refresh token."""
+        login = (code.request.app.id, code.user)
+        again = login in self._logged_in
+        self._logged_in.add(login)
+        return not self.quirks.offline or (
+            code.request.offline and (not again or code.request.consent)
+        )
 
     def _renew(self, app: App, form: Mapping[str, str]) -> dict[str, object]:
-        held = self._refresh.get(form.get("refresh_token", ""))
-        if held is None or held.family.app != app or not held.family.alive:
+        held, now = self._refresh.get(form.get("refresh_token", "")), self.clock()
+        if held is None or held.family.app != app or not held.family.alive or now >= held.expires:
             raise Refusal("invalid_grant", "The refresh token is not valid.")
-        wanted = set(form.get("scope", "").split())
+        wanted = set(_wording.scopes(form.get("scope", ""), self.quirks))
         if not wanted <= set(held.family.scope.split()):
             raise Refusal("invalid_scope", "More scopes than were granted.")
-        now = self.clock()
         if held.used is not None and now - held.used >= self.reuse_grace:
             self.reuses += 1
             self._revoke(held.family)
@@ -225,44 +202,100 @@ class Authority:
         if self.rotates and held.used is None:
             held.used = now
         self.refreshes += 1
-        return self._issue(held.family, rotate=self.rotates)
+        answer = self.issue(held.family, refresh=self.rotates)
+        if self.quirks.repeats_refresh_token and not self.rotates:
+            answer["refresh_token"] = form["refresh_token"]
+        return answer
 
-    def _issue(self, family: Family, *, rotate: bool) -> dict[str, object]:
-        access = f"at_{secrets.token_urlsafe(24)}"
-        self._access[access] = (family, self.clock() + self.lifetime)
+    # -- for the grants: the lock is held --------------------------------------------------
+
+    def issue(
+        self, family: Family, *, refresh: bool = True, seconds: float | None = None
+    ) -> dict[str, object]:
+        """A new access token, and a new refresh token where there are any."""
+        access = self.fresh("at_")
+        lasts = self.lifetime if seconds is None else seconds
+        self._access[access] = (family, self.clock() + lasts)
         answer: dict[str, object] = {
             "access_token": access,
             "token_type": "Bearer",
-            "expires_in": self.lifetime,
+            "expires_in": lasts,
             "scope": family.scope,
         }
-        if rotate:
-            refresh = f"rt_{secrets.token_urlsafe(24)}"
-            self._refresh[refresh] = _Refresh(family)
-            answer["refresh_token"] = refresh
+        if self.quirks.api_host == "token":
+            answer["instance_url"] = f"http://{self.api_host}"
+        if refresh and self.quirks.renewal == "yes":
+            token, ends = self.fresh("rt_"), self.quirks.refresh_expires_in
+            self._refresh[token] = Refresh(family, self.clock() + (ends or math.inf))
+            answer["refresh_token"] = token
+            if ends is not None:
+                answer["refresh_token_expires_in"] = ends
         return answer
+
+    def living(self, access_token: str) -> Family | None:
+        """Whose access token this is; None if it is not valid."""
+        family, expires = self._access.get(access_token, (None, 0.0))
+        alive = family is not None and family.alive and self.clock() < expires
+        return family if alive else None
 
     def _revoke(self, family: Family) -> None:
         if family.alive:
             family.alive = False
             self.families_revoked += 1
 
+    # -- all else ------------------------------------------------------------------------
+
+    def exchange(self, form: Mapping[str, str]) -> dict[str, object]:
+        """A live access token for a longer one."""
+        with self._lock:
+            return _grants.live_exchange(self, _wording.standard(form, self.quirks))
+
+    def device(self, form: Mapping[str, str], authorization: str) -> dict[str, object]:
+        """The device authorization endpoint's answer (RFC 8628 §3.2)."""
+        form = _wording.standard(form, self.quirks)
+        app = _clients.authenticate(self, form, authorization)
+        _checks.check_resource(form.get("resource", ""), self.quirks, self._api)
+        with self._lock:
+            return _grants.ask_device(self, app, form)
+
+    def waiting_device(self, user_code: str) -> Device:
+        """The device that shows this user code; Refusal if none waits with it."""
+        with self._lock:
+            return _grants.find_device(self, user_code)
+
+    def decide_device(self, user_code: str, *, user: str, allow: bool) -> None:
+        """What the user of a device decided. A user code works once."""
+        with self._lock:
+            device = _grants.find_device(self, user_code)
+            device.user, device.allowed = user, allow
+
     def revoke(self, form: Mapping[str, str], authorization: str) -> None:
         """RFC 7009: end the family of a token; an unknown one is no error (§2.2)."""
-        app = self._authenticate(form, authorization)
-        token = form.get("token", "")
+        form = _wording.standard(form, self.quirks)
+        app = _clients.authenticate(self, form, authorization)
+        self.end(form.get("token", ""), app)
+
+    def end(self, token: str, app: App | None = None) -> bool:
+        """End the family of a token, of this app if one is given. False: nothing to end."""
         with self._lock:
             held = self._refresh.get(token)
-            family = held.family if held else self._access.get(token, (None, 0))[0]
-            if family is not None and family.app == app:
-                self._revoke(family)
+            family = held.family if held else self._access.get(token, (None, 0.0))[0]
+            if family is None or not family.alive or (app is not None and family.app != app):
+                return False
+            self._revoke(family)
+            return True
+
+    def end_app(self, app: App) -> None:
+        """End everything that was given to an app."""
+        with self._lock:
+            for family, _ in self._access.values():
+                if family.app == app:
+                    self._revoke(family)
 
     def holder(self, authorization: str) -> Family | None:
         """Whose access token this `Authorization` header carries; None if it is not valid."""
         with self._lock:
-            family, expires = self._access.get(authorization.removeprefix("Bearer "), (None, 0.0))
-            alive = family is not None and family.alive and self.clock() < expires
-            return family if alive else None
+            return self.living(authorization.removeprefix("Bearer "))
 
     def expire_access_tokens(self) -> None:
         """Every access token given out so far is dead from now on; the families live."""
@@ -270,24 +303,11 @@ class Authority:
             self._access.clear()
 
 
-def _bare(uri: str) -> str:
-    """A redirect URI for comparison: a loopback's port does not count (RFC 8252 §7.3)."""
-    url = urlsplit(uri)
-    if url.scheme == "http" and url.hostname in LOOPBACK and "@" not in url.netloc:
-        return url._replace(netloc=url.hostname).geturl()
-    return uri
-
-
-def _challenge(verifier: str) -> str:
-    """RFC 7636 §4.6."""
-    digest = hashlib.sha256(verifier.encode("ascii", "replace")).digest()
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-
-def _basic(encoded: str) -> tuple[str, str]:
-    """Client id and secret of a Basic header, each form-decoded (RFC 6749 §2.3.1)."""
-    try:
-        client, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except ValueError:
-        return "", ""
-    return unquote_plus(client), unquote_plus(secret)
+_GRANTS = {
+    "authorization_code": Authority._redeem,  # noqa: SLF001 - its own
+    "refresh_token": Authority._renew,  # noqa: SLF001 - its own
+    DEVICE: _grants.poll,
+    "client_credentials": _grants.client_credentials,
+    JWT_BEARER: _grants.jwt_bearer,
+    EXCHANGE: _grants.token_exchange,
+}

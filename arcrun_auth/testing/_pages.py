@@ -38,20 +38,40 @@ def _page(title: str, body: str) -> bytes:
     ).encode()
 
 
+def _scopes(scope: str) -> str:
+    listed = "".join(f"<li>{escape(one)}</li>" for one in scope.split())
+    return f"<ul>{listed or '<li>your name</li>'}</ul>"
+
+
+_DECISION = (
+    '<label for="user">Account</label>'
+    '<input id="user" name="user" value="ada" autocomplete="off" maxlength="60" required>'
+    '<div><button name="decision" value="cancel">Cancel</button>'
+    '<button class="go" name="decision" value="allow">Allow</button></div></form>'
+)
+
+_NOT_REAL = "<p>This provider runs on your own machine. No real account is involved.</p>"
+
+
 def consent(*, app: str, scope: str, ticket: str) -> bytes:
     """Log in and consent, in one: whose account, what for, allow or cancel."""
-    scopes = "".join(f"<li>{escape(one)}</li>" for one in scope.split()) or "<li>your name</li>"
     return _page(
         "Demo provider",
-        f"<h1>{escape(app)} wants to connect</h1>"
-        "<p>This provider runs on your own machine. No real account is involved.</p>"
-        f"<ul>{scopes}</ul>"
+        f"<h1>{escape(app)} wants to connect</h1>{_NOT_REAL}{_scopes(scope)}"
         '<form method="post" action="/consent">'
-        f'<input type="hidden" name="ticket" value="{escape(ticket)}">'
-        '<label for="user">Account</label>'
-        '<input id="user" name="user" value="ada" autocomplete="off" maxlength="60" required>'
-        '<div><button name="decision" value="cancel">Cancel</button>'
-        '<button class="go" name="decision" value="allow">Allow</button></div></form>',
+        f'<input type="hidden" name="ticket" value="{escape(ticket)}">{_DECISION}',
+    )
+
+
+def activate(*, app: str, scope: str, code: str) -> bytes:
+    """Connect a device: its code, typed or seen, and then as in `consent`."""
+    what = f"{_NOT_REAL}{_scopes(scope)}" if app else "<p>Type the code that it shows.</p>"
+    return _page(
+        "Connect a device",
+        f"<h1>{escape(app) or 'A device'} wants to connect</h1>{what}"
+        '<form method="post" action="/activate"><label for="code">Code</label>'
+        f'<input id="code" name="user_code" value="{escape(code)}" autocomplete="off" '
+        f'maxlength="20" required>{_DECISION}',
     )
 
 

@@ -15,26 +15,25 @@ import secrets
 import threading
 import time
 from collections import Counter, deque
-from html.parser import HTMLParser
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
-from urllib.error import HTTPError
-from urllib.parse import urlencode, urljoin
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from urllib.parse import quote
 
-from arcrun_auth.testing._authority import App, Authority
+from arcrun_auth.testing import _recipe, _visit
+from arcrun_auth.testing._authority import Authority
+from arcrun_auth.testing._quirks import Quirks
+from arcrun_auth.testing._records import DEVICE, EXCHANGE, JWT_BEARER, App
 from arcrun_auth.testing._web import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from http.client import HTTPMessage
-    from typing import IO
+    from collections.abc import Callable, Mapping
+
+    from arcrun_auth.testing._recipe import GrantName
+    from arcrun_auth.testing._records import Auth
 
 Fault = int | Literal["drop", "garbage", "hang", "lost"]
 """What goes wrong at the token endpoint: a status; no answer; HTML under 200; no answer ever;
 or all goes well there and the answer is lost, so that the client cannot know."""
-
-FOLLOW_SECONDS = 60.0
-"""How long does `follow` wait for a page? The landing page waits for the token exchange."""
 
 
 class Provider:
@@ -43,12 +42,17 @@ class Provider:
     `lifetime`: seconds that an access token lives. `latency`: seconds that the token endpoint
     takes. `rotates`: each renewal brings a new refresh token, and a second use of an old one
     revokes the family, unless it comes within `reuse_grace` seconds. `clock`: the provider's
-    time, in epoch seconds. While it runs, `latency` can be changed here, the others on
-    `authority`.
+    time, in epoch seconds. `device_interval`: seconds that a device waits between two polls.
+    `quirks`: what it does otherwise than the RFCs. While it runs, `latency` can be changed
+    here, the others on `authority`.
 
-    Registered are `demo` (public), `demo-post` and `demo-basic` (with `client_secret`);
-    `register` adds more.
+    Registered are `demo` (public), `demo-post`, `demo-basic` and `demo-client_secret_jwt`
+    (with `client_secret`) and `demo-private_key_jwt` (with `private_key`); `register` adds
+    more. `private_key` also signs the assertions of `robot`, which needs no client.
     """
+
+    robot = "robot@demo.example"
+    """Who may log in by an assertion (RFC 7523 §2.1)."""
 
     def __init__(
         self,
@@ -58,15 +62,21 @@ class Provider:
         rotates: bool = True,
         reuse_grace: float = 0.0,
         clock: Callable[[], float] = time.time,
+        device_interval: float = 5.0,
+        quirks: Quirks | None = None,
     ) -> None:
+        self.quirks = quirks or Quirks()
         self.latency = latency
         self.issuer = ""
         """Its URL, while it runs."""
         self.authorities: tuple[str, ...] = ()
         self.authority = Authority(
-            clock=clock, lifetime=lifetime, rotates=rotates, reuse_grace=reuse_grace
-        )
-        self.client_secret = secrets.token_urlsafe(12) + "&=+%:é"
+            clock=clock, lifetime=lifetime, rotates=rotates, reuse_grace=reuse_grace,
+            quirks=self.quirks, device_interval=device_interval,
+        )  # fmt: skip
+        self.api_host = ""
+        """Where its API stands, while it runs: another host than the issuer's for some quirks."""
+        self.client_secret = secrets.token_urlsafe(24) + "&=+%:é"
         self.static_key = f"demo_{secrets.token_urlsafe(18)}"
         self.token_requests: Counter[str] = Counter()
         """Requests that reached the token endpoint, by grant type, failed ones included."""
@@ -74,18 +84,22 @@ class Provider:
         """All requests, by path."""
         self.authorizations: list[dict[str, str]] = []
         """The parameters of every authorization request, in order."""
+        self.resources: list[tuple[str, str]] = []
+        """Path and `resource` (RFC 8707) of every request that could name one, in order."""
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
         self._server: Server | None = None
         self.register("demo")
         self.register("demo-post", auth="post")
         self.register("demo-basic", auth="basic")
+        self.register("demo-client_secret_jwt", auth="client_secret_jwt")
 
     def __enter__(self) -> Self:
         self._server = Server(self)
         port = self._server.server_address[1]
         self.issuer = self.authority.issuer = f"http://127.0.0.1:{port}"
         self.authorities = (f"127.0.0.1:{port}", f"localhost:{port}")
+        self.api_host = self.authority.api_host = self.authorities[bool(self.quirks.api_host)]
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.02},
@@ -105,13 +119,41 @@ class Provider:
         self,
         client_id: str,
         *,
-        auth: Literal["none", "post", "basic"] = "none",
-        redirect_uris: tuple[str, ...] = App.redirect_uris,
+        auth: Auth = "none",
+        redirect_uris: tuple[str, ...] | None = None,
+        key: str | None = None,
     ) -> App:
-        """Register an OAuth app. For a loopback redirect URI the port does not count."""
-        secret = None if auth == "none" else self.client_secret
-        app = self.authority.apps[client_id] = App(client_id, secret, auth, redirect_uris)
+        """Register an OAuth app. For a loopback redirect URI the port does not count.
+
+        `key`: the PEM that verifies it, for `private_key_jwt`; ours if not given.
+        """
+        secret = self.client_secret if auth in ("post", "basic", "client_secret_jwt") else None
+        if auth == "private_key_jwt":
+            key = key or self.private_key
+        uris = self.quirks.redirect_uris if redirect_uris is None else redirect_uris
+        app = self.authority.apps[client_id] = App(client_id, secret, auth, uris, key)
         return app
+
+    @cached_property
+    def private_key(self) -> str:
+        """A PEM, for ES256: what `demo-private_key_jwt` and `robot` sign with."""
+        from joserfc.jwk import ECKey
+
+        pem = ECKey.generate_key("P-256").as_pem(private=True).decode()
+        self.authority.keys[self.robot] = pem
+        self.register("demo-private_key_jwt", auth="private_key_jwt", key=pem)
+        return pem
+
+    def subject_token(self, user: str = "ada") -> str:
+        """A token of another authority that may be exchanged for one of ours (RFC 8693)."""
+        token = self.authority.fresh("st_")
+        self.authority.subjects[token] = user
+        return token
+
+    @property
+    def device_polls(self) -> list[float]:
+        """Seconds between the polls of devices; a first one counts from when its code was given."""
+        return self.authority.device_polls
 
     @property
     def refreshes(self) -> int:
@@ -130,21 +172,31 @@ class Provider:
 
     @property
     def metadata(self) -> dict[str, object]:
-        """RFC 8414 §2."""
-        return {
-            "issuer": self.issuer,
-            "authorization_endpoint": f"{self.issuer}/authorize",
-            "token_endpoint": f"{self.issuer}/token",
-            "revocation_endpoint": f"{self.issuer}/revoke",
-            "userinfo_endpoint": f"{self.issuer}/userinfo",
+        """RFC 8414 §2, with what the quirks make of it."""
+        quirks, issuer = self.quirks, self.issuer
+        elsewhere = f"http://{self.authorities[1]}" if quirks.foreign_token_endpoint else issuer
+        found: dict[str, object] = {
+            "issuer": f"{issuer}/other" if quirks.wrong_issuer else issuer,
+            **{name: f"{issuer}/{path}" for name, path in _recipe.PATHS.items()},
+            "token_endpoint": f"{elsewhere}/token",
+            "scopes_supported": ["read", "write"],
             "response_types_supported": ["code"],
-            "grant_types_supported": ["authorization_code", "refresh_token"],
-            "code_challenge_methods_supported": ["S256"],
+            "grant_types_supported": [
+                "authorization_code", *(["refresh_token"] if quirks.renewal == "yes" else []),
+                DEVICE, "client_credentials", JWT_BEARER, EXCHANGE,
+            ],
             "token_endpoint_auth_methods_supported": [
-                "none", "client_secret_post", "client_secret_basic",
+                "none", "client_secret_post", "client_secret_basic", "private_key_jwt",
+                "client_secret_jwt",
+            ],
+            "token_endpoint_auth_signing_alg_values_supported": [
+                "RS256", "PS256", "ES256", "EdDSA", "HS256",
             ],
             "authorization_response_iss_parameter_supported": True,
         }  # fmt: skip
+        if quirks.pkce in ("required", "optional") and not quirks.hides_pkce:
+            found["code_challenge_methods_supported"] = ["S256"]
+        return found
 
     def fail_next(self, count: int, fault: Fault) -> None:
         """The next `count` requests to the token endpoint end in this `fault`."""
@@ -162,108 +214,55 @@ class Provider:
             self.token_requests[grant_type] += 1
             return self._faults.popleft() if self._faults else None
 
+    def note_resource(self, path: str, given: Mapping[str, str]) -> None:
+        """What a request said about the API it wants a token for; for the server behind this."""
+        with self._lock:
+            self.resources.append((path, given.get("resource", "")))
+
     def recipe_yaml(
         self,
         service: str = "demo",
         *,
         primitive: Literal["oauth2", "static_key"] = "oauth2",
-        auth: Literal["none", "post", "basic"] = "none",
+        auth: Auth = "none",
+        grant: GrantName = "authorization_code",
+        discovery: bool = False,
+        registration: Literal["static", "dcr"] = "static",
     ) -> str:
-        """A recipe that fits this provider. Its URLs are http on 127.0.0.1: whoever uses it
-        has to allow that host."""
-        text = _KEY_RECIPE if primitive == "static_key" else _OAUTH_RECIPE
-        required = str(auth != "none").lower()
-        return text.format(service=service, issuer=self.issuer, auth=auth, secret_required=required)
+        """A recipe that fits this provider and its quirks. Its URLs are http on 127.0.0.1:
+        whoever uses it has to allow that host (and `api_host`, where it is another).
+
+        `discovery`: without endpoints, for the metadata to name them. `registration`: `dcr`
+        for a client that registers itself.
+        """
+        import yaml
+
+        if primitive == "static_key":
+            recipe = _recipe.with_key(self, service)
+        else:
+            recipe = _recipe.with_oauth(
+                self, service, auth=auth, grant=grant, discovery=discovery,
+                registration=registration,
+            )  # fmt: skip
+        return str(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=100))
 
     def redirected(self, url: str, *, user: str = "ada", allow: bool = True) -> str:
-        """Log in at the provider's pages as a person would: the URL the browser is sent to."""
-        opener = build_opener(ProxyHandler({}), _NoRedirect())
-        with opener.open(url, timeout=FOLLOW_SECONDS) as page:
-            if page.status in _REDIRECTS:
-                return str(page.headers["Location"])
-            form = _Form(page.read().decode())
-        decision = "allow" if allow else "cancel"
-        body = urlencode({**form.fields, "user": user, "decision": decision}).encode()
-        request = Request(urljoin(url, form.action), data=body)  # noqa: S310 - our own page
-        with opener.open(request, timeout=FOLLOW_SECONDS) as answer:
-            return str(answer.headers["Location"])
+        """Log in at the provider's pages as a person would: the URL the browser is sent to.
+
+        Where a provider takes https redirects alone, this is what the user pastes.
+        """
+        return _visit.decided(url, user=user, allow=allow)[0]
 
     def follow(self, url: str, *, user: str = "ada", allow: bool = True) -> str:
         """`redirected`, and then the redirect itself: the text of the page it ends on.
 
-        With this for a browser a whole login runs by itself.
+        With this for a browser a whole login runs by itself; that of a device too, by its
+        `verification_uri_complete`.
         """
-        target = self.redirected(url, user=user, allow=allow)
-        try:
-            with build_opener(ProxyHandler({})).open(target, timeout=FOLLOW_SECONDS) as page:
-                return str(page.read().decode())
-        except HTTPError as page:
-            with page:
-                return page.read().decode()
+        location, page = _visit.decided(url, user=user, allow=allow)
+        return _visit.page_at(location) if location else page
 
-
-_REDIRECTS = (302, 303)
-
-
-class _NoRedirect(HTTPRedirectHandler):
-    """Hands a redirect back as an answer instead of following it."""
-
-    def http_error_302(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
-    ) -> IO[bytes]:
-        del req, code, msg, headers
-        return fp
-
-    http_error_303 = http_error_302
-
-
-class _Form(HTMLParser):
-    """The first form of a page: where it goes, and what its inputs hold."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.action = ""
-        self.fields: dict[str, str] = {}
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        if tag == "form":
-            self.action = found.get("action") or ""
-        elif tag == "input" and found.get("name"):
-            self.fields[str(found["name"])] = found.get("value") or ""
-
-
-_OAUTH_RECIPE = """\
-service: {service}
-primitive: oauth2
-display_name: Demo
-description: The demo provider on this machine.
-base_url: {issuer}/api
-inject:
-  header: {{Authorization: "Bearer {{{{token.access_token}}}}"}}
-oauth2:
-  issuer: {issuer}
-  authorization_endpoint: {issuer}/authorize
-  token_endpoint: {issuer}/token
-  revocation_endpoint: {issuer}/revoke
-  userinfo_endpoint: {issuer}/userinfo
-  scopes: [read, write]
-  redirect: {{policy: any_port}}
-  client: {{auth: {auth}, secret_required: {secret_required}}}
-  refresh: {{rotates: maybe}}
-test: {{path: /me, identity: email}}
-"""
-
-_KEY_RECIPE = """\
-service: {service}
-primitive: static_key
-display_name: Demo with a key
-description: The demo provider on this machine, by a static key.
-base_url: {issuer}/api
-required_secrets:
-  - {{key: {service}_key, label: Demo key, type: password, pattern: "^demo_"}}
-inject:
-  header: {{Authorization: "Bearer {{{{secret.{service}_key}}}}"}}
-test: {{path: /static, identity: name}}
-"""
+    def approve(self, user_code: str, *, user: str = "ada", allow: bool = True) -> str:
+        """Type a device's code at `/activate` and decide: the text of the page that follows."""
+        url = f"{self.issuer}/activate?user_code={quote(user_code)}"
+        return _visit.decided(url, user=user, allow=allow)[1]

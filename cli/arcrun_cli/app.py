@@ -22,6 +22,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "setup": ("setup", "Connect a service: ask for the key or log in, test it, save it."),
         "list": ("listing", "What is connected, and what can be."),
         "test": ("testing", "Send a test request: does it work, and whose account is it?"),
+        "check": ("checking", "Is all connected that this project declares? For CI."),
         "remove": ("removing", "Forget a connection."),
     },
     "Use": {

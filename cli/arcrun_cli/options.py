@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from arcrun_cli.faults import checked_name
+from arcrun_cli.faults import UsageFault, checked_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.catalog import Catalog
+    from arcrun_auth.project import Project
     from arcrun_cli.talk import Terminal
 
     ParamType = click.ParamType[str]
@@ -62,6 +63,31 @@ def terminal(*, interactive: bool | None = None) -> Terminal:
 
     wanted = Settings().flag("interactive") if interactive is None else interactive
     return Terminal(interactive=wanted)
+
+
+def project_of(here: Broker) -> Project:
+    """What this folder's project declares. UsageFault where it declares nothing."""
+    from arcrun_auth.project import EXAMPLE, FILE
+
+    found = here.settings.project
+    if found is None or not found.needs:
+        raise UsageFault(
+            "No service is named, and no project here declares any.",
+            f"arcrun setup SERVICE; or write into {FILE} what the project needs:\n\n{EXAMPLE}",
+        )
+    return found
+
+
+def full_name(here: Broker, service: str, instance: str) -> str:
+    """A connection as it is typed: in a project a plain name may lead to another instance."""
+    from arcrun_auth.tokens import DEFAULT_INSTANCE
+
+    if instance == DEFAULT_INSTANCE:
+        project, names = here.settings.project, (service, *here.recipes.entry(service).aliases)
+        chosen = project.instance_of(*names) if project is not None else None
+        if chosen in (None, instance):
+            return service
+    return f"{service}@{instance}"
 
 
 def catalog() -> Catalog:

@@ -17,6 +17,13 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "results": "for each connection `name`, `ok`, `account`, `status` (of HTTP), and where "
         "it failed `error`, `message`, `hint`",
     },
+    "check": {
+        "project": "the file that declares them",
+        "ok": "whether all of them can be used",
+        "services": "`name`, `status` (as of `why`; or `missing scopes`, `not agreed`, "
+        "`unknown service`, `unusable`), `ok`, `missing` (keys of secrets, scopes, or `login`), "
+        "and where it is not ok `error`, `message`, `hint`",
+    },
     "token": {
         "access_token": "the token",
         "token_type": "as the provider calls it",
@@ -37,6 +44,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "missing_scopes": "asked for and not granted",
         "expires_at": "when the access token ends, or null",
         "can_renew": "whether it is renewed then by itself",
+        "project": "the pyproject.toml that chose the instance, or null",
     },
     "show": {
         "service": "its name",

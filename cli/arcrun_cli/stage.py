@@ -87,6 +87,7 @@ class Stage:
             environ={
                 "ARCRUN_MASTER_KEY": b64encode(os.urandom(32)).decode(),
                 "ARCRUN_KEYRING": "off",
+                "ARCRUN_PROJECT": "0",
                 "ARCRUN_LOGIN_TIMEOUT": str(PATIENCE),
                 "ARCRUN_DEMO_CLIENT_ID": "demo",
             },

@@ -46,6 +46,8 @@ class Cli:
 
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    """The folder that it is typed in; that of the test if None."""
 
     @property
     def home(self) -> Path:
@@ -54,8 +56,9 @@ class Cli:
     def __call__(self, *args: str, stdin: str | bytes = b"", **env: str) -> Ran:
         data = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
-            [*COMMAND, *args], input=data, capture_output=True, env=self.env | env, timeout=HANG
-        )
+            [*COMMAND, *args], input=data, capture_output=True, env=self.env | env, timeout=HANG,
+            cwd=self.cwd,
+        )  # fmt: skip
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def terminal(self, *args: str, **env: str):
@@ -63,7 +66,7 @@ class Cli:
         pexpect = pytest.importorskip("pexpect")
         return pexpect.spawn(
             COMMAND[0], [*COMMAND[1:], *args], env=self.env | env, timeout=HANG,
-            encoding="utf-8", dimensions=(24, 80),
+            encoding="utf-8", dimensions=(24, 80), cwd=str(self.cwd) if self.cwd else None,
         )  # fmt: skip
 
 

@@ -66,20 +66,21 @@ PROVIDERS: dict[str, tuple[dict[str, Any], Any, Any]] = {
     ),
 }  # fmt: skip
 
-STATUSES = (200, 200, 200, 200, 200, 200, 201, 400, 400, 400, 401, 403, 404, 408, 429, 500, 502, 503, 302,
-            204, 418, 599)  # fmt: skip
+STATUSES = (200, 200, 200, 200, 200, 200, 201, 400, 400, 400, 401, 403, 404, 408, 429, 500, 502,
+            503, 302, 204, 418, 599)  # fmt: skip
 TYPES = ("application/json", "application/json; charset=utf-8", "text/html", "text/plain", "",
          "application/x-www-form-urlencoded", "Application/JSON;;", "a/b, c/d", "\xff\x00",
          "application/x-www-form-urlencoded; charset=utf-16")  # fmt: skip
 WAITS = ("", "0", "30", "-1", "1e9", "999999999", "99999999999999", "soon", "\u0663",
-         "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 99 Xxx 9999 99:99:99 GMT", "Fri, 31 Dec 9999 "
-         "23:59:59 -2359", "Mon, 01 Jan 0001 00:00:00 +2359", "\x00")  # fmt: skip
+         "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 99 Xxx 9999 99:99:99 GMT",
+         "Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 01 Jan 0001 00:00:00 +2359", "\x00")  # fmt: skip
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 3600, 1 << 63, -(1 << 70), 10**400, 1e308, -1e308, 5e-324,
     float("nan"), float("inf"), float("-inf"), "", " ", "0", "-1", "3600", "1e999", "nan",
-    "\x00", "a\r\nX: y", "\ud800", "é" * 300, "a" * 100_000, "\u202e", [], [[]], [None], {}, {"": {}},
-    {"error": "invalid_grant"}, ["invalid_grant"], "invalid_grant", "INVALID_GRANT", "server_error",
-    "invalid_client", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59", "2027-13-45", "1" * 5000,
+    "\x00", "a\r\nX: y", "\ud800", "é" * 300, "a" * 100_000, "\u202e", [], [[]], [None], {},
+    {"": {}}, {"error": "invalid_grant"}, ["invalid_grant"], "invalid_grant", "INVALID_GRANT",
+    "server_error", "invalid_client", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59",
+    "2027-13-45", "1" * 5000,
 )  # fmt: skip
 PAGES = (
     b"", b" ", b"null", b"[]", b"{}", b"0", b'"x"', b"NaN", b"{", b"\xef\xbb\xbf{}", b"\x00",
@@ -136,20 +137,15 @@ class Spoiler:
         name = chance.choice(list(data))
         if isinstance(data[name], dict) and data[name] and chance.random() < 0.7:
             return data | {name: self._spoil_value(data[name])}
-        how = chance.randrange(7)
+        value, how = data[name], chance.randrange(8)
         if how == 0:
             return {key: value for key, value in data.items() if key != name}
         if how == 1:
             return {"data": data}
         if how == 2:
-            return data | {name: {name: data[name]}}
-        if how == 3:
-            return data | {name: [data[name]]}
-        if how == 4:
-            return data | {
-                chance.choice(("error", "ok", "scope", "expires_in")): chance.choice(ODD)
-            }
-        return data | {name: chance.choice(ODD)}
+            name = chance.choice(("error", "ok", "scope", "expires_in"))
+        other = {3: {name: value}, 4: [value]}.get(how, chance.choice(ODD))
+        return data | {name: other}
 
     def _encoded(self, data: Any) -> bytes:
         chance, how = self.chance, self.chance.random()

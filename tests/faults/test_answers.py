@@ -25,8 +25,9 @@ SEED = 24
 NOW = 1_800_000_000.0
 KEY = Key("credential", "demo")
 OLD = canary.fresh("old-rt")
+USED = canary.fresh("old-at")
 HELD = Grant(
-    access_token=Secret(canary.fresh("old-at")), refresh_token=Secret(OLD), issued=NOW - 7200,
+    access_token=Secret(USED), refresh_token=Secret(OLD), issued=NOW - 7200,
     expires=NOW - 3600, scopes=("a", "b"), requested=("a", "b"),
 )  # fmt: skip
 PASSES = (408, 429, *range(500, 600))
@@ -73,7 +74,8 @@ class Renewal:
                 self.outcomes.append("a token")
             except (ProviderUnavailable, TokenRefused, LoginRequired) as error:
                 self.outcomes.append(type(error).__name__)
-                if OLD in str(error) or not str(error).isprintable() and "\n" not in str(error):
+                words = str(error).replace("\n", "")
+                if OLD in words or not words.isprintable():
                     return "its words show a secret or move the cursor"
             except AuthError as error:
                 return f"an error that is not of a renewal: {type(error).__name__}"
@@ -89,24 +91,23 @@ class Renewal:
 
     def _wrong_store(self, token) -> str | None:
         left = self.store.get(KEY).grant
+        said = self.body.replace(b"\0", b"")  # whatever its encoding
+        access, fresh = left.access_token.reveal(), left.refresh_token.reveal()
         if self.read is None:
-            if left.refresh_token.reveal() != OLD or left.access_token != HELD.access_token:
-                return "a failure has changed the grant"
-            genuine = b"invalid_grant" in self.body.replace(b"\0", b"")
-            if left.dead and (not genuine or self.status in PASSES):
-                return "it is given up without a refusal"
-            return None
-        if self.status // 100 != 2:
-            return "a grant from a failure"
-        if left.access_token.reveal() != token.access_token:
-            return "the store has another token than the caller"
-        if not token.access_token.isprintable() or not token.access_token.isascii():
-            return "a token that cannot stand in a header"
-        if left.expires is not None and left.expires < NOW:
-            return "a token that is born dead"
-        fresh = left.refresh_token.reveal()
-        known = fresh == OLD or fresh.encode() in self.body.replace(b"\0", b"")
-        return None if known else "a refresh token from nowhere"
+            genuine = b"invalid_grant" in said and self.status not in PASSES
+            rules = {
+                "a failure has changed the grant": (access, fresh) == (USED, OLD),
+                "it is given up without a refusal": genuine or not left.dead,
+            }
+        else:
+            rules = {
+                "a grant from a failure": self.status // 100 == 2,
+                "the store has another token than the caller": access == token.access_token,
+                "no token for a header": access.isascii() and access.isprintable(),
+                "a token that is born dead": left.expires is None or left.expires >= NOW,
+                "a refresh token from nowhere": fresh == OLD or fresh.encode() in said,
+            }
+        return next((fault for fault, holds in rules.items() if not holds), None)
 
 
 def test_row_24_no_spoilt_answer_costs_the_login(board, monkeypatch) -> None:

@@ -13,7 +13,7 @@ from itertools import product
 import pytest
 
 from arcrun_auth.custody import Custody
-from arcrun_auth.sources import GrantSource, _Held
+from arcrun_auth.sources import GrantSource
 from tests.faults.board import FULL
 from tests.faults.model import SERVERS, Model, Violation
 from tests.faults.steps import PROGRAMS, isolate
@@ -110,13 +110,13 @@ class WithoutSecondReading(Broken):
 
     def _under_lock(self, rejected):
         record = self._custody.read(locked=True)
-        return _Held(self._request(record), self._clock())
+        return self._holding(self._request(record))
 
 
 class CommitsLater(Broken):
     class custody(Custody):  # noqa: N801 - a setting
         def commit(self, record, grant):
-            self._unsaved = record.grant.refresh_token, grant
+            self._unsaved = record.grant, grant
             return grant
 
 

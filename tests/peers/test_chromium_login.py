@@ -12,7 +12,8 @@ import yaml
 
 from arcrun_auth import landing
 from arcrun_auth.errors import LoginFailed
-from arcrun_auth.login import LoginPlan, log_in
+from arcrun_auth.login import Dialogue, LoginPlan, Ways, log_in
+from arcrun_auth.oauth.app import App
 from arcrun_auth.recipe import OAuth2
 from arcrun_auth.testing import Provider
 from tests.needs import needs
@@ -82,11 +83,12 @@ def provider():
 
 def plan_for(provider):
     oauth2 = msgspec.convert(yaml.safe_load(provider.recipe_yaml())["oauth2"], OAuth2)
-    return LoginPlan("demo", "Demo", oauth2, "demo", scopes=oauth2.scopes)
+    return LoginPlan("demo", "Demo", oauth2, App("demo"), scopes=oauth2.scopes)
 
 
 def run(plan, browser):
-    return log_in(plan, send=send, open_url=browser, say=lambda line: None, timeout=HANG)
+    dialogue = Dialogue(say=lambda line: None, open_url=browser)
+    return log_in(plan, Ways(), dialogue, send=send, timeout=HANG)
 
 
 def allow(page):
@@ -132,7 +134,7 @@ def test_a_login_through_the_pages_of_a_certified_provider():
 
     with OidcProvider() as server:
         oauth2 = server.oauth2()
-        plan = LoginPlan("peer", "Peer", oauth2, "public", scopes=oauth2.scopes)
+        plan = LoginPlan("peer", "Peer", oauth2, App("public"), scopes=oauth2.scopes)
         browser = Chromium(log_in_and_consent)
         grant = run(plan, browser)
     assert grant.refresh_token

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from arcrun_auth import oauth
 from arcrun_auth.errors import LoginFailed, TokenRefused
-from arcrun_auth.login import LoginPlan, log_in
+from arcrun_auth.login import Dialogue, LoginPlan, Ways, log_in
+from arcrun_auth.oauth.app import App
+from arcrun_auth.oauth.call import values
+from arcrun_auth.oauth.requests import refresh_request
 from arcrun_auth.token_answer import read_token
 from arcrun_auth.tokens import Secret
 from tests.peers.oidc_server import HANG, SECRET, OidcProvider, Person, send
@@ -34,23 +36,28 @@ def plan_for(oidc, auth="none", **changes):
         service="peer",
         display_name="Peer",
         oauth2=oauth2,
-        client_id=CLIENTS[auth],
-        client_secret=secret and Secret(secret),
+        app=App(CLIENTS[auth], secret and Secret(secret)),
         scopes=oauth2.scopes,
     )
 
 
 def run(plan, person=None, **options):
-    defaults = {"send": send, "open_url": person or Person(), "say": lambda line: None}
-    return log_in(plan, **(defaults | {"timeout": HANG} | options))
+    dialogue = Dialogue(
+        say=options.pop("say", lambda line: None),
+        open_url=person or Person(),
+        paste=options.pop("paste", None),
+    )
+    defaults = {"send": send, "timeout": HANG}
+    return log_in(plan, options.pop("ways", Ways()), dialogue, **(defaults | options))
 
 
 def renew(plan, grant):
-    call = oauth.refresh_request(
+    call = refresh_request(
         plan.oauth2,
-        client_id=plan.client_id,
-        client_secret=plan.client_secret,
+        plan.app,
         refresh_token=grant.refresh_token,
+        values=values(plan.params),
+        now=time.time(),
     )
     answer = send(call)
     return read_token(

@@ -164,7 +164,7 @@ def test_scopes_that_are_missing_are_named_or_asked_for(desk, provider) -> None:
     with pytest.raises(errors.MissingScope) as caught:
         desk.bind("demo", scopes=["read", "write"], interactive=False)
     assert caught.value.scope == "write"
-    assert "--scope write" in caught.value.hint
+    assert caught.value.hint == "arcrun setup demo --scopes +write"
     desk.bind("demo", scopes="write").close()
     assert provider.authorizations[-1]["scope"] == "read write"
     desk.bind("demo", scopes=["write"], interactive=False).close()

@@ -6,10 +6,9 @@ import pytest
 
 from arcrun_auth import enrol, errors
 from arcrun_auth.broker import Broker
-from arcrun_auth.recipe.model import OAuth2
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider
-from arcrun_auth.tokens import Grant, Key, Secret
+from arcrun_auth.tokens import Key, Secret
 from tests import canary
 from tests.world import Told, home_with
 
@@ -151,22 +150,3 @@ def test_secrets_go_by_short_or_full_names(name, fits) -> None:
 def test_an_ambiguous_short_name_is_refused() -> None:
     with pytest.raises(errors.AuthError, match="no single secret 'key'"):
         enrol.match_secrets({"key": "x"}, ["a_key", "b_key"], "shop")
-
-
-def test_scopes_are_sets_spelled_out_and_a_wider_wish_keeps_the_rest() -> None:
-    oauth2 = OAuth2(
-        token_endpoint="https://x.example/token",
-        scopes=("read", "write"),
-        scope_sets={"readonly": ("read",), "all": ("read", "write", "admin")},
-    )
-    held = Grant(access_token=Secret("x"), issued=0.0, requested=("mail",))
-
-    def wanted(scopes, before=None, *, widen=False):
-        return enrol.wanted_scopes(oauth2, scopes, held=before, widen=widen)
-
-    assert wanted(None) == ("read", "write")
-    assert wanted(["readonly"]) == ("read",)
-    assert wanted(["all", "extra"]) == ("read", "write", "admin", "extra")
-    assert wanted(None, held) == ("mail",)
-    assert wanted(["readonly"], held) == ("read",)  # a set-up anew may ask for less
-    assert wanted(["readonly"], held, widen=True) == ("mail", "read")

@@ -12,21 +12,27 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors tokens forks _http scrub"),
+    ("ground", "errors forks _http mtls scrub signing_key tokens"),
     (
         "rules",
         """
-        answers catalog_entry consent hosts landing lint oauth recipe rendering seal signing
-        template token_answer
+        answers catalog_entry consent diagnosis hosts jwt landing lint moments oauth recipe
+        rendering scopes seal signing template token_answer
         """,
     ),
     (
         "world",
-        "browser catalog catalog_build catalog_index locks loopback people settings stores",
+        "browser catalog catalog_build catalog_index locks loopback people project settings stores",
     ),
     ("works", "custody login sources"),
-    ("front", "client transport"),
-    ("hall", "apps bound broker checkup connections enrol renewal report resolve"),
+    ("front", "client probe transport"),
+    (
+        "hall",
+        """
+        apps authority bound broker checkup connections declared discovery enrol found
+        renewal report resolve signin
+        """,
+    ),
     ("door", "__init__ testing"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}

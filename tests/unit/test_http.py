@@ -27,6 +27,8 @@ class Call:
     method: str = "POST"
     headers: dict = field(default_factory=dict)
     content: bytes | None = b"grant_type=refresh_token"
+    certificate: tuple | None = None
+    secrets: tuple = ()
 
 
 def fence(origin: str) -> Fence:

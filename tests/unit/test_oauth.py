@@ -13,6 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrun_auth import oauth
+from arcrun_auth.oauth import requests
+from arcrun_auth.oauth.app import App
+from arcrun_auth.oauth.call import values
+from arcrun_auth.oauth.clients import basic_credentials
 from arcrun_auth.recipe import ClientAuth, OAuth2, Redirect, Refresh, TokenRequest
 from arcrun_auth.tokens import Secret
 
@@ -128,13 +132,14 @@ def fields_of(call):
 
 def code_call(oauth2, secret="s3cret", **changes):
     fields = {
-        "client_id": "cid",
-        "client_secret": secret and Secret(secret),
         "code": Secret("the-code"),
         "redirect_uri": "http://127.0.0.1:5/callback",
         "verifier": Secret("v" * 43),
+        "values": values(changes.pop("params", {})),
+        "now": 1e9,
     }
-    return oauth.code_request(oauth2, **(fields | changes))
+    app = App("cid", secret and Secret(secret))
+    return requests.code_request(oauth2, app, **(fields | changes))
 
 
 class TestCodeRequest:
@@ -196,12 +201,9 @@ class TestCodeRequest:
 
 class TestRefreshRequest:
     def call(self, oauth2, **changes):
-        fields = {
-            "client_id": "cid",
-            "client_secret": None,
-            "refresh_token": Secret("rt"),
-        }
-        return oauth.refresh_request(oauth2, **(fields | changes))
+        app = App("cid", changes.pop("secret", None))
+        fields = {"refresh_token": Secret("rt"), "values": values({}), "now": 1e9}
+        return requests.refresh_request(oauth2, app, **(fields | changes))
 
     def test_the_bare_one(self):
         call = self.call(server(client=ClientAuth(auth="none")))
@@ -224,10 +226,8 @@ class TestRefreshRequest:
         }  # fmt: skip
 
     def test_its_own_endpoint_and_parameters(self):
-        oauth2 = server(
-            refresh=Refresh(url="https://{{param.t}}.example.com/refresh", params={"a": "b"})
-        )
-        call = self.call(oauth2, params={"t": "acme"}, client_secret=Secret("s"))
+        oauth2 = server(refresh=Refresh(url="https://acme.example.com/refresh", params={"a": "b"}))
+        call = self.call(oauth2, secret=Secret("s"))
         assert call.url == "https://acme.example.com/refresh"
         assert fields_of(call)["a"] == "b"
         assert {s.reveal() for s in call.secrets} == {"rt", "s"}
@@ -236,7 +236,7 @@ class TestRefreshRequest:
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_basic_credentials_are_read_back_by_a_server_that_follows_the_rfc(client, secret):
     client, secret = (t.encode(errors="replace").decode() for t in (client, secret))
-    encoded = base64.b64decode(oauth.basic_credentials(client, secret)).decode()
+    encoded = base64.b64decode(basic_credentials(client, secret)).decode()
     left, _, right = encoded.partition(":")
     assert (unquote_plus(left), unquote_plus(right)) == (client, secret)
     assert ":" not in right

@@ -178,7 +178,7 @@ class TestRenewals:
         ("rules", "fresh", "expected"),
         [
             ({}, True, None),
-            ({}, False, None),
+            ({}, False, NOW + 50),  # what was told at the login still holds
             ({"lifetime_s": 100}, True, NOW + 100),
             ({"lifetime_s": 100}, False, NOW + 50),
             ({"idle_s": 30}, True, NOW + 30),

@@ -10,11 +10,12 @@ import click
 from arcrun_auth.errors import printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command
-from arcrun_cli.options import broker, json_option
+from arcrun_cli.options import broker, full_name, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from arcrun_auth.broker import Broker
     from arcrun_auth.report import Instance, Service
 
 
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
 @json_option
 def command(word: str | None, *, everything: bool, as_json: bool) -> int:
     """What is connected: as whom, how it stands, when it expires. Sends nothing."""
-    found = [s for s in broker().list_services().values() if matches(s, word)]
+    here = broker()
+    found = [s for s in here.list_services().values() if matches(s, word)]
     connected = [service for service in found if service.connected]
     if as_json:
         ui.put_json({"services": [_as_data(s) for s in found]})
         return 0
     if connected:
-        _table(connected)
+        _table(here, connected)
     else:
         ui.tell("Nothing is connected yet." if not word else "Nothing of that name is connected.")
     if everything or word or not connected:
@@ -58,10 +60,10 @@ def matches(service: Service, word: str | None) -> bool:
     )
 
 
-def _table(services: Iterable[Service]) -> None:
+def _table(here: Broker, services: Iterable[Service]) -> None:
     rows = [
         (
-            service.service if name == "default" else f"{service.service}@{name}",
+            full_name(here, service.service, name),
             instance.method,
             instance.identity or "",
             instance.status,

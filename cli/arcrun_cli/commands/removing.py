@@ -8,7 +8,7 @@ from arcrun_auth.errors import AuthError
 from arcrun_cli import ui
 from arcrun_cli.app import Command
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import broker, no_input_option, service_argument
+from arcrun_cli.options import broker, full_name, no_input_option, service_argument
 
 
 @click.command(
@@ -29,6 +29,7 @@ def command(name: str, *, yes: bool, no_input: bool) -> int:
     if why.status == "not connected":
         ui.tell(f"{name} is not connected: there is nothing to remove.")
         return 0
+    name = full_name(here, why.service, why.instance)
     whose = f" ({why.identity})" if why.identity else ""
     if not yes:
         if here.person.reach is None:

@@ -8,12 +8,13 @@ import click
 
 from arcrun_cli import stdin, ui
 from arcrun_cli.app import Command
+from arcrun_cli.commands.setup_all import set_up_all
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import broker, catalog, no_input_option, service_argument
+from arcrun_cli.options import broker, catalog, full_name, no_input_option, service_argument
 from arcrun_cli.talk import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.catalog import MethodEntry
@@ -56,12 +57,12 @@ def on_command_line(args: Sequence[str]) -> UsageFault:
     short_help="Connect a service: ask for the key or log in, test it, save it.",
     examples=(
         "arcrun setup notion",
-        "arcrun setup google_drive@work --scope readonly",
-        "arcrun setup google_drive --client-file ~/Downloads/client_secret.json",
+        "arcrun setup google_drive@work --client-file ~/Downloads/client_secret.json",
         "pass show notion | arcrun setup notion --stdin",
+        "arcrun setup                 all that this project declares",
     ),
 )
-@service_argument()
+@service_argument(required=False)
 @click.option("--method", metavar="METHOD", help="The way in; arcrun show SERVICE lists them.")
 @click.option(
     "--scope",
@@ -96,8 +97,10 @@ def on_command_line(args: Sequence[str]) -> UsageFault:
 )
 @click.option("--force", is_flag=True, help="Replace what is connected without asking.")
 @no_input_option
+@click.pass_context
 def command(
-    name: str,
+    ctx: click.Context,
+    name: str | None,
     method: str | None,
     scopes: tuple[str, ...],
     params: tuple[str, ...],
@@ -111,10 +114,40 @@ def command(
     """Connect SERVICE: ask for its key, or log in with the browser; test it; save it.
 
     The key is asked for without showing it. INSTANCE is a name of your own for a second
-    account: notion@work.
+    account: notion@work. Without SERVICE: what the project's pyproject.toml declares, and is
+    not connected yet.
     """
-    given = dict(map(_pair, params))
     here = broker(interactive=False if no_input else None)
+    if name is None:
+        return set_up_all(
+            here, ctx, lambda each, wanted: connect(here, each, scopes=wanted, force=True)
+        )
+    return connect(
+        here,
+        name,
+        method=method,
+        scopes=scopes,
+        params=dict(map(_pair, params)),
+        from_stdin=from_stdin,
+        client_file=client_file,
+        port=port,
+        force=force,
+    )
+
+
+def connect(
+    here: Broker,
+    name: str,
+    *,
+    method: str | None = None,
+    scopes: Sequence[str] = (),
+    params: Mapping[str, str] | None = None,
+    from_stdin: bool = False,
+    client_file: str | None = None,
+    port: int | None = None,
+    force: bool = False,
+) -> int:
+    """One connection, as the options say. The exit code."""
     entry = here.recipes.entry(name.partition("@")[0])
     secrets = _read_stdin(entry.service, _way(here, name, method)) if from_stdin else {}
     if not force and not scopes and not _may_replace(here, name):
@@ -127,7 +160,7 @@ def command(
             name,
             method=method,
             scopes=list(scopes) or None,
-            params=given or None,
+            params=params or None,
             port=port,
             client_file=client_file,
             replace=True,
@@ -151,6 +184,7 @@ def _may_replace(here: Broker, name: str) -> bool:
     stored = [origin for origin in why.origins if origin.store in ("vault", "keyring")]
     if not stored or why.status not in ("connected", "expired"):
         return True
+    name = full_name(here, why.service, why.instance)
     whose = f" as {why.identity}" if why.identity else ""
     if here.person.reach is None:
         raise UsageFault(

@@ -10,7 +10,7 @@ from arcrun_auth.errors import AuthError, printable
 from arcrun_cli import failures, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands.listing import in_order
-from arcrun_cli.options import broker, json_option, service_argument
+from arcrun_cli.options import broker, full_name, json_option, service_argument
 from arcrun_cli.talk import Waiting
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def command(name: str | None, *, as_json: bool) -> int:
 def connected(here: Broker) -> list[str]:
     """Every connection, as it is typed."""
     return [
-        service.service if instance == "default" else f"{service.service}@{instance}"
+        full_name(here, service.service, instance)
         for service in here.list_services().values()
         for instance, _ in in_order(service)
     ]

@@ -11,7 +11,7 @@ import click
 from arcrun_auth.errors import printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command
-from arcrun_cli.options import broker, json_option, service_argument
+from arcrun_cli.options import broker, full_name, json_option, service_argument
 
 if TYPE_CHECKING:
     from arcrun_auth.report import Why
@@ -29,13 +29,14 @@ GOOD = ("connected", "expired")
 @json_option
 def command(name: str, *, as_json: bool) -> int:
     """Where each secret of a connection comes from, and where it may go. Never a value."""
-    why = broker().why(name)
+    here = broker()
+    why = here.why(name)
     if as_json:
         ui.put_json(asdict(why))
         return 0
-    at = "" if why.instance == "default" else f"@{why.instance}"
+    full = full_name(here, why.service, why.instance)
     kind = "ok" if why.status in GOOD else "warn"
-    ui.put(f"{ui.paint(why.service + at, 'bold')}  {ui.mark(kind, word=why.status)}")
+    ui.put(f"{ui.paint(full, 'bold')}  {ui.mark(kind, word=why.status)}")
     ui.pairs(
         [
             ("account", printable(why.identity or "")),
@@ -45,11 +46,12 @@ def command(name: str, *, as_json: bool) -> int:
             ("scopes", ", ".join(why.scopes)),
             ("missing", ", ".join(why.missing_scopes)),
             ("expires", expiry(why)),
+            ("chosen by", printable(why.project or "")),
             ("recipe", f"{why.tier}, {printable(why.recipe)}"),
         ]
     )
     if why.status not in GOOD:
-        ui.tell(f"  → arcrun setup {why.service}{at}")
+        ui.tell(f"  → arcrun setup {full}")
     return 0
 
 

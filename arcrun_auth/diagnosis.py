@@ -1,0 +1,41 @@
+"""What an error of this provider means, by the rules of its recipe. Pure."""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from arcrun_auth.recipe import Diagnosis
+    from arcrun_auth.recipe.model import When
+
+
+def find(
+    rules: Iterable[Diagnosis],
+    *,
+    status: int | None = None,
+    error: str = "",
+    text: str = "",
+    age: float = 0.0,
+) -> Diagnosis | None:
+    """The first rule that fits: `error` is a code, `text` the answer, `age` that of the login.
+
+    >>> from arcrun_auth.recipe import Diagnosis, When
+    >>> rules = [Diagnosis(when=When(error="invalid_grant"), say="Log in again.")]
+    >>> find(rules, error="invalid_grant").say
+    'Log in again.'
+    """
+    return next((rule for rule in rules if _fits(rule.when, status, error, text, age)), None)
+
+
+def _fits(when: When, status: int | None, error: str, text: str, age: float) -> bool:
+    least = when.age_s[0] if when.age_s else 0.0
+    most = when.age_s[1] if len(when.age_s) > 1 else float("inf")
+    return (
+        when.status in (None, status)
+        and (not when.error or re.fullmatch(when.error, error) is not None)
+        and (not when.body or re.search(when.body, text) is not None)
+        and least <= age <= most
+    )

@@ -1,0 +1,142 @@
+"""Params that nobody types: what the redirect, the token answer, a secret or the API tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from arcrun_auth.answers import pick
+from arcrun_auth.errors import AuthError, LoginFailed, TokenRefused, printable
+from arcrun_auth.hosts import Fence
+from arcrun_auth.probe import fetch
+from arcrun_auth.signing import Binding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from arcrun_auth.people import Person
+    from arcrun_auth.recipe.model import Choose, Discover, Method
+    from arcrun_auth.sources import Source
+    from arcrun_auth.tokens import Credential
+
+    Values = dict[str, str]
+
+REFUSED = (401, 403)
+MAX_CHOICES = 50
+"""How many items do we offer? Whoever has more is asked for the name of one."""
+
+
+def params(
+    way: Method,
+    record: Credential,
+    *,
+    service: str,
+    source: Source,
+    person: Person,
+    allow: Sequence[str],
+) -> Values:
+    """The params of `way` that the login itself brought, checked.
+
+    Sends the requests of the recipe's `discover`. Raises LoginFailed for one that is missing
+    or does not fit, and what sending raises.
+    """
+    found = _brought(way, record)
+    for step in way.discover:
+        known = {name: value for name, value in record.params.items() if name in step.save}
+        found |= _discovered(
+            step, way, service=service, source=source, person=person, allow=allow, known=known
+        )
+    checked: Values = {}
+    for name, param in way.params.items():
+        if param.source == "user" or (name not in found and param.default is not None):
+            continue
+        try:
+            checked[name] = param.check(name, found.get(name))
+        except ValueError as error:
+            raise LoginFailed(
+                f"{service}: the login did not bring what its address needs ({error}).",
+                service=service,
+                hint=f"arcrun setup {service}",
+            ) from None
+    return checked
+
+
+def _brought(way: Method, record: Credential) -> Values:
+    """What came with the redirect or the token, or stands in a secret."""
+    kept: Mapping[str, str] = record.grant.kept if record.grant is not None else {}
+    secrets = {name: value.reveal() for name, value in record.secrets.items()}
+    places = {"callback": kept, "token": kept, "secret": secrets}
+    return {
+        name: param.found(value)
+        for name, param in way.params.items()
+        if (value := places.get(param.source, {}).get(param.key or name)) is not None
+    }
+
+
+def _discovered(
+    step: Discover,
+    way: Method,
+    *,
+    service: str,
+    source: Source,
+    person: Person,
+    allow: Sequence[str],
+    known: Mapping[str, str],
+) -> Values:
+    host = urlsplit(step.url).netloc
+    binding = Binding(
+        service=service,
+        base_url=step.url,
+        # Of the hosts that were agreed to the one that this request goes to.
+        fence=Fence([host], allow),
+        inject=way.inject,
+        static_headers=way.static_headers,
+    )
+    reply = fetch(binding, source, step.url, headers=step.headers)
+    if reply.status in REFUSED:
+        raise TokenRefused(
+            f"{service} refused to say which one is meant (status {reply.status}).",
+            service=service,
+            hint=f"arcrun setup {service}",
+        )
+    item = reply.data
+    if step.choose is not None:
+        item = _chosen(pick(reply.data, step.choose.items), step, service, person, known)
+    values = {name: pick(item, path, reply.headers) for name, path in step.save.items()}
+    return {n: way.params[n].found(str(v)) for n, v in values.items() if isinstance(v, str | int)}
+
+
+def _chosen(
+    items: Any, step: Discover, service: str, person: Person, known: Mapping[str, str]
+) -> Any:
+    """The one item, the one of before, or the one that the person chooses."""
+    choices = items[:MAX_CHOICES] if isinstance(items, list) else []
+    if not choices:
+        raise LoginFailed(
+            f"{service}: the account that logged in has nothing to connect to.",
+            service=service,
+            hint=f"arcrun setup {service}",
+        )
+    if len(choices) == 1:
+        return choices[0]
+    for item in choices:
+        if known and all(str(pick(item, step.save[n])) == value for n, value in known.items()):
+            return item
+    assert step.choose is not None
+    return _asked(choices, step.choose, service, person)
+
+
+def _asked(choices: list[Any], choose: Choose, service: str, person: Person) -> Any:
+    names = [printable(str(pick(item, choose.label)), 80) for item in choices]
+    for number, name in enumerate(names, 1):
+        person.say(f"  {number}. {name}")
+    answer = (person.ask("Which one? (number or name)") or "").strip()
+    if answer.isdecimal() and 1 <= int(answer) <= len(choices):
+        return choices[int(answer) - 1]
+    if answer in names:
+        return choices[names.index(answer)]
+    raise AuthError(
+        f"{service}: this account has several, and none was chosen: {', '.join(names)}.",
+        service=service,
+        hint=f"arcrun setup {service}",
+    )

@@ -1,0 +1,142 @@
+"""Signed JSON Web Tokens (RFC 7519): by which a client proves itself, or asks for a token.
+
+Pure, but for the random `jti`. The algorithm is always the caller's, and what key fits it
+is said in `signing_key.py`.
+"""
+
+from __future__ import annotations
+
+import json
+
+from arcrun_auth.errors import AuthError
+from arcrun_auth.signing_key import own_id, read_key
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Final
+
+    from arcrun_auth.recipe.model import Jwt
+    from arcrun_auth.tokens import Secret
+
+LIFETIME: Final = 120
+"""For how many seconds does the assertion of a client hold, if nobody says?"""
+LIFETIMES: Final = range(60, 301)
+"""Which lifetimes may it have? Less fails on a clock that is late, more is worth stealing."""
+JTI_BYTES: Final = 16
+_NUMERIC_DATES: Final = frozenset({"nbf"})
+"""Which claims of a recipe are numbers (RFC 7519 §4.1)? `iat` and `exp` are never a recipe's."""
+
+
+def signed(
+    *,
+    alg: str,
+    key: Secret,
+    key_encoding: str = "pem",
+    header: Mapping[str, str],
+    claims: Mapping[str, object],
+    checked: bool = False,
+) -> str:
+    """A JWT as a compact JWS (RFC 7515 §3.1), its `typ` and `alg` added to the header.
+
+    `key` is a PEM or a JWK; with `key_encoding` hex, base64 or utf8 its octets. `checked`
+    says that `check_key` took this very key once: an RSA key is then not checked again,
+    which takes far longer than to sign. AuthError where the key is not fit for `alg`.
+    """
+    from joserfc import jws
+    from joserfc.errors import JoseError
+
+    class Registry(jws.JWSRegistry):
+        def get_alg(self, name: str) -> Any:
+            # As the base does, without its warning that EdDSA shall be called Ed25519
+            # (RFC 9864): what it is called is the provider's to say.
+            return self.algorithms[name]
+
+    signer = read_key(alg, key, key_encoding, checked=checked)
+    payload = json.dumps(dict(claims), separators=(",", ":"))
+    registry = Registry(algorithms=[alg], strict_check_header=False)
+    try:
+        return jws.serialize_compact(
+            {"typ": "JWT", **header, "alg": alg}, payload, signer, registry=registry
+        )
+    except JoseError:
+        raise AuthError("A JWT cannot have this header (RFC 7515 §4.1).") from None
+
+
+def check_key(*, alg: str, key: Secret, key_encoding: str = "pem") -> None:
+    """AuthError unless `key` can sign with `alg`; it says what is wrong, and what to do."""
+    read_key(alg, key, key_encoding)
+
+
+def client_assertion(
+    *,
+    client_id: str,
+    audience: str,
+    alg: str,
+    key: Secret,
+    key_id: str = "",
+    key_encoding: str = "pem",
+    now: float,
+    lifetime: int = LIFETIME,
+    checked: bool = False,
+) -> str:
+    """The JWT by which a client authenticates (RFC 7523 §2.2, §3).
+
+    There is no `nbf`: with it a clock that is a second ahead would not get in.
+    """
+    if lifetime not in LIFETIMES:
+        raise ValueError(f"lifetime is {LIFETIMES[0]} to {LIFETIMES[-1]} seconds, not {lifetime}")
+    claims = {
+        "iss": client_id,
+        "sub": client_id,
+        "aud": audience,
+        "iat": int(now),
+        "exp": int(now) + lifetime,
+        "jti": _new_id(),
+    }
+    header = {"kid": key_id} if key_id else own_id(key)
+    return signed(
+        alg=alg, key=key, key_encoding=key_encoding, header=header, claims=claims, checked=checked
+    )
+
+
+def bearer_assertion(
+    jwt: Jwt,
+    *,
+    key: Secret,
+    audience: str,
+    now: float,
+    render: Callable[[str], str],
+    checked: bool = False,
+) -> str:
+    """The JWT that is itself the grant (RFC 7523 §2.1), as the recipe's `jwt` says.
+
+    What the recipe says wins, but for the times. A header field that renders empty is left
+    out, and so is the subject: nobody is acted for then.
+    """
+    header = {name: render(text) for name, text in jwt.header.items()}
+    claims: dict[str, object] = {"aud": audience, "jti": _new_id()}
+    subject = render(jwt.subject)
+    if subject:
+        claims["sub"] = subject
+    claims |= {name: _claim(name, render(text)) for name, text in jwt.claims.items()}
+    claims |= {"iat": int(now), "exp": int(now) + jwt.ttl_s}
+    return signed(
+        alg=jwt.alg,
+        key=key,
+        key_encoding=jwt.key_encoding,
+        header=own_id(key) | {name: text for name, text in header.items() if text},
+        claims=claims,
+        checked=checked,
+    )
+
+
+def _claim(name: str, text: str) -> str | int:
+    return int(text) if name in _NUMERIC_DATES and text.isascii() and text.isdigit() else text
+
+
+def _new_id() -> str:
+    """A fresh `jti`: a provider may refuse one that it has seen (RFC 7523 §3)."""
+    import secrets
+
+    return secrets.token_urlsafe(JTI_BYTES)

@@ -1,0 +1,125 @@
+"""The way in by a code that is typed on another device: RFC 8628."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from arcrun_auth.browser import why_unsafe
+from arcrun_auth.errors import AuthError, LoginFailed, ProviderUnavailable, TokenRefused
+from arcrun_auth.login.code import failed
+from arcrun_auth.oauth.call import values
+from arcrun_auth.oauth.device import SLOWER, read_device_code
+from arcrun_auth.oauth.requests import device_request, device_token_request
+from arcrun_auth.token_answer import error_in, read_token
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from arcrun_auth.login.plan import LoginPlan, Send
+    from arcrun_auth.tokens import Grant
+
+SLOWEST = 60.0
+"""How long do we wait at most between two polls of a server that does not answer, in seconds?"""
+
+
+class DeviceLogin:
+    """A code to show, and the questions whether somebody has agreed to it yet."""
+
+    def __init__(self, plan: LoginPlan, *, send: Send, clock: Callable[[], float]) -> None:
+        """Asks for the code. LoginFailed or ProviderUnavailable where there is none."""
+        self.plan = plan
+        self._send = send
+        self._clock = clock
+        self._values = values(plan.params, app=plan.app)
+        call = device_request(
+            plan.oauth2, plan.app, scopes=plan.scopes, values=self._values, now=clock()
+        )
+        answer = send(call)
+        try:
+            self.code = read_device_code(plan.oauth2, answer.status, answer.body)
+        except LoginFailed as error:
+            error.service, error.hint = plan.service, f"{plan.again} --no-browser"
+            raise
+        if why_unsafe(self.code.uri) is not None:
+            raise LoginFailed(
+                "The provider names no https address to type the code at.", service=plan.service
+            )
+        self._until = time.monotonic() + self.code.expires_in
+
+    def run(self, stopped: threading.Event) -> Grant | None:
+        """Ask until somebody agreed; None once `stopped`. LoginFailed where it ends otherwise."""
+        interval = self.code.interval
+        while time.monotonic() < self._until:
+            if stopped.wait(min(interval, self._until - time.monotonic())):
+                return None
+            try:
+                found = self._ask()
+            except ProviderUnavailable:
+                # RFC 8628 §3.5: slower, and slower again, while the server does not answer.
+                interval = min(interval * 2, SLOWEST)
+                continue
+            if found is None:
+                continue
+            if not isinstance(found, float):
+                return found
+            interval += found
+        raise LoginFailed(
+            f"Nobody entered the code for {self.plan.title} in time: it has expired.",
+            service=self.plan.service,
+            hint=self.plan.again,
+            error="expired_token",
+        )
+
+    def _ask(self) -> Grant | float | None:
+        """The grant, how much slower to ask from now on, or None: not yet."""
+        plan = self.plan
+        call = device_token_request(
+            plan.oauth2,
+            plan.app,
+            device_code=self.code.device_code,
+            values=self._values,
+            now=self._clock(),
+        )
+        answer = self._send(call)
+        said = error_in(plan.oauth2, answer.headers, answer.body)
+        if said in ("authorization_pending", "slow_down"):
+            return SLOWER if said == "slow_down" else None
+        try:
+            return read_token(
+                plan.oauth2,
+                answer.status,
+                answer.headers,
+                answer.body,
+                now=self._clock(),
+                requested=plan.scopes,
+                secrets=call.secrets,
+                rules=plan.rules,
+                service=plan.service,
+            )
+        except TokenRefused as error:
+            raise self._ended(error) from None
+
+    def _ended(self, error: TokenRefused) -> LoginFailed:
+        if error.error == "access_denied" and error.meaning is None:
+            return LoginFailed(
+                "The login was cancelled, or access was refused.",
+                service=self.plan.service,
+                hint=self.plan.again,
+                error=error.error,
+                description=error.description,
+            )
+        return failed(error, self.plan)
+
+
+def start(
+    plan: LoginPlan, *, send: Send, clock: Callable[[], float], alone: bool
+) -> tuple[DeviceLogin | None, str]:
+    """The login by device, or why there is none; `alone`, with no other way, that is an error."""
+    try:
+        return DeviceLogin(plan, send=send, clock=clock), ""
+    except AuthError as error:
+        if alone:
+            raise
+        return None, error.message

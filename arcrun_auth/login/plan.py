@@ -1,0 +1,133 @@
+"""What a login needs to know before it begins, and which ways in it offers. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from arcrun_auth.errors import AuthError, LoginFailed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Literal
+
+    from arcrun_auth import recipe
+    from arcrun_auth.oauth.app import App
+    from arcrun_auth.oauth.call import TokenCall
+
+    Wish = Literal["no_browser", "device", "paste"]
+    """What the person asked for instead of what was found out."""
+
+    class Answer(Protocol):
+        """What an endpoint said; header names are lower-case."""
+
+        @property
+        def status(self) -> int: ...
+        @property
+        def headers(self) -> Mapping[str, str]: ...
+        @property
+        def body(self) -> bytes: ...
+
+    Send = Callable[[TokenCall], Answer]
+
+
+@dataclass(frozen=True)
+class LoginPlan:
+    """Everything a login needs to know: the recipe's endpoints are rendered already.
+
+    `params` fill the `{{param.x}}` that are left in the extra parameters of its requests.
+    """
+
+    service: str
+    display_name: str
+    oauth2: recipe.OAuth2
+    app: App
+    scopes: tuple[str, ...] = ()
+    params: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[recipe.Diagnosis, ...] = ()
+    iss_required: bool = False
+    """Whether the provider's metadata say that its redirects carry `iss` (RFC 9207 §3)."""
+
+    @property
+    def title(self) -> str:
+        return printable(self.display_name, 80)
+
+    @property
+    def again(self) -> str:
+        """The command that starts this login anew."""
+        return f"arcrun setup {self.service}"
+
+    @property
+    def has_code(self) -> bool:
+        return "authorization_code" in self.oauth2.grants
+
+    @property
+    def has_device(self) -> bool:
+        return "device_code" in self.oauth2.grants and bool(
+            self.oauth2.device_authorization_endpoint
+        )
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The ways in that are offered at once; the first to succeed wins."""
+
+    browser: bool = True
+    """Open a browser here."""
+    loopback: bool = True
+    """Wait for the redirect on this machine."""
+    paste: bool = True
+    """Read the redirected address from whoever can type."""
+    device: bool = False
+    """Show a code for another device (RFC 8628)."""
+    tunnel: Callable[[int], str | None] | None = None
+    """The command that makes this machine's port reachable where the browser is."""
+
+    @property
+    def code(self) -> bool:
+        return self.loopback or self.paste
+
+
+def choose(
+    plan: LoginPlan,
+    *,
+    can_paste: bool,
+    can_open: bool,
+    elsewhere: bool,
+    wish: Wish | None = None,
+    tunnel: Callable[[int], str | None] | None = None,
+) -> Ways:
+    """What to offer: `can_open` a browser here; `elsewhere` it is on another machine.
+
+    Raises LoginFailed where nothing can work, AuthError for a wish that cannot be met.
+    """
+    https_only = plan.oauth2.redirect.policy == "https_only"
+    ways = Ways(
+        browser=plan.has_code and can_open and not elsewhere and wish is None,
+        loopback=plan.has_code and not https_only and wish not in ("device", "paste"),
+        paste=plan.has_code and can_paste and wish != "device",
+        device=plan.has_device and wish != "paste",
+        tunnel=tunnel if elsewhere else None,
+    )
+    if wish == "device" and not plan.has_device:
+        raise AuthError(
+            f"{plan.title} has no login by a code for another device.",
+            service=plan.service,
+            hint=f"{plan.again} --no-browser",
+        )
+    if ways.browser and ways.code:  # somebody sits at a browser: a second way would only confuse
+        ways = Ways(browser=True, loopback=ways.loopback, paste=ways.paste)
+    if not ways.code and not ways.device:
+        raise _nothing(plan, https_only=https_only)
+    return ways
+
+
+def _nothing(plan: LoginPlan, *, https_only: bool) -> LoginFailed:
+    where = (
+        "sends the browser to an https address only, and nobody can paste here where that ends"
+        if https_only
+        else "has no login that works here"
+    )
+    return LoginFailed(
+        f"{plan.title} {where}. Log in from a terminal.", service=plan.service, hint=plan.again
+    )

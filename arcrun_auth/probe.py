@@ -1,0 +1,66 @@
+"""One small signed request of ours to a service, and its answer as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from arcrun_auth._http import library
+from arcrun_auth.client import bound_client
+from arcrun_auth.errors import ProviderUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from arcrun_auth.signing import Binding
+    from arcrun_auth.sources import Source
+
+MAX_BODY = 1 << 20
+"""How much of the answer do we read? One that needs more is no test request."""
+
+
+class Reply(NamedTuple):
+    """What the service said. `data` is None where that is no JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: Any
+    text: str
+
+    @classmethod
+    def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> Self:
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError):
+            data = None
+        return cls(status, headers, data, body.decode(errors="replace"))
+
+
+def fetch(
+    binding: Binding,
+    source: Source,
+    url: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+) -> Reply:
+    """Sends it. ProviderUnavailable where the service cannot be reached."""
+    try:
+        with (
+            bound_client(binding, source) as client,
+            client.stream(method, url, headers=dict(headers or {}), content=content) as answer,
+        ):
+            body = bytearray()
+            for chunk in answer.iter_bytes():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    break
+            status, given = int(answer.status_code), dict(answer.headers)
+    except library().RequestError as error:
+        raise ProviderUnavailable(
+            f"{binding.service} cannot be reached ({type(error).__name__}).",
+            service=binding.service,
+            hint="check the network, then: arcrun test " + binding.service,
+        ) from None
+    return Reply.of(status, given, bytes(body))

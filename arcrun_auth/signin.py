@@ -1,0 +1,153 @@
+"""From a person, or from an app alone, to a grant: metadata, app, ways in, login."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from arcrun_auth import apps, scopes
+from arcrun_auth.authority import Authority
+from arcrun_auth.errors import LoginFailed
+from arcrun_auth.login import Dialogue, LoginPlan, choose, log_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from arcrun_auth.login.plan import Wish
+    from arcrun_auth.oauth.app import App
+    from arcrun_auth.people import Person
+    from arcrun_auth.recipe.model import Method, Recipe
+    from arcrun_auth.resolve import Connection, Resolver
+    from arcrun_auth.tokens import Credential, Grant
+
+
+class SignIn:
+    """Brings grants for one person. `open_url` shows an address; `wish` and `port` are what
+    the person asked for instead of what is found out."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        person: Person,
+        *,
+        open_url: Callable[[str], object],
+        port: int | None = None,
+        wish: Wish | None = None,
+    ) -> None:
+        self._resolver = resolver
+        self._person = person
+        self._open_url = open_url
+        self._port = port
+        self._wish = wish
+
+    def grant(
+        self,
+        recipe: Recipe,
+        way: Method,
+        record: Credential,
+        connection: Connection,
+        *,
+        asked: Sequence[str] | None,
+        widen: bool,
+    ) -> Credential:
+        """`record` with a grant, and with the endpoints that its issuer named.
+
+        `asked` are scopes, sets or short names; with `widen` beside those of before. Raises
+        LoginRequired or MissingSecret where somebody would be needed and nobody is there,
+        LoginFailed, TokenRefused, ProviderUnavailable.
+        """
+        assert way.oauth2 is not None
+        before = connection.record.grant if connection.record is not None else None
+        wanted = scopes.wanted(way.oauth2, asked, held=before, widen=widen)
+        self._someone_or_nobody_needed(connection)
+        iss_required = False
+        if way.oauth2.discovery:
+            from arcrun_auth.discovery import discover
+
+            found = discover(self._resolver, connection.service, way, record)
+            record = record.replace(endpoints=found.endpoints)
+            iss_required = found.iss_in_callback
+        authority = Authority(self._resolver, connection.service, way, record)
+        app = self._app(authority, recipe, wanted)
+        if connection.method.unattended:
+            grant = authority.issue(wanted)
+        else:
+            assert app is not None
+            plan = LoginPlan(
+                service=connection.name,
+                display_name=recipe.display_name or recipe.service,
+                oauth2=authority.oauth2,
+                app=app,
+                scopes=wanted,
+                params=record.params,
+                rules=way.diagnose,
+                iss_required=iss_required,
+            )
+            grant = self._log_in(plan, authority)
+        self._keep_app(authority, app)
+        self._tell(way, grant)
+        return record.replace(grant=grant)
+
+    def _someone_or_nobody_needed(self, connection: Connection) -> None:
+        if connection.method.unattended or self._person.reach is not None:
+            return
+        self._resolver.require(connection)
+        raise LoginFailed("Nobody can be asked here.", service=connection.service)
+
+    # -- the app ---------------------------------------------------------------------
+
+    def _app(self, authority: Authority, recipe: Recipe, wanted: Sequence[str]) -> App | None:
+        if not authority.needs_app:
+            return authority.app
+        if authority.oauth2.client.registration == "dcr":
+            from arcrun_auth.discovery import register
+
+            return register(authority, scopes=wanted)
+        if self._person.reach is None:
+            return authority.known_app()
+        title = recipe.display_name or recipe.service
+        return apps.ask(authority.service, title, authority.way, wanted, self._person)
+
+    def _keep_app(self, authority: Authority, app: App | None) -> None:
+        """One that was typed is kept once it has worked."""
+        if app is not None and authority.app is None and not authority.oauth2.client.id:
+            stored = apps.stored(self._resolver.store, authority.service, authority.way)
+            if stored is None:
+                apps.keep(self._resolver.store, authority.service, authority.way, app)
+
+    # -- the login -------------------------------------------------------------------
+
+    def _log_in(self, plan: LoginPlan, authority: Authority) -> Grant:
+        person, settings = self._person, self._resolver.settings
+        can_paste = person.reach == "terminal"
+        done = threading.Event()
+        dialogue = Dialogue(
+            say=person.say,
+            open_url=self._open_url,
+            paste=(lambda: person.paste(done)) if can_paste else None,
+        )
+        ways = choose(plan, can_paste=can_paste, can_open=True, elsewhere=False, wish=self._wish)
+        try:
+            return log_in(
+                plan,
+                ways,
+                dialogue,
+                send=authority.send,
+                timeout=settings.login_timeout,
+                clock=self._resolver.clock,
+                port=self._port,
+            )
+        finally:
+            done.set()
+
+    def _tell(self, way: Method, grant: Grant) -> None:
+        """What the person should know of a grant that is less than what was asked for."""
+        assert way.oauth2 is not None
+        lacking = scopes.missing(way.oauth2, grant.requested, grant.scopes)
+        if lacking:
+            self._person.say(f"Not granted: {' '.join(lacking)}. What needs it will not work.")
+        renewable = "refresh_token" in way.oauth2.grants and way.oauth2.refresh.mode == "yes"
+        if renewable and grant.refresh_token is None and grant.expires is not None:
+            self._person.say(
+                "The provider gave no refresh token: when this access token ends, you log in again."
+            )
