@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from contextlib import nullcontext
 from random import Random
@@ -30,6 +31,10 @@ HELD = Grant(
     access_token=Secret(USED), refresh_token=Secret(OLD), issued=NOW - 7200,
     expires=NOW - 3600, scopes=("a", "b"), requested=("a", "b"),
 )  # fmt: skip
+MOVES = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]"
+)
+"""What moves a cursor, turns text round, or cannot be printed at all."""
 PASSES = (408, 429, *range(500, 600))
 """Statuses that never cost a grant, whatever the body says: RFC 9110 §15."""
 
@@ -75,7 +80,7 @@ class Renewal:
             except (ProviderUnavailable, TokenRefused, LoginRequired) as error:
                 self.outcomes.append(type(error).__name__)
                 words = str(error).replace("\n", "")
-                if OLD in words or not words.isprintable():
+                if OLD in words or MOVES.search(words):
                     return "its words show a secret or move the cursor"
             except AuthError as error:
                 return f"an error that is not of a renewal: {type(error).__name__}"
@@ -108,6 +113,31 @@ class Renewal:
                 "a refresh token from nowhere": fresh == OLD or fresh.encode() in said,
             }
         return next((fault for fault, holds in rules.items() if not holds), None)
+
+
+def _careless(error: str | None):
+    """A reader that takes every answer for this error, or for a grant."""
+
+    def read(*_, now, previous, **__):
+        if error is not None:
+            raise TokenRefused(error, error=error)
+        return previous.replace(issued=now, expires=now + 60, access_token=Secret("a"))
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("status", "reader", "fault"),
+    [
+        (503, _careless("invalid_grant"), "it is given up without a refusal"),
+        (400, _careless(None), "a grant from a failure"),
+        (400, _careless(f"x{OLD}"), "its words show a secret or move the cursor"),
+        (200, lambda *_, **__: {}["absent"], "untyped: KeyError"),
+    ],
+)
+def test_a_careless_reader_is_found(monkeypatch, status, reader, fault) -> None:
+    monkeypatch.setattr(f"{__name__}.read_token", reader)
+    assert Renewal(settings()["by the book"], status, {}, b"{}").run() == fault
 
 
 def test_row_24_no_spoilt_answer_costs_the_login(board, monkeypatch) -> None:
