@@ -31,9 +31,7 @@ HELD = Grant(
     access_token=Secret(USED), refresh_token=Secret(OLD), issued=NOW - 7200,
     expires=NOW - 3600, scopes=("a", "b"), requested=("a", "b"),
 )  # fmt: skip
-MOVES = re.compile(
-    "[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]"
-)
+MOVES = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """What moves a cursor, turns text round, or cannot be printed at all."""
 PASSES = (408, 429, *range(500, 600))
 """Statuses that never cost a grant, whatever the body says: RFC 9110 §15."""
@@ -96,7 +94,7 @@ class Renewal:
 
     def _wrong_store(self, token) -> str | None:
         left = self.store.get(KEY).grant
-        said = self.body.replace(b"\0", b"")  # whatever its encoding
+        said = self.body.replace(b"\0", b"").replace(b"\\", b"")  # whatever its encoding
         access, fresh = left.access_token.reveal(), left.refresh_token.reveal()
         if self.read is None:
             genuine = b"invalid_grant" in said and self.status not in PASSES
@@ -110,7 +108,8 @@ class Renewal:
                 "the store has another token than the caller": access == token.access_token,
                 "no token for a header": access.isascii() and access.isprintable(),
                 "a token that is born dead": left.expires is None or left.expires >= NOW,
-                "a refresh token from nowhere": fresh == OLD or fresh.encode() in said,
+                "a refresh token from nowhere": fresh == OLD
+                or fresh.replace("\\", "").encode() in said,
             }
         return next((fault for fault, holds in rules.items() if not holds), None)
 
