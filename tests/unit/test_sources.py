@@ -331,6 +331,46 @@ def test_a_refusal_is_noted_though_somebody_edits_the_record_meanwhile() -> None
     assert world.calls == 1
 
 
+def test_a_refusal_is_told_though_it_can_never_be_noted(caplog) -> None:
+    world = World()
+    world.live = "another"
+    world.expire()
+    with pytest.raises(LoginRequired):
+        world.source(store=Contended(world.store, 1)).token()
+    assert "could not be noted" in caplog.text
+    assert world.stored.dead is None
+
+
+def test_a_refusal_of_what_the_environment_gave_is_noted_nowhere(caplog) -> None:
+    world = World(rotates=False)
+    given = Given(Credential(KEY, grant=world.grant("another", expires=0.0)))
+    with pytest.raises(LoginRequired):
+        world.source(store=given, rotates="no").token()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_without_refresh_tokens_a_newer_login_is_told_by_its_token(refused) -> None:
+    """A live token that is exchanged for a newer one, while somebody logs in."""
+    world = World()
+    world.put(world.grant(None))
+    world.now = START + world.lifetime - 30
+    newer = world.grant(None)
+
+    def renew(record: Credential) -> Grant:
+        world.calls += 1
+        world.put(newer)
+        if refused:
+            raise TokenRefused("no", error="invalid_grant")
+        return world.grant(None)
+
+    token = world.source(renew=renew, mode="exchange").token()
+    assert token.access_token == newer.access_token.reveal()
+    assert world.stored.access_token == newer.access_token
+    assert world.stored.dead is None
+    assert world.calls == 1
+
+
 def test_a_wrong_client_is_no_reason_to_give_the_grant_up() -> None:
     world = World()
     world.expire()
