@@ -6,7 +6,8 @@ as there are surprises left; each state is visited once. So within the bounds no
 what is not found is not there. Two processes in the same place are the same two processes.
 
 A surprise is a failure (`FAILS`), a crash before any step, or something that happens
-meanwhile (`Event`).
+meanwhile (`_events`). Not among them: a request that is given up and arrives much later, after
+its retry, which no client can help against.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class World(NamedTuple):
     first: int = 0
     next: int = 1
     alive: bool = True
-    # What is needed to judge: see `Model.rule` and `Model.torn`.
+    # What is needed to judge: requests by the token they replace, tokens that were refused, how
+    # often a rotation was torn from its commit, whether its grant was saved late all the same.
     spent: tuple[tuple[int, int], ...] = ()
     rejected: frozenset[int] = frozenset()
     torn: int = 0

@@ -158,7 +158,8 @@ def test_row_24_no_spoilt_answer_costs_the_login(board, monkeypatch) -> None:
         24,
         "token answers spoilt at random",
         injected=f"{rounds} answers of {len(names)} kinds of provider, seed {SEED}; 2 calls each",
-        must_hold="0 untyped errors, 0 wipes, dead by invalid_grant alone, 1 request",
+        must_hold="0 untyped errors, 0 wipes, dead by invalid_grant alone, 1 request "
+        "(again where the client was refused)",
         figure=(f"{dict(wrong)} of " if wrong else "0 faults; ")
         + ", ".join(f"{kind}: {n}" for kind, n in sorted(outcomes.items())),
         held=not wrong and min(outcomes.values()) > rounds // 100,

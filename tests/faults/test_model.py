@@ -49,7 +49,7 @@ def _explored(board, server: str, *, surprises: int, scenarios: list[tuple[str, 
     board.note(
         "model",
         f"every interleaving of {actors} processes, server that {BY_NAME[server]}",
-        injected=f"{len(scenarios)} programs of one or two calls each; at most {surprises} of: "
+        injected=f"one or two calls each, {len(scenarios)} x 2 beginnings; at most {surprises} of: "
         "a crash before any step, a request or an answer lost, 503, store cannot read or write, "
         "interrupt, lock busy, an hour passes, clock set back a day, an edit, a new login",
         must_hold="1 request for an ended token, 1 more for a failure at it; a login is lost by "
