@@ -13,7 +13,8 @@ import threading
 
 import httpx  # noqa: F401 - imported before the barrier, not behind it
 
-from arcrun_auth import _http, renewal
+from arcrun_auth import _http
+from arcrun_auth.authority import Authority
 from arcrun_auth.broker import Broker
 from arcrun_auth.tokens import Credential, Key, Secret
 
@@ -75,13 +76,13 @@ def hold():
         _answer("holding")
         threading.Event().wait()
 
-    renewal.send_to = stop
+    Authority.send = stop
     token()
 
 
 def die(where):
     """Begins a renewal and is killed at a named point of it."""
-    send = renewal.send_to
+    send = Authority.send
 
     def sent(*args, **kwargs):
         if where == "before the request":
@@ -91,7 +92,7 @@ def die(where):
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
-    renewal.send_to = sent
+    Authority.send = sent
     broker = Broker()
     if where == "after the commit":
         put = broker.store.put
