@@ -14,7 +14,7 @@ from arcrun_auth.tokens import Intent
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Credential, Grant, Key, Secret
+    from arcrun_auth.tokens import Credential, Grant, Key
 
 CONFLICTS = 10
 """How often may others get in between before we give up for now?"""
@@ -27,12 +27,19 @@ class Custody:
         self.store = store
         self.key = key
         self.service = service
-        self._unsaved: tuple[Secret | None, Grant] | None = None
-        """A renewed grant that the store could not take, and the refresh token it replaces."""
+        self._unsaved: tuple[Grant, Grant] | None = None
+        """The grant that was replaced, and the new one that the store could not take."""
 
-    def read(self) -> Credential:
-        """The record with its grant, as it is now. Raises LoginRequired where there is none."""
-        record = self.store.get(self.key) if self._unsaved is None else self._save_late()
+    def read(self, *, locked: bool = False) -> Credential:
+        """The record with its grant, as it is now. Raises LoginRequired where there is none.
+
+        What is unsaved is part of it. It is put into the store under the lock alone: without
+        it, another process that renews the old one just now would take it for a new login.
+        """
+        if self._unsaved is None:
+            record = self.store.get(self.key)
+        else:
+            record = self._save_late() if locked else self._over(self.store.get(self.key))
         if record is None or record.grant is None:
             raise LoginRequired(f"{self.service} is not connected.", service=self.service)
         return record
@@ -50,15 +57,17 @@ class Custody:
         return noted
 
     def commit(self, record: Credential, grant: Grant) -> Grant:
-        """Keeps the new grant, and gives back the one to use."""
+        """Keeps the new grant, and gives it back. StoreConflict where a newer login won."""
         assert record.grant is not None
-        replaced = self._unsaved[0] if self._unsaved else record.grant.refresh_token
+        replaced = self._unsaved[0] if self._unsaved else record.grant
         self._unsaved = replaced, grant
         try:
             self.store.put(record.replace(grant=grant), expect=record.generation)
         except StoreConflict:  # without the lock: a new login, an edit, a removal
             latest = self._save_late()
-            return grant if latest is None or latest.grant is None else latest.grant
+            if latest is not None and latest.grant and not _same(latest.grant, grant):
+                raise
+            return grant
         except StoreError as error:
             if self.store.writable:
                 _warn(
@@ -71,24 +80,30 @@ class Custody:
         self._unsaved = None
         return grant
 
-    def bury(self, record: Credential) -> Grant | None:
-        """After `invalid_grant`: a sibling's newer grant if there is one, else marks this dead.
+    def bury(self, record: Credential) -> None:
+        """After `invalid_grant`: marks the grant dead. StoreConflict where there is a newer one.
 
         This is the second reading of the store that must agree before a grant is given up;
         even then nothing is deleted.
         """
-        latest = self.store.get(self.key)
-        if latest is None or latest.grant is None:
-            return None
-        if not _same_refresh(latest, record):
-            return latest.grant
-        if self.store.writable:
+        assert record.grant is not None
+        for _ in range(CONFLICTS):
+            latest = self.store.get(self.key)
+            if latest is None or latest.grant is None:
+                return
+            if not _same(latest.grant, record.grant):
+                raise StoreConflict(f"{self.service}: somebody logged in meanwhile.")
+            if not self.store.writable:
+                return
             dead = latest.replace(grant=latest.grant.replace(dead="revoked"))
             try:
                 self.store.put(dead, expect=latest.generation)
+            except StoreConflict:
+                continue
             except StoreError:
-                _warn("%s: it could not be noted that this login has ended.", self.service)
-        return None
+                break
+            return
+        _warn("%s: it could not be noted that this login has ended.", self.service)
 
     def _save_late(self) -> Credential | None:
         """Puts what is unsaved over the grant that it replaces, if that still is there.
@@ -96,16 +111,14 @@ class Custody:
         Gives back the record to use: with the unsaved grant where the store cannot take it
         now, the store's own where somebody logged in anew, None where it was removed.
         """
-        assert self._unsaved is not None
-        replaced, grant = self._unsaved
         for _ in range(CONFLICTS):
             theirs = self.store.get(self.key)
-            if theirs is None or theirs.grant is None or theirs.grant.refresh_token != replaced:
+            fresh = self._over(theirs)
+            if fresh is theirs or fresh is None:
                 self._unsaved = None
                 return theirs
-            fresh = theirs.replace(grant=grant)
             try:
-                stored = self.store.put(fresh, expect=theirs.generation)
+                stored = self.store.put(fresh, expect=fresh.generation)
             except StoreConflict:
                 continue
             except StoreError:
@@ -114,16 +127,25 @@ class Custody:
             return stored
         return fresh
 
+    def _over(self, theirs: Credential | None) -> Credential | None:
+        """The store's record with what is unsaved in it; unchanged where that came too late."""
+        assert self._unsaved is not None
+        replaced, grant = self._unsaved
+        if theirs is None or theirs.grant is None or not _same(theirs.grant, replaced):
+            return theirs
+        return theirs.replace(grant=grant)
+
 
 def interrupted(grant: Grant) -> bool:
     """Whether a renewal with this very refresh token was begun before, and never ended."""
     return grant.intent is not None and grant.intent.refresh_hash == _hash(grant)
 
 
-def _same_refresh(one: Credential, other: Credential) -> bool:
-    mine = one.grant and one.grant.refresh_token
-    theirs = other.grant and other.grant.refresh_token
-    return mine == theirs
+def _same(one: Grant, other: Grant) -> bool:
+    """Whether both are one login's: by the refresh token, or by the token where there is none."""
+    if one.refresh_token is None:
+        return other.refresh_token is None and one.access_token == other.access_token
+    return one.refresh_token == other.refresh_token
 
 
 def _hash(grant: Grant) -> str:

@@ -31,11 +31,18 @@ if TYPE_CHECKING:
 
     Why = Literal["never", "revoked", "expired"]
 
-# C0 and C1 controls, and the marks that reorder text: what a provider or a
-# recipe says must not move the cursor or swap two words (CVE-2021-42574).
+# C0 and C1 controls, the marks that reorder text, and halves of UTF-16 pairs: what a provider
+# or a recipe says must not move the cursor, swap two words (CVE-2021-42574) or fail to print.
 _UNPRINTABLE = {
     code: None
-    for span in ((0x00, 0x20), (0x7F, 0xA0), (0x200B, 0x2010), (0x202A, 0x202F), (0x2060, 0x2070))
+    for span in (
+        (0x00, 0x20),
+        (0x7F, 0xA0),
+        (0x200B, 0x2010),
+        (0x202A, 0x202F),
+        (0x2060, 0x2070),
+        (0xD800, 0xE000),
+    )
     for code in range(*span)
 } | {0xFEFF: None, 0x061C: None, 0x0A: " ", 0x09: " "}
 

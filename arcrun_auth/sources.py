@@ -189,13 +189,13 @@ class GrantSource(Source):
     def _under_lock(self, rejected: str | None) -> _Held:
         tries = CONFLICTS
         while True:
-            record = self._custody.read()
+            record = self._custody.read(locked=True)
             held = self._in_store(record, rejected)
             if held is not None:
                 return held
             try:
                 grant = self._request(record)
-            except StoreConflict:  # a login wrote it without the lock, before we sent anything
+            except StoreConflict:  # a login wrote it without the lock: its grant may be good
                 tries -= 1
                 if not tries:
                     raise
@@ -222,10 +222,8 @@ class GrantSource(Source):
             # Where the same can simply be asked for again, nothing has died.
             if error.error != PERMANENT or self._mode == "reissue":
                 raise
-            newer = self._custody.bury(record)
-            if newer is None:
-                raise self._ended(was_interrupted, error) from None
-            return newer
+            self._custody.bury(record)
+            raise self._ended(was_interrupted, error) from None
         return self._custody.commit(record, grant)
 
     def _check(self, grant: Grant) -> None:
@@ -286,9 +284,8 @@ class GrantSource(Source):
 
     def _remember(self, error: ProviderUnavailable) -> None:
         first, longest = BACK_OFF
-        wait = error.retry_after
-        if wait is None:
-            wait = first * 2**self._failures
+        # A server that says "at once" is heard no sooner; and no float holds 2 ** 1024.
+        wait = max(error.retry_after or 0.0, first * 2 ** min(self._failures, 10))
         self._failures += 1
         self._failed = error
         self._not_before = time.monotonic() + min(wait, longest)

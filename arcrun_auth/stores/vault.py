@@ -341,7 +341,9 @@ def load_record(plain: bytes, key: Key) -> Credential:
 
 
 def dump_record(record: Credential) -> bytes:
-    return json.dumps(record.dump(), ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(record.dump(), ensure_ascii=False, separators=(",", ":"))
+    # Half a pair of UTF-16 can stand in a provider's JSON; it must not cost the grant beside it.
+    return text.encode(errors="surrogatepass")
 
 
 def connection_of(session: Session) -> sqlite3.Connection:

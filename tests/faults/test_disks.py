@@ -185,6 +185,36 @@ def test_row_3_a_full_disk_costs_nothing_that_was_kept(small_disk, provider, boa
     )
 
 
+def test_row_3_a_disk_that_cannot_be_written_is_said_before_a_rotation(
+    small_disk, provider, board
+) -> None:
+    with Desk(small_disk, provider) as desk:
+        desk.broker.setup("demo")
+        desk.expire()
+        desk.broker.close()
+        before, grant, ended = provider.token_requests.total(), desk.grant.dump(), []
+        desk.broker.close()
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        for _ in range(5):
+            try:
+                desk.another().get_token("demo", interactive=False)
+                ended.append("a token")
+            except Exception as error:
+                ended.append(type(error).__name__)
+        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+        sent = provider.token_requests.total() - before
+        recovered = desk.grant.dump() == grant
+        recovered &= desk.another().get_token("demo", interactive=False).access_token != ""
+    board.note(
+        3,
+        "disk mounted read-only",
+        injected=f"{len(ended)} renewals of a grant that rotates",
+        must_hold="a clear error before a request is sent, works again afterwards",
+        figure=f"{sent} requests; {', '.join(sorted(set(ended)))}",
+        held=sent == 0 and recovered and set(ended) == {"StoreError"},
+    )
+
+
 def test_row_3_a_disk_that_fills_during_the_request_fails_nobody(
     small_disk, provider, board, caplog
 ) -> None:

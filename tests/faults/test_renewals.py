@@ -199,6 +199,39 @@ def test_row_23_a_clock_that_jumps_a_day_costs_one_renewal_at_most(tmp_path, pro
     )
 
 
+def test_row_23_a_clock_that_jumps_during_a_renewal_costs_one_more(tmp_path, provider, board):
+    """While the provider answers: it is another day when the answer arrives."""
+    provider.latency = 0.0
+    answers, extra, sent = Answers(provider), {}, provider.token_requests
+    with Desk(tmp_path, provider) as desk:
+        for name, jump in {"+1 day": 86400.0, "-1 day": -86400.0}.items():
+            now = [0.0]
+            broker = desk.another(clock=lambda now=now: time.time() + now[0])
+            broker.setup("demo")
+            desk.expire()
+            before = sent["refresh_token"]
+
+            def leap(_: object, now: list[float] = now, jump: float = jump) -> None:
+                now[0] += jump
+                answers.make = lambda _: None
+
+            answers.make = leap
+            for when in ("after the jump", "set right again"):
+                for _ in range(CALLS):
+                    with broker.bind("demo", interactive=False) as client:
+                        assert client.get("/me").status_code == 200, when
+                now[0] = 0.0
+            extra[name] = sent["refresh_token"] - before - 1
+    board.note(
+        23,
+        "clock jumps by a day during a renewal, and back",
+        injected=f"{', '.join(extra)}; {2 * CALLS} calls each",
+        must_hold="at most 1 further renewal, no failed call",
+        figure=", ".join(f"{name}: {more}" for name, more in extra.items()),
+        held=all(more <= 1 for more in extra.values()),
+    )
+
+
 FAULTS = (500, 502, 503, 504, 429, "drop", "garbage", "hang")
 
 

@@ -271,6 +271,106 @@ def test_invalid_grant_from_a_lost_race_adopts_the_siblings_token() -> None:
     assert world.calls == 1
 
 
+@pytest.mark.parametrize("refusing", [True, False])
+def test_a_newer_grant_that_has_ended_too_is_renewed_and_not_handed_out(refusing) -> None:
+    """A machine that slept between the request and its answer."""
+    world = World()
+    world.expire()
+    newer = world.grant(canary.fresh("rt-of-new-login"))
+
+    def log_in_and_sleep() -> None:
+        world.put(newer)
+        world.expire()
+        if refusing:
+            world.live = newer.refresh_token.reveal()
+
+    def accept() -> None:
+        world.live = newer.refresh_token.reveal()
+
+    world.script = [log_in_and_sleep, accept]
+    token = world.source().token()
+    assert token.access_token != newer.access_token.reveal()
+    assert token.access_token == world.stored.access_token.reveal()
+    assert token.expires > world.now
+    assert world.calls == 2
+
+
+def test_a_newer_grant_that_is_dead_is_not_handed_out_either() -> None:
+    world = World()
+    world.expire()
+
+    def log_in_and_lose_it() -> None:
+        world.live = "another"
+        world.put(world.grant(canary.fresh("rt"), expires=0.0, dead="revoked"))
+
+    world.script = [log_in_and_lose_it]
+    with pytest.raises(LoginRequired):
+        world.source().token()
+    assert world.calls == 1
+
+
+def test_a_refusal_is_noted_though_somebody_edits_the_record_meanwhile() -> None:
+    world = World()
+    world.live = "another"
+    world.expire()
+
+    class Edited(Full):
+        def put(self, record, *, expect):
+            if record.grant.dead and expect == self.inner.get(KEY).generation and self.left:
+                self.left = 0
+                held = self.inner.get(KEY)
+                self.inner.put(held.replace(identity="ada"), expect=expect)
+            return self.inner.put(record, expect=expect)
+
+    source = world.source(store=Edited(world.store, 1))
+    for _ in range(2):
+        with pytest.raises(LoginRequired):
+            source.token()
+    assert world.stored.dead == "revoked"
+    assert world.store.get(KEY).identity == "ada"
+    assert world.calls == 1
+
+
+def test_a_refusal_is_told_though_it_can_never_be_noted(caplog) -> None:
+    world = World()
+    world.live = "another"
+    world.expire()
+    with pytest.raises(LoginRequired):
+        world.source(store=Contended(world.store, 1)).token()
+    assert "could not be noted" in caplog.text
+    assert world.stored.dead is None
+
+
+def test_a_refusal_of_what_the_environment_gave_is_noted_nowhere(caplog) -> None:
+    world = World(rotates=False)
+    given = Given(Credential(KEY, grant=world.grant("another", expires=0.0)))
+    with pytest.raises(LoginRequired):
+        world.source(store=given, rotates="no").token()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_without_refresh_tokens_a_newer_login_is_told_by_its_token(refused) -> None:
+    """A live token that is exchanged for a newer one, while somebody logs in."""
+    world = World()
+    world.put(world.grant(None))
+    world.now = START + world.lifetime - 30
+    newer = world.grant(None)
+
+    def renew(record: Credential) -> Grant:
+        world.calls += 1
+        world.put(newer)
+        if refused:
+            raise TokenRefused("no", error="invalid_grant")
+        return world.grant(None)
+
+    token = world.source(renew=renew, mode="exchange").token()
+    assert token.access_token == newer.access_token.reveal()
+    assert world.stored.access_token == newer.access_token
+    assert world.stored.dead is None
+    assert world.calls == 1
+
+
 def test_a_wrong_client_is_no_reason_to_give_the_grant_up() -> None:
     world = World()
     world.expire()
@@ -439,6 +539,29 @@ def test_after_a_failure_the_provider_is_left_alone_for_a_while(monkeypatch) -> 
     assert world.calls == 2
 
 
+@pytest.mark.parametrize("says", [None, 0.0, 0.5])
+def test_the_pause_grows_whatever_a_failing_server_says_and_however_long_it_fails(
+    monkeypatch, says
+) -> None:
+    world = World()
+    world.expire()
+    source = world.source()
+    ticks, pauses = [0.0], []
+    monkeypatch.setattr(sources.time, "monotonic", lambda: ticks[0])
+    for _ in range(1100):  # 2 ** 1024 is more than a float holds
+        world.script = [ProviderUnavailable("down", status=503, retry_after=says)]
+        with pytest.raises(ProviderUnavailable):
+            source.token()
+        with pytest.raises(ProviderUnavailable) as caught:
+            source.token()
+        pauses.append(caught.value.retry_after)
+        ticks[0] += pauses[-1]
+    first, longest = sources.BACK_OFF
+    assert pauses[:3] == [first, 2 * first, 4 * first]
+    assert pauses[-1] == longest
+    assert world.calls == 1100
+
+
 def test_a_token_with_some_seconds_left_is_used_while_renewal_fails() -> None:
     world = World()
     source = world.source()
@@ -512,6 +635,33 @@ def test_a_renewed_token_that_cannot_be_saved_works_and_is_saved_later(caplog) -
     assert source.token().access_token != token.access_token
     assert world.stored.refresh_token == Secret(world.live)
     assert world.calls == 2
+
+
+def test_what_is_unsaved_is_saved_under_the_lock_alone() -> None:
+    """A sibling that renews the old one just now would take it for a new login, and yield."""
+    world = World()
+    world.expire()
+    full = Full(world.store, 1)
+    busy = []
+
+    @contextmanager
+    def lock(timeout: float) -> Iterator[None]:
+        if busy:
+            raise RefreshBusy("busy", service="demo")
+        with world.lock(timeout):
+            yield
+
+    source = world.source(store=full, lock=lock)
+    source.token()
+    full.left, before = 10, world.store.get(KEY).generation
+    world.expire()
+    busy.append(True)
+    with pytest.raises(RefreshBusy):
+        source.token()
+    assert world.store.get(KEY).generation == before
+    busy.clear()
+    source.token()
+    assert world.stored.refresh_token == Secret(world.live)
 
 
 def test_an_unsaved_grant_gives_way_to_a_newer_login() -> None:

@@ -311,6 +311,12 @@ class TestWorthAnotherTry:
         with pytest.raises(ProviderUnavailable, match="the provider"):
             read(b"", status=500, oauth2=OAuth2(token_endpoint="x"))
 
+    def test_what_it_says_can_be_printed(self):
+        with pytest.raises(TokenRefused) as caught:
+            read({"error": "x\ud800", "error_description": "\x1b[2J \udc00\u202e"}, status=400)
+        assert str(caught.value).encode()
+        assert all(line.isprintable() for line in str(caught.value).split("\n"))
+
 
 class TestNothingSecretShows:
     SECRETS = ("rt-1/+&é=", "client secret %", base64.b64encode(b"id:secret").decode())

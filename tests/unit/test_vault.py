@@ -141,6 +141,13 @@ def test_an_unknown_field_survives(vault):
     assert again(vault).get(NOTION).extra == {"from_the_future": {"a": 1}}
 
 
+def test_half_a_character_of_a_provider_costs_nothing_beside_it(vault):
+    vault.put(record(identity="\ud800"), expect=0)  # JSON may hold "\ud800": RFC 8259 §8.2
+    found = again(vault).get(NOTION)
+    assert found.identity == "\ud800"
+    assert found.secrets["token"].reveal() == "canary"
+
+
 def test_a_record_in_a_newer_shape_is_told_and_kept(vault, monkeypatch):
     monkeypatch.setattr(
         "arcrun_auth.stores.vault.dump_record", lambda record: b'{"key": ["a"], "new": 1}'
