@@ -253,12 +253,18 @@ class Connections:
         **wanted: Any,
     ) -> Connection:
         """Enrols it. What the test request tells of a key's end is kept beside the key."""
+        from functools import partial
+
         from arcrun_auth import ends
         from arcrun_auth.browser import open_url
         from arcrun_auth.checkup import check
         from arcrun_auth.enrol import Enroller
+        from arcrun_auth.surroundings import Surroundings, look
 
-        resolver = self.resolver
+        resolver, environ = self.resolver, self.resolver.settings.environ
+        # What the caller opens addresses with knows where the person is.
+        opens = self._open_url or partial(open_url, environ=environ)
+        here = look(environ) if self._open_url is None else Surroundings(browser=True)
         told: list[float | None] = [None]
 
         def verify(connection: Connection) -> str | None:
@@ -269,7 +275,8 @@ class Connections:
         fresh = Enroller(
             resolver,
             person,
-            open_url=self._open_url or open_url,
+            open_url=opens,
+            here=here,
             verify=verify,
             port=port,
             wish=wish,

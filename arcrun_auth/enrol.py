@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method, Recipe, RequiredSecret
     from arcrun_auth.resolve import Resolver
+    from arcrun_auth.surroundings import Surroundings
     from arcrun_auth.tokens import Consent
 
     OpenUrl = Callable[[str], object]
@@ -67,6 +68,7 @@ class Enroller:
         person: Person,
         *,
         open_url: OpenUrl,
+        here: Surroundings,
         verify: Callable[[Connection], str | None],
         port: int | None = None,
         wish: Wish | None = None,
@@ -76,7 +78,7 @@ class Enroller:
         self._open_url = open_url
         self._verify = verify
         self._port = port
-        self._sign_in = SignIn(resolver, person, open_url=open_url, port=port, wish=wish)
+        self._sign_in = SignIn(resolver, person, open_url=open_url, here=here, port=port, wish=wish)
 
     def connect(
         self,

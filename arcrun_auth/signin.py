@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth import apps, scopes
 from arcrun_auth.authority import Authority
-from arcrun_auth.browser import open_url
 from arcrun_auth.errors import LoginFailed
 from arcrun_auth.login import Dialogue, LoginPlan, choose, log_in
 from arcrun_auth.qr import qr_lines
-from arcrun_auth.surroundings import look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,25 +19,28 @@ if TYPE_CHECKING:
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method, Recipe
     from arcrun_auth.resolve import Connection, Resolver
+    from arcrun_auth.surroundings import Surroundings
     from arcrun_auth.tokens import Credential, Grant
 
 
 class SignIn:
-    """Brings grants for one person. `open_url` shows an address; `wish` and `port` are what
-    the person asked for instead of what is found out."""
+    """Brings grants for one person. `open_url` shows an address, `here` says where this runs;
+    `wish` and `port` are what the person asked for instead of what is found out."""
 
     def __init__(
         self,
         resolver: Resolver,
         person: Person,
         *,
-        open_url: Callable[[str], object] = open_url,
+        open_url: Callable[[str], object],
+        here: Surroundings,
         port: int | None = None,
         wish: Wish | None = None,
     ) -> None:
         self._resolver = resolver
         self._person = person
         self._open_url = open_url
+        self._here = here
         self._port = port
         self._wish = wish
 
@@ -129,14 +130,13 @@ class SignIn:
 
     def _log_in(self, plan: LoginPlan, authority: Authority) -> Grant:
         person, settings = self._person, self._resolver.settings
-        here = look(settings.environ)
+        here = self._here
         can_paste = person.reach in ("terminal", "notebook")
         ways = choose(
             plan,
             can_paste=can_paste,
-            # A browser that the caller brings along opens wherever we are.
-            can_open=here.browser or self._open_url is not open_url,
-            elsewhere=here.elsewhere and self._open_url is open_url,
+            can_open=here.browser,
+            elsewhere=here.elsewhere,
             wish=self._wish,
             tunnel=here.ssh_hint,
         )

@@ -97,13 +97,14 @@ def choose(
     wish: Wish | None = None,
     tunnel: Callable[[int], str | None] | None = None,
 ) -> Ways:
-    """What to offer: `can_open` a browser here; `elsewhere` it is on another machine.
+    """What to offer: `can_open` a browser from here; `elsewhere` the person's is on another
+    machine, whatever is opened.
 
     Raises LoginFailed where nothing can work, AuthError for a wish that cannot be met.
     """
     https_only = plan.oauth2.redirect.policy == "https_only"
     ways = Ways(
-        browser=plan.has_code and can_open and not elsewhere and wish is None,
+        browser=plan.has_code and can_open and wish is None,
         loopback=plan.has_code and not https_only and wish not in ("device", "paste"),
         paste=plan.has_code and can_paste and wish != "device",
         device=plan.has_device and wish != "paste",
@@ -115,7 +116,7 @@ def choose(
             service=plan.service,
             hint=f"{plan.again} --no-browser",
         )
-    if ways.browser and ways.code:  # somebody sits at a browser: a second way would only confuse
+    if ways.browser and not elsewhere:  # somebody sits at it: a second way would only confuse
         ways = Ways(browser=True, loopback=ways.loopback, paste=ways.paste)
     if not ways.code and not ways.device:
         raise _nothing(plan, https_only=https_only)

@@ -171,7 +171,7 @@ def device(handler: Handler) -> None:
 def revoke(handler: Handler) -> None:
     """RFC 7009, or what the quirks have in its place."""
     provider, how = handler.provider, handler.provider.quirks.revoke
-    method = {"standard": "POST", "bearer": "POST", "delete": "DELETE", "get": "GET"}.get(how)
+    method = {"delete": "DELETE", "get": "GET", "grant": ""}.get(how, "POST")
     if handler.command != method:
         raise Refusal("invalid_request", "Revocation goes another way here.", status=405)
     if how == "delete":
@@ -179,6 +179,8 @@ def revoke(handler: Handler) -> None:
         return
     if how == "standard":
         provider.authority.revoke(handler.form, handler.authorization)
+    elif how == "open":
+        _must_end(handler, handler.form.get("token", ""))
     elif how == "bearer":
         _must_end(handler, handler.authorization.removeprefix("Bearer "), access_only=True)
     else:

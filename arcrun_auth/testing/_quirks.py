@@ -89,9 +89,10 @@ class Quirks:
     login of a user for `prompt=consent` alone."""
 
     # Endpoints.
-    revoke: Literal["standard", "delete", "grant", "bearer", "get"] = "standard"
+    revoke: Literal["standard", "delete", "grant", "bearer", "get", "open"] = "standard"
     """Providers that revoke otherwise than RFC 7009: DELETE with JSON and Basic; the same at
-    a URL with the client's id; POST by the bearer alone; GET with the token in the query."""
+    a URL with the client's id; POST by the bearer alone; GET with the token in the query; POST
+    by whoever has the token, no client proved."""
     metadata: Literal["both", "oauth", "openid", "none"] = "both"
     """Providers that publish RFC 8414 metadata alone, OpenID's alone, or nothing."""
     wrong_issuer: bool = False

@@ -26,6 +26,7 @@ REVOKE: dict[str, dict[str, Any]] = {
               "which": "access"},
     "bearer": {"auth": "bearer", "param": "", "which": "access"},
     "get": {"method": "GET", "auth": "none", "body": "query"},
+    "open": {"auth": "none"},
 }  # fmt: skip
 
 EXPIRES: dict[str, dict[str, Any]] = {

@@ -132,7 +132,7 @@ def test_where_nothing_is_declared_it_says_what_to_write(cli, command, services)
 
 @pytest.mark.parametrize(
     "options",
-    [("--method", "key"), ("--scope", "x"), ("--stdin",), ("--port", "4000"), ("--param", "a=b"),
+    [("--method", "key"), ("--scopes", "x"), ("--stdin",), ("--port", "4000"), ("--param", "a=b"),
      ("--client-file", "x"), ("--force",)],
     ids=lambda options: options[0],
 )  # fmt: skip

@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from arcrun_auth.testing import Provider
+from arcrun_auth.testing import Provider, Quirks
 from tests.docs.props import ACCOUNTS, API, BROWSER, HOSTS, KEYS, LOGIN_PATHS, SDK, TOKENS
 from tests.servers import Reply, authority, proxy, recorder
 
@@ -50,7 +50,10 @@ class Stage:
     def __enter__(self) -> Self:
         for path in (self.home, self.work, self._bin, self._stand_ins, self.home / "Downloads"):
             path.mkdir(parents=True)
-        self.provider = self._stack.enter_context(Provider())
+        self.provider = self._stack.enter_context(
+            # The pages end a login of a provider that asks no app for its proof then.
+            Provider(quirks=Quirks(revoke="open"))
+        )
         self.provider.authority.issuer = f"https://{ACCOUNTS}"
         self.client_id = "1234567890-example.apps.googleusercontent.com"
         self.provider.register(self.client_id, auth="post")

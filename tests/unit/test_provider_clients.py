@@ -276,7 +276,7 @@ class TestMetadata:
 
 
 class TestRevocation:
-    WAYS = ("standard", "delete", "grant", "bearer", "get")
+    WAYS = ("standard", "delete", "grant", "bearer", "get", "open")
 
     @pytest.mark.parametrize("how", WAYS)
     def test_the_recipe_says_how_a_grant_ends(self, how):
