@@ -65,8 +65,9 @@ class Session:
         self.generation = forks.generation
 
     def __del__(self) -> None:
-        # Nobody has to close a vault: each write is on disk when it is acknowledged.
-        if self.generation == forks.generation:
+        # Nobody has to close a vault: each write is on disk when it is acknowledged. A copy
+        # that was refused half-way (`copy.deepcopy`) has nothing to close.
+        if getattr(self, "generation", None) == forks.generation:
             self.close()
 
     def close(self) -> None:

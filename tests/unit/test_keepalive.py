@@ -45,7 +45,7 @@ def provider(clock):
 
 
 def desk_for(tmp_path, provider, clock, *, refresh: str = "rotates: maybe", **recipes):
-    text = provider.recipe_yaml("demo").replace("rotates: maybe", refresh)
+    text = provider.recipe_yaml("demo").replace("rotates: maybe", refresh.replace(", ", "\n    "))
     home = home_with(tmp_path, provider, demo=text, **recipes)
     store = Memory(clock=clock)
     return broker_for(home, provider, store=store, clock=clock)
