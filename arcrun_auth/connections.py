@@ -64,9 +64,9 @@ class Connections:
             with self._mutex:  # one login, however many threads bind at once
                 connection = self.resolver.find(service, instance, method)
                 connection = self._connected(connection, person, scopes, params)
-        self.resolver.check(connection)
         if params:
-            self._check_params(connection, params)
+            self._with_params(connection, params)
+        self.resolver.check(connection)
         return connection, self._source((service, instance), connection)
 
     def set_up(
@@ -173,13 +173,26 @@ class Connections:
         resolver.require(fresh, resolver.missing_scopes(fresh, scopes))
         return fresh
 
-    def _check_params(self, connection: Connection, params: Mapping[str, str]) -> None:
-        """A caller who names a shop must not be handed the client of another one."""
+    def _with_params(self, connection: Connection, params: Mapping[str, str]) -> None:
+        """A caller who names a shop must not be handed the client of another one.
+
+        A connection that only the environment speaks of has no shop of its own: it gets this.
+        """
+
+        record = connection.record
+        assert record is not None
+        if not record.generation:
+            connection.record = record.replace(params={**record.params, **params})
+            return
+        self._check_params(connection, record, params)
+
+    def _check_params(
+        self, connection: Connection, record: Credential, params: Mapping[str, str]
+    ) -> None:
         from arcrun_auth import rendering
 
-        assert connection.record is not None
         _, way = self.resolver.way(connection)
-        held = rendering.values_of(way, connection.record.params, connection.service)
+        held = rendering.values_of(way, record.params, connection.service)
         asked = rendering.values_of(way, {**held, **params}, connection.service)
         other = [f"{name}={value}" for name, value in asked.items() if held[name] != value]
         if other:

@@ -40,7 +40,7 @@ def params(
     Sends the requests of the recipe's `discover`. Raises LoginFailed for one that is missing
     or does not fit, and what sending raises.
     """
-    found = _brought(way, record)
+    found = brought(way, record)
     for step in way.discover:
         known = {name: value for name, value in record.params.items() if name in step.save}
         found |= _discovered(
@@ -61,7 +61,7 @@ def params(
     return checked
 
 
-def _brought(way: Method, record: Credential) -> Values:
+def brought(way: Method, record: Credential) -> Values:
     """What came with the redirect or the token, or stands in a secret."""
     kept: Mapping[str, str] = record.grant.kept if record.grant is not None else {}
     secrets = {name: value.reveal() for name, value in record.secrets.items()}

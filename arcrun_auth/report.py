@@ -163,7 +163,7 @@ def _times(resolver: Resolver, connection: Connection) -> dict[str, Any]:
     refresh = server.refresh if server is not None else None
     return {
         **found,
-        "expires_at": _when(grant.expires),
+        "expires_at": _when(grant.expires) if grant.access_token else None,
         "refresh_expires_at": _when(grant.refresh_expires),
         "can_renew": refresh is not None and lifetimes.can_renew(grant, refresh, now),
         "can_extend": refresh is not None and lifetimes.can_extend(grant, refresh, now),
@@ -194,6 +194,8 @@ def status_of(resolver: Resolver, connection: Connection) -> str:
     if not connection.connected:
         return "incomplete"
     ends = record.grant.expires if record.grant is not None else None
+    if record.grant is not None and not record.grant.access_token:
+        return "connected"  # nothing has been asked for yet, and nothing is missing
     return "expired" if ends is not None and ends <= resolver.clock() else "connected"
 
 

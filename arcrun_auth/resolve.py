@@ -12,6 +12,7 @@ from arcrun_auth.errors import (
     LoginRequired,
     MissingScope,
     MissingSecret,
+    RecipeError,
     StoreError,
     UnknownService,
 )
@@ -19,7 +20,7 @@ from arcrun_auth.tokens import DEFAULT_INSTANCE, Consent, Key, Token, split_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from arcrun_auth.catalog import Catalog, Entry, MethodEntry
     from arcrun_auth.recipe import Method, Recipe
@@ -257,7 +258,10 @@ class Resolver:
         _, way = self.way(connection)
         assert connection.record is not None
         allowed = {parse_origin(text)[1:] for text in self.allow}
-        hosts = rules.hosts(way, connection.record.params)
+        try:
+            hosts = rules.hosts(way, self._params(way, connection.record))
+        except ValueError as error:
+            raise _unfit(connection, error) from None
         strangers = [
             host
             for host in hosts
@@ -375,12 +379,33 @@ class Resolver:
 
         _, way = self.way(connection)
         assert connection.record is not None
-        return bind_method(
-            way,
-            service=connection.service,
-            params=connection.record.params,
-            allow=self.allow,
-        )
+        try:
+            return bind_method(
+                way,
+                service=connection.service,
+                params=self._params(way, connection.record),
+                allow=self.allow,
+            )
+        except ValueError as error:
+            raise _unfit(connection, error) from None
+
+    @staticmethod
+    def _params(way: Method, record: Credential) -> Mapping[str, str]:
+        """The stored params; for secrets of the environment with those that stand in them."""
+        if record.generation or all(param.source == "user" for param in way.params.values()):
+            return record.params
+        from arcrun_auth.found import brought
+
+        return {**brought(way, record), **record.params}
+
+
+def _unfit(connection: Connection, error: ValueError) -> RecipeError:
+    """A param that is missing, or does not fit the address."""
+    return RecipeError(
+        f"{connection.name}: {error}.",
+        service=connection.service,
+        hint=f"arcrun setup {connection.name}",
+    )
 
 
 def static_token(method: MethodEntry, record: Credential) -> Token:

@@ -154,9 +154,25 @@ def _check_found(way: Method, at: Place) -> None:
         for name in found.save:
             if name not in way.params or way.params[name].source != "discover":
                 raise Fault(f"There is no param {name!r} that is from: discover.", (*here, "save"))
+    _check_sources(way, at)
     for name, param in way.params.items():
         if param.source == "discover" and name not in saved and param.default is None:
             raise Fault("Nothing under discover saves it.", (*at, "params", name, "from"))
+
+
+def _check_sources(way: Method, at: Place) -> None:
+    oauth2 = way.oauth2
+    kept = {
+        "token": oauth2.token_response.keep if oauth2 else (),
+        "callback": oauth2.callback.keep if oauth2 else (),
+        "secret": [secret.key for secret in way.required_secrets],
+    }
+    for name, param in way.params.items():
+        if param.source in kept and (param.key or name) not in kept[param.source]:
+            raise Fault(
+                f"Nothing of that name is kept from the {param.source}.",
+                (*at, "params", name, "from"),
+            )
 
 
 def _check_param(param: Param, at: Place) -> None:

@@ -265,3 +265,40 @@ def test_fields_take_what_the_recipe_takes() -> None:
     assert of_secret(RequiredSecret("k")).label == "k"
     assert of_secret(RequiredSecret("k", type="pem")).lines
     assert not of_secret(RequiredSecret("k", type="password")).lines
+
+
+DATA_CENTRE = """\
+service: mail
+primitive: static_key
+base_url: "https://{{param.dc}}.mail.example.com"
+required_secrets: [{key: mail_key}]
+params: {dc: {from: secret, key: mail_key, take: "-([a-z0-9]+)$", pattern: "[a-z0-9]+"}}
+inject: {header: {X-Key: "{{secret.mail_key}}"}}
+"""
+
+
+def test_a_host_that_stands_in_the_key_is_taken_from_it(tmp_path) -> None:
+    with Provider() as provider:
+        home = home_with(tmp_path, provider, mail=DATA_CENTRE)
+    broker = desk(home)
+    broker.setup("mail", key="0123-us6")
+    assert broker.store.get(Key("credential", "mail")).params == {"dc": "us6"}
+    assert broker.why("mail").hosts == ("us6.mail.example.com",)
+    with pytest.raises(errors.LoginFailed, match="did not bring"):
+        broker.setup("mail", key="0123-US6")
+    allowed = Broker(
+        home=home,
+        environ={"ARCRUN_MAIL_KEY": "0123-eu1", "ARCRUN_KEYRING": "off"},
+        allow_hosts=["https://eu1.mail.example.com"],
+    )
+    with allowed.bind("mail", interactive=False) as client:
+        assert str(client.base_url).startswith("https://eu1.mail.example.com")
+
+
+def test_a_key_of_the_environment_gets_its_address_from_the_caller(home) -> None:
+    environ = {"ARCRUN_SHOP_KEY": "sk_1", "ARCRUN_KEYRING": "off"}
+    broker = Broker(home=home, environ=environ, allow_hosts=["https://acme.example.com"])
+    with pytest.raises(errors.RecipeError, match="'shop' is missing"):
+        broker.bind("shop", interactive=False)
+    with broker.bind("shop", params={"shop": "acme"}, interactive=False) as client:
+        assert str(client.base_url).startswith("https://acme.example.com/eu")

@@ -210,6 +210,12 @@ def test_a_param_that_nobody_finds_may_have_a_default():
     assert read(text).params["zone"].default == "eu"
 
 
+@pytest.mark.parametrize("source", ["token", "callback", "secret"])
+def test_a_param_comes_from_something_that_is_kept(source):
+    text = FOUND.partition("discover:")[0].replace("from: discover", f"from: {source}, key: tenant")
+    refused(text, f"kept from the {source}", "params.site.from")
+
+
 def test_two_requests_are_the_limit():
     one = FOUND.rpartition("discover: [")[2].rstrip("]\n")
     refused(FOUND.replace(one, ", ".join([one] * 3)), "length <= 2", "discover")
@@ -219,6 +225,8 @@ def test_what_came_with_the_redirect_fills_a_host_only_by_an_enum():
     hosts = "https://{{param.zone}}.desk.example"
     free = FOUND.replace("https://api.desk.example/ex/{{param.site}}", hosts)
     free = free.partition("discover:")[0].replace("site: {from: discover}", "{}")
+    kept = "callback: {keep: [zone]}, token_response: {keep: {zone: zone}}"
+    free = swap(free, '/token"}', f'/token", {kept}}}')
     refused(
         free.replace("{}", "zone: {from: callback, pattern: '[a-z]+'}"), "needs an enum", "base_url"
     )

@@ -229,7 +229,7 @@ def may_replace(here: Broker, name: str) -> bool:
 
 
 def _read_stdin(service: str, way: MethodEntry) -> dict[str, Any]:
-    if way.primitive != "static_key":
+    if not way.secrets:
         raise UsageFault(
             f"{service} is set up by logging in: there is no secret to read.",
             f"arcrun setup {service}; --client-file takes your own OAuth app",
