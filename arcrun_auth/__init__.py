@@ -216,7 +216,7 @@ def remove(service: str, instance: str | None = None, *, revoke: bool = False) -
 
 
 def _broker() -> Broker:
-    from arcrun_auth.broker import default
+    from arcrun_auth.shared import default
 
     return default()
 

@@ -391,17 +391,3 @@ class Broker:
 
 def _list(scopes: Scopes | None) -> Sequence[str] | None:
     return [scopes] if isinstance(scopes, str) else scopes
-
-
-_default: Broker | None = None
-_lock = Mutex()
-
-
-def default() -> Broker:
-    """The broker of this process, with the user's own settings."""
-    global _default  # noqa: PLW0603 - one per process is what it is for
-    if _default is None:
-        with _lock:
-            if _default is None:
-                _default = Broker()
-    return _default

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth import rendering
+from arcrun_auth import agreement, rendering
 from arcrun_auth.errors import (
     AuthError,
     ConsentRequired,
@@ -109,7 +109,7 @@ class Enroller:
         if way.oauth2 is not None:
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
         record = self._with_found(way, record, connection)
-        consent = self._resolver.consent(connection.entry, recipe, way, record)
+        consent = agreement.made(connection.entry, recipe, way, record)
         fresh = Connection(
             connection.entry,
             connection.instance,
@@ -186,7 +186,7 @@ class Enroller:
         """A recipe that is not ours: shown, and agreed to by a person."""
         if connection.entry.tier in TRUSTED_TIERS:
             return
-        agreed = self._resolver.consent(connection.entry, recipe, way, record, before_login=True)
+        agreed = agreement.made(connection.entry, recipe, way, record, before_login=True)
         held = _consents(connection).get(connection.service)
         if held is not None and held.digest == agreed.digest and held.hosts == agreed.hosts:
             return

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from arcrun_auth.errors import (
     AuthError,
-    ConsentRequired,
     LoginRequired,
     MissingScope,
     MissingSecret,
     RecipeError,
-    StoreError,
     UnknownService,
 )
-from arcrun_auth.tokens import DEFAULT_INSTANCE, Consent, Key, Token, split_name
+from arcrun_auth.tokens import DEFAULT_INSTANCE, Key, Token, split_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +98,7 @@ class Resolver:
         self.store = store
         self.allow = tuple(allow)
         self.clock = clock
-        self._say = say
+        self.say = say
 
     def entry(self, service: str, instance: str | None) -> tuple[Entry, str]:
         """The service and instance that a caller names, as two words or as one.
@@ -188,93 +186,13 @@ class Resolver:
         entry, record = connection.entry, connection.record
         assert record is not None
         consent = record.consents.get(entry.service)
-        if consent is None:
-            self._check_unasked(connection)
+        if consent is None and entry.tier in TRUSTED_TIERS:
             return
-        if consent.digest == connection.method.digest:
+        if consent is not None and consent.digest == connection.method.digest:
             return
-        from arcrun_auth import consent as rules
+        from arcrun_auth import agreement
 
-        recipe, way = self.way(connection)
-        now = rules.project(recipe, way)
-        if rules.narrower(consent.projection, now):
-            return
-        changes = rules.changes(consent.projection, now)
-        released = consent.tier in TRUSTED_TIERS and entry.tier in TRUSTED_TIERS
-        if not (released and consent.release != entry.release):
-            raise ConsentRequired(
-                f"The recipe of {entry.service} is not the one you agreed to: "
-                + "; ".join(changes),
-                service=entry.service,
-                changes=changes,
-            )
-        # It came with a release of this package: the wheel is code, and code was trusted.
-        self._say(f"The recipe of {entry.service} changed with this release: " + "; ".join(changes))
-        self.keep_consent(connection, recipe, way)
-
-    def keep_consent(self, connection: Connection, recipe: Recipe, way: Method) -> None:
-        """Records the recipe as it is now as the one agreed to, where that can be written."""
-        assert connection.record is not None
-        primary = self.store.get(connection.key)
-        if primary is None or not self.store.writable:
-            return
-        agreed = self.consent(connection.entry, recipe, way, primary)
-        fresh = primary.replace(consents={**primary.consents, connection.service: agreed})
-        try:
-            connection.record = self.store.put(fresh, expect=primary.generation)
-        except StoreError:
-            # Somebody else has just noted it, or the disk is full: then the next use notes it.
-            return
-
-    def consent(
-        self,
-        entry: Entry,
-        recipe: Recipe,
-        way: Method,
-        record: Credential,
-        *,
-        before_login: bool = False,
-    ) -> Consent:
-        """What is agreed to by setting up `record` with this recipe."""
-        from arcrun_auth import consent as rules
-
-        projection = rules.project(recipe, way)
-        return Consent(
-            digest=rules.digest(projection),
-            projection=projection,
-            hosts=rules.hosts(way, record.params, before_login=before_login),
-            tier=entry.tier,
-            release=entry.release,
-        )
-
-    def _check_unasked(self, connection: Connection) -> None:
-        """A secret of the environment, of this call, or of another service of its account:
-        nobody agreed to where this recipe sends it."""
-        if connection.entry.tier in TRUSTED_TIERS:
-            return
-        from arcrun_auth import consent as rules
-        from arcrun_auth.hosts import parse_origin
-
-        _, way = self.way(connection)
-        assert connection.record is not None
-        allowed = {parse_origin(text)[1:] for text in self.allow}
-        try:
-            hosts = rules.hosts(way, self._params(way, connection.record))
-        except ValueError as error:
-            raise _unfit(connection, error) from None
-        strangers = [
-            host
-            for host in hosts
-            if host.startswith("*") or parse_origin(f"https://{host}")[1:] not in allowed
-        ]
-        if strangers:
-            raise ConsentRequired(
-                f"{connection.service} is a {connection.entry.tier} recipe, and nobody has agreed "
-                f"to send its secret to {', '.join(strangers)}.",
-                service=connection.service,
-                changes=tuple(f"new host {host}" for host in strangers),
-                hint=f"arcrun setup {connection.name}, or name the host in ARCRUN_ALLOW_HOSTS",
-            )
+        agreement.check(self, connection, consent)
 
     # -- what signs ------------------------------------------------------------------
 
@@ -383,14 +301,14 @@ class Resolver:
             return bind_method(
                 way,
                 service=connection.service,
-                params=self._params(way, connection.record),
+                params=self.params(way, connection.record),
                 allow=self.allow,
             )
         except ValueError as error:
-            raise _unfit(connection, error) from None
+            raise unfit(connection, error) from None
 
     @staticmethod
-    def _params(way: Method, record: Credential) -> Mapping[str, str]:
+    def params(way: Method, record: Credential) -> Mapping[str, str]:
         """The stored params; for secrets of the environment with those that stand in them."""
         if record.generation or all(param.source == "user" for param in way.params.values()):
             return record.params
@@ -399,7 +317,7 @@ class Resolver:
         return {**brought(way, record), **record.params}
 
 
-def _unfit(connection: Connection, error: ValueError) -> RecipeError:
+def unfit(connection: Connection, error: ValueError) -> RecipeError:
     """A param that is missing, or does not fit the address."""
     return RecipeError(
         f"{connection.name}: {error}.",

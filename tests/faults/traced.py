@@ -11,7 +11,7 @@ import os
 import sys
 
 import arcrun_auth as auth
-from arcrun_auth import broker as brokers
+from arcrun_auth import shared
 from arcrun_auth.broker import Broker
 from arcrun_auth.people import Person
 from arcrun_auth.stores import export
@@ -96,7 +96,7 @@ def main():
     environ = {**os.environ, "ARCRUN_KEYED__CI__KEY": key}
     with Broker(environ=environ, **settings).bind("keyed@ci") as client:
         client.get("/static").raise_for_status()
-    brokers._default = Broker(**settings)
+    shared._default = Broker(**settings)
     with auth.bind("keyed", secret={"key": key}) as client:
         client.get("/static").raise_for_status()
     auth.remove("keyed")

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 import arcrun_auth
-from arcrun_auth import errors
+from arcrun_auth import agreement, errors
 from arcrun_auth.broker import Broker
 from arcrun_auth.people import Nobody
 from arcrun_auth.stores.memory import Memory
@@ -444,7 +444,7 @@ def test_a_change_that_comes_with_a_release_needs_no_new_consent(desk) -> None:
     way = recipe.way(None)
     key = Key("credential", "notion")
     record = Credential(key, method=way.id, secrets={"notion_token": Secret(canary.fresh())})
-    agreed = desk._connections.resolver.consent(entry, recipe, way, record)
+    agreed = agreement.made(entry, recipe, way, record)
     older = dict(agreed.projection) | {"base_url": "https://api.notion.com/v0"}
     for release, passes in (("0.0.1", True), (entry.release, False)):
         from arcrun_auth import consent as rules

@@ -32,8 +32,8 @@ FLOORS = [
     (
         "hall",
         """
-        apps authority bound broker checkup connections declared discovery ends enrol found
-        keepalive removal renewal report resolve signin
+        agreement apps authority bound broker checkup connections declared discovery ends
+        enrol found keepalive removal renewal report resolve shared signin
         """,
     ),
     ("door", "__init__ testing"),

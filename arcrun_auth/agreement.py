@@ -1,0 +1,100 @@
+"""What was agreed to, held against what the recipe says now.
+
+Off the way to a token: `Resolver.check` comes here only where the two are not the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arcrun_auth import consent as rules
+from arcrun_auth.errors import ConsentRequired, StoreError
+from arcrun_auth.hosts import parse_origin
+from arcrun_auth.resolve import TRUSTED_TIERS, unfit
+from arcrun_auth.tokens import Consent
+
+if TYPE_CHECKING:
+    from arcrun_auth.catalog import Entry
+    from arcrun_auth.recipe import Method, Recipe
+    from arcrun_auth.resolve import Connection, Resolver
+    from arcrun_auth.tokens import Credential
+
+
+def made(
+    entry: Entry, recipe: Recipe, way: Method, record: Credential, *, before_login: bool = False
+) -> Consent:
+    """What is agreed to by setting up `record` with this recipe."""
+    projection = rules.project(recipe, way)
+    return Consent(
+        digest=rules.digest(projection),
+        projection=projection,
+        hosts=rules.hosts(way, record.params, before_login=before_login),
+        tier=entry.tier,
+        release=entry.release,
+    )
+
+
+def check(resolver: Resolver, connection: Connection, consent: Consent | None) -> None:
+    """Whether the recipe may be used although it is not the one that was agreed to.
+
+    ConsentRequired where it may not: nothing was sent.
+    """
+    if consent is None:
+        _check_unasked(resolver, connection)
+        return
+    entry = connection.entry
+    recipe, way = resolver.way(connection)
+    now = rules.project(recipe, way)
+    if rules.narrower(consent.projection, now):
+        return
+    changes = rules.changes(consent.projection, now)
+    released = consent.tier in TRUSTED_TIERS and entry.tier in TRUSTED_TIERS
+    if not (released and consent.release != entry.release):
+        raise ConsentRequired(
+            f"The recipe of {entry.service} is not the one you agreed to: " + "; ".join(changes),
+            service=entry.service,
+            changes=changes,
+        )
+    # It came with a release of this package: the wheel is code, and code was trusted.
+    resolver.say(f"The recipe of {entry.service} changed with this release: " + "; ".join(changes))
+    _keep(resolver, connection, recipe, way)
+
+
+def _keep(resolver: Resolver, connection: Connection, recipe: Recipe, way: Method) -> None:
+    """Records the recipe as it is now as the one agreed to, where that can be written."""
+    assert connection.record is not None
+    primary = resolver.store.get(connection.key)
+    if primary is None or not resolver.store.writable:
+        return
+    agreed = made(connection.entry, recipe, way, primary)
+    fresh = primary.replace(consents={**primary.consents, connection.service: agreed})
+    try:
+        connection.record = resolver.store.put(fresh, expect=primary.generation)
+    except StoreError:
+        # Somebody else has just noted it, or the disk is full: then the next use notes it.
+        return
+
+
+def _check_unasked(resolver: Resolver, connection: Connection) -> None:
+    """A secret of the environment, of this call, or of another service of its account:
+    nobody agreed to where this recipe sends it."""
+    _, way = resolver.way(connection)
+    assert connection.record is not None
+    allowed = {parse_origin(text)[1:] for text in resolver.allow}
+    try:
+        hosts = rules.hosts(way, resolver.params(way, connection.record))
+    except ValueError as error:
+        raise unfit(connection, error) from None
+    strangers = [
+        host
+        for host in hosts
+        if host.startswith("*") or parse_origin(f"https://{host}")[1:] not in allowed
+    ]
+    if strangers:
+        raise ConsentRequired(
+            f"{connection.service} is a {connection.entry.tier} recipe, and nobody has agreed "
+            f"to send its secret to {', '.join(strangers)}.",
+            service=connection.service,
+            changes=tuple(f"new host {host}" for host in strangers),
+            hint=f"arcrun setup {connection.name}, or name the host in ARCRUN_ALLOW_HOSTS",
+        )
