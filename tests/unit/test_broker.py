@@ -525,7 +525,7 @@ def test_closing_and_going_on_is_allowed(desk) -> None:
 
 
 def test_the_door_is_one_broker_per_process(monkeypatch, tmp_path, provider) -> None:
-    from arcrun_auth import broker as module
+    from arcrun_auth import shared as module
 
     desk = broker_for(home_with(tmp_path, provider), provider, store=Memory())
     monkeypatch.setattr(module, "_default", desk)
