@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import selectors
 import socket
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -155,17 +156,17 @@ class Listener:
         return None
 
     def answer(self, page: bytes) -> None:
-        """Show the browser that won how it ended. Whoever has left misses it."""
-        sock, self._winner = self._winner, None
+        """Show the browser that won how it ended, and wait for nothing. Whoever has left
+        misses it."""
+        sock = self._winner
         if sock is None:
             return
-        with sock, suppress(OSError):
+        with suppress(OSError):
             sock.settimeout(ANSWER_SECONDS)
             sock.sendall(_response(Reply(200, page)))
-            # Closing on unread bytes would reset the connection, and the page with it.
             sock.shutdown(socket.SHUT_WR)
-            sock.settimeout(LINGER_SECONDS)
-            sock.recv(MAX_HEAD)
+        self._winner = None
+        threading.Thread(target=_linger, args=(sock,), name="arcrun-page", daemon=True).start()
 
     def close(self) -> None:
         self._selector.close()
@@ -273,6 +274,14 @@ class Listener:
         del self._clients[client.sock]
         self._selector.unregister(client.sock)
         client.sock.close()
+
+
+def _linger(sock: socket.socket) -> None:
+    """Hang up after the browser: closing on unread bytes would reset the connection, and the
+    page with it. It may stay as long as it likes, so whoever logs in does not wait for it."""
+    with sock, suppress(OSError):
+        sock.settimeout(LINGER_SECONDS)
+        sock.recv(MAX_HEAD)
 
 
 def _headers(fields: Iterable[bytes]) -> dict[str, str] | None:

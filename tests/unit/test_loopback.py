@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack, closing
 
 import pytest
 
+from arcrun_auth import landing, ports
 from arcrun_auth import listener as module
-from arcrun_auth import ports
 from arcrun_auth.errors import LoginFailed
 from arcrun_auth.listener import MAX_CONNECTIONS, MAX_HEAD
 from arcrun_auth.loopback import Loopback
@@ -98,6 +100,26 @@ def status(answer):
     return int(answer.split()[1])
 
 
+def won(loopback, sock):
+    """`sock` is the browser that brings what the login waits for."""
+    sock.connect(("127.0.0.1", loopback.port))
+    sock.sendall(f"GET /callback HTTP/1.1\r\nHost: {_host(loopback)}\r\n\r\n".encode())
+    assert loopback.wait(_any, until=time.monotonic() + HANG, ended=never) == ""
+
+
+_ANSWER_AND_END = f"""
+import time
+from arcrun_auth import landing
+from arcrun_auth.loopback import Loopback
+from arcrun_auth.recipe import Redirect
+with Loopback(Redirect()) as loopback:
+    print(loopback.port, flush=True)
+    until = time.monotonic() + {HANG}
+    assert loopback.wait(lambda _: True, until=until, ended=lambda: False) == ""
+    loopback.answer(landing.connected("Demo"))
+"""
+
+
 class TestTheTrueCallback:
     def test_wins_and_the_browser_is_shown_how_it_ended(self):
         with Waiting() as waiting:
@@ -141,6 +163,35 @@ class TestTheTrueCallback:
             threading.Thread(target=loopback.answer, args=(PAGE,), daemon=True).start()
             assert read_all(sock).endswith(PAGE)
 
+    def test_a_browser_that_stays_connected_keeps_nobody_waiting(self, monkeypatch):
+        monkeypatch.setattr(module, "LINGER_SECONDS", 100 * HANG)
+        with Loopback(Redirect()) as loopback, socket.socket() as sock:
+            sock.settimeout(HANG)
+            won(loopback, sock)
+            answering = threading.Thread(target=loopback.answer, args=(PAGE,), daemon=True)
+            answering.start()
+            answering.join(HANG)
+            assert not answering.is_alive()  # and the browser is still there
+            loopback.close()
+            assert read_all(sock).endswith(PAGE)
+        lingering = [thread for thread in threading.enumerate() if thread.name == "arcrun-page"]
+        for thread in lingering:  # it ends with the browser
+            thread.join(HANG)
+            assert not thread.is_alive()
+
+    def test_has_the_whole_page_where_the_process_ends_at_once(self):
+        command = [sys.executable, "-c", _ANSWER_AND_END]
+        with (
+            subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+            socket.socket() as sock,
+        ):
+            port = int(process.stdout.readline())
+            sock.settimeout(HANG)
+            sock.connect(("127.0.0.1", port))
+            sock.sendall(f"GET /callback HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            assert process.wait(HANG) == 0
+            assert read_all(sock).endswith(landing.connected("Demo"))
+
     def test_wins_only_once(self):
         with Waiting() as waiting:
             waiting.finish()
@@ -150,9 +201,7 @@ class TestTheTrueCallback:
     def test_a_browser_that_has_left_does_not_matter(self):
         with Loopback(Redirect()) as loopback:
             with socket.socket() as sock:
-                sock.connect(("127.0.0.1", loopback.port))
-                sock.sendall(f"GET /callback HTTP/1.1\r\nHost: {_host(loopback)}\r\n\r\n".encode())
-                assert loopback.wait(_any, until=time.monotonic() + HANG, ended=never) == ""
+                won(loopback, sock)
             loopback.answer(PAGE)
             loopback.answer(PAGE)  # nobody is left to be answered
 
