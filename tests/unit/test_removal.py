@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from arcrun_auth import errors, removal
+from arcrun_auth._http import Answer
 from arcrun_auth.locks import CredentialLock
 from arcrun_auth.people import Nobody
+from arcrun_auth.recipe.oauth2 import OAuth2, Ok
 from arcrun_auth.stores.memory import Memory
-from arcrun_auth.testing import Provider
+from arcrun_auth.testing import Provider, Quirks
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
 from tests.servers import Reply, recorder
@@ -117,9 +119,9 @@ def test_a_provider_that_cannot_be_reached_keeps_nothing_here(tmp_path, provider
 
 
 def test_a_token_that_was_void_before_is_as_good_as_ended() -> None:
-    removal.check_answer(400, b'{"error": "invalid_token"}', "id.example")
+    removal.check_answer(OAuth2(), Answer(400, {}, b'{"error": "invalid_token"}'), "id.example")
     for status in (200, 202, 204):
-        removal.check_answer(status, b"", "id.example")
+        removal.check_answer(OAuth2(), Answer(status, {}, b""), "id.example")
 
 
 def test_one_kind_of_token_is_enough_where_the_other_is_not_revoked_by_itself(

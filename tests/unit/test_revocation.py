@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from arcrun_auth.oauth.app import App
+from arcrun_auth.oauth.call import values
 from arcrun_auth.oauth.revocation import revocation_requests
 from arcrun_auth.recipe.oauth2 import ClientAuth, OAuth2, Revoke
 from arcrun_auth.tokens import Grant, Secret
@@ -26,7 +27,8 @@ def calls(revoke: Revoke | None = None, *, url=URL, grant=GRANT, client="post", 
     oauth2 = OAuth2(
         revocation_endpoint=url, revoke=revoke or Revoke(), client=ClientAuth(auth=client), **more
     )
-    return revocation_requests(oauth2, APP, grant, {"tenant": "acme"})
+    known = values({"tenant": "acme"}, app=APP, access_token=grant.access_token)
+    return revocation_requests(oauth2, APP, grant, values=known, now=1.0)
 
 
 def form(call) -> dict[str, str]:
@@ -88,7 +90,7 @@ def test_the_client_s_parameters_may_have_other_names() -> None:
 def test_the_access_token_itself_may_be_what_authorizes() -> None:
     (call,) = calls(Revoke(auth="bearer", param=""))
     assert call.headers["authorization"] == f"Bearer {ACCESS}"
-    assert call.content == b""
+    assert call.content is None
     assert "content-type" not in call.headers
     assert ACCESS in {secret.reveal() for secret in call.secrets}
 
@@ -112,7 +114,7 @@ def test_the_id_of_the_app_in_an_address_cannot_leave_its_place() -> None:
 @pytest.mark.parametrize("revoke", [Revoke(method="GET"), Revoke(body="query")])
 def test_a_query_keeps_what_the_address_brings_along(revoke) -> None:
     (call,) = calls(revoke, url=f"{URL}?v=2", client="none")
-    assert call.content == b""
+    assert call.content is None
     query = dict(parse_qsl(urlsplit(call.url).query))
     assert query == {"v": "2", "token": REFRESH, "client_id": "my/app id"}
     assert canary.hits(repr(call)) == []
