@@ -341,7 +341,9 @@ def load_record(plain: bytes, key: Key) -> Credential:
 
 
 def dump_record(record: Credential) -> bytes:
-    return json.dumps(record.dump(), ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(record.dump(), ensure_ascii=False, separators=(",", ":")).encode(
+        errors="surrogatepass"  # half a character, as JSON can spell it, in a provider's answer
+    )
 
 
 def connection_of(session: Session) -> sqlite3.Connection:

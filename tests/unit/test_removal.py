@@ -8,9 +8,9 @@ from arcrun_auth import errors, removal
 from arcrun_auth._http import Answer
 from arcrun_auth.locks import CredentialLock
 from arcrun_auth.people import Nobody
-from arcrun_auth.recipe.oauth2 import OAuth2, Ok
+from arcrun_auth.recipe.oauth2 import OAuth2
 from arcrun_auth.stores.memory import Memory
-from arcrun_auth.testing import Provider, Quirks
+from arcrun_auth.testing import Provider
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
 from tests.servers import Reply, recorder
