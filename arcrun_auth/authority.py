@@ -153,7 +153,8 @@ class Authority:
         mode, now = self.oauth2.refresh.mode, self.resolver.clock()
         if mode == "reissue":
             fresh = self.issue(grant.requested)
-            return fresh.replace(since=grant.since, kept={**grant.kept, **fresh.kept})
+            since = grant.since or fresh.since
+            return fresh.replace(since=since, kept={**grant.kept, **fresh.kept})
         if self.needs_app:
             self.known_app()
         if mode == "exchange":
@@ -173,7 +174,7 @@ class Authority:
 
 def _endpoints(oauth2: OAuth2) -> list[str]:
     """Every URL that a request of ours may go to."""
-    from arcrun_auth.recipe.rules import ENDPOINTS
+    from arcrun_auth.recipe.parameters import ENDPOINTS
 
     named = [getattr(oauth2, name) for name in ENDPOINTS]
     return [url for url in (*named, oauth2.refresh.url) if url]

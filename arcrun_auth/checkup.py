@@ -11,9 +11,13 @@ from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, pri
 from arcrun_auth.moments import epoch_of
 from arcrun_auth.probe import Reply, fetch
 from arcrun_auth.recipe.model import TestRequest
+from arcrun_auth.scrub import scrub
+from arcrun_auth.token_answer import MAX_TEXT
 from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.sources import Source
@@ -52,10 +56,10 @@ def check(resolver: Resolver, connection: Connection, source: Source) -> Checked
         source,
         rendering.render(test.url or test.path, values),
         method=test.method,
-        headers=test.headers,
+        headers={name: rendering.render(text, values) for name, text in test.headers.items()},
         content=rendering.render(test.body, values).encode() or None,
     )
-    _judge(connection, way, test, reply)
+    _judge(connection, way, test, reply, source)
     found = pick(reply.data, test.identity, reply.headers) if test.identity else None
     ends = epoch_of(pick(reply.data, test.expires, reply.headers)) if test.expires else None
     return Checked(connection.service, connection.instance, reply.status, _name(found), ends)
@@ -80,19 +84,23 @@ def _userinfo(resolver: Resolver, connection: Connection, way: Method, source: S
     token = Secret(source.token().access_token)
     answer = authority.send(userinfo_request(authority.oauth2, token))
     reply = Reply.of(answer.status, answer.headers, answer.body)
-    _judge(connection, way, USERINFO, reply)
+    _judge(connection, way, USERINFO, reply, source)
     return Checked(
         connection.service, connection.instance, reply.status, _name(pick(reply.data, IDENTITY))
     )
 
 
-def _judge(connection: Connection, way: Method, test: TestRequest, reply: Reply) -> None:
+def _judge(
+    connection: Connection, way: Method, test: TestRequest, reply: Reply, source: Source
+) -> None:
     name, service, status, data = connection.name, connection.service, reply.status, reply.data
     good = test.ok is None or pick(data, test.ok.path) == test.ok.equals
     if status in test.expect and good:
         return
-    reason = _reason(data)
-    meant = diagnosis.find(way.diagnose, status=status, error=reason or "", text=reply.text)
+    reason = _reason(data, _in_use(connection, source))
+    meant = diagnosis.find(
+        way.diagnose, status=status, error=reason or "", text=reply.text[:MAX_TEXT]
+    )
     meaning, do = (f" {meant.say}", meant.do) if meant is not None else ("", "")
     if status >= _SERVER_ERROR or status in _PASSING:
         raise ProviderUnavailable(
@@ -116,7 +124,16 @@ def _judge(connection: Connection, way: Method, test: TestRequest, reply: Reply)
     )
 
 
-def _reason(data: Any) -> str | None:
-    """What the answer calls the fault, wherever APIs commonly put it."""
+def _reason(data: Any, hidden: Iterable[Secret | str]) -> str | None:
+    """What the answer calls the fault, wherever APIs commonly put it; some repeat the key."""
     found = pick(data, "error.message || error || message || detail")
-    return found if isinstance(found, str) else None
+    return scrub(found, hidden) if isinstance(found, str) else None
+
+
+def _in_use(connection: Connection, source: Source) -> list[Secret | str]:
+    """The secrets that the request may have carried."""
+    record, token = connection.record, source.peek()
+    assert record is not None
+    held: list[Secret | str] = list(record.secrets.values())
+    held += [record.grant.access_token] if record.grant is not None else []
+    return held + ([token.access_token, *token.secrets.values()] if token is not None else [])

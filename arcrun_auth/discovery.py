@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from arcrun_auth.authority import Authority
     from arcrun_auth.oauth.app import App
     from arcrun_auth.oauth.metadata import Metadata
-    from arcrun_auth.recipe.model import Method
+    from arcrun_auth.recipe.model import Method, OAuth2
     from arcrun_auth.resolve import Resolver
     from arcrun_auth.tokens import Credential
 
@@ -44,6 +44,7 @@ def discover(resolver: Resolver, service: str, way: Method, record: Credential) 
                 continue
             if found is not None:
                 _check_pkce(found, way)
+                _check_complete(found, oauth2)
                 return found
         raise failed or LoginFailed(
             f"{oauth2.issuer} publishes no metadata (RFC 8414).",
@@ -62,6 +63,20 @@ def _check_pkce(found: Metadata, way: Method) -> None:
             "The issuer's metadata name code challenge methods, and S256 is not one of them.",
             hint="write pkce: no into the recipe only if the provider rejects PKCE",
         )
+
+
+def _check_complete(found: Metadata, oauth2: OAuth2) -> None:
+    needed = {
+        "token_endpoint": True,
+        "authorization_endpoint": "authorization_code" in oauth2.grants,
+        "registration_endpoint": oauth2.client.registration == "dcr",
+    }
+    for name, is_needed in needed.items():
+        if is_needed and not getattr(oauth2, name) and name not in found.endpoints:
+            raise LoginFailed(
+                f"The issuer's metadata name no {name}.",
+                hint=f"name it in the recipe: `oauth2.{name}`",
+            )
 
 
 def register(authority: Authority, *, scopes: Sequence[str]) -> App:

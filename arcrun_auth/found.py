@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from arcrun_auth import rendering
 from arcrun_auth.answers import pick
-from arcrun_auth.errors import AuthError, LoginFailed, TokenRefused, printable
+from arcrun_auth.errors import (
+    AuthError,
+    LoginFailed,
+    ProviderUnavailable,
+    TokenRefused,
+    printable,
+)
 from arcrun_auth.hosts import Fence
 from arcrun_auth.probe import fetch
 from arcrun_auth.signing import Binding
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
     Values = dict[str, str]
 
 REFUSED = (401, 403)
+PASSING = (408, 425, 429)
+SERVER_ERROR = 500
 MAX_CHOICES = 50
 """How many items do we offer? Whoever has more is asked for the name of one."""
 
@@ -43,9 +53,11 @@ def params(
     found = brought(way, record)
     for step in way.discover:
         known = {name: value for name, value in record.params.items() if name in step.save}
-        found |= _discovered(
-            step, way, service=service, source=source, person=person, allow=allow, known=known
-        )
+        try:
+            binding = _binding(step, way, {**record.params, **found}, service, allow)
+        except ValueError as error:
+            raise _not_brought(service, error) from None
+        found |= _discovered(step, way, binding, source=source, person=person, known=known)
     checked: Values = {}
     for name, param in way.params.items():
         if param.source == "user" or (name not in found and param.default is not None):
@@ -53,12 +65,16 @@ def params(
         try:
             checked[name] = param.check(name, found.get(name))
         except ValueError as error:
-            raise LoginFailed(
-                f"{service}: the login did not bring what its address needs ({error}).",
-                service=service,
-                hint=f"arcrun setup {service}",
-            ) from None
+            raise _not_brought(service, error) from None
     return checked
+
+
+def _not_brought(service: str, error: ValueError) -> LoginFailed:
+    return LoginFailed(
+        f"{service}: the login did not bring what its address needs ({error}).",
+        service=service,
+        hint=f"arcrun setup {service}",
+    )
 
 
 def brought(way: Method, record: Credential) -> Values:
@@ -73,26 +89,41 @@ def brought(way: Method, record: Credential) -> Values:
     }
 
 
+def _binding(
+    step: Discover, way: Method, params: Values, service: str, allow: Sequence[str]
+) -> Binding:
+    """Of the hosts that were agreed to the one that this request goes to. ValueError where
+    it needs a param that nobody knows yet."""
+    values = way.values(params)
+    headers = {**way.static_headers, **step.headers}
+    return Binding(
+        service=service,
+        base_url=rendering.render(step.url, values),
+        fence=Fence([urlsplit(step.url).netloc], allow),
+        inject=way.inject,
+        static_headers={name: rendering.render(text, values) for name, text in headers.items()},
+        params=values,
+    )
+
+
 def _discovered(
     step: Discover,
     way: Method,
+    binding: Binding,
     *,
-    service: str,
     source: Source,
     person: Person,
-    allow: Sequence[str],
     known: Mapping[str, str],
 ) -> Values:
-    host = urlsplit(step.url).netloc
-    binding = Binding(
-        service=service,
-        base_url=step.url,
-        # Of the hosts that were agreed to the one that this request goes to.
-        fence=Fence([host], allow),
-        inject=way.inject,
-        static_headers=way.static_headers,
-    )
-    reply = fetch(binding, source, step.url, headers=step.headers)
+    service = binding.service
+    reply = fetch(binding, source, binding.base_url)
+    if reply.status >= SERVER_ERROR or reply.status in PASSING:
+        raise ProviderUnavailable(
+            f"{service} could not say now which one is meant (status {reply.status}).",
+            service=service,
+            status=reply.status,
+            hint=f"arcrun setup {service}",
+        )
     if reply.status in REFUSED:
         raise TokenRefused(
             f"{service} refused to say which one is meant (status {reply.status}).",
@@ -110,7 +141,7 @@ def _chosen(
     items: Any, step: Discover, service: str, person: Person, known: Mapping[str, str]
 ) -> Any:
     """The one item, the one of before, or the one that the person chooses."""
-    choices = items[:MAX_CHOICES] if isinstance(items, list) else []
+    choices = items if isinstance(items, list) else []
     if not choices:
         raise LoginFailed(
             f"{service}: the account that logged in has nothing to connect to.",
@@ -128,15 +159,16 @@ def _chosen(
 
 def _asked(choices: list[Any], choose: Choose, service: str, person: Person) -> Any:
     names = [printable(str(pick(item, choose.label)), 80) for item in choices]
-    for number, name in enumerate(names, 1):
+    for number, name in enumerate(names[:MAX_CHOICES], 1):
         person.say(f"  {number}. {name}")
     answer = (person.ask("Which one? (number or name)") or "").strip()
-    if answer.isdecimal() and 1 <= int(answer) <= len(choices):
+    if re.fullmatch("[0-9]{1,4}", answer) and 1 <= int(answer) <= len(choices):
         return choices[int(answer) - 1]
-    if answer in names:
+    if names.count(answer) == 1:  # two of one name are told apart by their number
         return choices[names.index(answer)]
+    known = printable(", ".join(names))
     raise AuthError(
-        f"{service}: this account has several, and none was chosen: {', '.join(names)}.",
+        f"{service}: this account has several, and none was chosen: {known}.",
         service=service,
         hint=f"arcrun setup {service}",
     )

@@ -68,5 +68,8 @@ def _store_of(resolver: Resolver, connection: Connection) -> Store:
     from arcrun_auth.stores.given import Given
 
     # Nothing to begin with: the first use renews, or asks for the grant itself.
-    grant = Grant(access_token=Secret(""), refresh_token=given, issued=0.0, expires=0.0)
+    asked = record.grant.requested if record.grant is not None else ()
+    grant = Grant(
+        access_token=Secret(""), refresh_token=given, issued=0.0, expires=0.0, requested=asked
+    )
     return Given(record.replace(grant=grant))

@@ -159,9 +159,14 @@ class Resolver:
         if held.grant is not None or connection.missing():
             return None
         _, way = self.way(connection)
-        if Authority(self, connection.service, way, held).needs_app:
+        try:
+            if Authority(self, connection.service, way, held).needs_app:
+                return None
+        except RecipeError:  # a param that somebody has to type
             return None
-        return held.replace(grant=Grant(access_token=Secret(""), issued=0.0, expires=0.0))
+        assert way.oauth2 is not None
+        grant = Grant(access_token=Secret(""), issued=0.0, expires=0.0, requested=way.oauth2.scopes)
+        return held.replace(grant=grant)
 
     def _method(self, entry: Entry, record: Credential | None, wanted: str | None) -> MethodEntry:
         if wanted:

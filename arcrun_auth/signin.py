@@ -73,6 +73,8 @@ class SignIn:
             iss_required = found.iss_in_callback
         authority = Authority(self._resolver, connection.service, way, record)
         app = self._app(authority, recipe, wanted)
+        typed = app is not authority.app
+        authority.app = app
         if connection.method.unattended:
             grant = authority.issue(wanted)
         else:
@@ -88,7 +90,8 @@ class SignIn:
                 iss_required=iss_required,
             )
             grant = self._log_in(plan, authority)
-        self._keep_app(authority, app)
+        if typed and app is not None:  # kept once it has worked
+            apps.keep(self._resolver.store, authority.service, authority.way, app)
         self._tell(way, grant)
         return record.replace(grant=grant)
 
@@ -96,7 +99,11 @@ class SignIn:
         if connection.method.unattended or self._person.reach is not None:
             return
         self._resolver.require(connection)
-        raise LoginFailed("Nobody can be asked here.", service=connection.service)
+        raise LoginFailed(
+            "Nobody can be asked here.",
+            service=connection.service,
+            hint=f"arcrun setup {connection.name}",
+        )
 
     # -- the app ---------------------------------------------------------------------
 
@@ -118,13 +125,6 @@ class SignIn:
             self._person,
             open_url=self._open_url,
         )
-
-    def _keep_app(self, authority: Authority, app: App | None) -> None:
-        """One that was typed is kept once it has worked."""
-        if app is not None and authority.app is None and not authority.oauth2.client.id:
-            stored = apps.stored(self._resolver.store, authority.service, authority.way)
-            if stored is None:
-                apps.keep(self._resolver.store, authority.service, authority.way, app)
 
     # -- the login -------------------------------------------------------------------
 

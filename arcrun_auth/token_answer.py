@@ -86,10 +86,12 @@ def error_in(oauth2: recipe.OAuth2, headers: Mapping[str, str], body: bytes) -> 
 
 
 def says_ok(oauth2: recipe.OAuth2, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether an answer says that all went well, where this provider's answers say so at all."""
+    """Whether an answer does not say that it failed, where this provider's answers say so."""
     ok = oauth2.token_response.ok
     data = _parse(body, headers.get("content-type", ""))
-    return ok is None or (data is not None and pick(data, ok.path, headers) == ok.equals)
+    # RFC 7009 §2.2: a revocation may be answered by nothing at all.
+    said = pick(data, ok.path, headers) if ok is not None else None
+    return ok is None or said is None or said == ok.equals
 
 
 class _Censor:
@@ -142,7 +144,7 @@ class _Reader:
 
     def grant(self, body: bytes, previous: Grant | None, requested: tuple[str, ...]) -> Grant:
         status = self.status
-        if previous is not None:
+        if previous is not None and previous.since:  # 0: a token from elsewhere, of any age
             self.age = self.now - previous.since
         if status in (408, 429) or status // 100 == _SERVER_ERROR:
             self.unavailable(f"answered {status}")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from arcrun_auth.login.plan import LoginPlan, Send
     from arcrun_auth.tokens import Grant
 
+EXPIRED = "expired_token"
+"""RFC 8628 §3.5: how does a server call a code that nobody entered in time?"""
 SLOWEST = 60.0
 """How long do we wait at most between two polls of a server that does not answer, in seconds?"""
 
@@ -44,33 +46,33 @@ class DeviceLogin:
             raise
         if why_unsafe(self.code.uri) is not None:
             raise LoginFailed(
-                "The provider names no https address to type the code at.", service=plan.service
+                "The provider names no https address to type the code at.",
+                service=plan.service,
+                hint=f"{plan.again} --no-browser",
             )
+        if why_unsafe(self.code.complete_uri) is not None:
+            self.code.complete_uri = ""  # a camera would follow it as it is
         self._until = time.monotonic() + self.code.expires_in
 
     def run(self, stopped: threading.Event) -> Grant | None:
         """Ask until somebody agreed; None once `stopped`. LoginFailed where it ends otherwise."""
         interval = self.code.interval
         while time.monotonic() < self._until:
-            if stopped.wait(min(interval, self._until - time.monotonic())):
+            # Whole to the end: RFC 8628 §3.5 lets nobody ask sooner, even a last time.
+            if stopped.wait(interval):
                 return None
             try:
                 found = self._ask()
             except ProviderUnavailable:
                 # RFC 8628 §3.5: slower, and slower again, while the server does not answer.
-                interval = min(interval * 2, SLOWEST)
+                interval = max(interval, min(interval * 2, SLOWEST))
                 continue
             if found is None:
                 continue
             if not isinstance(found, float):
                 return found
             interval += found
-        raise LoginFailed(
-            f"Nobody entered the code for {self.plan.title} in time: it has expired.",
-            service=self.plan.service,
-            hint=self.plan.again,
-            error="expired_token",
-        )
+        raise self._expired()
 
     def _ask(self) -> Grant | float | None:
         """The grant, how much slower to ask from now on, or None: not yet."""
@@ -101,7 +103,17 @@ class DeviceLogin:
         except TokenRefused as error:
             raise self._ended(error) from None
 
+    def _expired(self) -> LoginFailed:
+        return LoginFailed(
+            f"Nobody entered the code for {self.plan.title} in time: it has expired.",
+            service=self.plan.service,
+            hint=self.plan.again,
+            error=EXPIRED,
+        )
+
     def _ended(self, error: TokenRefused) -> LoginFailed:
+        if error.error == EXPIRED and error.meaning is None:
+            return self._expired()
         if error.error == "access_denied" and error.meaning is None:
             return LoginFailed(
                 "The login was cancelled, or access was refused.",

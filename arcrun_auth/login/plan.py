@@ -59,7 +59,9 @@ class LoginPlan:
 
     @property
     def has_code(self) -> bool:
-        return "authorization_code" in self.oauth2.grants
+        return "authorization_code" in self.oauth2.grants and bool(
+            self.oauth2.authorization_endpoint
+        )
 
     @property
     def has_device(self) -> bool:

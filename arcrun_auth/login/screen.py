@@ -79,6 +79,8 @@ class Screen:
         """The pasted address, the grant by another device, or why that way ended all."""
         self.idle = threading.Event()
         """Nobody pastes any more: the true address came, or nobody can type."""
+        self.polled = threading.Event()
+        """No device is asked about any more."""
         self._messages: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
         self._stopped = threading.Event()
 
@@ -97,6 +99,8 @@ class Screen:
             self._run("browser", self._open)
         if self.device is not None:
             self._run("device", self._poll)
+        else:
+            self.polled.set()
 
     def stop(self) -> None:
         """Ask for nothing more; what the helpers still say is not heard."""
@@ -114,10 +118,7 @@ class Screen:
 
     def wait(self, seconds: float) -> bool:
         """For the helpers only; True when none of them can bring anything more."""
-        if self.device is not None:
-            self._stopped.wait(seconds)
-            return False
-        return self.idle.wait(seconds)
+        return self.idle.wait(seconds) and self.polled.wait(seconds)
 
     # -- what is shown ---------------------------------------------------------------
 
@@ -160,13 +161,14 @@ class Screen:
         assert self.device is not None
         try:
             grant = self.device.run(self._stopped)
+            if grant is not None:
+                self._messages.put(("ended", grant))
         except AuthError as error:
             said = getattr(error, "error", None)
             alone = self.code is None or said == "access_denied"
             self._messages.put(("ended", error) if alone else ("say", error.message))
-            return
-        if grant is not None:
-            self._messages.put(("ended", grant))
+        finally:
+            self.polled.set()
 
     def _ask(self) -> None:
         with suppress(Exception):  # a closed terminal: nobody can type

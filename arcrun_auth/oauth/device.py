@@ -51,7 +51,7 @@ def read_device_code(oauth2: recipe.OAuth2, status: int, body: bytes) -> DeviceC
     device_code, user_code = data.get("device_code"), data.get("user_code")
     # `verification_url` is older than the standard, and still answered.
     uri = pick(data, "verification_uri || verification_url")
-    if not all(isinstance(value, str) and value for value in (device_code, user_code, uri)):
+    if not all(isinstance(v, str) and v and v.isprintable() for v in (device_code, user_code, uri)):
         raise _refused(oauth2, status, data)
     complete = pick(data, "verification_uri_complete || verification_url_complete")
     return DeviceCode(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from arcrun_auth.errors import LoginFailed, printable
+from arcrun_auth.moments import epoch_of
 from arcrun_auth.oauth import redirect_uri
 from arcrun_auth.oauth.app import App
 from arcrun_auth.oauth.call import TokenCall
@@ -57,18 +58,23 @@ def read_registration(status: int, body: bytes) -> tuple[App, float | None, Secr
     except (ValueError, RecursionError):
         data = None
     data = data if isinstance(data, dict) else {}
-    client_id = data.get("client_id")
-    if status not in CREATED or not isinstance(client_id, str) or not client_id:
+    client_id = _text(data.get("client_id"))
+    if status not in CREATED or client_id is None:
         said = data.get("error_description") or data.get("error") or f"it answered {status}"
         raise LoginFailed(
             f"The provider does not register us as a client: {printable(str(said))}.",
             error=str(data.get("error") or "") or None,
         )
     secret, manage = (_secret(data.get(n)) for n in ("client_secret", "registration_access_token"))
-    ends = data.get("client_secret_expires_at")
-    known = isinstance(ends, int | float) and not isinstance(ends, bool) and ends > 0
-    return App(client_id, secret), float(ends or 0) if known else None, manage
+    # RFC 7591 §3.2.1: 0 is never.
+    return App(client_id, secret), epoch_of(data.get("client_secret_expires_at")), manage
+
+
+def _text(value: object) -> str | None:
+    """What may stand in a form or a header: a line break in it could forge another one."""
+    return value if isinstance(value, str) and value and value.isprintable() else None
 
 
 def _secret(value: object) -> Secret | None:
-    return Secret(value) if isinstance(value, str) and value else None
+    text = _text(value)
+    return None if text is None else Secret(text)

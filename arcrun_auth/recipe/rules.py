@@ -10,6 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from arcrun_auth import answers
+from arcrun_auth.recipe import parameters
+from arcrun_auth.recipe.parameters import ENDPOINTS
 from arcrun_auth.template import Template
 
 if TYPE_CHECKING:
@@ -20,21 +22,9 @@ if TYPE_CHECKING:
 
     Names = Mapping[str, frozenset[str]]
 
-ENDPOINTS = (
-    "token_endpoint", "authorization_endpoint", "device_authorization_endpoint",
-    "revocation_endpoint", "introspection_endpoint", "userinfo_endpoint",
-    "registration_endpoint", "issuer",
-)  # fmt: skip
-
 ANSWER_PATHS = (
     "root", "access_token", "refresh_token", "expires_in", "expires_at", "refresh_expires_in",
     "scope", "error", "error_description",
-)  # fmt: skip
-
-# Which parameters make an authorization request ours? RFC 6749 §4.1.1, RFC 7636 §4.3
-RESERVED_PARAMS = frozenset(
-    {"client_id", "state", "redirect_uri", "code_challenge", "code_challenge_method",
-     "response_type", "scope", "resource"}
 )  # fmt: skip
 
 # Which headers belong to the HTTP client? One set by a recipe would smuggle or reroute.
@@ -115,9 +105,8 @@ def _check_secrets(way: Method, at: Place) -> None:
 
 
 def _check_oauth2(oauth2: OAuth2, at: Place) -> None:
-    for name in oauth2.authorize_params:
-        if name in RESERVED_PARAMS or name == oauth2.scope_param:
-            raise Fault("This parameter is set for each login.", (*at, "authorize_params", name))
+    for place, why in parameters.faults(oauth2):
+        raise Fault(why, (*at, *place))
     if oauth2.redirect.policy == "fixed_port" and not oauth2.redirect.ports:
         raise Fault("fixed_port needs the ports.", (*at, "redirect", "ports"))
     if oauth2.discovery and not oauth2.issuer:

@@ -83,7 +83,7 @@ def app_of(provider, auth="none"):
     return Credential(Key("app", "demo"), secrets=secrets)
 
 
-def desk(tmp_path, provider, *lines, app="none", open_url=None, store=None, **recipe):
+def desk(tmp_path, provider, *lines, app="none", open_url=None, store=None, person=None, **recipe):
     """A broker on a provider, with the recipe that fits it."""
     recipes = tmp_path / "home" / "recipes"
     if not recipes.exists():
@@ -96,7 +96,7 @@ def desk(tmp_path, provider, *lines, app="none", open_url=None, store=None, **re
     return Broker(
         home=str(tmp_path / "home"),
         store=store,
-        person=Somebody(*lines),
+        person=person or Somebody(*lines),
         open_url=open_url or provider.follow,
         allow_hosts=[provider.issuer, f"http://{provider.api_host}"],
         environ={"ARCRUN_LOGIN_TIMEOUT": "30"},

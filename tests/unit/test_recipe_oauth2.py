@@ -73,6 +73,7 @@ def swap(text, old, new):
         ("client: {auth: digest}", "Invalid enum", "oauth2.client.auth"),
         ("resource: 'https://u@x.example'", "no URL", "oauth2.resource"),
         ("authorize_params: {resource: x}", "set for each login", "oauth2.authorize_params.resource"),
+        ("param_names: {client_id: state}", "Another parameter", "oauth2.param_names.client_id"),
         ("scope_param: user_scope\nauthorize_params: {user_scope: x}", "set for each login",
          "oauth2.authorize_params.user_scope"),
         ("token_response: {refresh_expires_in: 'a..b'}", "no path",

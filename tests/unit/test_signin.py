@@ -1,0 +1,236 @@
+"""From a person, or from an app alone, to a grant: who is asked, what is kept, and when."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from arcrun_auth import errors
+from arcrun_auth.people import Nobody
+from arcrun_auth.stores.memory import Memory
+from arcrun_auth.testing import Provider, Quirks
+from arcrun_auth.tokens import Credential, Key, Secret
+from tests.servers import Reply, recorder
+from tests.unit.test_quirky_logins import DEMO, Somebody, desk, works
+
+APP = Key("app", "demo")
+
+
+@pytest.fixture
+def provider():
+    with Provider(device_interval=0.05) as running:
+        yield running
+
+
+class Unattended(Nobody):
+    """Nobody, where the recipe has been agreed to already."""
+
+    def confirm(self, question):
+        return True
+
+
+def rewritten(tmp_path, change) -> None:
+    path = tmp_path / "home" / "recipes" / "demo.yaml"
+    path.write_text(change(path.read_text()))
+
+
+# -- nobody there --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("discovery", [True, False])
+def test_where_nobody_is_a_login_is_required_and_nothing_is_sent(
+    tmp_path, provider, discovery
+) -> None:
+    broker = desk(tmp_path, provider, person=Unattended(), discovery=discovery)
+    for call in (broker.setup, broker.bind, broker.get_token):
+        with pytest.raises(errors.LoginRequired) as caught:
+            call("demo")
+        assert (caught.value.why, caught.value.hint) == ("never", "arcrun setup demo")
+    assert provider.requests.total() == 0
+
+
+def test_a_new_login_where_nobody_is_names_the_command(tmp_path, provider) -> None:
+    broker = desk(tmp_path, provider)
+    broker.setup("demo")
+    before = provider.requests.total()
+    broker = desk(tmp_path, provider, app=None, store=broker.store, person=Unattended())
+    with pytest.raises(errors.AuthError, match="Nobody can be asked") as caught:
+        broker.setup("demo", replace=True)
+    assert caught.value.hint == "arcrun setup demo"
+    assert provider.requests.total() == before
+    assert broker.store.get(DEMO).grant.dead is None
+
+
+def test_a_grant_that_needs_no_person_needs_its_app(tmp_path, provider) -> None:
+    broker = desk(
+        tmp_path, provider, app=None, person=Unattended(), auth="post", grant="client_credentials"
+    )
+    with pytest.raises(errors.MissingSecret) as caught:
+        broker.setup("demo")
+    assert (caught.value.key, caught.value.hint) == ("client_id", "arcrun app add demo")
+    assert provider.requests.total() == 0
+
+
+def test_a_param_that_somebody_has_to_type_stops_no_setup(tmp_path, provider) -> None:
+    broker = desk(tmp_path, provider, "eu", app="post", auth="post", grant="client_credentials")
+    own = f"{provider.issuer}/token"
+    more = "params: {r: {pattern: '[a-z]+'}}\n"
+    rewritten(tmp_path, lambda text: text.replace(own, own + "?r={{param.r}}") + more)
+    with pytest.raises(errors.LoginRequired):  # not a fault of the recipe
+        broker.bind("demo", interactive=False)
+    # The provider takes no query, so only the way there counts.
+    with pytest.raises(errors.TokenRefused):
+        broker.setup("demo")
+    assert provider.requests["/token"] == 1
+
+
+# -- the app -------------------------------------------------------------------------------
+
+
+def test_an_app_that_is_typed_is_kept_once_it_has_worked(tmp_path, provider) -> None:
+    lines = ("demo-post", provider.client_secret)
+    broker = desk(tmp_path, provider, *lines, app=None, auth="post")
+    broker.setup("demo")
+    assert broker.store.get(APP).secrets["client_id"].reveal() == "demo-post"
+    assert works(broker)
+
+
+@pytest.mark.parametrize("grant", ["authorization_code", "client_credentials"])
+def test_an_app_that_did_not_work_is_not_kept(tmp_path, provider, grant) -> None:
+    lines = ("demo-post", "wrong-canary-of-a-secret")
+    broker = desk(tmp_path, provider, *lines, app=None, auth="post", grant=grant)
+    with pytest.raises(errors.AuthError, match="invalid_client"):
+        broker.setup("demo")
+    assert list(broker.store.keys()) == []
+
+
+def test_a_typed_app_is_enough_for_a_grant_without_a_person(tmp_path, provider) -> None:
+    lines = ("demo-post", provider.client_secret)
+    broker = desk(tmp_path, provider, *lines, app=None, auth="post", grant="client_credentials")
+    broker.setup("demo")
+    assert broker.store.get(APP) is not None
+    assert works(broker)
+
+
+def test_a_client_that_comes_with_the_recipe_asks_for_no_app_and_keeps_none(
+    tmp_path, provider
+) -> None:
+    provider.register("shipped")
+    broker = desk(tmp_path, provider, app=None)
+    rewritten(tmp_path, lambda text: text.replace("auth: none", "auth: none\n    id: shipped"))
+    broker.person.ask = None  # whoever asks fails
+    broker.setup("demo")
+    assert works(broker)
+    assert provider.authorizations[0]["client_id"] == "shipped"
+    assert [key.kind for key in broker.store.keys()] == ["credential"]
+    token = broker.get_token("demo", interactive=False).access_token
+    assert broker._connections.known("demo", None).token(rejected=token).access_token != token
+    assert broker.remove("demo", revoke=True).told is True
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "text"),
+    [
+        (400, {"error": "invalid_redirect_uri", "error_description": "no \x1b[2Jloopback"},
+         r"no \[2Jloopback"),
+        (404, {}, "it answered 404"),
+        (201, {"client_id": ""}, "it answered 201"),
+    ],
+)  # fmt: skip
+def test_a_server_that_registers_nobody_says_why(tmp_path, provider, status, body, text) -> None:
+    with recorder(lambda _: Reply(status, body=json.dumps(body).encode())) as server:
+        broker = desk(tmp_path, provider, app=None, registration="dcr")
+        rewritten(
+            tmp_path, lambda was: was.replace(f"{provider.issuer}/register", f"{server.origin}/r")
+        )
+        broker._connections.resolver.allow += (server.origin,)
+        with pytest.raises(errors.LoginFailed, match=text) as caught:
+            broker.setup("demo")
+    assert (caught.value.service, caught.value.hint) == ("demo", "arcrun app add demo")
+    assert list(broker.store.keys()) == []
+    assert provider.authorizations == []
+
+
+# -- grants without a person ---------------------------------------------------------------
+
+
+def test_what_was_never_set_up_asks_for_the_scopes_of_the_recipe(tmp_path, provider) -> None:
+    broker = desk(tmp_path, provider, app="post", auth="post", grant="client_credentials")
+    assert broker.get_token("demo").scopes == {"read", "write"}
+    assert broker.store.get(DEMO) is None
+
+
+def test_a_grant_that_is_asked_for_again_is_as_old_as_the_first(tmp_path) -> None:
+    now = [1_700_000_000.0]
+    with Provider(clock=lambda: now[0]) as provider:
+        broker = desk(tmp_path, provider, app="post", auth="post", grant="client_credentials")
+        broker._connections.resolver.clock = lambda: now[0]
+        broker.setup("demo")
+        now[0] += 1000
+        before = broker.get_token("demo")
+        broker._connections.known("demo", None).token(rejected=before.access_token)
+        grant = broker.store.get(DEMO).grant
+        assert (grant.since, grant.issued) == (1_700_000_000.0, now[0])
+
+
+def test_a_key_that_is_missing_is_named_and_nothing_sent(tmp_path, provider) -> None:
+    broker = desk(tmp_path, provider, app=None, grant="jwt_bearer")
+    broker.setup("demo", key=provider.private_key)
+    held = broker.store.get(DEMO)
+    broker.store.put(held.replace(secrets={}), expect=held.generation)
+    asked = provider.requests.total()
+    source = broker._connections.resolver.source(broker._connections.resolver.find("demo", None))
+    with pytest.raises(errors.MissingSecret) as caught:
+        source.token(rejected=held.grant.access_token.reveal())
+    assert caught.value.key == "demo_private_key"
+    assert provider.requests.total() == asked
+
+
+def test_an_app_that_is_gone_is_named_at_a_renewal(tmp_path, provider) -> None:
+    broker = desk(tmp_path, provider, app="post", auth="post")
+    broker.setup("demo")
+    app = broker.store.get(APP)
+    broker.store.delete(APP, expect=app.generation)
+    before = broker.get_token("demo")
+    with pytest.raises(errors.MissingSecret):
+        broker._connections.known("demo", None).token(rejected=before.access_token)
+    assert broker.store.get(DEMO).grant.dead is None
+
+
+# -- what is told --------------------------------------------------------------------------
+
+
+def test_a_login_that_will_end_for_good_is_told(tmp_path) -> None:
+    with Provider(quirks=Quirks(offline=True)) as provider:
+        broker = desk(tmp_path, provider)
+        rewritten(
+            tmp_path, lambda text: text.replace("access_type: offline", "access_type: online")
+        )
+        broker.setup("demo")
+        assert any("gave no refresh token" in line for line in broker.person.said)
+        assert broker.store.get(DEMO).grant.refresh_token is None
+
+
+def test_a_login_without_anything_missing_tells_nothing_of_the_kind(tmp_path, provider) -> None:
+    broker = desk(tmp_path, provider)
+    broker.setup("demo")
+    assert not any("Not granted" in s or "no refresh token" in s for s in broker.person.said)
+
+
+def test_somebody_who_cannot_paste_is_asked_for_no_address(tmp_path, provider) -> None:
+    class AtADesktop(Somebody):
+        reach = "desktop"
+
+    broker = desk(tmp_path, provider, person=AtADesktop())
+    broker.setup("demo")
+    assert works(broker)
+    assert not any("paste it here" in line for line in broker.person.said)
+
+
+def test_half_a_character_in_an_answer_loses_no_grant(tmp_path) -> None:
+    from arcrun_auth.stores.vault import dump_record, load_record
+
+    record = Credential(DEMO, secrets={"a": Secret("x\ud800y")})
+    assert load_record(dump_record(record), DEMO).secrets["a"].reveal() == "x\ud800y"
+    assert Memory().put(record, expect=0).generation == 1
