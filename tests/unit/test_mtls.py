@@ -26,11 +26,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from joserfc.jwk import ECKey
 
 from arcrun_auth import _http, mtls
-from arcrun_auth.errors import AuthError, ProviderUnavailable
+from arcrun_auth.broker import Broker
+from arcrun_auth.errors import AuthError, LoginRequired, ProviderUnavailable
 from arcrun_auth.hosts import Fence
 from arcrun_auth.oauth import TokenCall
-from arcrun_auth.tokens import Secret
-from tests import servers
+from arcrun_auth.stores.memory import Memory
+from arcrun_auth.tokens import Credential, Key, Secret
+from tests import canary, servers
 from tests.faults import strace
 
 ROOT = str(Path(__file__).parents[2])
@@ -97,6 +99,7 @@ class Desk:
     origin: str = ""
     names: list[str] = field(default_factory=list)
     requests: list[bytes] = field(default_factory=list)
+    answer: bytes = b"{}"
 
     def talk(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         sock.settimeout(servers.GUARD)
@@ -112,12 +115,13 @@ class Desk:
                     pass
                 return
             request = b""
-            while not request.endswith(BODY):
+            while BODY not in request:
                 request += tls.recv(65536)
             self.requests.append(request)
             subject = dict(pair for (pair,) in tls.getpeercert()["subject"])
             self.names.append(subject["commonName"])
-            tls.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+            size = len(self.answer)
+            tls.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + self.answer)
             tls.recv(1)  # until the client has read it and closes
 
 
@@ -430,3 +434,43 @@ class TestTheKeyIsNeverInClear:
         assert len(places) == 1
         assert ("memfd:arcrun" in places.pop()) == (place == "memory")
         assert list(temporary.iterdir()) == []
+
+
+# -- the client of a connection --------------------------------------------------------
+
+
+def test_an_app_gets_its_grant_by_the_certificate_alone(tmp_path, authority, serve) -> None:
+    with serve() as desk:
+        desk.answer = json.dumps({"access_token": canary.fresh(), "expires_in": 60}).encode()
+        home = tmp_path / "home"
+        (home / "recipes").mkdir(parents=True)
+        home.chmod(0o700)
+        (home / "recipes" / "bank.yaml").write_text(
+            "service: bank\nprimitive: oauth2\n"
+            f"base_url: {desk.origin}\n"
+            "oauth2:\n"
+            f"  token_endpoint: {desk.origin}/token\n"
+            "  grants: [client_credentials]\n"
+            "  client: {auth: tls_client_auth}\n"
+            "  refresh: {mode: reissue}\n"
+        )
+        chain, key = authority.issue("bank client")
+        store = Memory()
+        app = {"client_id": "c-1", "certificate": chain, "private_key": key}
+        secrets = {name: Secret(value) for name, value in app.items()}
+        store.put(Credential(Key("app", "bank"), secrets=secrets), expect=0)
+        broker = Broker(home=str(home), store=store, allow_hosts=[desk.origin], environ={})
+        token = broker.get_token("bank", interactive=False)
+        assert token.access_token.startswith(canary.WORD)
+        assert desk.names == ["bank client"]
+        (request,) = desk.requests
+        assert b"client_id=c-1" in request
+        assert b"client_secret" not in request
+        assert key.encode() not in request
+
+        held = store.get(Key("app", "bank"))
+        bare = held.replace(secrets={n: s for n, s in secrets.items() if n != "certificate"})
+        store.put(bare, expect=held.generation)
+        again = Broker(home=str(home), store=store, allow_hosts=[desk.origin], environ={})
+        with pytest.raises(LoginRequired):
+            again.get_token("bank", interactive=False)
