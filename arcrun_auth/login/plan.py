@@ -105,11 +105,15 @@ def choose(
     Raises LoginFailed where nothing can work, AuthError for a wish that cannot be met.
     """
     https_only = plan.oauth2.redirect.policy == "https_only"
+    loopback = plan.has_code and not https_only and wish not in ("device", "paste")
+    paste = plan.has_code and can_paste and wish != "device"
+    browser = can_open and wish is None and (loopback or paste)
     ways = Ways(
-        browser=plan.has_code and can_open and wish is None,
-        loopback=plan.has_code and not https_only and wish not in ("device", "paste"),
-        paste=plan.has_code and can_paste and wish != "device",
-        device=plan.has_device and wish != "paste",
+        browser=browser,
+        loopback=loopback,
+        paste=paste,
+        # Whoever sits at a browser needs no second way: it would only confuse.
+        device=plan.has_device and wish != "paste" and (elsewhere or not browser),
         tunnel=tunnel if elsewhere else None,
     )
     if wish == "device" and not plan.has_device:
@@ -118,8 +122,6 @@ def choose(
             service=plan.service,
             hint=f"{plan.again} --no-browser",
         )
-    if ways.browser and not elsewhere:  # somebody sits at it: a second way would only confuse
-        ways = Ways(browser=True, loopback=ways.loopback, paste=ways.paste)
     if not ways.code and not ways.device:
         raise _nothing(plan, https_only=https_only)
     return ways

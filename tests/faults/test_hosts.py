@@ -269,5 +269,8 @@ def test_row_21_an_error_shows_no_secret(failing, board) -> None:
         f"x {len(bound.PLACES)} places",
         must_hold="0 in text, traceback with locals, attributes, pickle, log",
         figure=f"{len(hits)} hits" + (f": {hits[0]}" if hits else ""),
-        held=not hits and {"HTTPStatusError", "ConnectError", "ReadTimeout"} <= kinds,
+        # On a busy machine a slow server may not even get as far as to be read from.
+        held=not hits
+        and {"HTTPStatusError", "ConnectError"} <= kinds
+        and bool({"ReadTimeout", "ConnectTimeout"} & kinds),
     )

@@ -41,19 +41,21 @@ ALL = {"loopback", "paste", "device"}
         ({}, {}, {"browser", "loopback", "paste"}),
         ({}, {"paste": False}, {"browser", "loopback"}),
         ({"grants": CODE}, {}, {"browser", "loopback", "paste"}),
-        # No browser here, or one on another machine: the device as well.
+        # No browser here, or one on another machine: the device as well. What is opened from
+        # afar ($BROWSER of an editor) may reach the person, or may not.
         ({}, {"opens": False}, ALL),
-        ({}, {"elsewhere": True}, ALL),
+        ({}, {"elsewhere": True}, ALL | {"browser"}),
+        ({}, {"elsewhere": True, "opens": False}, ALL),
         ({}, {"opens": False, "paste": False}, {"loopback", "device"}),
-        ({"grants": CODE}, {"elsewhere": True}, {"loopback", "paste"}),
+        ({"grants": CODE}, {"elsewhere": True, "opens": False}, {"loopback", "paste"}),
         # A provider that knows devices alone, or an address alone.
         ({"grants": DEVICE}, {}, {"device"}),
         ({"grants": DEVICE}, {"paste": False, "opens": False}, {"device"}),
-        ({"device_authorization_endpoint": ""}, {"elsewhere": True}, {"loopback", "paste"}),
+        ({"device_authorization_endpoint": ""}, {"opens": False}, {"loopback", "paste"}),
         ({"authorization_endpoint": ""}, {}, {"device"}),
         # https only: nothing can listen.
         ({"policy": "https_only"}, {}, {"browser", "paste"}),
-        ({"policy": "https_only"}, {"elsewhere": True}, {"paste", "device"}),
+        ({"policy": "https_only"}, {"elsewhere": True}, {"browser", "paste", "device"}),
         ({"policy": "https_only"}, {"paste": False, "elsewhere": True}, {"device"}),
         # What the person asked for goes first.
         ({}, {"wish": "no_browser"}, ALL),
