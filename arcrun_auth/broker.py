@@ -330,10 +330,11 @@ class Broker:
         catalog = self._recipes or Catalog(settings.home)
         store = self._store
         if store is None:
-            from arcrun_auth.people import ask_hidden
             from arcrun_auth.stores.opening import open_store
 
             def ask(question: str, *, confirm: bool) -> str | None:
+                from arcrun_auth.people import ask_hidden
+
                 return ask_hidden(self._whoever(None), question, confirm=confirm)
 
             store = open_store(settings, catalog, ask=ask)
