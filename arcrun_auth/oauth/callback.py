@@ -116,8 +116,10 @@ def _refused(
     meant = diagnosis.find(rules, error=error, text=description or "")
     if meant is not None:
         then = f" {meant.say}"
+    if description:
+        text += f": {printable(description).rstrip('. ')}"
     return LoginFailed(
-        (f"{text}: {printable(description)}" if description else f"{text}.") + then,
+        f"{text}.{then}",
         service=service,
         hint=(meant and meant.do) or _again(service),
         error=error,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrun_auth.errors import LoginFailed
-from arcrun_auth.oauth.callback import is_answer, read_callback
+from arcrun_auth.oauth.callback import MAX_KEPT, is_answer, read_callback
+from arcrun_auth.recipe import Callback
 
 ISSUER = "https://id.example.com"
 
@@ -112,3 +113,45 @@ def test_malformed_callbacks_are_refused_without_ado():
     for text in ("http://[::1/?state=x", "a" * 1_000_000, "&" * 100_000, "%" * 99_999, "\x00"):
         with pytest.raises(LoginFailed):
             read_callback(text, state="st")
+
+
+@pytest.mark.parametrize("outcome", ["code=c", "error=access_denied&error_description=LIES"])
+@pytest.mark.parametrize("answer", ["", f"&iss={ISSUER}", "&iss=https://evil.example", "&iss="])
+def test_an_issuer_that_names_itself_in_every_answer_must_do_so(outcome, answer):
+    # RFC 9207 §2.4: its metadata have said that it does.
+    query = f"state=st&{outcome}{answer}"
+    matches = answer == f"&iss={ISSUER}"
+    if matches and outcome == "code=c":
+        assert read_callback(query, state="st", issuer=ISSUER, iss_required=True)[0].reveal() == "c"
+        return
+    with pytest.raises(LoginFailed) as caught:
+        read_callback(query, state="st", issuer=ISSUER, iss_required=True)
+    assert caught.value.error == ("access_denied" if matches else "issuer_mismatch")
+    assert ("LIES" in str(caught.value)) is matches
+
+
+def test_the_code_may_have_another_name():
+    named = Callback(code="auth_code")
+    code, _ = read_callback("state=st&auth_code=c&code=other", state="st", parameters=named)
+    assert code.reveal() == "c"
+    with pytest.raises(LoginFailed, match="neither a code"):
+        read_callback("state=st&code=c", state="st", parameters=named)
+
+
+def test_only_what_the_recipe_names_is_kept_and_no_more_of_it_than_is_useful():
+    keep = Callback(keep=("realmId", "server", "twice", "absent", "empty"))
+    query = urlencode(
+        [("state", "st"), ("code", "c"), ("realmId", "7"), ("server", "x" * 5000), ("empty", ""),
+         ("twice", "a"), ("twice", "b"), ("other", "y")]
+    )  # fmt: skip
+    _, kept = read_callback(query, state="st", parameters=keep)
+    assert kept == {"realmId": "7", "server": "x" * MAX_KEPT, "empty": ""}
+    assert read_callback(query, state="st")[1] == {}
+
+
+def test_an_error_that_stands_there_twice_is_none_and_never_a_success():
+    with pytest.raises(LoginFailed, match="neither a code nor an error"):
+        read_callback("state=st&error=a&error=b", state="st")
+    # A code beside an error is no code.
+    with pytest.raises(LoginFailed, match="refused the login"):
+        read_callback("state=st&error=a&code=c", state="st")

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused
 from arcrun_auth.recipe import OAuth2, Ok, Refresh, TokenResponse
-from arcrun_auth.token_answer import MAX_KEPT, MAX_LIFETIME, PASSING, read_token
+from arcrun_auth.token_answer import (
+    MAX_KEPT,
+    MAX_LIFETIME,
+    PASSING,
+    error_in,
+    read_token,
+    says_ok,
+)
 from arcrun_auth.tokens import Grant, Secret
 
 NOW = 1_800_000_000.0
@@ -371,3 +378,142 @@ def test_any_answer_becomes_a_grant_or_one_of_two_errors(answer, status, form):
     assert grant.access_token.reveal().isascii()
     assert grant.expires is None or grant.expires > NOW
     assert Grant.load(json.loads(json.dumps(grant.dump()))).dump().keys() == grant.dump().keys()
+
+
+class TestWhenItEnds:
+    @pytest.mark.parametrize("unit", ["s", "ms"])
+    @pytest.mark.parametrize(
+        ("told", "seconds"),
+        [
+            (NOW + 60, 60),
+            (str(int(NOW + 60)), 60),
+            ((NOW + 60) * 1000, 60),
+            ("2027-01-15T08:01:00Z", 60),
+            ("2027-01-15T10:01:00+02:00", 60),
+            (NOW - 1, 99),  # a moment that is over is not believed: the lifetime is
+            (NOW + 2 * MAX_LIFETIME, 99),
+            ("soon", 99),
+            (True, 99),
+            (None, 99),
+            ([], 99),
+            (10**400, 99),
+        ],
+    )
+    def test_the_end_itself_may_be_told(self, told, seconds, unit):
+        if unit == "ms" and isinstance(told, float) and told < 1e11:
+            told *= 1000
+        elif unit == "ms" and isinstance(told, str) and told.isdigit():
+            told += "000"
+        lifetime = 99 if unit == "s" else 99_000
+        paths = TokenResponse(expires_at="data.ends", expires_unit=unit)
+        answer = {"access_token": "at", "expires_in": lifetime, "data": {"ends": told}}
+        grant = read(answer, oauth2=server(token_response=paths))
+        assert grant.expires == pytest.approx(NOW + seconds, abs=0.01)
+
+    def test_an_end_that_nobody_tells_is_the_recipe_s_or_none(self):
+        paths = TokenResponse(expires_at="ends", default_expires_in=50)
+        assert read({"access_token": "at"}, oauth2=server(token_response=paths)).expires == NOW + 50
+        plain = server(token_response=TokenResponse(expires_at="ends"))
+        assert read({"access_token": "at", "ends": 0}, oauth2=plain).expires is None
+
+    @pytest.mark.parametrize(
+        ("given", "seconds"), [(60_000, 60), ("60000", 60), (True, None), ("x", None), ([], None)]
+    )
+    def test_a_lifetime_may_be_in_milliseconds(self, given, seconds):
+        paths = TokenResponse(expires_unit="ms")
+        grant = read(
+            {"access_token": "at", "expires_in": given}, oauth2=server(token_response=paths)
+        )
+        assert grant.expires == (None if seconds is None else NOW + seconds)
+
+    @pytest.mark.parametrize(
+        ("answer", "unit", "expected"),
+        [
+            ({"refresh_token_expires_in": 70}, "s", 70),
+            ({"refresh_expires_in": "70"}, "s", 70),
+            ({"refresh_token_expires_in": 70_000}, "ms", 70),
+            ({"refresh_expires_in": 0}, "s", 10),  # as Keycloak says "never": the recipe rules
+            ({"refresh_expires_in": "x"}, "s", 10),
+            ({}, "s", 10),
+        ],
+    )
+    def test_what_the_answer_says_of_the_refresh_token_goes_before_the_recipe(
+        self, answer, unit, expected
+    ):
+        rules = server(
+            refresh=Refresh(idle_s=10, lifetime_s=20),
+            token_response=TokenResponse(expires_unit=unit),
+        )
+        answer = {"access_token": "at", "refresh_token": "rt", **answer}
+        assert read(answer, oauth2=rules).refresh_expires == NOW + expected
+
+
+class TestWords:
+    def test_an_error_and_its_description_stand_where_the_recipe_says(self):
+        paths = TokenResponse(error="fault.code", error_description="fault.text || header:X-Why")
+        oauth2 = server(token_response=paths)
+        with pytest.raises(TokenRefused) as caught:
+            read(
+                {"fault": {"code": "invalid_grant", "text": "it is over"}},
+                status=400,
+                oauth2=oauth2,
+            )
+        assert (caught.value.error, caught.value.description) == ("invalid_grant", "it is over")
+        with pytest.raises(TokenRefused) as caught:
+            read({"fault": {"code": "x"}}, status=400, oauth2=oauth2, headers={"x-why": "so"})
+        assert caught.value.description == "so"
+
+    @pytest.mark.parametrize(
+        ("headers", "body", "error"),
+        [
+            (JSON, b'{"error": "slow_down"}', "slow_down"),
+            ({}, b"error=slow_down", "slow_down"),
+            ({"content-type": "text/plain; charset=utf-8"}, b"error=x&a=b", "x"),
+            ({"content-type": "text/html"}, b"error=x", ""),
+            (JSON, b'{"error": {"code": 7}}', ""),
+            (JSON, b'{"error": ""}', ""),
+            (JSON, b'["error"]', ""),
+            (JSON, b"{}", ""),
+            (JSON, b"", ""),
+            (JSON, b"\xff", ""),
+        ],
+    )
+    def test_an_error_is_read_whatever_the_status(self, headers, body, error):
+        assert error_in(server(), headers, body) == error
+
+    @given(st.binary(max_size=300), st.sampled_from(["", "text/html", "application/json"]))
+    def test_an_error_is_a_text_whatever_comes(self, body, kind):
+        assert isinstance(error_in(server(), {"content-type": kind}, body), str)
+        assert isinstance(says_ok(OK, {"content-type": kind}, body), bool)
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+            lambda below: (
+                st.lists(below) | st.dictionaries(st.sampled_from(["error", "ok"]), below)
+            ),
+            max_leaves=6,
+        )
+    )
+    def test_an_error_is_a_text_whatever_json_comes(self, data):
+        body = json.dumps(data).encode()
+        assert isinstance(error_in(server(), JSON, body), str)
+        assert isinstance(says_ok(OK, JSON, body), bool)
+
+    @pytest.mark.parametrize(
+        ("body", "good"),
+        [
+            (b'{"ok": true}', True),
+            (b'{"ok": false}', False),
+            (b'{"ok": "true"}', False),
+            (b"{}", True),
+            (b"", True),
+            (b"<html>", True),
+        ],
+    )
+    def test_what_says_nothing_does_not_say_that_it_failed(self, body, good):
+        assert says_ok(OK, {}, body) is good
+        assert says_ok(server(), {}, body)
+
+
+OK = server(token_response=TokenResponse(ok=Ok(path="ok")))

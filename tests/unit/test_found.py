@@ -1,0 +1,308 @@
+"""Params that nobody types: where they are found, who chooses, and what does not fit."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from arcrun_auth import errors, found
+from arcrun_auth.recipe.model import Method
+from arcrun_auth.sources import FixedSource
+from arcrun_auth.stores.memory import Memory
+from arcrun_auth.testing import Provider, Quirks
+from arcrun_auth.tokens import Credential, Grant, Key, Secret, Token
+from tests import canary
+from tests.servers import Reply, recorder
+from tests.unit.test_quirky_logins import DEMO, desk, works
+from tests.world import Told
+
+KEY = Key("credential", "thing")
+HOST = {"from": "discover"}
+
+
+@pytest.fixture
+def api():
+    with recorder() as server:
+        yield server
+
+
+def says(api, data, *, status=200, headers=None) -> None:
+    api.answer = lambda _: Reply(status, dict(headers or {}), json.dumps(data).encode())
+
+
+def find(
+    api, *, params, discover=(), kept=None, secrets=None, before=None, person=None, **fields
+) -> dict[str, str]:
+    way = msgspec.convert(
+        {
+            "primitive": "oauth2",
+            "base_url": "https://api.example",
+            "inject": {"header": {"Authorization": "Bearer {{token.access_token}}"}},
+            "oauth2": {"token_endpoint": "https://id.example/token"},
+            "params": params,
+            "discover": discover,
+            **fields,
+        },
+        Method,
+    )
+    grant = Grant(access_token=Secret(canary.fresh("at")), issued=1.0, kept=kept or {})
+    held = {name: Secret(text) for name, text in (secrets or {}).items()}
+    record = Credential(KEY, params=before or {}, secrets=held, grant=grant)
+    return found.params(
+        way,
+        record,
+        service="thing",
+        source=FixedSource(Token(grant.access_token.reveal())),
+        person=person or Told(),
+        allow=[api.origin],
+    )
+
+
+def step(api, path="/sites", **fields):
+    return {"url": f"{api.origin}{path}", **fields}
+
+
+# -- what came with the login --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("param", "expected"),
+    [
+        ({"from": "callback"}, "r-7"),
+        ({"from": "callback", "key": "realmId"}, "x"),
+        ({"from": "token", "pattern": "[a-z0-9-]+"}, "r-7"),
+        ({"from": "token", "key": "none", "default": "d"}, None),
+        ({"from": "secret", "key": "api_key", "take": "-([a-z]+)$"}, "us"),
+    ],
+)
+def test_what_came_along_is_taken(api, param, expected) -> None:
+    brought = find(
+        api, params={"p": param}, kept={"p": "r-7", "realmId": "x"}, secrets={"api_key": "0123-us"}
+    )
+    assert brought == ({} if expected is None else {"p": expected})
+    assert api.seen == []
+
+
+@pytest.mark.parametrize(
+    "param",
+    [
+        {"from": "callback", "key": "nothing"},
+        {"from": "callback", "enum": ["eu", "us"]},
+        {"from": "token", "pattern": "[a-z]+"},
+        {"from": "secret", "key": "api_key", "take": "-([a-z]+)$", "pattern": "[a-z]+"},
+        {"from": "secret", "key": "not_given", "take": "(.)"},
+    ],
+)
+def test_what_is_missing_or_does_not_fit_ends_the_login_and_shows_no_value(api, param) -> None:
+    secret = canary.fresh() + "-7"
+    with pytest.raises(errors.LoginFailed, match="did not bring") as caught:
+        find(api, params={"p": param}, kept={"p": secret}, secrets={"api_key": secret})
+    assert (caught.value.service, caught.value.hint) == ("thing", "arcrun setup thing")
+    assert canary.hits(str(caught.value)) == []
+
+
+def test_what_the_user_types_is_not_found(api) -> None:
+    assert find(api, params={"p": {}}, kept={"p": "x"}) == {}
+
+
+# -- asking the service --------------------------------------------------------------------
+
+
+def test_a_step_finds_its_params_in_body_and_headers(api) -> None:
+    says(api, {"dc": "us6", "id": 7, "more": [1]}, headers={"x-tenant": "acme"})
+    brought = find(
+        api,
+        params={"dc": HOST, "id": HOST, "tenant": HOST, "more": {**HOST, "default": "d"}},
+        discover=[
+            step(api, save={"dc": "dc", "id": "id", "tenant": "header:X-Tenant", "more": "more"})
+        ],
+    )
+    assert brought == {"dc": "us6", "id": "7", "tenant": "acme"}
+    (seen,) = api.seen
+    assert (seen.method, seen.target) == ("GET", "/sites")
+    assert seen.headers["authorization"].startswith(f"Bearer {canary.WORD}")
+
+
+def test_a_step_may_name_what_was_typed_or_found_before_it(api) -> None:
+    says(api, {"id": "s1"})
+    team = {"x-team": "{{param.team}}"}
+    find(
+        api,
+        params={"team": {}, "site": HOST, "page": HOST},
+        before={"team": "blue"},
+        discover=[
+            step(api, "/t/{{param.team}}", headers=team, save={"site": "id"}),
+            step(api, "/s/{{param.site}}", save={"page": "id"}),
+        ],
+        static_headers={"x-api": "{{param.team}}2"},
+    )  # fmt: skip
+    assert [seen.target for seen in api.seen] == ["/t/blue", "/s/s1"]
+    assert api.seen[0].headers["x-team"] == "blue"
+    assert api.seen[1].headers["x-api"] == "blue2"
+
+
+def test_a_step_that_names_what_nobody_knows_is_not_sent(api) -> None:
+    with pytest.raises(errors.LoginFailed, match="did not bring"):
+        find(
+            api,
+            params={"site": HOST, "page": HOST},
+            discover=[step(api, "/s/{{param.site}}", save={"page": "id"})],
+        )
+    assert api.seen == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, errors.TokenRefused),
+        (403, errors.TokenRefused),
+        (404, errors.LoginFailed),
+        (429, errors.ProviderUnavailable),
+        (500, errors.ProviderUnavailable),
+        (503, errors.ProviderUnavailable),
+    ],
+)
+def test_a_service_that_does_not_say_it_has_its_own_error(api, status, kind) -> None:
+    says(api, {}, status=status)
+    with pytest.raises(kind) as caught:
+        find(api, params={"s": HOST}, discover=[step(api, save={"s": "id"})])
+    assert type(caught.value) is kind
+    assert (caught.value.service, caught.value.hint) == ("thing", "arcrun setup thing")
+
+
+def test_a_service_that_cannot_be_reached_is_unavailable() -> None:
+    with recorder() as gone:
+        pass
+    with pytest.raises(errors.ProviderUnavailable, match="cannot be reached"):
+        find(gone, params={"s": HOST}, discover=[step(gone, save={"s": "id"})])
+
+
+def test_what_is_no_json_finds_nothing(api) -> None:
+    api.answer = lambda _: Reply(body=b"<html>")
+    with pytest.raises(errors.LoginFailed, match="did not bring"):
+        find(api, params={"s": HOST}, discover=[step(api, save={"s": "id"})])
+
+
+# -- one of several ------------------------------------------------------------------------
+
+
+def several(api, count=3, **options):
+    says(api, {"sites": [{"id": f"s{n}", "name": f"Site {n}"} for n in range(1, count + 1)]})
+    return find(
+        api,
+        params={"site": HOST},
+        discover=[
+            step(api, save={"site": "id"}, choose={"items": "sites", "label": "name"})
+        ],
+        **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"), [("2", "s2"), (" Site 3 ", "s3"), ("1", "s1"), ("03", "s3")]
+)
+def test_one_of_several_is_chosen_by_number_or_name(api, typed, expected) -> None:
+    person = Told(typed)
+    assert several(api, person=person) == {"site": expected}
+    assert person.said == ["  1. Site 1", "  2. Site 2", "  3. Site 3"]
+
+
+@pytest.mark.parametrize("typed", [None, "", "0", "4", "Site", "²", "9" * 5000])
+def test_whatever_is_none_of_them_is_told_with_all_of_them(api, typed) -> None:
+    with pytest.raises(errors.AuthError, match="Site 1, Site 2, Site 3") as caught:
+        several(api, person=Told(typed))
+    assert caught.value.hint == "arcrun setup thing"
+
+
+def test_the_one_of_before_is_taken_without_a_word(api) -> None:
+    person = Told()
+    assert several(api, before={"site": "s2"}, person=person) == {"site": "s2"}
+    assert person.said == person.asked == []
+
+
+def test_where_the_one_of_before_is_gone_one_is_chosen_again(api) -> None:
+    assert several(api, before={"site": "s9"}, person=Told("1")) == {"site": "s1"}
+
+
+def test_of_one_nobody_is_asked(api) -> None:
+    assert several(api, 1, person=Told()) == {"site": "s1"}
+
+
+def test_whoever_has_very_many_names_one_of_them_all(api) -> None:
+    person = Told("Site 77")
+    assert several(api, 90, person=person) == {"site": "s77"}
+    assert len(person.said) == found.MAX_CHOICES
+    assert several(api, 90, before={"site": "s88"}, person=Told()) == {"site": "s88"}
+
+
+def test_two_of_one_name_are_told_apart_by_their_number(api) -> None:
+    says(api, [{"id": "a", "name": "Same"}, {"id": "b", "name": "Same"}])
+
+    def choose(typed):
+        return find(
+            api, params={"s": HOST}, person=Told(typed),
+            discover=[step(api, save={"s": "id"}, choose={"label": "name"})],
+        )  # fmt: skip
+
+    assert choose("2") == {"s": "b"}
+    with pytest.raises(errors.AuthError, match="none was chosen"):
+        choose("Same")
+
+
+@pytest.mark.parametrize("data", [{"sites": []}, {"sites": {}}, {}, [], None])
+def test_an_account_without_any_has_nothing_to_connect_to(api, data) -> None:
+    says(api, data)
+    with pytest.raises(errors.LoginFailed, match="nothing to connect to") as caught:
+        find(
+            api, params={"s": HOST},
+            discover=[step(api, save={"s": "id"}, choose={"items": "sites"})],
+        )  # fmt: skip
+    assert caught.value.hint == "arcrun setup thing"
+
+
+def test_a_name_moves_no_cursor(api) -> None:
+    says(api, [{"id": "a", "name": "x\x1b[2Jy"}, {"id": "b"}])
+    person = Told("1")
+    find(
+        api, params={"s": HOST}, person=person,
+        discover=[step(api, save={"s": "id"}, choose={"label": "name"})],
+    )  # fmt: skip
+    assert person.said == ["  1. x[2Jy", "  2. None"]
+
+
+# -- a whole login -------------------------------------------------------------------------
+
+
+def test_a_site_that_was_chosen_stays_chosen_at_the_next_login(tmp_path) -> None:
+    with Provider(quirks=Quirks(sites={"s-1": "First", "s-2": "Second"})) as provider:
+        broker = desk(tmp_path, provider, "2")
+        broker.setup("demo")
+        assert broker.store.get(DEMO).params == {"site": "s-2"}
+        again = desk(tmp_path, provider, app=None, store=broker.store)  # who types nothing
+        again.setup("demo", replace=True)
+        assert again.store.get(DEMO).params == {"site": "s-2"}
+        assert works(again)
+
+
+@pytest.mark.parametrize("quirks", [{"api_host": "token"}, {"api_host": "redirect"}])
+def test_a_host_of_the_user_s_own_gets_the_token_and_no_other_does(tmp_path, quirks) -> None:
+    with Provider(quirks=Quirks(**quirks)) as provider:
+        broker = desk(tmp_path, provider)
+        broker.setup("demo")
+        assert broker.store.get(DEMO).consents["demo"].hosts == (provider.api_host,)
+        with broker.bind("demo") as client:
+            assert client.get("me").status_code == 200
+            with pytest.raises(errors.HostNotAllowed):
+                client.get(f"http://127.0.0.2:{provider.api_host.rpartition(':')[2]}/api/me")
+
+
+def test_a_login_that_brought_no_host_is_not_kept(tmp_path) -> None:
+    with Provider(quirks=Quirks(redirect_params={"realmId": "r-7"})) as provider:
+        broker = desk(tmp_path, provider, store=Memory())
+        path = tmp_path / "home" / "recipes" / "demo.yaml"
+        path.write_text(path.read_text().replace("[A-Za-z0-9_-]+", "[0-9]+"))
+        with pytest.raises(errors.LoginFailed, match="did not bring"):
+            broker.setup("demo")
+        assert broker.store.get(DEMO) is None
