@@ -139,7 +139,8 @@ class Screen:
         if self.ways.tunnel is not None and code.loopback is not None:
             command = self.ways.tunnel(code.loopback.port)
             if command:
-                person.say(f"Or run this where the browser is, before you log in: {command}")
+                person.say("Or run this where the browser is, before you log in:")
+                person.say(command)  # on a line of its own, to be copied as it is
 
     # -- the helpers -----------------------------------------------------------------
 
