@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth import apps, scopes
 from arcrun_auth.authority import Authority
-from arcrun_auth.errors import LoginFailed
+from arcrun_auth.errors import LoginRequired
 from arcrun_auth.login import Dialogue, LoginPlan, choose, log_in
 from arcrun_auth.qr import qr_lines
 
@@ -99,8 +99,8 @@ class SignIn:
         if connection.method.unattended or self._person.reach is not None:
             return
         self._resolver.require(connection)
-        raise LoginFailed(
-            "Nobody can be asked here.",
+        raise LoginRequired(
+            f"{connection.name}: to log in anew somebody has to be there, and nobody can be asked.",
             service=connection.service,
             hint=f"arcrun setup {connection.name}",
         )

@@ -66,7 +66,7 @@ def test_a_login_by_the_browser(served, provider, tmp_path):
         "from arcrun_auth.testing import Provider\nProvider().follow(sys.argv[1])\n"
     )
     browser.chmod(0o700)
-    child = served.terminal("setup", "demo", BROWSER=str(browser))
+    child = served.terminal("setup", "demo", BROWSER=str(browser), DISPLAY=":9")
     child.expect_exact("Do you agree?")
     child.sendline("y")
     said = finish(child)

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Page
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -15,20 +22,44 @@ ARGUMENTS = [
 
 
 def main(told: str, url: str) -> None:
+    with chromium() as page:
+        page.goto(url)
+        log_in(page)
+        page.wait_for_selector("main svg")
+        Path(told).write_text(page.inner_text("main"))
+
+
+def type_code(url: str, code: str) -> str:
+    """Enter a device's code where it wants one, and log in: the text that it ends with."""
+    with chromium() as page:
+        page.goto(url)
+        page.fill("input[name=user_code]", code.lower())
+        page.click("button[type=submit]")
+        page.click("button[autofocus]")
+        log_in(page)
+        page.wait_for_url(url + "/*")
+        return page.inner_text("body")
+
+
+def log_in(page: Page) -> None:
+    """Oidc-provider's pages for development: any name, and then the consent."""
+    page.fill("input[name=login]", "ada")
+    page.fill("input[name=password]", "x")
+    page.click("button[type=submit]")
+    page.wait_for_selector("input[name=prompt][value=consent]", state="attached")
+    page.click("button[type=submit]")
+
+
+@contextmanager
+def chromium() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=ARGUMENTS
         )
-        page = browser.new_page()
-        page.goto(url)
-        page.fill("input[name=login]", "ada")
-        page.fill("input[name=password]", "x")
-        page.click("button[type=submit]")
-        page.wait_for_selector("input[name=prompt][value=consent]", state="attached")
-        page.click("button[type=submit]")
-        page.wait_for_selector("main svg")
-        Path(told).write_text(page.inner_text("main"))
-        browser.close()
+        try:
+            yield browser.new_page()
+        finally:
+            browser.close()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -12,7 +13,13 @@ from pathlib import Path
 from tempfile import gettempdir
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urljoin, urlsplit
-from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, ProxyHandler, build_opener
+from urllib.request import (
+    HTTPCookieProcessor,
+    HTTPRedirectHandler,
+    ProxyHandler,
+    Request,
+    build_opener,
+)
 
 import msgspec
 from filelock import FileLock
@@ -22,6 +29,7 @@ from tests.needs import needs
 
 FOLDER = Path(__file__).parent / "oidc"
 SECRET = "a&b=c+d%e:f"
+LOGIN = {"login": "ada", "password": "x"}
 HANG = 60.0
 
 
@@ -78,6 +86,27 @@ class OidcProvider:
         }
         return msgspec.convert(fields | changes, OAuth2)
 
+    def register(self, **fields):
+        """A client for one test (RFC 7591): its metadata, `client_id` and perhaps a secret."""
+        native = {
+            "application_type": "native",
+            "redirect_uris": ["http://127.0.0.1/callback"],
+            "token_endpoint_auth_method": "none",
+        }
+        return self.json("/reg", native | fields)
+
+    def asked(self, path):
+        """When `path` was asked for, in seconds of the server's own clock."""
+        return [at for each, at in self.json("/asked") if each == path]
+
+    def json(self, path, data=None, **headers):
+        """The answer of one of its endpoints to JSON, or to a form (bytes), that is sent there."""
+        body = json.dumps(data).encode() if isinstance(data, dict) else data
+        kind = {"content-type": "application/json"} if isinstance(data, dict) else {}
+        request = Request(self.issuer + path, body, kind | headers)
+        with build_opener(ProxyHandler({})).open(request, timeout=HANG) as answer:
+            return json.load(answer)
+
 
 class Person:
     """Logs in and consents, or cancels, on the pages of oidc-provider."""
@@ -98,6 +127,26 @@ class Person:
             with page:
                 return page.read().decode()
 
+    def type_code(self, url, code):
+        """Enter a device's code at `url` and decide: the text of the page it ends on."""
+        url, page = self._visit(url)
+        url, page = self._visit(urljoin(url, page.action), page.fields | {"user_code": code})
+        if not self.allow:
+            return self._visit(urljoin(url, page.action), page.fields | {"abort": "yes"})[1].text
+        while page.action:
+            url, page = self._visit(urljoin(url, page.action), page.fields | LOGIN)
+        return page.text
+
+    def _visit(self, url, form=None):
+        """Where a page is in the end, and the page."""
+        body = None if form is None else urlencode(form).encode()
+        while True:
+            with self._opener.open(url, body, timeout=HANG) as answer:
+                location = answer.headers["Location"]
+                if not location:
+                    return url, _Page(answer.read().decode())
+            url, body = urljoin(url, location), None
+
     def redirected(self, url):
         """Where the provider sends the browser in the end."""
         issuer = urlsplit(url).netloc
@@ -114,8 +163,7 @@ class Person:
             page = _Page(answer.read().decode())
         if not self.allow:
             return urljoin(url, page.abort)
-        fields = page.fields | {"login": "ada", "password": "x"}
-        return self._step(urljoin(url, page.action), fields)
+        return self._step(urljoin(url, page.action), page.fields | LOGIN)
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -128,7 +176,7 @@ class _NoRedirect(HTTPRedirectHandler):
 class _Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.action, self.abort, self.fields = "", "", {}
+        self.text, self.action, self.abort, self.fields = text, "", "", {}
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.needs import needs
+from tests.peers import drive_chromium
 from tests.peers.oidc_server import OidcProvider
 
 pytestmark = pytest.mark.peer
@@ -32,6 +33,18 @@ oauth2:
   refresh: {{rotates: "yes"}}
 test: {{path: /me, identity: sub}}
 """
+BY_DEVICE = """\
+service: device
+primitive: oauth2
+display_name: Peer
+base_url: {issuer}
+oauth2:
+  issuer: {issuer}
+  discovery: true
+  grants: [device_code, refresh_token]
+  scopes: [openid, offline_access]
+  client: {{auth: none, registration: dcr}}
+"""
 
 
 @pytest.fixture
@@ -47,6 +60,7 @@ def env(tmp_path, issuer):
     recipes.mkdir(parents=True, mode=0o700)
     recipes.parent.chmod(0o700)
     (recipes / "peer.yaml").write_text(RECIPE.format(issuer=issuer))
+    (recipes / "device.yaml").write_text(BY_DEVICE.format(issuer=issuer))
     given = tmp_path / "given"
     given.mkdir()
     (given / "key").write_bytes(b64encode(os.urandom(32)))
@@ -57,6 +71,7 @@ def env(tmp_path, issuer):
         "HOME": str(tmp_path),
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
+        "DISPLAY": ":9",  # a desktop; $BROWSER comes first
         "ARCRUN_HOME": str(tmp_path / "home"),
         "ARCRUN_KEYRING": "off",
         "ARCRUN_MASTER_KEY_FILE": str(given / "key"),
@@ -89,3 +104,36 @@ def test_setup_logs_in_with_chromium_and_the_connection_works(env, tmp_path) -> 
     )
     assert listed.returncode == 0, listed.stderr
     assert "ada" in json.dumps(json.loads(listed.stdout))
+
+
+def test_setup_by_a_code_that_is_typed_in_chromium(env, issuer) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    segno = pytest.importorskip("segno")
+    terminal = pexpect.spawn(
+        sys.executable, ["-m", "arcrun_cli", "setup", "device", "--device"],
+        env=env, timeout=HANG, encoding="utf-8", dimensions=(40, 80),
+    )  # fmt: skip
+    terminal.expect("Do you agree")
+    terminal.sendline("y")
+    terminal.expect(
+        rf"go to this address on any device:\s+({issuer}/device)\s+and enter the code: "
+    )
+    address = terminal.match[1]
+    terminal.expect(r"([A-Z]{4}-[A-Z]{4})\r\n((?:[ \u2580-\u2588]+\r\n){19})")
+    code, picture = terminal.match[1], terminal.match[2].replace("\r", "")
+    seen = segno.make(f"{address}?user_code={code}", error="l", micro=False)
+    assert modules(picture) == [list(row) for row in seen.matrix_iter(border=4)]
+
+    assert "Success" in drive_chromium.type_code(address, code)
+    terminal.expect("Connected as ada")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+
+
+def modules(picture):
+    """Which modules are dark, row by row: a character is two, one above the other."""
+    light = {"\u2588": (0, 0), "\u2580": (0, 1), "\u2584": (1, 0), " ": (1, 1)}
+    lines = picture.splitlines()
+    rows = [[light[char][half] for char in line] for line in lines for half in (0, 1)]
+    return rows[: len(lines[0])]  # a code is a square: the last half may be nothing
