@@ -55,7 +55,7 @@ def test_a_new_login_where_nobody_is_names_the_command(tmp_path, provider) -> No
     broker.setup("demo")
     before = provider.requests.total()
     broker = desk(tmp_path, provider, app=None, store=broker.store, person=Unattended())
-    with pytest.raises(errors.AuthError, match="Nobody can be asked") as caught:
+    with pytest.raises(errors.AuthError, match="nobody can be asked") as caught:
         broker.setup("demo", replace=True)
     assert caught.value.hint == "arcrun setup demo"
     assert provider.requests.total() == before
