@@ -396,20 +396,7 @@ class Credential(_Unsharable):
             known["consents"] = {n: Consent.load(value) for n, value in known["consents"].items()}
         return cls(key, extra=fields, **known)
 
-    def same_content(self, other: Credential) -> bool:
-        """Whether both hold the same, whatever their generation and times."""
-        mine, theirs = self.dump(), other.dump()
-        for data in (mine, theirs):
-            for name in ("generation", "created", "updated"):
-                data.pop(name, None)
-        return mine == theirs
-
     def __repr__(self) -> str:
         return (
             f"Credential({str(self.key)!r}, kind={self.key.kind!r}, generation={self.generation})"
         )
-
-
-def merge_secrets(credential: Credential, over: Mapping[str, Secret]) -> Credential:
-    """`credential` with single secrets overridden, as the environment does."""
-    return credential.replace(secrets={**credential.secrets, **over}) if over else credential
