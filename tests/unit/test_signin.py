@@ -187,8 +187,9 @@ def test_a_key_that_is_missing_is_named_and_nothing_sent(tmp_path, provider) -> 
     assert provider.requests.total() == asked
 
 
-def test_an_app_that_is_gone_is_named_at_a_renewal(tmp_path, provider) -> None:
-    broker = desk(tmp_path, provider, app="post", auth="post")
+@pytest.mark.parametrize("grant", ["authorization_code", "client_credentials"])
+def test_an_app_that_is_gone_is_named_at_a_renewal(tmp_path, provider, grant) -> None:
+    broker = desk(tmp_path, provider, app="post", auth="post", grant=grant)
     broker.setup("demo")
     app = broker.store.get(APP)
     broker.store.delete(APP, expect=app.generation)
@@ -216,6 +217,22 @@ def test_a_login_without_anything_missing_tells_nothing_of_the_kind(tmp_path, pr
     broker = desk(tmp_path, provider)
     broker.setup("demo")
     assert not any("Not granted" in s or "no refresh token" in s for s in broker.person.said)
+
+
+def test_a_notice_of_the_recipe_is_read_before_anything_opens(tmp_path, provider) -> None:
+    said = []
+
+    def open_url(url):
+        said.append("the browser")
+        return provider.follow(url)
+
+    broker = desk(tmp_path, provider, open_url=open_url)
+    rewritten(
+        tmp_path, lambda text: text.replace("oauth2:", "oauth2:\n  notices: [Mind the page.]")
+    )
+    broker.person.say = said.append
+    broker.setup("demo")
+    assert said.index("Mind the page.") < said.index("the browser")
 
 
 def test_somebody_who_cannot_paste_is_asked_for_no_address(tmp_path, provider) -> None:
