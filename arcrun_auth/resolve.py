@@ -377,6 +377,7 @@ class Resolver:
 
     def binding(self, connection: Connection) -> Binding:
         """Where its requests go, and where in them the secrets stand."""
+        from arcrun_auth.apps.kept import id_to_send
         from arcrun_auth.signing import bind_method
 
         _, way = self.way(connection)
@@ -386,6 +387,7 @@ class Resolver:
             service=connection.service,
             params=connection.record.params,
             allow=self.allow,
+            client_id=id_to_send(self.store, connection.service, way),
         )
 
 

@@ -129,6 +129,36 @@ def test_a_client_that_comes_with_the_recipe_asks_for_no_app_and_keeps_none(
     assert broker.remove("demo", revoke=True).told is True
 
 
+@pytest.mark.parametrize("shipped", [True, False])
+def test_the_id_of_the_app_goes_along_where_the_service_wants_it(
+    tmp_path, provider, shipped
+) -> None:
+    seen = []
+    with recorder(lambda request: seen.append(request) or Reply(body=b'{"id": "s"}')) as server:
+        broker = desk(tmp_path, provider, app=None if shipped else "none")
+        with_id = "auth: none\n    id: demo" if shipped else "auth: none"
+        header = "    Authorization: Bearer {{token.access_token}}\n"
+
+        def change(text):
+            text = text.replace(f"base_url: {provider.issuer}/api", f"base_url: {server.origin}")
+            text = text.replace("auth: none", with_id)
+            text = text.replace(header, header + '    Client-Id: "{{client.id}}"\n')
+            origin = server.origin.removeprefix("http://")
+            return text + (
+                f"allowed_hosts: ['{origin}']\nparams: {{site: {{from: discover}}}}\n"
+                f"discover: [{{url: '{server.origin}/sites', save: {{site: id}}}}]\n"
+            )
+
+        rewritten(tmp_path, change)
+        broker._connections.resolver.allow += (server.origin,)
+        broker.setup("demo")
+        assert broker.store.get(DEMO).params == {"site": "s"}
+        with broker.bind("demo") as client:
+            client.get("/x")
+    assert [request.target for request in seen] == ["/sites", "/me", "/x"]
+    assert {request.headers["client-id"] for request in seen} == {"demo"}
+
+
 @pytest.mark.parametrize(
     ("status", "body", "text"),
     [
