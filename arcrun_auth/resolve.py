@@ -298,6 +298,7 @@ class Resolver:
 
     def binding(self, connection: Connection) -> Binding:
         """Where its requests go, and where in them the secrets stand."""
+        from arcrun_auth.apps.kept import id_to_send
         from arcrun_auth.signing import bind_method
 
         _, way = self.way(connection)
@@ -308,6 +309,7 @@ class Resolver:
                 service=connection.service,
                 params=self.params(way, connection.record),
                 allow=self.allow,
+                client_id=id_to_send(self.store, connection.service, way),
             )
         except ValueError as error:
             raise unfit(connection, error) from None

@@ -30,6 +30,17 @@ def stored(store: Store, service: str, way: Method) -> App | None:
     return app if app.client_id and not lacking(app, way) else None
 
 
+def id_to_send(store: Store, service: str, way: Method) -> str:
+    """The id of the app, if the recipe sends it along with each request; else nothing."""
+    inject = way.inject
+    places = (inject.header, inject.query, inject.body, inject.path, inject.cookie)
+    texts = (text for place in places for text in place.values())
+    if way.oauth2 is None or not any("{{client.id" in text for text in texts):
+        return ""
+    app = None if way.oauth2.client.id else stored(store, service, way)
+    return way.oauth2.client.id or (app.client_id if app is not None else "")
+
+
 def app_of(record: Credential) -> App:
     """What a record holds of an app. Its client id is empty if that is not in it."""
     found = record.secrets

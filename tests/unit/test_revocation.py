@@ -11,7 +11,7 @@ import pytest
 from arcrun_auth.oauth.app import App
 from arcrun_auth.oauth.call import values
 from arcrun_auth.oauth.revocation import revocation_requests
-from arcrun_auth.recipe.oauth2 import ClientAuth, OAuth2, Revoke
+from arcrun_auth.recipe.oauth2 import ClientAuth, OAuth2, Revoke, TokenRequest
 from arcrun_auth.tokens import Grant, Secret
 from tests import canary
 
@@ -124,3 +124,10 @@ def test_further_parameters_may_name_the_token_and_are_secret_then() -> None:
     params = {"t": "{{token.access_token}}", "app": "{{client.id}}", "w": "{{param.tenant}}"}
     (call,) = calls(Revoke(auth="none", param="", params={**params, "v": "1"}))
     assert form(call) == {"t": ACCESS, "app": "my/app id", "w": "acme", "v": "1"}
+
+
+def test_headers_of_every_token_request_go_along() -> None:
+    headers = {"X-API": "{{param.tenant}}", "Authorization": "Basic theirs"}
+    (call,) = calls(Revoke(auth="bearer"), token_request=TokenRequest(headers=headers))
+    assert call.headers["x-api"] == "acme"
+    assert call.headers["authorization"] == f"Bearer {ACCESS}"
