@@ -123,7 +123,6 @@ class Enroller:
         if all(param.source == "user" for param in way.params.values()):
             return record
         from arcrun_auth import found
-        from arcrun_auth.apps.kept import id_to_send
 
         trial = Connection(connection.entry, connection.instance, connection.method, record)
         brought = found.params(
@@ -135,7 +134,7 @@ class Enroller:
             source=self._resolver.trial(trial),
             person=self._person,
             allow=self._resolver.allow,
-            client_id=id_to_send(self._resolver.store, connection.service, way),
+            client_id=self._resolver.id_to_send(connection.service, way),
         )
         return record.replace(params={**record.params, **brought})
 

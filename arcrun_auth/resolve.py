@@ -298,7 +298,6 @@ class Resolver:
 
     def binding(self, connection: Connection) -> Binding:
         """Where its requests go, and where in them the secrets stand."""
-        from arcrun_auth.apps.kept import id_to_send
         from arcrun_auth.signing import bind_method
 
         _, way = self.way(connection)
@@ -309,10 +308,22 @@ class Resolver:
                 service=connection.service,
                 params=self.params(way, connection.record),
                 allow=self.allow,
-                client_id=id_to_send(self.store, connection.service, way),
+                client_id=self.id_to_send(connection.service, way),
             )
         except ValueError as error:
             raise unfit(connection, error) from None
+
+    def id_to_send(self, service: str, way: Method) -> str:
+        """The id of the app, if the recipe sends it along with each request; else nothing."""
+        inject = way.inject
+        places = (inject.header, inject.query, inject.body, inject.path, inject.cookie)
+        texts = (text for place in places for text in place.values())
+        if way.oauth2 is None or not any("{{client.id" in text for text in texts):
+            return ""
+        from arcrun_auth.apps.kept import stored
+
+        app = None if way.oauth2.client.id else stored(self.store, service, way)
+        return way.oauth2.client.id or (app.client_id if app is not None else "")
 
     @staticmethod
     def params(way: Method, record: Credential) -> Mapping[str, str]:

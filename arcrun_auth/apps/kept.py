@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import MissingSecret, StoreConflict
 from arcrun_auth.oauth.app import App
-from arcrun_auth.stores.apps import secrets_of
 from arcrun_auth.tokens import Credential, Key
 
 if TYPE_CHECKING:
@@ -28,17 +27,6 @@ def stored(store: Store, service: str, way: Method) -> App | None:
         return None
     app = app_of(record)
     return app if app.client_id and not lacking(app, way) else None
-
-
-def id_to_send(store: Store, service: str, way: Method) -> str:
-    """The id of the app, if the recipe sends it along with each request; else nothing."""
-    inject = way.inject
-    places = (inject.header, inject.query, inject.body, inject.path, inject.cookie)
-    texts = (text for place in places for text in place.values())
-    if way.oauth2 is None or not any("{{client.id" in text for text in texts):
-        return ""
-    app = None if way.oauth2.client.id else stored(store, service, way)
-    return way.oauth2.client.id or (app.client_id if app is not None else "")
 
 
 def app_of(record: Credential) -> App:
@@ -91,6 +79,8 @@ def keep(
     while True:
         held = primary.get(key)
         created, generation = (held.created, held.generation) if held else (0.0, 0)
+        from arcrun_auth.stores.apps import secrets_of
+
         secrets = secrets_of(app)
         if manage is not None:
             secrets = {**secrets, "registration_access_token": manage}
