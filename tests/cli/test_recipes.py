@@ -91,8 +91,7 @@ PLACES = {
         f"    you log in at {ID}\n    your login is sent to {ID}\n",
     ),
     "by a code": (
-        f"{{device_authorization_endpoint: '{ID}/d', token_endpoint: '{ID}/t', "
-        "grants: [device_code]}",
+        f"{{grants: [device_code], device_authorization_endpoint: {ID}/d, token_endpoint: {ID}/t}}",
         f"    you log in at {ID}/d\n    your login is sent to {ID}/t\n",
     ),
     "by itself": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import pytest
 import yaml
@@ -69,6 +70,8 @@ def test_each_row_of_the_table_is_a_login(tmp_path, oidc, change):
         registered = oidc.register(grant_types=[*BROWSER, DEVICE])
         app, person = app_of(registered), WithDevice(Person())
         change = {**change, "client": {"auth": "none"}}
+    if change.get("redirect", {}).get("ports"):
+        change["redirect"]["ports"] = [free_port()]
     recipe = at_home(SHOWN["orders.yaml"], oidc, **change)
     broker = desk(tmp_path, oidc, app=app, person=person, recipe=recipe)
     if "resource" in change:  # a token for that API alone: this server's own does not take it
@@ -76,6 +79,11 @@ def test_each_row_of_the_table_is_a_login(tmp_path, oidc, change):
         assert renewed(broker).access_token
     else:
         logs_in_and_renews(broker, login="device" if "grants" in change else None)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 def test_the_robot_needs_nobody(tmp_path, oidc):
