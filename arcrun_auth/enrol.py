@@ -196,8 +196,8 @@ class Enroller:
             f"The recipe of {connection.service} is {connection.entry.tier} "
             f"({connection.entry.path}). What you give it will be sent to: {hosts}"
         )
-        if way.oauth2 is not None:
-            self._person.say(f"You will log in at: {way.oauth2.authorization_endpoint}")
+        if way.oauth2 is not None and way.oauth2.login_at:
+            self._person.say(f"You will log in at: {way.oauth2.login_at}")
         if not self._person.confirm("Do you agree?"):
             raise ConsentRequired(
                 f"Nobody has agreed to the {connection.entry.tier} recipe of {connection.service}.",

@@ -17,7 +17,7 @@ from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider
 from arcrun_auth.tokens import Key, Secret
 from tests import canary
-from tests.world import Told, home_with
+from tests.world import Told, broker_for, home_with
 
 HANG = 30
 SHOP = """\
@@ -144,6 +144,17 @@ def test_the_recipe_without_a_test_request_is_kept_untried(home) -> None:
     broker = desk(home)
     broker.setup("shop", params={"shop": "acme"}, key="sk_1")
     assert broker.test("shop").status is None
+
+
+def test_to_log_in_anew_somebody_has_to_be_there(tmp_path) -> None:
+    with Provider() as provider:
+        broker = broker_for(home_with(tmp_path, provider), provider, store=Memory())
+        broker.setup("demo")
+        with pytest.raises(errors.LoginRequired, match="somebody has to be there") as caught:
+            broker.setup("demo", interactive=False)
+        assert caught.value.hint == "arcrun setup demo"
+        assert len(provider.authorizations) == 1
+        assert broker.test("demo").identity == "ada@example.com"  # what was there still is
 
 
 @pytest.mark.parametrize(
