@@ -244,7 +244,8 @@ def test_the_keyring_store_is_chosen_by_the_setting(home, provider) -> None:
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["token_endpoint", "revocation_endpoint", "userinfo_endpoint", "registration_endpoint"]
+    "endpoint",
+    ["token_endpoint", "revocation_endpoint", "userinfo_endpoint", "registration_endpoint"],
 )
 def test_an_allowed_api_does_not_vouch_for_the_server_that_a_stranger_names(
     tmp_path, provider, endpoint
@@ -255,7 +256,7 @@ def test_an_allowed_api_does_not_vouch_for_the_server_that_a_stranger_names(
     home = home_with(tmp_path / "a", provider, demo=yaml.safe_dump(recipe))
     broker = desk(home, provider, ARCRUN_DEMO_REFRESH_TOKEN=canary.fresh("rt"))
     before = provider.requests.total()
-    with pytest.raises(errors.ConsentRequired, match="id.evil.invalid"):
+    with pytest.raises(errors.ConsentRequired, match=r"id\.evil\.invalid"):
         broker.get_token("demo")
     assert provider.requests.total() == before
 
@@ -267,5 +268,5 @@ def test_an_app_of_the_environment_alone_is_not_sent_to_a_stranger(tmp_path, pro
     home = home_with(tmp_path / "a", provider, demo=text)
     app = {"ARCRUN_DEMO_CLIENT_ID": "demo", "ARCRUN_DEMO_CLIENT_SECRET": canary.fresh("cs")}
     broker = desk(home, provider, **app)
-    with pytest.raises(errors.ConsentRequired, match="id.evil.invalid"):
+    with pytest.raises(errors.ConsentRequired, match=r"id\.evil\.invalid"):
         broker.get_token("demo")
