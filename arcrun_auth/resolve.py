@@ -206,13 +206,16 @@ class Resolver:
         if not connection.connected:
             raise self._absent(connection)
         if missing_scopes:
+            from shlex import quote
+
             scope = " ".join(missing_scopes)
+            # A project may name them, and it may be a stranger's: the line is there to be typed.
+            wanted = quote(",".join(f"+{name}" for name in missing_scopes))
             raise MissingScope(
                 f"{connection.name} was not granted: {scope}.",
                 scope=scope,
                 service=connection.service,
-                hint=f"arcrun setup {connection.name} --scopes "
-                + ",".join(f"+{name}" for name in missing_scopes),
+                hint=f"arcrun setup {connection.name} --scopes {wanted}",
             )
 
     def _absent(self, connection: Connection) -> MissingSecret | LoginRequired:

@@ -220,14 +220,12 @@ def _show_consent(recipes: Catalog, recipe: Recipe) -> None:
 
 def _show_way(way: Method) -> None:
     ui.tell(f"  by {way.id}: what you give it is sent to {', '.join(way.allowed_hosts)}")
-    if way.oauth2 is None:
-        return
-    if way.oauth2.login_at:
-        ui.tell(f"    you log in at {printable(way.oauth2.login_at)}")
-    # By discovery it is a place on the issuer's own origin.
-    ui.tell(
-        f"    your login is sent to {printable(way.oauth2.token_endpoint or way.oauth2.issuer)}"
-    )
+    if way.oauth2 is not None:
+        from arcrun_auth.consent import named_servers
+
+        if way.oauth2.login_at:
+            ui.tell(f"    you log in at {printable(way.oauth2.login_at)}")
+        ui.tell(f"    your login and your app are sent to {', '.join(named_servers(way))}")
 
 
 def _changes(before: Recipe, after: Recipe) -> list[str]:
