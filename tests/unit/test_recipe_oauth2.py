@@ -213,8 +213,27 @@ def test_a_param_that_nobody_finds_may_have_a_default():
 
 @pytest.mark.parametrize("source", ["token", "callback", "secret"])
 def test_a_param_comes_from_something_that_is_kept(source):
-    text = FOUND.partition("discover:")[0].replace("from: discover", f"from: {source}, key: tenant")
+    text = FOUND.partition("discover:")[0].replace(
+        "from: discover", f"from: {source}, key: tenant, take: '(.*)'"
+    )
     refused(text, f"kept from the {source}", "params.site.from")
+
+
+def test_a_login_names_nothing_that_only_the_login_brings():
+    for fields in (
+        'authorize_params: {site: "{{param.site}}"}',
+        'token_request: {params: {site: "{{param.site}}"}}',
+        'authorization_endpoint: "https://id.desk.example/{{param.site}}"',
+    ):
+        refused(swap(FOUND, '/token"}', f'/token", {fields}}}'), "not declared")
+    read(swap(FOUND, '/token"}', '/token", refresh: {params: {site: "{{param.site}}"}}}'))
+
+
+def test_what_is_taken_out_of_a_secret_is_a_part_of_it():
+    text = "service: mail\nprimitive: static_key\nrequired_secrets: [{key: k}]\n"
+    text += "params: {dc: {from: secret, key: k}}\nbase_url: https://api.mail.example\n"
+    refused(text, "no secret", "params.dc.take")
+    assert read(text.replace("key: k}}", "key: k, take: '-(.*)'}}")).params["dc"].take == "-(.*)"
 
 
 def test_two_requests_are_the_limit():
