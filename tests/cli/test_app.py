@@ -50,6 +50,7 @@ def guided(served, provider, tmp_path):
     )
     browser.chmod(0o700)
     served.env["BROWSER"] = str(browser)
+    served.env["DISPLAY"] = ":9"  # a desktop; $BROWSER comes first
     served.opened = lambda: opened.read_text().split() if opened.exists() else []
     del served.env["ARCRUN_DEMO_CLIENT_ID"]
     return served
