@@ -408,7 +408,7 @@ def test_remove_says_who_suffers_and_asks(guided, provider):
     agree(child)
     finish(child)
 
-    refused = guided("app", "remove", "solo", BROWSER="")
+    refused = guided("app", "remove", "solo", BROWSER="", DISPLAY="")
     assert refused.code == 2
     assert "cannot be renewed: solo." in refused.err
     assert "→ arcrun app remove solo --yes" in refused.err
