@@ -27,6 +27,9 @@ class Reply(NamedTuple):
     data: Any
     text: str
 
+    def __repr__(self) -> str:  # some services repeat the key
+        return f"Reply(status={self.status}, {len(self.text)} characters)"
+
     @classmethod
     def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> Self:
         try:
