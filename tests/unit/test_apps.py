@@ -122,6 +122,7 @@ def test_so_is_its_content() -> None:
         (json.dumps({"web": {"client_id": "x"}}), "Web client"),
         (json.dumps({"type": "service_account"}), "service account"),
         ("{not json", "no JSON"),
+        ('{"a":' * 9000 + "1" + "}" * 9000, "no JSON"),
         ("{}", "no client_id"),
         (json.dumps({"installed": []}), "no client_id"),
     ],
