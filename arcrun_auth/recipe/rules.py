@@ -162,6 +162,11 @@ def _check_sources(way: Method, at: Place) -> None:
                 f"Nothing of that name is kept from the {param.source}.",
                 (*at, "params", name, "from"),
             )
+        if param.source == "secret" and not param.take:
+            raise Fault(
+                "A param shows, in addresses and in lists: say which part of the secret it is.",
+                (*at, "params", name, "take"),
+            )
 
 
 def _check_param(param: Param, at: Place) -> None:

@@ -305,3 +305,10 @@ def test_a_value_is_taken_out_of_what_was_found():
 )
 def test_what_takes_a_value_out_has_a_group(take, match):
     refused(swap(OAUTH, "default: common", f"take: '{take}'"), match, "params.tenant.take")
+
+
+def test_a_param_is_a_named_part_of_a_secret_and_never_all_of_it():
+    """Params stand in addresses, lists and errors: a whole key there would be in clear."""
+    text = swap(OAUTH, "default: common", "from: secret, key: pem")
+    refused(text, "which part", "params.tenant.take")
+    assert read(text.replace("key: pem}}", "key: pem, take: '-([a-z]+)$'}}")).params["tenant"].take
