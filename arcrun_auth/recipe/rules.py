@@ -157,14 +157,15 @@ def _check_sources(way: Method, at: Place) -> None:
         "secret": [secret.key for secret in way.required_secrets],
     }
     for name, param in way.params.items():
-        if param.source == "secret" and not param.take:
-            raise Fault(
-                "take must say which part of it is no secret.", (*at, "params", name, "take")
-            )
         if param.source in kept and (param.key or name) not in kept[param.source]:
             raise Fault(
                 f"Nothing of that name is kept from the {param.source}.",
                 (*at, "params", name, "from"),
+            )
+        if param.source == "secret" and not param.take:
+            raise Fault(
+                "A param shows, in addresses and in lists: say which part of the secret it is.",
+                (*at, "params", name, "take"),
             )
 
 

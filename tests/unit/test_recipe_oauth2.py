@@ -229,13 +229,6 @@ def test_a_login_names_nothing_that_only_the_login_brings():
     read(swap(FOUND, '/token"}', '/token", refresh: {params: {site: "{{param.site}}"}}}'))
 
 
-def test_what_is_taken_out_of_a_secret_is_a_part_of_it():
-    text = "service: mail\nprimitive: static_key\nrequired_secrets: [{key: k}]\n"
-    text += "params: {dc: {from: secret, key: k}}\nbase_url: https://api.mail.example\n"
-    refused(text, "no secret", "params.dc.take")
-    assert read(text.replace("key: k}}", "key: k, take: '-(.*)'}}")).params["dc"].take == "-(.*)"
-
-
 def test_two_requests_are_the_limit():
     one = FOUND.rpartition("discover: [")[2].rstrip("]\n")
     refused(FOUND.replace(one, ", ".join([one] * 3)), "length <= 2", "discover")
@@ -324,6 +317,13 @@ def test_a_value_is_taken_out_of_what_was_found():
 )
 def test_what_takes_a_value_out_has_a_group(take, match):
     refused(swap(OAUTH, "default: common", f"take: '{take}'"), match, "params.tenant.take")
+
+
+def test_a_param_is_a_named_part_of_a_secret_and_never_all_of_it():
+    """Params stand in addresses, lists and errors: a whole key there would be in clear."""
+    text = swap(OAUTH, "default: common", "from: secret, key: pem")
+    refused(text, "which part", "params.tenant.take")
+    assert read(text.replace("key: pem}}", "key: pem, take: '-([a-z]+)$'}}")).params["tenant"].take
 
 
 ID = "https://id.example.com"
