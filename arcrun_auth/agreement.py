@@ -14,6 +14,8 @@ from arcrun_auth.resolve import TRUSTED_TIERS, unfit
 from arcrun_auth.tokens import Consent
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from arcrun_auth.catalog import Entry
     from arcrun_auth.recipe import Method, Recipe
     from arcrun_auth.resolve import Connection, Resolver
@@ -82,14 +84,11 @@ def _check_unasked(resolver: Resolver, connection: Connection) -> None:
     assert connection.record is not None
     allowed = {parse_origin(text)[1:] for text in resolver.allow}
     try:
-        hosts = rules.hosts(way, resolver.params(way, connection.record))
+        params = resolver.params(way, connection.record)
+        hosts = (*rules.hosts(way, params), *rules.servers(way, params))
     except ValueError as error:
         raise unfit(connection, error) from None
-    strangers = [
-        host
-        for host in hosts
-        if host.startswith("*") or parse_origin(f"https://{host}")[1:] not in allowed
-    ]
+    strangers = [host for host in dict.fromkeys(hosts) if not _is_named(host, allowed)]
     if strangers:
         raise ConsentRequired(
             f"{connection.service} is a {connection.entry.tier} recipe, and nobody has agreed "
@@ -98,3 +97,10 @@ def _check_unasked(resolver: Resolver, connection: Connection) -> None:
             changes=tuple(f"new host {host}" for host in strangers),
             hint=f"arcrun setup {connection.name}, or name the host in ARCRUN_ALLOW_HOSTS",
         )
+
+
+def _is_named(host: str, allowed: Container[tuple[str, int]]) -> bool:
+    """Whether the user named this very host: no wildcard, and no hole for a param."""
+    if host.startswith("*") or "{{" in host:
+        return False
+    return parse_origin(f"https://{host}")[1:] in allowed

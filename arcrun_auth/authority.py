@@ -39,7 +39,9 @@ class Authority:
         client_id = self.oauth2.client.id
         if client_id:
             return App(client_id)
-        return stored(self.resolver.store, self.service, self.way)
+        by_itself = self.oauth2.client.registration == "dcr"
+        server = self.oauth2.registration_endpoint if by_itself else ""
+        return stored(self.resolver.store, self.service, self.way, server)
 
     @property
     def needs_app(self) -> bool:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from arcrun_auth.recipe.model import Method, Recipe
 
@@ -121,12 +121,42 @@ def hosts(
     >>> hosts(shop, {"shop": "acme"})
     ('acme.myshopify.com',)
     """
+    return _hosts(method.allowed_hosts, method, params, before_login=before_login)
+
+
+def servers(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
+    """The hosts of its authorization server: a code, a token or the app's secret goes there.
+
+    What only the login brings stands as the recipe writes it.
+    """
+    return _hosts(named_servers(method), method, params, before_login=True)
+
+
+def named_servers(method: Method) -> tuple[str, ...]:
+    """The same hosts as the recipe writes them, with the holes for its params.
+
+    An issuer counts where it names the endpoints, which lie with it then.
+    """
+    from arcrun_auth.recipe.parameters import ENDPOINTS
+    from arcrun_auth.recipe.rules import host_of
+
+    oauth2 = method.oauth2
+    if oauth2 is None:
+        return ()
+    for_eyes = {"authorization_endpoint"} | (set() if oauth2.discovery else {"issuer"})
+    urls = [getattr(oauth2, name) for name in ENDPOINTS if name not in for_eyes]
+    return tuple(dict.fromkeys(host_of(url) for url in (*urls, oauth2.refresh.url) if url))
+
+
+def _hosts(
+    texts: Iterable[str], method: Method, params: Mapping[str, str], *, before_login: bool
+) -> tuple[str, ...]:
     from arcrun_auth.hosts import Fence
     from arcrun_auth.template import Template
 
     values = {"param": method.values(params)}
     rendered: list[str] = []
-    for text in method.allowed_hosts:
+    for text in texts:
         if before_login and _is_open(text, values):
             rendered.append(text)
             continue
@@ -134,9 +164,8 @@ def hosts(
         if host.startswith("*") and not text.startswith("*"):
             raise ValueError("a param cannot make a wildcard of a host")
         Fence([host])  # ValueError where it is no host
-        if host not in rendered:
-            rendered.append(host)
-    return tuple(rendered)
+        rendered.append(host)
+    return tuple(dict.fromkeys(rendered))
 
 
 def _is_open(text: str, values: Mapping[str, Mapping[str, str]]) -> bool:

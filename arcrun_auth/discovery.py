@@ -89,7 +89,8 @@ def register(authority: Authority, *, scopes: Sequence[str]) -> App:
         error.service, error.hint = authority.service, f"arcrun app add {authority.service}"
         raise
     apps.keep(
-        authority.resolver.store, authority.service, authority.way, app, ends=ends, manage=manage
-    )
+        authority.resolver.store, authority.service, authority.way, app,
+        ends=ends, manage=manage, server=call.url,
+    )  # fmt: skip
     authority.app = app
     return app

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from arcrun_auth import agreement, rendering
+from arcrun_auth import consent as rules
 from arcrun_auth.errors import (
     AuthError,
     ConsentRequired,
@@ -134,6 +135,7 @@ class Enroller:
             source=self._resolver.trial(trial),
             person=self._person,
             allow=self._resolver.allow,
+            client_id=self._resolver.id_to_send(connection.service, way),
         )
         return record.replace(params={**record.params, **brought})
 
@@ -191,13 +193,13 @@ class Enroller:
         held = _consents(connection).get(connection.service)
         if held is not None and held.digest == agreed.digest and held.hosts == agreed.hosts:
             return
-        hosts = ", ".join(agreed.hosts)
         self._person.say(
             f"The recipe of {connection.service} is {connection.entry.tier} "
-            f"({connection.entry.path}). What you give it will be sent to: {hosts}"
+            f"({connection.entry.path}). What you give it will be sent to: "
+            + ", ".join(agreed.hosts)
         )
         if way.oauth2 is not None:
-            self._person.say(f"You will log in at: {way.oauth2.authorization_endpoint}")
+            self._tell_login(connection, way, record)
         if not self._person.confirm("Do you agree?"):
             raise ConsentRequired(
                 f"Nobody has agreed to the {connection.entry.tier} recipe of {connection.service}.",
@@ -205,6 +207,18 @@ class Enroller:
                 changes=tuple(f"new host {host}" for host in agreed.hosts),
                 hint=f"arcrun setup {connection.name}",
             )
+
+    def _tell_login(self, connection: Connection, way: Method, record: Credential) -> None:
+        """Which page, which servers and which app a login of this recipe brings together."""
+        assert way.oauth2 is not None
+        page = way.oauth2.login_at
+        servers = ", ".join(rules.servers(way, record.params))
+        if page:
+            self._person.say(f"You will log in at: {page}")
+        self._person.say(f"The login, its tokens and your OAuth app will be sent to: {servers}")
+        app = way.oauth2.client.app
+        if app and app != connection.service:
+            self._person.say(f"It uses your OAuth app {app}, its secret included.")
 
     def _params(
         self, way: Method, given: Mapping[str, str], connection: Connection

@@ -47,6 +47,15 @@ _UNPRINTABLE = {
 } | {0xFEFF: None, 0x061C: None, 0x0A: " ", 0x09: " "}
 
 
+# The same for a text of ours that somebody else's words are part of: its lines stay lines.
+_UNTRUSTED = {code: to for code, to in _UNPRINTABLE.items() if code != 0x0A}  # noqa: PLR2004
+
+
+def clean_lines(text: str) -> str:
+    """`text` fit for a terminal, whole and line by line."""
+    return text.translate(_UNTRUSTED)
+
+
 def printable(text: str, limit: int = 300) -> str:
     """`text` from somebody else, cut to `limit` characters, fit for a terminal or a log."""
     clean = text[: limit * 4].translate(_UNPRINTABLE)
@@ -59,9 +68,19 @@ class AuthError(Exception):
     def __init__(
         self, message: str, *, service: str | None = None, hint: str | None = None
     ) -> None:
-        super().__init__(message)
+        # A recipe's words are in it as often as not: its labels, what it says of an error.
+        super().__init__(clean_lines(message))
         self.service = service
         self.hint = hint
+
+    @property
+    def hint(self) -> str | None:
+        """The next command to type."""
+        return self._hint
+
+    @hint.setter
+    def hint(self, text: str | None) -> None:
+        self._hint = None if text is None else clean_lines(text)
 
     def __str__(self) -> str:
         message = str(self.args[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -44,6 +45,7 @@ def params(
     source: Source,
     person: Person,
     allow: Sequence[str],
+    client_id: str = "",
 ) -> Values:
     """The params of `way` that the login itself brought, checked.
 
@@ -55,6 +57,7 @@ def params(
         known = {name: value for name, value in record.params.items() if name in step.save}
         try:
             binding = _binding(step, way, {**record.params, **found}, service, allow)
+            binding = replace(binding, client_id=client_id)
         except ValueError as error:
             raise _not_brought(service, error) from None
         found |= _discovered(step, way, binding, source=source, person=person, known=known)

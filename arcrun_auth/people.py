@@ -11,7 +11,7 @@ import sys
 from abc import ABC, abstractmethod
 
 from arcrun_auth import notebook
-from arcrun_auth.errors import printable
+from arcrun_auth.errors import clean_lines, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Here(Person):
         return "desktop" if self._interactive or available(self._environ) else None
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(clean_lines(text), file=sys.stderr, flush=True)
 
     def ask(self, question: str, *, hidden: bool = False) -> str | None:
         reach = self.reach

@@ -152,12 +152,19 @@ def _need(path: str, entry: object, where: str) -> Need:
     name, scopes = table.get("name"), table.get("scopes", [])
     if not isinstance(name, str):
         _wrong(path, f"{where} has no name")
-    if not isinstance(scopes, list) or not all(isinstance(s, str) and s for s in scopes):
+    if not isinstance(scopes, list) or not all(map(_is_scope, scopes)):
         _wrong(path, f"the scopes of {where} are no list of names")
     try:
         return Need(name, scopes)
     except ValueError as error:
         _wrong(path, f"{where}: {error}")
+
+
+def _is_scope(text: object) -> bool:
+    """RFC 6749 §3.3, or the name of a set: no blank, no control character, no quote."""
+    import re
+
+    return isinstance(text, str) and re.fullmatch(r"[!#-\[\]-~]{1,300}", text) is not None
 
 
 def _only(path: str, table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -206,13 +206,16 @@ class Resolver:
         if not connection.connected:
             raise self._absent(connection)
         if missing_scopes:
+            from shlex import quote
+
             scope = " ".join(missing_scopes)
+            # A project may name them, and it may be a stranger's: the line is there to be typed.
+            wanted = quote(",".join(f"+{name}" for name in missing_scopes))
             raise MissingScope(
                 f"{connection.name} was not granted: {scope}.",
                 scope=scope,
                 service=connection.service,
-                hint=f"arcrun setup {connection.name} --scopes "
-                + ",".join(f"+{name}" for name in missing_scopes),
+                hint=f"arcrun setup {connection.name} --scopes {wanted}",
             )
 
     def _absent(self, connection: Connection) -> MissingSecret | LoginRequired:
@@ -308,9 +311,22 @@ class Resolver:
                 service=connection.service,
                 params=self.params(way, connection.record),
                 allow=self.allow,
+                client_id=self.id_to_send(connection.service, way),
             )
         except ValueError as error:
             raise unfit(connection, error) from None
+
+    def id_to_send(self, service: str, way: Method) -> str:
+        """The id of the app, if the recipe sends it along with each request; else nothing."""
+        inject = way.inject
+        places = (inject.header, inject.query, inject.body, inject.path, inject.cookie)
+        texts = (text for place in places for text in place.values())
+        if way.oauth2 is None or not any("{{client.id" in text for text in texts):
+            return ""
+        from arcrun_auth.apps.kept import stored
+
+        app = None if way.oauth2.client.id else stored(self.store, service, way)
+        return way.oauth2.client.id or (app.client_id if app is not None else "")
 
     @staticmethod
     def params(way: Method, record: Credential) -> Mapping[str, str]:

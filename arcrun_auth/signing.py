@@ -47,10 +47,17 @@ class Binding:
     root_paths: tuple[str, ...] = ()
     static_headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
+    client_id: str = ""
+    """The id of the app, where the recipe sends it along with each request."""
 
 
 def bind_method(
-    way: Method, *, service: str, params: Mapping[str, str], allow: Iterable[str] = ()
+    way: Method,
+    *,
+    service: str,
+    params: Mapping[str, str],
+    allow: Iterable[str] = (),
+    client_id: str = "",
 ) -> Binding:
     """The binding of a recipe's method with the user's params filled in.
 
@@ -72,6 +79,7 @@ def bind_method(
         root_paths=tuple(way.root_paths),
         static_headers={name: render(text) for name, text in way.static_headers.items()},
         params=values,
+        client_id=client_id,
     )
 
 
@@ -203,6 +211,7 @@ class Signer:
                 "token_type": token.token_type,
             },
             "param": self.binding.params,
+            "client": {"id": self.binding.client_id},
         }
         seen = {token.access_token, *secrets.values()}
         for place, templates in self._templates.items():

@@ -1,8 +1,7 @@
 """The values everything else is about: `Secret`, `Token`, `Key`, `Credential`.
 
-Plain classes with slots, and no import but the standard library's smallest, since
-every start of `arcrun token` pays for this module. None of them shows a secret:
-`repr` and `str` mask, `pickle`, `copy` and JSON refuse.
+Plain classes with slots and next to no import: every start of `arcrun token` pays for this
+module. None of them shows a secret: `repr` and `str` mask, `pickle`, `copy` and JSON refuse.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ class _Unsharable:
     __slots__ = ()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} is not picklable: it holds a secret")
+        raise TypeError(f"{type(self).__name__} is neither copied nor pickled: it holds a secret")
 
     def __copy__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} is not copied: it holds a secret")
+        self.__reduce_ex__(None)
 
     def __deepcopy__(self, memo: object) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} is not copied: it holds a secret")
+        self.__reduce_ex__(memo)
 
 
 class Secret(_Unsharable):
@@ -396,20 +395,6 @@ class Credential(_Unsharable):
             known["consents"] = {n: Consent.load(value) for n, value in known["consents"].items()}
         return cls(key, extra=fields, **known)
 
-    def same_content(self, other: Credential) -> bool:
-        """Whether both hold the same, whatever their generation and times."""
-        mine, theirs = self.dump(), other.dump()
-        for data in (mine, theirs):
-            for name in ("generation", "created", "updated"):
-                data.pop(name, None)
-        return mine == theirs
-
     def __repr__(self) -> str:
-        return (
-            f"Credential({str(self.key)!r}, kind={self.key.kind!r}, generation={self.generation})"
-        )
-
-
-def merge_secrets(credential: Credential, over: Mapping[str, Secret]) -> Credential:
-    """`credential` with single secrets overridden, as the environment does."""
-    return credential.replace(secrets={**credential.secrets, **over}) if over else credential
+        key, generation = self.key, self.generation
+        return f"Credential({str(key)!r}, kind={key.kind!r}, generation={generation})"

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import MissingSecret, StoreConflict
 from arcrun_auth.oauth.app import App
-from arcrun_auth.stores.apps import secrets_of
 from arcrun_auth.tokens import Credential, Key
 
 if TYPE_CHECKING:
@@ -15,15 +14,41 @@ if TYPE_CHECKING:
     from arcrun_auth.tokens import Secret
 
 
+REGISTERED = "registration_endpoint"
+"""By which of its endpoints is the server known that a client registered itself at?"""
+
+
 def key_of(service: str, way: Method) -> Key:
     """Under which name the app is kept: services of one family share it."""
     assert way.oauth2 is not None
     return Key("app", way.oauth2.client.app or service)
 
 
-def stored(store: Store, service: str, way: Method) -> App | None:
-    """The app out of store, config.toml or environment; None if there is none, or half of one."""
-    record = store.get(key_of(service, way))
+def _key_at(key: Key, server: str) -> Key:
+    """Under which name a client is kept that registered itself at a second server."""
+    from hashlib import sha256
+
+    return Key("app", key.account, f"at-{sha256(server.encode()).hexdigest()[:16]}")
+
+
+def _is_of(record: Credential | None, server: str) -> bool:
+    """Whether an app may be shown to `server`: a registered one only to where it registered.
+
+    RFC 7591 §5: its secret is shared with that server, and with no other. What a person gave
+    is theirs to place.
+    """
+    return record is not None and record.endpoints.get(REGISTERED, server) == server
+
+
+def stored(store: Store, service: str, way: Method, server: str = "") -> App | None:
+    """The app out of store, config.toml or environment; None if there is none, or half of one.
+
+    `server` is the registration endpoint, where clients register themselves.
+    """
+    key = key_of(service, way)
+    record = store.get(key)
+    if server and not _is_of(record, server):
+        record = store.get(_key_at(key, server))
     if record is None:
         return None
     app = app_of(record)
@@ -71,19 +96,25 @@ def keep(
     *,
     ends: float | None = None,
     manage: Secret | None = None,
+    server: str = "",
 ) -> None:
     """Saves the app for every service of its family. `ends`: when its secret does; `manage`: the
-    token that manages a client which registered itself (RFC 7591 §3.2.1)."""
+    token that manages a client which registered itself (RFC 7591 §3.2.1), `server`: where."""
     # What it was given is kept, though the environment may stand over it today.
     primary: Store = getattr(store, "primary", store)
     key = key_of(service, way)
+    if server and primary.get(key) is not None and not _is_of(primary.get(key), server):
+        key = _key_at(key, server)
+    endpoints = {REGISTERED: server} if server else {}
     while True:
         held = primary.get(key)
         created, generation = (held.created, held.generation) if held else (0.0, 0)
+        from arcrun_auth.stores.apps import secrets_of
+
         secrets = secrets_of(app)
         if manage is not None:
             secrets = {**secrets, "registration_access_token": manage}
-        record = Credential(key, created=created, secrets=secrets, ends=ends)
+        record = Credential(key, created=created, secrets=secrets, ends=ends, endpoints=endpoints)
         try:
             primary.put(record, expect=generation)
         except StoreConflict:  # somebody else keeps one at the same time: the later word counts

@@ -29,7 +29,8 @@ def sound(subject: Subject) -> Iterator[Finding]:
                 "A client without a secret and without PKCE proves nothing (RFC 9700 §2.1.1).",
                 "Use S256, or name the client authentication.",
             )  # fmt: skip
-        if "authorization_code" in oauth2.grants and not oauth2.authorization_endpoint:
+        named = oauth2.authorization_endpoint or oauth2.discovery
+        if "authorization_code" in oauth2.grants and not named:
             yield subject.finding(
                 "oauth-endpoint", at, "There is no authorization_endpoint to log in on.",
                 "Name it, or leave authorization_code out of grants.",

@@ -29,9 +29,11 @@ OK, SERVER_ERROR = 200, 500
 AGAIN = (408, 425, 429)
 """Which statuses below 500 say that it may work later?"""
 
-# What RFC 3986 lets stand in a URL, more or less: no blank, control, bracket or backslash,
-# which some parsers drop and others take for something else.
-_URL = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][!-\[\]-~]*)?")
+# What RFC 3986 lets stand in a URL, more or less: no blank, control, quote or backslash,
+# which some parsers drop and others take for something else; and no brace: a template has it.
+_URL = re.compile(
+    r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][!#-;=?-\[\]_a-z~]*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,12 +52,14 @@ def _request(
     now: float,
 ) -> TokenCall:
     revoke = oauth2.revoke
-    # In a path the id is a value like any other: it must not end or split it.
-    in_path = {**values, "client": {"id": quote(app.client_id if app else "", safe="")}}
+    # In a path the id is a value like any other: it must not end or split it. All else of the
+    # address is rendered, or an issuer's word: it is no template (any more).
+    client_id = quote(app.client_id if app else "", safe="")
+    url = oauth2.revocation_endpoint.replace("{{client.id}}", client_id)
     fields = {name: filled(text, values) for name, text in revoke.params.items()}
     if revoke.param:
         fields[revoke.param] = token
-    draft = Draft(plain(oauth2.revocation_endpoint, in_path), fields)
+    draft = Draft(url, fields)
     for name, text in oauth2.token_request.headers.items():  # an API version, say
         draft.headers[name.lower()] = plain(text, values)
     draft.secrets.append(access)

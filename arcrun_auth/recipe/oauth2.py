@@ -214,3 +214,10 @@ class OAuth2(Model, frozen=True):
     """How a grant is ended at the provider."""
     notices: tuple[Text, ...] = ()
     """What to tell before the browser opens: a warning page, an administrator who must agree."""
+
+    @property
+    def login_at(self) -> str:
+        """Where a person logs in, as far as the recipe says it; empty where nobody has to."""
+        if not {"authorization_code", "device_code"} & set(self.grants):
+            return ""
+        return self.authorization_endpoint or self.device_authorization_endpoint or self.issuer

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from arcrun_auth.stores.base import Store
-from arcrun_auth.tokens import merge_secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from arcrun_auth.tokens import Credential, Key, Secret
 
@@ -46,7 +45,7 @@ class Layers(Store):
         record = self.primary.get(key)
         if record is None:
             return None if first is None else first.replace(secrets=over, generation=0)
-        return merge_secrets(record, over)
+        return _overridden(record, over)
 
     def put(self, record: Credential, *, expect: int) -> Credential:
         over, _ = self._over(record.key)
@@ -56,7 +55,7 @@ class Layers(Store):
             kept = held.secrets if held else {}
             back = {name: kept[name] for name in record.secrets if name not in own and name in kept}
             record = record.replace(secrets={**own, **back})
-        return merge_secrets(self.primary.put(record, expect=expect), over)
+        return _overridden(self.primary.put(record, expect=expect), over)
 
     def delete(self, key: Key, *, expect: int) -> None:
         self.primary.delete(key, expect=expect)
@@ -97,3 +96,7 @@ class Layers(Store):
                 secrets.update(record.secrets)
                 first = record
         return secrets, first
+
+
+def _overridden(record: Credential, over: Mapping[str, Secret]) -> Credential:
+    return record.replace(secrets={**record.secrets, **over}) if over else record

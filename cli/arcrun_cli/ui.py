@@ -7,10 +7,11 @@ terminal, with NO_COLOR (no-color.org) or TERM=dumb, and on with CLICOLOR_FORCE.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from arcrun_auth.errors import printable
+from arcrun_auth.errors import clean_lines, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,7 +100,13 @@ def put_json(data: Mapping[str, Any]) -> None:
     """One JSON object, with the version of its schema."""
     import json
 
-    put(json.dumps({"schema": SCHEMA, **data}, indent=2, default=_plain, ensure_ascii=False))
+    text = json.dumps({"schema": SCHEMA, **data}, indent=2, default=_plain, ensure_ascii=False)
+    # JSON escapes C0 controls only: C1 ones, and what reorders text, reach a terminal as well.
+    put(re.sub(r"[^\n -~]", _escaped, text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0] if clean_lines(match[0]) else f"\\u{ord(match[0]):04x}"
 
 
 def _plain(value: Any) -> Any:
@@ -205,7 +212,7 @@ def pairs(rows: Iterable[tuple[str, str]], *, label: int = 10) -> None:
         if not value:
             continue
         first = f"{name:<{label}}  "
-        for line in value.split("\n"):
+        for line in clean_lines(value).split("\n"):
             if width and " " not in line and len(first) + cells(line) > width:  # a long URL
                 put(paint(first.rstrip(), "dim"))
                 put(f"  {line}")

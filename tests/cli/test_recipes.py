@@ -84,6 +84,31 @@ def test_lint_says_file_line_rule_and_mending(cli, mine):
     assert "1 file, 1 error, 0 warnings." in ran.err
 
 
+ID = "https://id.example.com"
+PLACES = {
+    "by discovery": (
+        f"{{issuer: '{ID}', discovery: true, client: {{auth: none}}}}",
+        f"    you log in at {ID}\n    your login is sent to {ID}\n",
+    ),
+    "by a code": (
+        f"{{grants: [device_code], device_authorization_endpoint: {ID}/d, token_endpoint: {ID}/t}}",
+        f"    you log in at {ID}/d\n    your login is sent to {ID}/t\n",
+    ),
+    "by itself": (
+        f"{{token_endpoint: '{ID}/t', grants: [client_credentials], refresh: {{mode: reissue}}}}",
+        f"is sent to api.example.com\n    your login is sent to {ID}/t\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("oauth2", "said"), PLACES.values(), ids=PLACES)
+def test_add_tells_where_one_logs_in_whatever_the_recipe_names_of_it(cli, mine, oauth2, said):
+    mine.write_text(
+        f"service: my_api\nprimitive: oauth2\nbase_url: https://api.example.com\noauth2: {oauth2}\n"
+    )
+    assert said in cli("recipes", "add", str(mine)).err
+
+
 def test_lint_of_a_folder_and_of_what_is_not_there(cli, mine):
     assert "1 file, 0 errors" in cli("recipes", "lint", str(mine.parent)).err
     missing = cli("recipes", "lint", "nowhere.yaml")

@@ -160,3 +160,14 @@ def test_a_terminal_that_knows_no_unicode_gets_letters(monkeypatch):
     stream.flush()
 
     assert raw.getvalue() == b"a ? b\n"
+
+
+def test_json_and_pairs_hold_nothing_that_moves_the_cursor(capsys) -> None:
+    """A provider chooses the scopes it grants, and a terminal may show what a pipe does not get."""
+    hostile = "read\x1b[2J\x9b31m\u202ewrite\x7f ü"
+    ui.put_json({"scopes": [hostile]})
+    shown = capsys.readouterr().out
+    assert json.loads(shown)["scopes"] == [hostile]
+    assert not set(shown) & set("\x1b\x9b\u202e\x7f")
+    ui.pairs([("scopes", hostile)])
+    assert "read[2J31mwrite ü" in capsys.readouterr().out

@@ -288,8 +288,11 @@ def test_without_any_display_the_address_is_shown(served, provider):
     assert "No browser" not in screen
 
 
-def test_in_a_codespace_the_browser_is_elsewhere(served, provider, by_device, desktop, opened):
-    login = Login(served, by_device, CODESPACES="true", **desktop())
+@pytest.mark.parametrize("place", [{"CODESPACES": "true"}, {"container": "podman", "DISPLAY": ""}])
+def test_in_a_container_the_browser_is_elsewhere(
+    served, provider, by_device, desktop, *, opened, place
+):
+    login = Login(served, by_device, **desktop() | place)
     provider.approve(login.code())
     code, screen = login.ended()
     assert code == 0, screen

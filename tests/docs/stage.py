@@ -137,6 +137,7 @@ class Stage:
             "PYTHONPATH": str(self._stand_ins),
             "PYTHONDONTWRITEBYTECODE": "1",
             "BROWSER": f"{self._bin}/browse %s",
+            "DISPLAY": ":9",  # a desktop, wherever this runs; $BROWSER comes first
             "HTTPS_PROXY": self._proxy.url,
             "NO_PROXY": "127.0.0.1",
             "SSL_CERT_FILE": str(self._ca),

@@ -168,7 +168,7 @@ def test_the_apps_that_there_are_and_who_uses_them(world, tmp_path) -> None:
     broker.store.put(stranger, expect=0)
     way = broker.recipes.recipe("demo").way()
     apps.keep(broker.store, "demo", way, apps.App("demo", Secret(canary.fresh())), ends=9.0)
-    found = {app.name: app for app in apps.kept(broker.store, apps.uses(broker.recipes))}
+    found = {app.name: app for app in apps.registered(broker.store, apps.uses(broker.recipes))}
     assert set(found) == {"demo", "fleet", "gone@x"}
     assert (found["fleet"].services, found["fleet"].complete) == (("one", "two"), False)
     assert found["fleet"].origins == (Origin("client_id", "config.toml", "apps.fleet.client_id"),)
@@ -180,7 +180,7 @@ def test_the_end_of_a_saved_secret_says_nothing_about_another_one(world) -> None
     broker = world(ARCRUN_FLEET_CLIENT_SECRET=canary.fresh())
     way = broker.recipes.recipe("one").way()
     apps.keep(broker.store, "one", way, apps.App("id", Secret(canary.fresh())), ends=9.0)
-    found = {app.name: app for app in apps.kept(broker.store, apps.uses(broker.recipes))}
+    found = {app.name: app for app in apps.registered(broker.store, apps.uses(broker.recipes))}
     assert found["fleet"].ends is None
 
 

@@ -368,3 +368,35 @@ def test_fewer_scopes_and_nothing_else_are_narrower():
 )
 def test_nothing_else_is(old, new):
     assert not consent.narrower(old, new)
+
+
+# -- before the login ----------------------------------------------------------------------
+
+
+def late(**fields) -> Method:
+    return Method(
+        primitive="static_key",
+        params={
+            "shop": Param(pattern="[a-z]+"),
+            "host": Param(source="token", enum=("a.example.com", "b.example.com")),
+        },
+        **fields,
+    )
+
+
+def test_a_host_that_the_login_brings_stands_as_the_recipe_writes_it_before_it() -> None:
+    way = late(allowed_hosts=("{{param.shop}}.x.example.com", "{{param.host}}"))
+    before = consent.hosts(way, {"shop": "acme"}, before_login=True)
+    assert before == ("acme.x.example.com", "{{param.host}}")
+    known = {"shop": "acme", "host": "a.example.com"}
+    for early in (True, False):
+        found = consent.hosts(way, known, before_login=early)
+        assert found == ("acme.x.example.com", "a.example.com")
+
+
+def test_after_the_login_no_host_is_open() -> None:
+    way = late(allowed_hosts=("{{param.host}}",))
+    with pytest.raises(ValueError, match=r"param\.host"):
+        consent.hosts(way, {"shop": "acme"})
+    with pytest.raises(ValueError, match="shop"):  # what the user types is known before
+        consent.hosts(way, {}, before_login=True)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+import yaml
 
 from arcrun_auth import enrol, errors
 from arcrun_auth.broker import Broker
@@ -17,7 +18,7 @@ from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider
 from arcrun_auth.tokens import Key, Secret
 from tests import canary
-from tests.world import Told, home_with
+from tests.world import Told, broker_for, home_with
 
 HANG = 30
 SHOP = """\
@@ -144,6 +145,17 @@ def test_the_recipe_without_a_test_request_is_kept_untried(home) -> None:
     broker = desk(home)
     broker.setup("shop", params={"shop": "acme"}, key="sk_1")
     assert broker.test("shop").status is None
+
+
+def test_to_log_in_anew_somebody_has_to_be_there(tmp_path) -> None:
+    with Provider() as provider:
+        broker = broker_for(home_with(tmp_path, provider), provider, store=Memory())
+        broker.setup("demo")
+        with pytest.raises(errors.LoginRequired, match="somebody has to be there") as caught:
+            broker.setup("demo", interactive=False)
+        assert caught.value.hint == "arcrun setup demo"
+        assert len(provider.authorizations) == 1
+        assert broker.test("demo").identity == "ada@example.com"  # what was there still is
 
 
 @pytest.mark.parametrize(
@@ -302,3 +314,40 @@ def test_a_key_of_the_environment_gets_its_address_from_the_caller(home) -> None
         broker.bind("shop", interactive=False)
     with broker.bind("shop", params={"shop": "acme"}, interactive=False) as client:
         assert str(client.base_url).startswith("https://acme.example.com/eu")
+
+
+def test_every_server_of_a_strangers_recipe_is_shown_before_it_is_agreed_to(tmp_path) -> None:
+    """What a login sends goes to its token endpoint, and that is not the host of the API."""
+    places = {
+        "token_endpoint": "https://{{param.shop}}.token.example.com/t",
+        "registration_endpoint": "https://register.example.org/r",
+        "device_authorization_endpoint": "https://device.example.org/d",
+        "revocation_endpoint": "https://revoke.example.org/r",
+        "userinfo_endpoint": "https://who.example.org/u",
+        "issuer": "https://issuer.example.org",
+    }
+    recipe = {
+        "service": "orders",
+        "primitive": "oauth2",
+        "base_url": "https://api.example.com",
+        "params": {"shop": {"pattern": "[a-z]+"}},
+        "oauth2": {
+            **places,
+            "discovery": True,
+            "client": {"app": "google"},
+            "refresh": {"url": "https://renew.example.org/r"},
+        },
+    }
+    with Provider() as provider:
+        home = home_with(tmp_path, provider, orders=yaml.safe_dump(recipe))
+        person = Told(yes=False)
+        broker = Broker(home=home, store=Memory(), person=person, environ={})
+        with pytest.raises(errors.ConsentRequired):
+            broker.setup("orders", params={"shop": "acme"})
+        assert provider.requests.total() == 0
+    said = "\n".join(person.said)
+    for name in ("register", "device", "revoke", "who", "issuer", "renew"):
+        assert f"{name}.example.org" in said, name
+    assert "acme.token.example.com" in said
+    assert "log in at: https://issuer.example.org" in said
+    assert "your OAuth app google" in said

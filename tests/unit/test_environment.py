@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from arcrun_auth import errors
 from arcrun_auth.broker import Broker
@@ -240,3 +241,32 @@ def test_the_keyring_store_is_chosen_by_the_setting(home, provider) -> None:
     broker = Broker(home=home, person=Nobody(), environ=environ)
     assert broker.store.name == "keyring"
     assert broker.store.why_not() is not None
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["token_endpoint", "revocation_endpoint", "userinfo_endpoint", "registration_endpoint"],
+)
+def test_an_allowed_api_does_not_vouch_for_the_server_that_a_stranger_names(
+    tmp_path, provider, endpoint
+) -> None:
+    """The API's host is the user's word; the recipe's token endpoint is somebody else's."""
+    recipe = yaml.safe_load(provider.recipe_yaml("demo"))
+    recipe["oauth2"][endpoint] = "https://id.evil.invalid/x"
+    home = home_with(tmp_path / "a", provider, demo=yaml.safe_dump(recipe))
+    broker = desk(home, provider, ARCRUN_DEMO_REFRESH_TOKEN=canary.fresh("rt"))
+    before = provider.requests.total()
+    with pytest.raises(errors.ConsentRequired, match=r"id\.evil\.invalid"):
+        broker.get_token("demo")
+    assert provider.requests.total() == before
+
+
+def test_an_app_of_the_environment_alone_is_not_sent_to_a_stranger(tmp_path, provider) -> None:
+    """Nobody has to log in here, so nobody would be asked either."""
+    text = provider.recipe_yaml("demo", auth="post", grant="client_credentials")
+    text = text.replace(f"{provider.issuer}/token", "https://id.evil.invalid/token")
+    home = home_with(tmp_path / "a", provider, demo=text)
+    app = {"ARCRUN_DEMO_CLIENT_ID": "demo", "ARCRUN_DEMO_CLIENT_SECRET": canary.fresh("cs")}
+    broker = desk(home, provider, **app)
+    with pytest.raises(errors.ConsentRequired, match=r"id\.evil\.invalid"):
+        broker.get_token("demo")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
 
 from arcrun_auth import errors
+from arcrun_auth.people import Nobody
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider, Quirks
 from arcrun_auth.tokens import Credential, Key, Secret
@@ -208,6 +210,26 @@ def test_a_client_that_registers_itself(tmp_path, provider, auth) -> None:
     assert provider.requests["/register"] == 1
     assert works(broker)
     assert renewed(broker)
+
+
+def test_a_client_that_registered_itself_is_shown_to_no_other_server(tmp_path, provider) -> None:
+    """One recipe, two tenants with a server each: the secret of one is none of the other's."""
+    with Provider() as other:
+        broker = desk(tmp_path, provider, app=None, auth="post", registration="dcr")
+        broker._connections.resolver.allow += (other.issuer,)
+        path = tmp_path / "home" / "recipes" / "demo.yaml"
+        two = [p.issuer.partition("//")[2] for p in (provider, other)]
+        text = path.read_text().replace(two[0], "{{param.site}}")
+        path.write_text(f"{text}params:\n  site: {{type: enum, enum: {json.dumps(two)}}}\n")
+        broker.setup("demo", params={"site": two[0]})
+        broker._connections._open_url = other.follow
+        broker.setup("demo@b", params={"site": two[1]})
+        assert [p.requests["/register"] for p in (provider, other)] == [1, 1]
+        for name in ("demo", "demo@b"):
+            _, source = broker._connections.get(name, None, person=Nobody)
+            token = source.token().access_token
+            assert source.token(rejected=token).access_token != token
+        assert [p.requests["/register"] for p in (provider, other)] == [1, 1]
 
 
 def test_a_registered_secret_that_ends_is_known_to_end(tmp_path) -> None:

@@ -129,6 +129,8 @@ CASES = [
     ("oauth-pkce", "error", swap(OAUTH, "oauth2:\n", "oauth2:\n  pkce: no\n"),
      swap(OAUTH, "oauth2:\n", "oauth2:\n  pkce: no\n").replace("auth: none", "auth: post")),
     ("oauth-endpoint", "error", swap(OAUTH, "  authorization_endpoint: https://id.mail.example/authorize\n", ""), OAUTH),
+    ("oauth-endpoint", "error", swap(OAUTH, "  authorization_endpoint: https://id.mail.example/authorize\n", ""),
+     swap(OAUTH, "  authorization_endpoint: https://id.mail.example/authorize\n", "  discovery: true\n")),
     ("oauth-scopes", "error", swap(OAUTH, "oauth2:\n", "oauth2:\n  scopes_required: true\n"),
      swap(OAUTH, "oauth2:\n", "oauth2:\n  scopes_required: true\n  scopes: [read]\n")),
     ("oauth-keep", "error", swap(OAUTH, "oauth2:\n", "oauth2:\n  token_response: {keep: {id_token: id_token}}\n"),

@@ -187,3 +187,8 @@ def test_any_text_as_an_issuer_has_places_or_is_refused(text):
     except LoginFailed:
         return
     assert all(urlsplit(place).netloc == urlsplit(text).netloc for place in places)
+
+
+def test_an_endpoint_with_a_placeholder_is_no_address() -> None:
+    with pytest.raises(LoginFailed, match="is no URL"):
+        read(revocation_endpoint=f"{ISSUER}/revoke?k={{{{secret.signing_key}}}}")

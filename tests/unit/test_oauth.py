@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrun_auth import oauth
+from arcrun_auth.errors import MissingSecret
 from arcrun_auth.oauth import requests
 from arcrun_auth.oauth.app import App
-from arcrun_auth.oauth.call import values
-from arcrun_auth.oauth.clients import basic_credentials
+from arcrun_auth.oauth.call import Draft, values
+from arcrun_auth.oauth.clients import basic_credentials, prove
 from arcrun_auth.recipe import ClientAuth, OAuth2, Redirect, Refresh, TokenRequest
 from arcrun_auth.tokens import Secret
 
@@ -242,3 +243,47 @@ def test_basic_credentials_are_read_back_by_a_server_that_follows_the_rfc(client
     assert ":" not in right
     if secret == quote(secret, safe=""):
         assert right == secret  # what needs no encoding is understood by the others too
+
+
+class TestProof:
+    """How a request shows which app sends it, and what it must not leave out."""
+
+    def prove(self, auth, app, **client):
+        draft = Draft(f"{ISSUER}/token", {})
+        prove(draft, server(client=ClientAuth(auth=auth, **client)), app, now=5.0)
+        return draft
+
+    def test_a_certificate_goes_into_the_connection_and_not_into_the_body(self):
+        app = App("cid", private_key=Secret("key"), certificate=Secret("chain"))
+        draft = self.prove("tls_client_auth", app)
+        call = draft.call("POST", "form")
+        assert [part.reveal() for part in call.certificate] == ["chain", "key"]
+        assert call.content == b"client_id=cid"
+
+    @pytest.mark.parametrize(
+        ("auth", "name"),
+        [
+            ("tls_client_auth", "certificate"),
+            ("private_key_jwt", "private_key"),
+            ("client_secret_jwt", "client_secret"),
+        ],
+    )
+    def test_an_app_without_its_proof_is_named(self, auth, name):
+        with pytest.raises(MissingSecret, match=f"has no {name}") as caught:
+            self.prove(auth, App("cid"))
+        assert (caught.value.key, caught.value.hint) == (name, "arcrun app list")
+
+    @pytest.mark.parametrize("auth", ["post", "basic", "none"])
+    def test_a_public_client_names_itself_only(self, auth):
+        draft = self.prove(auth, App("cid"))
+        assert draft.fields == {"client_id": "cid"}
+        assert "authorization" not in draft.headers
+
+    def test_what_is_empty_is_not_sent(self):
+        draft = Draft(f"{ISSUER}/token", {"a": "", "b": Secret(""), "c": "1"})
+        assert draft.call("POST", "form").content == b"c=1"
+
+    def test_nothing_to_send_is_no_body(self):
+        call = Draft(f"{ISSUER}/token", {}).call("POST", "json")
+        assert (call.content, call.url) == (None, f"{ISSUER}/token")
+        assert "content-type" not in call.headers

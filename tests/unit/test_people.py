@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from arcrun_auth import people
+from arcrun_auth import errors, people
 from arcrun_auth.people import Here, Nobody
 
 
@@ -101,3 +101,21 @@ def test_waiting_for_a_paste_ends_when_told_to_and_leaves_the_next_line_alone(mo
         writer.write("for the program\n")
         writer.flush()
         assert Here(environ={}).paste(threading.Event()) == "for the program\n"
+
+
+HOSTILE = "one\x1b[2Jtwo\u202ethree\x9b31m\nfour\x07"
+
+
+def test_what_a_recipe_says_does_not_move_the_cursor(capsys) -> None:
+    """Its labels, help and notices are somebody else's, and are shown before it is agreed to."""
+    Here(interactive=True, environ={}).say(HOSTILE)
+    assert capsys.readouterr().err == "one[2Jtwothree31m\nfour\n"
+
+
+def test_no_error_moves_it_either() -> None:
+    error = errors.TokenRefused(HOSTILE, hint=HOSTILE)
+    assert error.message == error.hint == "one[2Jtwothree31m\nfour"
+    error.hint = "\x1b]0;x\x07"
+    assert error.hint == "]0;x"
+    error.hint = None
+    assert str(error) == error.message

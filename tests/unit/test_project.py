@@ -448,3 +448,27 @@ def test_a_grant_shows_in_no_answer(desk, tmp_path) -> None:
     grant = Grant(access_token=Secret(canary.fresh()), issued=0.0, dead="revoked")
     desk.store.put(Credential(Key("credential", "demo"), method="oauth", grant=grant), expect=0)
     assert not canary.hits(repr(desk.check()))
+
+
+@pytest.mark.parametrize("scope", ["a b", "a\\u001b[2J", 'x\\"y', "back\\\\slash", "ü", ""])
+def test_what_is_no_scope_is_refused_and_not_repeated(tmp_path, scope) -> None:
+    declare(tmp_path, f'[{{name = "demo", scopes = ["{scope}"]}}]')
+    with pytest.raises(errors.AuthError, match="no list of names") as caught:
+        found(tmp_path)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_the_next_command_to_type_runs_nothing_that_a_project_wrote(
+    desk, provider, tmp_path
+) -> None:
+    """Whoever follows the hint types it into a shell, and an agent does so by itself."""
+    import shlex
+
+    declare(tmp_path, '[{name = "demo", scopes = ["write;touch${IFS}pwned", "`id`"]}]')
+    desk.setup("demo")
+    (needed,) = desk.check()
+    assert needed.status == "missing scopes"
+    words = shlex.split(needed.error.hint, comments=True)
+    assert words == ["arcrun", "setup", "demo", "--scopes", "+write;touch${IFS}pwned,+`id`"]
+    tokens = list(shlex.shlex(needed.error.hint, posix=True, punctuation_chars=True))
+    assert not {";", "&", "|", "`"} & set(tokens)

@@ -9,7 +9,7 @@ import pytest
 
 from arcrun_auth.errors import RecipeError
 from arcrun_auth.recipe import read
-from arcrun_auth.recipe.model import Param
+from arcrun_auth.recipe.model import OAuth2, Param
 
 OAUTH = """\
 service: mail
@@ -305,3 +305,20 @@ def test_a_value_is_taken_out_of_what_was_found():
 )
 def test_what_takes_a_value_out_has_a_group(take, match):
     refused(swap(OAUTH, "default: common", f"take: '{take}'"), match, "params.tenant.take")
+
+
+ID = "https://id.example.com"
+BOTH = {"authorization_endpoint": f"{ID}/auth", "device_authorization_endpoint": f"{ID}/device"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "page"),
+    [
+        (BOTH, f"{ID}/auth"),
+        ({"device_authorization_endpoint": f"{ID}/device"}, f"{ID}/device"),
+        ({"issuer": ID, "discovery": True}, ID),
+        (BOTH | {"grants": ("client_credentials",)}, ""),
+    ],
+)
+def test_where_a_person_logs_in_is_told_as_far_as_it_is_known(fields, page):
+    assert OAuth2(**fields).login_at == page

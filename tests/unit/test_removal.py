@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from arcrun_auth import errors, removal
@@ -10,10 +12,12 @@ from arcrun_auth.locks import CredentialLock
 from arcrun_auth.people import Nobody
 from arcrun_auth.recipe import OAuth2
 from arcrun_auth.stores.memory import Memory
-from arcrun_auth.testing import Provider
+from arcrun_auth.testing import Provider, Quirks
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
+from tests.provider_calls import me
 from tests.servers import Reply, recorder
+from tests.unit.test_quirky_logins import desk
 from tests.world import broker_for, home_with
 
 KEY = Key("credential", "demo")
@@ -251,3 +255,76 @@ def test_a_record_that_is_written_meanwhile_goes_all_the_same(tmp_path, provider
     assert desk.remove("demo")
     assert len(calls) == 2
     assert store.get(KEY) is None
+
+
+# -- against each kind of provider ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("revoke", "app"),
+    [("standard", "none"), ("standard", "post"), ("standard", "basic"), ("bearer", "none"),
+     ("get", "none"), ("delete", "basic"), ("grant", "basic"), ("grant", "post")],
+)  # fmt: skip
+def test_each_way_to_revoke_ends_the_token(tmp_path, revoke, app) -> None:
+    with Provider(quirks=Quirks(revoke=revoke)) as provider:
+        broker = desk(tmp_path, provider, app=app, auth=app)
+        broker.setup("demo")
+        token = broker.get_token("demo").access_token
+        assert me(provider, token) == 200
+        removed = broker.remove("demo", revoke=True)
+        assert (removed.told, removed.error) == (True, None)
+        assert me(provider, token) == 401
+        assert provider.families_revoked == 1
+        assert not broker.remove("demo", revoke=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"ok": False, "error": "token_revoked_elsewhere"}, errors.TokenRefused),
+        ({"ok": False, "error": "ECHO"}, errors.ProviderUnavailable),
+        ({"ok": False}, errors.ProviderUnavailable),
+        ({"ok": True, "revoked": True}, None),
+        ({}, None),
+    ],
+)
+def test_a_no_under_200_is_a_no(tmp_path, body, kind) -> None:
+    with Provider(quirks=Quirks(ok=True)) as provider, recorder() as server:
+        text = json.dumps(body).replace("ECHO", canary.fresh())
+        server.answer = lambda _: Reply(200, body=text.encode())
+        desk_ = desk_for(
+            tmp_path, provider, odd(provider, server.origin, "auth: none"), allow=server.origin
+        )
+        desk_.setup("demo")
+        removed = desk_.remove("demo", revoke=True)
+        assert removed.told is (kind is None)
+        assert type(removed.error) is (kind or type(None))
+        assert canary.hits(str(removed.error)) == []
+        assert desk_.store.get(KEY) is None
+
+
+def test_a_provider_that_says_ok_to_everything_is_told(tmp_path) -> None:
+    with Provider(quirks=Quirks(ok=True)) as provider:
+        broker = desk(tmp_path, provider)
+        broker.setup("demo")
+        assert broker.remove("demo", revoke=True).told is True
+        assert provider.families_revoked == 1
+
+
+def test_without_its_app_a_login_by_the_bearer_alone_is_ended_all_the_same(tmp_path) -> None:
+    with Provider(quirks=Quirks(revoke="bearer")) as provider:
+        broker = desk(tmp_path, provider)
+        broker.setup("demo")
+        app = broker.store.get(Key("app", "demo"))
+        broker.store.delete(app.key, expect=app.generation)
+        assert broker.remove("demo", revoke=True).told is True
+        assert provider.families_revoked == 1
+
+
+def test_what_was_never_stored_is_not_revoked(tmp_path) -> None:
+    with Provider() as provider:
+        broker = desk(tmp_path, provider, app="post", auth="post", grant="client_credentials")
+        broker.get_token("demo")
+        removed = broker.remove("demo", revoke=True)
+        assert (bool(removed), removed.told) == (False, None)
+        assert provider.requests["/revoke"] == 0

@@ -11,7 +11,7 @@ import pytest
 from arcrun_auth.oauth.app import App
 from arcrun_auth.oauth.call import values
 from arcrun_auth.oauth.revocation import revocation_requests
-from arcrun_auth.recipe.oauth2 import ClientAuth, OAuth2, Revoke
+from arcrun_auth.recipe.oauth2 import ClientAuth, OAuth2, Revoke, TokenRequest
 from arcrun_auth.tokens import Grant, Secret
 from tests import canary
 
@@ -104,7 +104,7 @@ def test_nobody_may_have_to_prove_anything() -> None:
 def test_the_id_of_the_app_in_an_address_cannot_leave_its_place() -> None:
     (call,) = calls(
         Revoke(method="DELETE", auth="basic", body="json", param="access_token", which="access"),
-        url="https://{{param.tenant}}.example/apps/{{client.id}}/grant",
+        url="https://acme.example/apps/{{client.id}}/grant",
     )
     assert (call.method, call.url) == ("DELETE", "https://acme.example/apps/my%2Fapp%20id/grant")
     assert json.loads(call.content) == {"access_token": ACCESS}
@@ -124,3 +124,21 @@ def test_further_parameters_may_name_the_token_and_are_secret_then() -> None:
     params = {"t": "{{token.access_token}}", "app": "{{client.id}}", "w": "{{param.tenant}}"}
     (call,) = calls(Revoke(auth="none", param="", params={**params, "v": "1"}))
     assert form(call) == {"t": ACCESS, "app": "my/app id", "w": "acme", "v": "1"}
+
+
+def test_headers_of_every_token_request_go_along() -> None:
+    headers = {"X-API": "{{param.tenant}}", "Authorization": "Basic theirs"}
+    (call,) = calls(Revoke(auth="bearer"), token_request=TokenRequest(headers=headers))
+    assert call.headers["x-api"] == "acme"
+    assert call.headers["authorization"] == f"Bearer {ACCESS}"
+
+
+def test_an_address_from_elsewhere_is_no_template() -> None:
+    """An issuer names its endpoints itself: it must not fetch a key out of the record that way."""
+    key = canary.fresh("key")
+    known = values({}, secrets={"signing_key": Secret(key)}, app=APP)
+    url = URL + "?k={{secret.signing_key}}&p={{param.none}}&t={{token.access_token}}"
+    oauth2 = OAuth2(revocation_endpoint=url, revoke=Revoke(), client=ClientAuth(auth="post"))
+    (call,) = revocation_requests(oauth2, APP, GRANT, values=known, now=1e9)
+    assert key not in call.url
+    assert ACCESS not in call.url

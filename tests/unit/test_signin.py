@@ -129,6 +129,36 @@ def test_a_client_that_comes_with_the_recipe_asks_for_no_app_and_keeps_none(
     assert broker.remove("demo", revoke=True).told is True
 
 
+@pytest.mark.parametrize("shipped", [True, False])
+def test_the_id_of_the_app_goes_along_where_the_service_wants_it(
+    tmp_path, provider, shipped
+) -> None:
+    seen = []
+    with recorder(lambda request: seen.append(request) or Reply(body=b'{"id": "s"}')) as server:
+        broker = desk(tmp_path, provider, app=None if shipped else "none")
+        with_id = "auth: none\n    id: demo" if shipped else "auth: none"
+        header = "    Authorization: Bearer {{token.access_token}}\n"
+
+        def change(text):
+            text = text.replace(f"base_url: {provider.issuer}/api", f"base_url: {server.origin}")
+            text = text.replace("auth: none", with_id)
+            text = text.replace(header, header + '    Client-Id: "{{client.id}}"\n')
+            origin = server.origin.removeprefix("http://")
+            return text + (
+                f"allowed_hosts: ['{origin}']\nparams: {{site: {{from: discover}}}}\n"
+                f"discover: [{{url: '{server.origin}/sites', save: {{site: id}}}}]\n"
+            )
+
+        rewritten(tmp_path, change)
+        broker._connections.resolver.allow += (server.origin,)
+        broker.setup("demo")
+        assert broker.store.get(DEMO).params == {"site": "s"}
+        with broker.bind("demo") as client:
+            client.get("/x")
+    assert [request.target for request in seen] == ["/sites", "/me", "/x"]
+    assert {request.headers["client-id"] for request in seen} == {"demo"}
+
+
 @pytest.mark.parametrize(
     ("status", "body", "text"),
     [
@@ -187,8 +217,9 @@ def test_a_key_that_is_missing_is_named_and_nothing_sent(tmp_path, provider) -> 
     assert provider.requests.total() == asked
 
 
-def test_an_app_that_is_gone_is_named_at_a_renewal(tmp_path, provider) -> None:
-    broker = desk(tmp_path, provider, app="post", auth="post")
+@pytest.mark.parametrize("grant", ["authorization_code", "client_credentials"])
+def test_an_app_that_is_gone_is_named_at_a_renewal(tmp_path, provider, grant) -> None:
+    broker = desk(tmp_path, provider, app="post", auth="post", grant=grant)
     broker.setup("demo")
     app = broker.store.get(APP)
     broker.store.delete(APP, expect=app.generation)
@@ -216,6 +247,22 @@ def test_a_login_without_anything_missing_tells_nothing_of_the_kind(tmp_path, pr
     broker = desk(tmp_path, provider)
     broker.setup("demo")
     assert not any("Not granted" in s or "no refresh token" in s for s in broker.person.said)
+
+
+def test_a_notice_of_the_recipe_is_read_before_anything_opens(tmp_path, provider) -> None:
+    said = []
+
+    def open_url(url):
+        said.append("the browser")
+        return provider.follow(url)
+
+    broker = desk(tmp_path, provider, open_url=open_url)
+    rewritten(
+        tmp_path, lambda text: text.replace("oauth2:", "oauth2:\n  notices: [Mind the page.]")
+    )
+    broker.person.say = said.append
+    broker.setup("demo")
+    assert said.index("Mind the page.") < said.index("the browser")
 
 
 def test_somebody_who_cannot_paste_is_asked_for_no_address(tmp_path, provider) -> None:

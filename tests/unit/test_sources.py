@@ -875,3 +875,122 @@ def test_a_static_key_is_read_again_after_a_refusal() -> None:
     assert source.peek() is new
     stored[0] = None
     assert source.token(rejected=new.access_token) is new
+
+
+# -- grants that are renewed otherwise -----------------------------------------------------
+
+
+class Swaps(World):
+    """A provider that gives a newer token for a live one, or for nothing but the asking."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.put(self.grant(None))
+
+    def renew(self, record: Credential) -> Grant:
+        assert self.lock_held
+        self.calls += 1
+        if self.script:
+            step = self.script.pop(0)
+            assert isinstance(step, BaseException)
+            raise step
+        return self.grant(None)
+
+
+DAY = 86400.0
+
+
+@pytest.mark.parametrize(("lifetime", "left"), [(60 * DAY, 12 * DAY), (3600.0, 720.0), (10.0, 2.0)])
+def test_a_live_token_is_exchanged_long_before_its_end(lifetime, left) -> None:
+    world = Swaps(lifetime=lifetime)
+    source = world.source(mode="exchange")
+    before = source.token()
+    world.now += lifetime - left - 1
+    assert source.token() is before
+    world.now += 2  # by a share of its life, and not in its last minute
+    assert source.token().access_token != before.access_token
+    assert world.calls == 1
+    assert world.stored.access_token.reveal() == source.token().access_token
+
+
+def test_a_token_that_is_renewed_by_another_waits_for_its_last_minute() -> None:
+    world = World(lifetime=60 * DAY)
+    source = world.source()
+    before = source.token()
+    world.now += 60 * DAY - sources.EARLY - 1
+    assert source.token() is before
+    world.now += 2
+    assert source.token() is not before
+
+
+def test_a_token_that_has_died_cannot_be_exchanged_any_more() -> None:
+    world = Swaps()
+    source = world.source(mode="exchange")
+    source.token()
+    world.expire()
+    with pytest.raises(LoginRequired, match="expired") as caught:
+        source.token()
+    assert caught.value.why == "expired"
+    assert world.calls == 0
+    assert world.stored.dead is None
+
+
+def test_a_live_token_that_the_provider_refuses_is_a_login_that_has_ended() -> None:
+    world = Swaps()
+    source = world.source(mode="exchange")
+    world.script = [TokenRefused("no", error="invalid_grant", meaning="Gone.", hint="do this")]
+    with pytest.raises(LoginRequired, match=r"ended this login .* Gone\.") as caught:
+        source.token(rejected=source.token().access_token)
+    assert (caught.value.why, caught.value.hint) == ("revoked", "do this")
+    assert world.stored.dead == "revoked"
+
+
+@pytest.mark.parametrize("mode", ["exchange", "reissue"])
+def test_a_failed_exchange_leaves_the_token_for_its_last_use(mode) -> None:
+    world = Swaps()
+    source = world.source(mode=mode)
+    before = source.token()
+    world.now += world.lifetime - 1
+    world.script = [ProviderUnavailable("down")]
+    assert source.token().access_token == before.access_token
+    assert world.stored.intent is None
+
+
+def test_what_can_be_asked_for_again_needs_no_refresh_token_and_never_dies() -> None:
+    world = Swaps()
+    source = world.source(mode="reissue")
+    before = source.token()
+    world.expire()
+    assert source.token().access_token != before.access_token
+    world.script = [TokenRefused("no", error="invalid_grant")]
+    with pytest.raises(TokenRefused):
+        source.token(rejected=source.token().access_token)
+    assert world.stored.dead is None
+    assert source.token(rejected=source.token().access_token)
+
+
+def test_what_is_not_renewed_at_all_sends_nothing() -> None:
+    world = World()  # there even is a refresh token
+    source = world.source(mode="no")
+    with pytest.raises(LoginRequired) as caught:
+        source.token(rejected=source.token().access_token)
+    assert caught.value.why == "expired"
+    assert world.calls == 0
+
+
+@pytest.mark.parametrize("mode", ["exchange", "reissue"])
+def test_a_lost_answer_is_asked_for_once_more(mode) -> None:
+    world = Swaps()
+    source = world.source(mode=mode)
+    world.script = [ProviderUnavailable("cut off", sent=True)]
+    before = source.token().access_token
+    assert source.token(rejected=before).access_token != before
+    assert world.calls == 2
+
+
+def test_an_exchange_needs_no_store_that_can_be_written() -> None:
+    world = Swaps()
+    given = Given(world.store.get(KEY))
+    source = world.source(mode="exchange", store=given)
+    before = source.token().access_token
+    assert source.token(rejected=before).access_token != before

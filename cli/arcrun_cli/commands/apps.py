@@ -49,7 +49,7 @@ def list_(*, as_json: bool) -> int:
     from arcrun_auth import apps
 
     here = broker()
-    found = apps.kept(here.store, apps.uses(here.recipes))
+    found = apps.registered(here.store, apps.uses(here.recipes))
     if as_json:
         ui.put_json({"apps": [_as_data(app) for app in found]})
         return 0
@@ -172,7 +172,7 @@ def connected(here: Broker, group: Sequence[Use]) -> list[str]:
 def _held(here: Broker, app: str, group: list[Use]) -> Kept | None:
     from arcrun_auth import apps
 
-    return next((k for k in apps.kept(here.store, {app: group}) if k.name == app), None)
+    return next((k for k in apps.registered(here.store, {app: group}) if k.name == app), None)
 
 
 def guides(group: Sequence[Use]) -> list[tuple[Use, list[str]]]:

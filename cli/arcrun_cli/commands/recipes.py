@@ -221,8 +221,11 @@ def _show_consent(recipes: Catalog, recipe: Recipe) -> None:
 def _show_way(way: Method) -> None:
     ui.tell(f"  by {way.id}: what you give it is sent to {', '.join(way.allowed_hosts)}")
     if way.oauth2 is not None:
-        ui.tell(f"    you log in at {printable(way.oauth2.authorization_endpoint)}")
-        ui.tell(f"    your login is sent to {printable(way.oauth2.token_endpoint)}")
+        from arcrun_auth.consent import named_servers
+
+        if way.oauth2.login_at:
+            ui.tell(f"    you log in at {printable(way.oauth2.login_at)}")
+        ui.tell(f"    your login and your app are sent to {', '.join(named_servers(way))}")
 
 
 def _changes(before: Recipe, after: Recipe) -> list[str]:

@@ -19,6 +19,7 @@ const configuration = {
   // Others register themselves, as a test needs them.
   clients: [
     { ...native, client_id: 'public', token_endpoint_auth_method: 'none' },
+    { ...native, client_id: 'orders-cli', token_endpoint_auth_method: 'none' }, // of the how-to
     {
       ...native,
       client_id: 'confidential',

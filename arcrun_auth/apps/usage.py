@@ -77,7 +77,7 @@ def find(catalog: Catalog, name: str) -> tuple[str, list[Use]]:
     )
 
 
-def kept(store: Store, known: Mapping[str, list[Use]]) -> list[Kept]:
+def registered(store: Store, known: Mapping[str, list[Use]]) -> list[Kept]:
     """Every app that is in the store, in config.toml or in the environment, by name."""
     keys = {Key("app", name) for name in known}
     keys |= {key for key in store.keys() if key.kind == "app"}
