@@ -127,5 +127,5 @@ def why_locked(kind: str, here: Broker) -> str | None:
             return "Cron runs outside your session: the OS keyring may be locked there."
         return None
     return (
-        "Such a job has no variable with a key, and nobody types: the vault would not open there."
+        "Such a job has no key in a variable and nobody types: the vault would not open there."
     )
