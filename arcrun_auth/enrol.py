@@ -166,7 +166,8 @@ class Enroller:
             whose = f" Connected as {identity}." if identity else ""
             self._person.say(f"Testing connection… OK.{whose}")
             return identity
-        self._person.say(f"Testing connection… {problem.message} It is kept, untested.")
+        kept = "key" if fresh.record.grant is None else "login"
+        self._person.say(f"Testing connection… {problem.message} The {kept} is kept, untested.")
         return None
 
     def _put(self, record: Credential) -> Credential:

@@ -112,6 +112,8 @@ class Here(Person):
         sys.stderr.write(prompt)
         sys.stderr.flush()
         line = sys.stdin.readline()
+        if not line:  # Ctrl-D leaves what comes next on the line of the question
+            print(file=sys.stderr)
         return line.rstrip("\r\n") if line else None
 
     def show_link(self, url: str, text: str) -> None:

@@ -52,7 +52,7 @@ def values(step: GuideStep, way: Method, scopes: Sequence[str]) -> tuple[str, ..
 def walk(way: Method, scopes: Sequence[str], person: Person, open_url: OpenUrl | None) -> None:
     """Every step in turn. At a terminal each waits until the person has done it.
 
-    `open_url` is offered for the pages; without one they are only shown.
+    `open_url` is offered for the pages, until it fails; without one they are only shown.
     """
     steps = way.app_guide
     waits = person.reach == "terminal"
@@ -65,23 +65,23 @@ def walk(way: Method, scopes: Sequence[str], person: Person, open_url: OpenUrl |
         if pasted:
             # At the left edge with nothing around: so a line is copied as it is.
             person.say("\n".join(["", *pasted, ""]))
-        if waits:
-            waits = _done(step, person, open_url, last=number == len(steps))
+        if open_url is not None and waits and step.url and "{{" not in step.url:
+            answer = person.ask("Enter opens this page, s skips the step")
+            waits = answer is not None
+            if answer is None or answer.strip().lower().startswith("s"):
+                continue
+            if not _opened(step.url, open_url, person):
+                open_url = None
+        if waits and number < len(steps):  # after the last one comes the question for what was made
+            waits = person.ask("Enter when that is done") is not None
     if not steps and way.app_register_url:
         person.say(f"  {way.app_register_url}\n\nIts redirect URI:\n")
         person.say("\n".join([*redirects(way), ""]))
 
 
-def _done(step: GuideStep, person: Person, open_url: OpenUrl | None, *, last: bool) -> bool:
-    """Waits until a step is done. Whether the person is still there to be waited for."""
-    answer: str | None = ""
-    if open_url is not None and step.url and "{{" not in step.url:
-        answer = person.ask("Enter opens this page, s skips the step")
-        if answer is None or answer.strip().lower().startswith("s"):
-            return answer is not None
-        failed = getattr(open_url(step.url), "reason", "")
-        if failed:
-            person.say(f"The page could not be opened ({failed}): open it yourself.")
-    if not last:  # after the last one comes the question for what was made
-        answer = person.ask("Enter when that is done")
-    return answer is not None
+def _opened(url: str, open_url: OpenUrl, person: Person) -> bool:
+    """Shows a page; where that does not work the person is told to do it."""
+    failed = getattr(open_url(url), "reason", "")
+    if failed:
+        person.say(f"The page could not be opened ({failed}): open it yourself.")
+    return not failed

@@ -29,11 +29,12 @@ VARIABLES = ("ARCRUN_HOME", "ARCRUN_MASTER_KEY_FILE")
 
 _THEN = {
     "systemd": "Put the two files at these places, then:\n"
-    f"  systemctl --user daemon-reload && systemctl --user enable --now {UNIT}.timer\n"
+    "  systemctl --user daemon-reload\n"
+    f"  systemctl --user enable --now {UNIT}.timer\n"
     "For a machine where you are not always logged in: loginctl enable-linger",
     "cron": "Add the line with: crontab -e",
     "launchd": f"Save it as ~/Library/LaunchAgents/{LABEL}.plist, then:\n"
-    f"  launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/{LABEL}.plist",
+    f"  launchctl bootstrap gui/$UID ~/Library/LaunchAgents/{LABEL}.plist",
 }
 
 
@@ -138,4 +139,4 @@ def why_locked(kind: str, here: Broker) -> str | None:
         if kind == "cron" and sys.platform == "linux":
             return "Cron runs outside your session: the OS keyring may be locked there."
         return None
-    return "Nobody types the passphrase in such a job: the vault would not open there."
+    return "Such a job has no key in a variable and nobody types: the vault would not open there."

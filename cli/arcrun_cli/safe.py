@@ -61,7 +61,7 @@ def examine(here: Broker) -> Iterator[Finding]:
     if why is not None:
         needed = not found["exists"] and found["why_not"] is not None
         hint = "export ARCRUN_MASTER_KEY_FILE=…, or: arcrun vault init" if needed else None
-        yield Finding("keyring", "warn", f"Of the OS keyring, {why}.", hint)
+        yield Finding("keyring", "warn", f"Not used: {why}.", hint)
     if not found["exists"] and not found["set_aside"]:
         yield Finding("vault", "ok", f"{vault.path} (made at the first setup)")
         return

@@ -82,6 +82,15 @@ def tell(text: str) -> None:
     sys.stderr.flush()
 
 
+def put_failed(name: str, message: str, hint: str | None) -> None:
+    """What failed in a list of results, and what to do: wrapped below the name on a terminal."""
+    width, indent = width_of(sys.stdout), " " * 8
+    line = f"{mark('fail', word='fail')}  {name}  {printable(message)}"
+    put(wrap(line, width, indent))
+    if hint:
+        put(wrap(f"{indent}→ {printable(hint)}", width, indent + "  "))
+
+
 def _write(stream: TextIO, text: str) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")

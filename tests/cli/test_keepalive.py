@@ -209,6 +209,15 @@ def test_a_vault_that_only_a_passphrase_opens_is_told(cli):
     assert "ARCRUN_MASTER_KEY_FILE" in ran.err
 
 
+@pytest.mark.parametrize("kind", ["systemd", "launchd"])
+def test_a_command_to_copy_stands_whole_on_its_line(kind):
+    from arcrun_cli import daily, ui
+
+    commands = [line for line in daily._THEN[kind].split("\n") if line.startswith("  ")]
+    assert commands
+    assert all(ui.wrap(line, ui.WIDTH) == line for line in commands)
+
+
 COMMAND = ["/opt/my tools/100%/arcrun", "keepalive"]
 ENVIRON = {"ARCRUN_HOME": '/home/ada/a "b" \\ $c%'}
 

@@ -119,13 +119,19 @@ def test_a_pipe_gives_the_secret_and_the_terminal_the_consent(served, provider, 
     assert served("token", "demo_static").out == provider.static_key + "\n"
 
 
+def test_an_option_that_there_is_not_brings_the_one_that_was_meant(cli):
+    ran = cli("setup", "google_drive", "--scope", "readonly")
+    assert ran.code == 2
+    assert "Did you mean --scopes?" in ran.err
+
+
 def test_a_secret_from_a_pipe_where_nobody_is(cli):
     secret = "ntn_" + canary.fresh().replace("-", "")
     ran = cli("setup", "notion", "--stdin", "--no-input", stdin=secret + "\n")
 
     # Nothing of this test reaches the outside: the key is kept, and that is said.
     assert ran.code == 0, ran.err
-    assert "untested" in ran.err
+    assert "The key is kept, untested." in ran.err
     assert secret not in ran.both
     assert cli("token", "notion").out == secret + "\n"
 

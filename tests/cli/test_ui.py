@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -122,6 +123,20 @@ def test_long_words_stay_whole_when_lines_are_wrapped():
     url = "https://example.com/" + "a" * 90
 
     assert url in ui.wrap(f"See {url} for more, and then some words", 80).split()
+
+
+def test_what_failed_is_wrapped_below_its_name(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys, "stdout", screen := Tty())
+    ui.put_failed("notion", "It needs a token and there is none anywhere.", "arcrun setup notion")
+
+    assert screen.getvalue().split("\n") == [
+        "✗ fail  notion  It needs a token and",
+        "        there is none anywhere.",
+        "        → arcrun setup notion",
+        "",
+    ]
 
 
 def test_json_has_a_schema_and_iso_times(capsys):

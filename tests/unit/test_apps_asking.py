@@ -80,9 +80,11 @@ def test_the_pages_are_offered_and_a_step_can_be_skipped() -> None:
 
 
 def test_a_page_that_cannot_be_opened_is_said_so_and_left_to_the_person() -> None:
-    person = Told("", "", "id-1")
-    asked(person, MAKE, PASTE, open_url=lambda url: browser.NotOpened("no screen"), **PUBLIC)
+    person = Told("", "", "", "id-1")
+    asked(person, MAKE, MAKE, PASTE, open_url=lambda url: browser.NotOpened("no screen"), **PUBLIC)
     assert "The page could not be opened (no screen): open it yourself." in person.said
+    offers, waits = "Enter opens this page, s skips the step", "Enter when that is done"
+    assert person.asked[:3] == [offers, waits, waits]  # what does not work is offered once
 
 
 def test_an_address_that_needs_a_param_is_not_offered() -> None:

@@ -60,10 +60,11 @@ def test_questions_go_to_the_terminal_and_hidden_ones_are_not_echoed(
     assert err == "Name: hello\n"
 
 
-def test_the_end_of_input_is_no_answer(terminal, monkeypatch) -> None:
+def test_the_end_of_input_is_no_answer(terminal, monkeypatch, capsys) -> None:
     terminal(True)
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(readline=lambda: ""))
     assert Here(environ={}).ask("Name") is None
+    assert capsys.readouterr().err == "Name: \n"
     assert Here(environ={}).confirm("Really?") is False
 
 

@@ -73,6 +73,5 @@ def _show(needed: Needed, width: int) -> None:
         later = ", and renewed at its next use" if needed.status == "expired" else ""
         ui.put(f"{ui.mark('ok', word='ok')}    {name}  {needed.status}{later}")
         return
-    missing = f" ({printable(', '.join(needed.missing))})" if needed.missing else ""
-    ui.put(f"{ui.mark('fail', word='fail')}  {name}  {needed.status}{missing}")
-    ui.put(f"        → {printable(needed.error.hint or needed.error.message)}")
+    missing = f" ({', '.join(needed.missing)})" if needed.missing else ""
+    ui.put_failed(name, needed.status + missing, needed.error.hint or needed.error.message)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arcrun_auth.errors import printable
 from arcrun_cli import daily, failures, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands import listing
@@ -68,9 +67,7 @@ def _show(kept: Kept, width: int) -> None:
     if kept.error is None:
         ui.put(f"{ui.mark('ok', word='ok')}    {name}  {WORDS[kept.outcome]}")
     else:
-        ui.put(f"{ui.mark('fail', word='fail')}  {name}  {printable(kept.error.message)}")
-        if kept.error.hint:
-            ui.put(f"        → {printable(kept.error.hint)}")
+        ui.put_failed(name, kept.error.message, kept.error.hint)
     listing.warn(kept.name, kept.warnings)
 
 

@@ -36,7 +36,10 @@ class SetupCommand(Command):
             option = error.option_name.lower()
             if any(word in option for word in _SECRET_WORDS):
                 raise on_command_line(typed, ctx.command_path) from None
-            raise UsageFault("There is no such option.", f"{ctx.command_path} --help") from None
+            near = f" Did you mean {error.possibilities[0]}?" if error.possibilities else ""
+            raise UsageFault(
+                f"There is no such option.{near}", f"{ctx.command_path} --help"
+            ) from None
 
     def too_many(self, ctx: click.Context) -> None:
         raise on_command_line([ctx.params.get("name") or ""], ctx.command_path)

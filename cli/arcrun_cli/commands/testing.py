@@ -86,9 +86,7 @@ def _test(here: Broker, name: str) -> tuple[dict[str, Any], int]:
 def _show(found: dict[str, Any], width: int) -> None:
     name = f"{found['name']:<{width}}"
     if not found["ok"]:
-        ui.put(f"{ui.mark('fail', word='fail')}  {name}  {printable(found['message'])}")
-        if found["hint"]:
-            ui.put(f"        → {printable(found['hint'])}")
+        ui.put_failed(name, found["message"], found["hint"])
     elif found["status"] is None:
         ui.put(f"{ui.mark('ok', word='ok')}    {name}  connected; its recipe has no test request")
     else:

@@ -50,9 +50,9 @@ def command(name: str, *, as_json: bool) -> int:
             ("scopes", ", ".join(why.scopes)),
             ("missing", ", ".join(why.missing_scopes)),
             ("expires", expiry(why)),
-            ("chosen by", printable(why.project or "")),
             ("ends", ending(why)),
             ("shared", ", ".join(why.shared_with)),
+            ("chosen by", printable(why.project or "")),
             ("recipe", f"{why.tier}, {printable(why.recipe)}"),
         ]
     )
