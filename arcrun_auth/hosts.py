@@ -97,7 +97,7 @@ class Fence:
     def permits(self, scheme: str, host: str | bytes, port: int | None) -> bool:
         """Whether a secret may go there. `host` is the raw one of the URL, as sent."""
         name = host.decode("latin-1") if isinstance(host, bytes) else host
-        number = port or DEFAULT_PORTS.get(scheme)
+        number = _number(scheme, port)
         if number is None:
             return False
         if (scheme, name, number) in self._allowed:
@@ -110,7 +110,7 @@ class Fence:
     def allows(self, scheme: str, host: str | bytes, port: int | None) -> bool:
         """Whether the user allowed exactly this origin, whoever may be sent a secret."""
         name = host.decode("latin-1") if isinstance(host, bytes) else host
-        return (scheme, name, port or DEFAULT_PORTS.get(scheme)) in self._allowed
+        return (scheme, name, _number(scheme, port)) in self._allowed
 
     def check_address(
         self, address: str, scheme: str = "https", host: str | bytes = "", port: int | None = None
@@ -140,6 +140,11 @@ def is_public_name(host: str) -> bool:
         return False
     # RFC 6761 §6.3 (localhost), RFC 6762 §3 (local), ICANN's resolution of 2024-07-29 (internal)
     return "." in host and host.rpartition(".")[2] not in {"localhost", "local", "internal"}
+
+
+def _number(scheme: str, port: int | None) -> int | None:
+    """The port that is meant: 0 is one, although nothing can listen there."""
+    return DEFAULT_PORTS.get(scheme) if port is None else port
 
 
 def _pattern(text: str) -> tuple[str, int | None]:

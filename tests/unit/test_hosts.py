@@ -167,6 +167,11 @@ def test_no_url_is_accepted_whose_raw_host_is_not_literally_in_the_set(junk, sch
             assert (url.scheme, url.raw_host, url.port) == ("https", b"api.notion.com", None)
 
 
+def test_port_zero_is_no_other_name_of_the_usual_port() -> None:
+    assert not API.permits("https", "api.notion.com", 0)
+    assert not Fence([], ["https://a.example"]).allows("https", "a.example", 0)
+
+
 @given(st.ip_addresses())
 def test_every_address_that_passes_is_global(address) -> None:
     if address_fault(str(address)) is None:
