@@ -122,9 +122,9 @@ class Settings:
         value = self.get("login_timeout")
         try:
             seconds = 300.0 if value is None else float(value)
-        except ValueError:
+        except (TypeError, ValueError):
             seconds = 0.0
-        if seconds <= 0:
+        if not 0 < seconds < float("inf"):  # nan is neither, and a login has to end
             raise AuthError(
                 "The setting 'login_timeout' is not a number of seconds above zero.",
                 hint="set ARCRUN_LOGIN_TIMEOUT=300",

@@ -60,6 +60,14 @@ class RequiredSecret(Model, frozen=True):
     """Further environment variables that hold it. Honoured in bundled recipes only."""
 
 
+MAX_VALUE = 2048
+"""How long may the value of a param be? It stands in addresses."""
+
+# What leaves its place in a path: RFC 3986 §3.3, and what some parsers take for a slash. Who
+# made a redirect may not choose where in the API a request goes.
+_PATH_BREAK = re.compile(r"[/\\?#%]|^\.{1,2}$")
+
+
 class Param(Model, frozen=True):
     """Something a service's URL needs and that is no secret: a subdomain, a region, a tenant."""
 
@@ -95,6 +103,10 @@ class Param(Model, frozen=True):
             raise ValueError(f"{name!r} must be one of: {', '.join(self.enum)}")
         if self.pattern and not re.fullmatch(self.pattern, value):
             raise ValueError(f"the value of {name!r} does not look as it should: {self.pattern}")
+        if len(value) > MAX_VALUE or not value.isprintable():
+            raise ValueError(f"the value of {name!r} is too long, or has a control character in it")
+        if self.source == "callback" and not self.pattern and _PATH_BREAK.search(value):
+            raise ValueError(f"the value of {name!r} would lead to another address")
         return value
 
     def _trimmed(self, given: str) -> str:

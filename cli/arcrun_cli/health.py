@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import sys
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.people import Reach
+    from arcrun_auth.settings import Settings
     from arcrun_auth.surroundings import Surroundings
 
 OLDEST_PYTHON = (3, 11)
@@ -114,6 +116,32 @@ def _settings(here: Broker) -> Iterator[Finding]:
     given += [f"apps.{name}" for name in settings.apps]
     _ = settings.store, settings.login_timeout, settings.flag("interactive")
     yield Finding("settings", "ok", ", ".join(given) + " set" if given else "none set")
+    yield from _app_files(settings)
+
+
+def _app_files(settings: Settings) -> Iterator[Finding]:
+    """Files of ours with what proves an app, and others may read them."""
+    named = [
+        os.path.abspath(os.path.expanduser(path))
+        for name, path in settings.environ.items()
+        if name.startswith("ARCRUN_") and name.endswith("_CLIENT_FILE")
+    ]
+    for table in settings.apps.values():
+        own = [path for name, path in table.items() if name.endswith("_file")]
+        named += [os.path.join(settings.home, os.path.expanduser(path)) for path in own]
+    for path in dict.fromkeys(named):
+        try:
+            status = os.stat(path)
+        except OSError:  # said where it is used
+            continue
+        ours = hasattr(os, "getuid") and status.st_uid == os.getuid()
+        if ours and status.st_mode & 0o077:
+            yield Finding(
+                "settings",
+                "warn",
+                f"{path} can be read by others (mode {status.st_mode & 0o777:o}).",
+                f"chmod 600 {shlex.quote(path)}",
+            )
 
 
 def _recipes(here: Broker) -> Iterator[Finding]:

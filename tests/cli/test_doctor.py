@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from arcrun_auth.settings import Settings
 from arcrun_auth.surroundings import Surroundings
 from arcrun_cli import health
 
@@ -177,3 +178,23 @@ SSH = Surroundings(("ssh",), elsewhere=True, ssh_target="ada@192.0.2.9")
 )
 def test_how_one_gets_in_depends_on_where_one_is(seen, reach, ways):
     assert health.ways_in(seen, reach) == ways
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o604])
+def test_a_file_with_the_secret_of_an_app_is_nobody_elses_to_read(tmp_path, mode):
+    (tmp_path / "secret one").write_text("x")
+    (tmp_path / "client.json").write_text("{}")
+    (tmp_path / "config.toml").write_text(
+        '[apps.a]\nclient_id = "x"\nclient_secret_file = "secret one"\nkey_id = "k"\n'
+        '[apps.b]\nprivate_key_file = "not there"\n'
+    )
+    for name in ("secret one", "client.json"):
+        (tmp_path / name).chmod(mode)
+    given = {"ARCRUN_B_CLIENT_FILE": str(tmp_path / "client.json")}
+    here = Settings(str(tmp_path), environ=given)
+    found = list(health._app_files(here))
+    assert [f.hint for f in found] == (
+        []
+        if mode == 0o600
+        else [f"chmod 600 {tmp_path}/client.json", f"chmod 600 '{tmp_path}/secret one'"]
+    )

@@ -6,6 +6,7 @@ import json
 
 import msgspec
 import pytest
+import yaml
 
 from arcrun_auth import errors, found
 from arcrun_auth.recipe.model import Method
@@ -317,3 +318,32 @@ def test_a_request_after_the_login_follows_no_redirect(api, status) -> None:
             find(api, params={"p": HOST}, discover=[step(api, save={"p": "id"})])
         assert evil.seen == []
     assert len(api.seen) == 1
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\0b", "\u202e", "\ud800", "x" * 70_000])
+def test_a_value_that_no_address_can_hold_ends_the_login_and_not_the_program(
+    tmp_path, value
+) -> None:
+    """What the service answers would be stored, and break every later use with it."""
+    with Provider() as provider, recorder() as api:
+        recipe = yaml.safe_load(provider.recipe_yaml("demo")) | {
+            "base_url": f"{api.origin}/{{{{param.site}}}}/v1",
+            "params": {"site": HOST},
+            "discover": [{"url": f"{api.origin}/sites", "save": {"site": "id"}}],
+        }
+        recipe["allowed_hosts"] = [api.origin.partition("//")[2]]
+        broker = desk(tmp_path, provider)
+        (tmp_path / "home" / "recipes" / "demo.yaml").write_text(yaml.safe_dump(recipe))
+        broker._connections.resolver.allow += (api.origin,)
+        says(api, {"id": value})
+        with pytest.raises(errors.LoginFailed, match="did not bring"):
+            broker.setup("demo")
+        assert broker.store.get(DEMO) is None
+
+
+@pytest.mark.parametrize("value", ["..", ".", "a/../b", "x?y=1", "x#", "a%2fb", "a\\b", "//evil"])
+def test_whoever_made_the_redirect_does_not_choose_the_path(api, value) -> None:
+    with pytest.raises(errors.LoginFailed, match="another address"):
+        find(api, params={"p": {"from": "callback"}}, kept={"p": value})
+    known = {"from": "callback", "pattern": ".*"}  # a recipe that says what it takes has the word
+    assert find(api, params={"p": known}, kept={"p": value}) == {"p": value}
