@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Forget a connection.",
+    short_help="Forget a connection; --revoke ends it at the provider, too.",
     examples=(
         "arcrun remove notion",
         "arcrun remove google_drive@work --revoke    and end the login at the provider",
