@@ -74,6 +74,9 @@ class Request(NamedTuple):
     """By lower-case name."""
     body: bytes = b""
 
+    def __repr__(self) -> str:  # a code stands in the query, a key in the body
+        return f"Request({self.method!r}, {len(self.query)} + {len(self.body)} bytes)"
+
 
 class Reply(NamedTuple):
     """What a client is told: a refusal if no page is given."""

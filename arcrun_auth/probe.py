@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from arcrun_auth._http import library
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1 << 20
 """How much of the answer do we read? One that needs more is no test request."""
+MAX_SECONDS = 30.0
+"""For how long do we read it? The time limits of a socket are for each piece, however small."""
 
 
 class Reply(NamedTuple):
@@ -26,6 +29,9 @@ class Reply(NamedTuple):
     headers: Mapping[str, str]
     data: Any
     text: str
+
+    def __repr__(self) -> str:  # some services repeat the key
+        return f"Reply(status={self.status}, {len(self.text)} characters)"
 
     @classmethod
     def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> Self:
@@ -46,6 +52,7 @@ def fetch(
     content: bytes | None = None,
 ) -> Reply:
     """Sends it. ProviderUnavailable where the service cannot be reached."""
+    until = time.monotonic() + MAX_SECONDS
     try:
         with (
             bound_client(binding, source) as client,
@@ -56,11 +63,17 @@ def fetch(
                 body += chunk
                 if len(body) > MAX_BODY:
                     break
+                if time.monotonic() > until:
+                    raise _unreachable(binding.service, f"no end within {MAX_SECONDS:g} seconds")
             status, given = int(answer.status_code), dict(answer.headers)
     except library().RequestError as error:
-        raise ProviderUnavailable(
-            f"{binding.service} cannot be reached ({type(error).__name__}).",
-            service=binding.service,
-            hint="check the network, then: arcrun test " + binding.service,
-        ) from None
+        raise _unreachable(binding.service, type(error).__name__) from None
     return Reply.of(status, given, bytes(body))
+
+
+def _unreachable(service: str, why: str) -> ProviderUnavailable:
+    return ProviderUnavailable(
+        f"{service} cannot be reached ({why}).",
+        service=service,
+        hint=f"check the network, then: arcrun test {service}",
+    )

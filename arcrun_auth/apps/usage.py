@@ -45,9 +45,14 @@ class Kept:
 
 
 def uses(catalog: Catalog) -> dict[str, list[Use]]:
-    """Every way in that needs one's own app, by the name of the app; both in order."""
+    """Every way in that needs one's own app, by the name of the app; both in order.
+
+    Recipes of ours come first: whose guide leads to a provider's console is no stranger's to say.
+    """
+    from arcrun_auth.resolve import TRUSTED_TIERS
+
     found: dict[str, list[Use]] = {}
-    for entry in catalog.entries():
+    for entry in sorted(catalog.entries(), key=lambda entry: entry.tier not in TRUSTED_TIERS):
         if entry.status == "closed" or not any(m.primitive == "oauth2" for m in entry.methods):
             continue
         recipe = catalog.recipe(entry.service)

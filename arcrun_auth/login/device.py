@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from arcrun_auth.browser import why_unsafe
 from arcrun_auth.errors import AuthError, LoginFailed, ProviderUnavailable, TokenRefused
@@ -50,9 +51,14 @@ class DeviceLogin:
                 service=plan.service,
                 hint=f"{plan.again} --no-browser",
             )
-        if why_unsafe(self.code.complete_uri) is not None:
+        if why_unsafe(self.code.complete_uri) is not None or not self._is_one_place():
             self.code.complete_uri = ""  # a camera would follow it as it is
         self._until = time.monotonic() + self.code.expires_in
+
+    def _is_one_place(self) -> bool:
+        """RFC 8628 §5.4: whoever reads one address must not be led to another by the picture."""
+        shown, pictured = urlsplit(self.code.uri), urlsplit(self.code.complete_uri)
+        return (shown.scheme, shown.netloc.lower()) == (pictured.scheme, pictured.netloc.lower())
 
     def run(self, stopped: threading.Event) -> Grant | None:
         """Ask until somebody agreed; None once `stopped`. LoginFailed where it ends otherwise."""

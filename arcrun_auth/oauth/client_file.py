@@ -27,7 +27,7 @@ def read_client(text: str, service: str, redirects: Sequence[str] = ()) -> App:
 
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise AuthError("The client file is no JSON.", service=service) from None
     if not isinstance(data, dict):
         raise AuthError("The client file holds no client.", service=service)
@@ -98,7 +98,7 @@ def _fault_of_jwk(text: str) -> str:
 
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "This is no private key: neither a PEM nor a JWK."
     if data.get("type") == "service_account":
         return "This is the key of a service account, not that of an OAuth client."

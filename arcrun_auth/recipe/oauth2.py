@@ -220,4 +220,6 @@ class OAuth2(Model, frozen=True):
         """Where a person logs in, as far as the recipe says it; empty where nobody has to."""
         if not {"authorization_code", "device_code"} & set(self.grants):
             return ""
-        return self.authorization_endpoint or self.device_authorization_endpoint or self.issuer
+        if self.authorization_endpoint or (self.discovery and "authorization_code" in self.grants):
+            return self.authorization_endpoint or self.issuer
+        return self.device_authorization_endpoint or self.issuer

@@ -162,6 +162,11 @@ def _check_sources(way: Method, at: Place) -> None:
                 f"Nothing of that name is kept from the {param.source}.",
                 (*at, "params", name, "from"),
             )
+        if param.source == "secret" and not param.take:
+            raise Fault(
+                "A param shows, in addresses and in lists: say which part of the secret it is.",
+                (*at, "params", name, "take"),
+            )
 
 
 def _check_param(param: Param, at: Place) -> None:
@@ -199,24 +204,36 @@ def _check_pattern(pattern: str, at: Place) -> None:
 def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
     """Every template of a method: where, what, and which names it may use."""
     everywhere = {"param": frozenset(way.params), "now": frozenset({""}), "uuid": frozenset({""})}
+    early = {**everywhere, "param": _known_before_login(way)}
     signing = everywhere | _signing(way)
     for kind in ("header", "query", "body", "path", "cookie"):
         for name, text in getattr(way.inject, kind).items():
             yield ("inject", kind, name), text, signing
     for place, text in urls(way):
         own = place == ("oauth2", "revocation_endpoint")
-        yield place, text, everywhere | ({"client": frozenset({"id"})} if own else {})
+        known = early if place[0] == "oauth2" else everywhere
+        yield place, text, known | ({"client": frozenset({"id"})} if own else {})
     for index, text in enumerate(way.allowed_hosts):
         yield ("allowed_hosts", index), text, everywhere
     for place, fields in _plain_maps(way):
+        known = early if place[0] == "oauth2" else everywhere
         for name, text in fields.items():
-            yield (*place, name), text, everywhere
-    for place, fields, names in _secret_maps(way, everywhere):
+            yield (*place, name), text, known
+    for place, fields, names in _secret_maps(way, early, everywhere):
         for name, text in fields.items():
             yield (*place, name), text, names
     if way.test is not None:
         yield ("test", "path"), way.test.path, everywhere
         yield ("test", "body"), way.test.body, everywhere
+
+
+def _known_before_login(way: Method) -> frozenset[str]:
+    """The params that a login may name; the others are what it brings."""
+    return frozenset(
+        name
+        for name, param in way.params.items()
+        if param.source == "user" or param.default is not None
+    )
 
 
 def _signing(way: Method) -> dict[str, frozenset[str]]:
@@ -246,17 +263,18 @@ def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
 
 
 def _secret_maps(
-    way: Method, everywhere: Names
+    way: Method, early: Names, everywhere: Names
 ) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
     """The maps of templates that end in the body of a token request, or in its signature."""
     if way.oauth2 is None:
         return
     signing = _signing(way)
-    mine = {**everywhere, **{name: signing[name] for name in ("secret", "client")}}
+    hidden = {name: signing[name] for name in ("secret", "client")}
+    mine = {**early, **hidden}
     yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params, mine
-    live = {"token": frozenset({"access_token"})}
-    yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, {**mine, **live}
-    yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, {**mine, **live}
+    later = {**everywhere, **hidden, "token": frozenset({"access_token"})}
+    yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, later
+    yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, later
     if way.jwt is not None:
         yield ("jwt", "header"), way.jwt.header, mine
         yield ("jwt", "claims"), way.jwt.claims, mine

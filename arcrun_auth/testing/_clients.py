@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, urlsplit
@@ -21,6 +22,9 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 ASSERTION_SECONDS = 300
 """How long may a client's assertion be good for?"""
+
+_URI = re.compile(r"[!$-~]+")
+"""What may stand in a Location header and has no fragment (RFC 6749 §3.1.2)?"""
 
 METHODS = {
     "none": "none",
@@ -165,7 +169,7 @@ def unregister(authority: Authority, client_id: str, authorization: str) -> None
 
 def allowed(uri: object, quirks: Quirks) -> bool:
     """Whether a redirect URI may be registered: https, or http on a loopback host."""
-    if not isinstance(uri, str) or "#" in uri:
+    if not isinstance(uri, str) or not _URI.fullmatch(uri):  # it will stand in a header
         return False
     url = urlsplit(uri)
     if url.scheme == "https":

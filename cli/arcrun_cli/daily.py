@@ -8,6 +8,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from arcrun_auth.errors import AuthError, printable
 from arcrun_cli import ui
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def show(kind: str, here: Broker) -> None:
     environ = here.settings.environ
     command = [*executable(), "keepalive", "--no-input"]
     passed = {name: os.path.abspath(environ[name]) for name in VARIABLES if environ.get(name)}
+    _check_lines([*command, *passed.values()])
     make = {"systemd": systemd, "cron": cron, "launchd": launchd}[kind]
     ui.put(make(command, passed).rstrip("\n"))
     ui.tell(_THEN[kind])
@@ -51,6 +53,17 @@ def show(kind: str, here: Broker) -> None:
         ui.tell(
             "  → arcrun vault key add FILE, export ARCRUN_MASTER_KEY_FILE=FILE, then print it anew"
         )
+
+
+def _check_lines(words: Sequence[str]) -> None:
+    """AuthError for a path that ends its line: crontab(5) would take the rest for a job."""
+    for word in words:
+        if not word.isprintable():
+            raise AuthError(
+                f"The path {printable(word, 100)!r} has a control character in it: it can stand "
+                "in no job.",
+                hint="rename the folder, and name it by ARCRUN_HOME",
+            )
 
 
 def executable() -> list[str]:

@@ -50,6 +50,7 @@ def guided(served, provider, tmp_path):
     )
     browser.chmod(0o700)
     served.env["BROWSER"] = str(browser)
+    served.env["DISPLAY"] = ":9"  # a desktop; $BROWSER comes first
     served.opened = lambda: opened.read_text().split() if opened.exists() else []
     del served.env["ARCRUN_DEMO_CLIENT_ID"]
     return served
@@ -407,7 +408,7 @@ def test_remove_says_who_suffers_and_asks(guided, provider):
     agree(child)
     finish(child)
 
-    refused = guided("app", "remove", "solo", BROWSER="")
+    refused = guided("app", "remove", "solo", BROWSER="", DISPLAY="")
     assert refused.code == 2
     assert "cannot be renewed: solo." in refused.err
     assert "→ arcrun app remove solo --yes" in refused.err

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from arcrun_auth import Broker
+from arcrun_auth.errors import AuthError
 from arcrun_auth.lifetimes import DAY
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.stores.vault import Vault
@@ -244,6 +245,17 @@ def test_launchd_reads_back_what_was_meant():
     assert job["EnvironmentVariables"] == ENVIRON
     assert job["StartCalendarInterval"] == {"Hour": 9, "Minute": 17}
     assert "EnvironmentVariables" not in plistlib.loads(daily.launchd(COMMAND, {}).encode())
+
+
+@pytest.mark.parametrize("kind", daily.KINDS)
+@pytest.mark.parametrize("name", daily.VARIABLES)
+def test_a_path_with_a_second_line_makes_no_job(capsys, tmp_path, kind, name):
+    """A crontab has one job a line, whatever the quotes say."""
+    path = f"{tmp_path}/x\nExecStartPost=/bin/other\n* * * * * other"
+    here = Broker(home=str(tmp_path), environ={name: path, "ARCRUN_KEYRING": "off"})
+    with pytest.raises(AuthError, match="can stand in no job"):
+        daily.show(kind, here)
+    assert capsys.readouterr().out == ""
 
 
 def test_the_command_is_found_by_its_absolute_path(monkeypatch, tmp_path):

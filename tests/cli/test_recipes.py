@@ -88,15 +88,15 @@ ID = "https://id.example.com"
 PLACES = {
     "by discovery": (
         f"{{issuer: '{ID}', discovery: true, client: {{auth: none}}}}",
-        f"    you log in at {ID}\n    your login is sent to {ID}\n",
+        f"    you log in at {ID}\n    your login and your app are sent to id.example.com\n",
     ),
     "by a code": (
         f"{{grants: [device_code], device_authorization_endpoint: {ID}/d, token_endpoint: {ID}/t}}",
-        f"    you log in at {ID}/d\n    your login is sent to {ID}/t\n",
+        f"    you log in at {ID}/d\n    your login and your app are sent to id.example.com\n",
     ),
     "by itself": (
         f"{{token_endpoint: '{ID}/t', grants: [client_credentials], refresh: {{mode: reissue}}}}",
-        f"is sent to api.example.com\n    your login is sent to {ID}/t\n",
+        "is sent to api.example.com\n    your login and your app are sent to id.example.com\n",
     ),
 }
 

@@ -228,10 +228,9 @@ def test_the_code_is_a_picture_where_there_is_room(served, provider, by_device, 
 # -- another machine ---------------------------------------------------------------------
 
 
-def over_ssh(served, by_device, desktop):
-    """A login there, with what may lead a browser back; the `$BROWSER` there is of no use."""
-    browser = {"BROWSER": desktop()["BROWSER"]}
-    login = Login(served, by_device, **SSH, **browser)
+def over_ssh(served, by_device):
+    """A login there, with what may lead a browser back."""
+    login = Login(served, by_device, **SSH)
     code, address = login.code(), login.address()
     port = urlsplit(redirect_of(address)).port
     login.reads("Or run this where the browser is")
@@ -240,27 +239,36 @@ def over_ssh(served, by_device, desktop):
     return login, code, address
 
 
-def test_over_ssh_the_tunnel_that_is_shown_leads_back(served, provider, by_device, desktop, opened):
-    login, _, address = over_ssh(served, by_device, desktop)
+def test_over_ssh_the_tunnel_that_is_shown_leads_back(served, provider, by_device):
+    login, _, address = over_ssh(served, by_device)
     provider.follow(address)
     code, screen = login.ended()
     assert code == 0, screen
     assert CONNECTED in screen
-    assert not opened.exists()
 
 
-def test_over_ssh_the_code_may_come_first(served, provider, by_device, desktop, opened):
-    login, code, address = over_ssh(served, by_device, desktop)
+def test_over_ssh_the_code_may_come_first(served, provider, by_device):
+    login, code, address = over_ssh(served, by_device)
     provider.approve(code)
     status, screen = login.ended()
     assert status == 0, screen
     assert CONNECTED in screen
     assert not listens(redirect_of(address))
-    assert not opened.exists()
 
 
-def test_over_ssh_the_pasted_address_may_come_first(served, provider, by_device, desktop):
-    login, _, address = over_ssh(served, by_device, desktop)
+def test_over_ssh_what_opens_addresses_from_there_is_used_beside_the_other_ways(
+    served, by_device, desktop, opened
+):
+    login = Login(served, by_device, **SSH, BROWSER=desktop()["BROWSER"])
+    code, screen = login.ended()
+    assert code == 0, screen
+    assert urlsplit(opened.read_text()).path == "/authorize"
+    assert "and enter the code" in screen
+    assert "ssh -N -L" in screen
+
+
+def test_over_ssh_the_pasted_address_may_come_first(served, provider, by_device):
+    login, _, address = over_ssh(served, by_device)
     login.types(provider.redirected(address))
     code, screen = login.ended()
     assert code == 0, screen
@@ -289,15 +297,12 @@ def test_without_any_display_the_address_is_shown(served, provider):
 
 
 @pytest.mark.parametrize("place", [{"CODESPACES": "true"}, {"container": "podman", "DISPLAY": ""}])
-def test_in_a_container_the_browser_is_elsewhere(
-    served, provider, by_device, desktop, *, opened, place
-):
-    login = Login(served, by_device, **desktop() | place)
+def test_in_a_container_the_browser_is_elsewhere(served, provider, by_device, place):
+    login = Login(served, by_device, **place)
     provider.approve(login.code())
     code, screen = login.ended()
     assert code == 0, screen
     assert "ssh " not in screen
-    assert not opened.exists()
 
 
 def test_in_a_development_container_the_editor_brings_the_port(served, desktop, opened):

@@ -70,6 +70,7 @@ class Watch:
             "ARCRUN_HOME": self.home,
             "ARCRUN_ALLOW_HOSTS": provider.issuer,
             "BROWSER": str(browser),
+            "DISPLAY": ":9",
             **opened_by,
         }
 

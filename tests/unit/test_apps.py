@@ -8,13 +8,15 @@ import msgspec
 import pytest
 
 from arcrun_auth import apps
+from arcrun_auth.broker import Broker
 from arcrun_auth.errors import AuthError, MissingSecret
 from arcrun_auth.oauth.client_file import check_certificate, check_key, read_client
 from arcrun_auth.recipe.model import ClientAuth, GuideStep, Method, OAuth2, Redirect
 from arcrun_auth.stores.memory import Memory
+from arcrun_auth.testing import Provider
 from arcrun_auth.tokens import Key, Secret
 from tests import canary
-from tests.world import Told
+from tests.world import Told, home_with
 
 
 def way(**client) -> Method:
@@ -122,6 +124,7 @@ def test_so_is_its_content() -> None:
         (json.dumps({"web": {"client_id": "x"}}), "Web client"),
         (json.dumps({"type": "service_account"}), "service account"),
         ("{not json", "no JSON"),
+        ('{"a":' * 9000 + "1" + "}" * 9000, "no JSON"),
         ("{}", "no client_id"),
         (json.dumps({"installed": []}), "no client_id"),
     ],
@@ -284,3 +287,24 @@ def test_of_two_who_keep_an_app_at_once_the_later_word_counts() -> None:
     found = apps.stored(store, "drive", way(secret_required=False))
     assert found is not None
     assert found.client_id == "two"
+
+
+def test_a_strangers_recipe_does_not_lead_to_the_console_of_a_known_app(tmp_path) -> None:
+    """It may share the app, if that is agreed to, but not be the one whose steps are followed."""
+    recipe = """\
+service: aaa
+primitive: oauth2
+base_url: https://api.aaa.example.com
+oauth2:
+  authorization_endpoint: https://id.aaa.example.com/authorize
+  token_endpoint: https://id.aaa.example.com/token
+  client: {app: google}
+app_guide:
+  - {text: Open this page., url: "https://console.aaa.example.com"}
+"""
+    with Provider() as provider:
+        broker = Broker(home=home_with(tmp_path, provider, aaa=recipe), store=Memory(), environ={})
+    known = apps.uses(broker.recipes)["google"]
+    assert "aaa" in [use.service for use in known]
+    assert known[0].service != "aaa"
+    assert apps.find(broker.recipes, "google")[1][0].service != "aaa"

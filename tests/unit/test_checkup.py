@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from arcrun_auth import errors
+from arcrun_auth import errors, probe
 from arcrun_auth.broker import Broker
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider
@@ -98,6 +98,14 @@ def test_what_cannot_be_reached_is_unavailable(tmp_path) -> None:
     with recorder() as answers:
         broker = desk(tmp_path, answers)
     with pytest.raises(errors.ProviderUnavailable, match="cannot be reached"):
+        broker.test("thing")
+
+
+def test_an_answer_in_drops_is_not_waited_for_to_its_end(tmp_path, answers, monkeypatch) -> None:
+    """A byte now and then outlives every time limit of a socket. Ours is over at once here."""
+    broker = desk(tmp_path, answers)
+    monkeypatch.setattr(probe, "MAX_SECONDS", -1.0)
+    with pytest.raises(errors.ProviderUnavailable, match="no end within"):
         broker.test("thing")
 
 

@@ -251,7 +251,9 @@ def test_an_address_that_is_not_https_is_refused_and_not_shown(uri) -> None:
     assert caught.value.hint == "arcrun setup demo --no-browser"
 
 
-@pytest.mark.parametrize("uri", UNSAFE)
+@pytest.mark.parametrize(
+    "uri", [*UNSAFE, "https://other.example/activate?c=1", "https://id.example:8443/activate?c=1"]
+)
 def test_a_picture_never_holds_an_address_that_could_not_be_shown(uri) -> None:
     answer = code_answer(verification_uri_complete=uri)
     login = devices.DeviceLogin(plan(), send=Script(answer), clock=lambda: 5.0)

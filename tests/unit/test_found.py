@@ -306,3 +306,14 @@ def test_a_login_that_brought_no_host_is_not_kept(tmp_path) -> None:
         with pytest.raises(errors.LoginFailed, match="did not bring"):
             broker.setup("demo")
         assert broker.store.get(DEMO) is None
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_request_after_the_login_follows_no_redirect(api, status) -> None:
+    """The token that it carries is for the host that was agreed to."""
+    with recorder() as evil:
+        says(api, {}, status=status, headers={"location": f"{evil.origin}/x"})
+        with pytest.raises(errors.LoginFailed, match="did not bring"):
+            find(api, params={"p": HOST}, discover=[step(api, save={"p": "id"})])
+        assert evil.seen == []
+    assert len(api.seen) == 1

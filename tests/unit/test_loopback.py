@@ -15,9 +15,11 @@ import pytest
 from arcrun_auth import landing, ports
 from arcrun_auth import listener as module
 from arcrun_auth.errors import LoginFailed
-from arcrun_auth.listener import MAX_CONNECTIONS, MAX_HEAD
+from arcrun_auth.listener import MAX_CONNECTIONS, MAX_HEAD, Request
 from arcrun_auth.loopback import Loopback
+from arcrun_auth.probe import Reply
 from arcrun_auth.recipe import Redirect
+from tests import canary
 
 HANG = 30.0  # a guard against hanging, no measure of anything
 
@@ -111,7 +113,9 @@ _ANSWER_AND_END = f"""
 import time
 from arcrun_auth import landing
 from arcrun_auth.loopback import Loopback
+from arcrun_auth.probe import Reply
 from arcrun_auth.recipe import Redirect
+from tests import canary
 with Loopback(Redirect()) as loopback:
     print(loopback.port, flush=True)
     until = time.monotonic() + {HANG}
@@ -494,3 +498,13 @@ def _take(request):
 
 def _host(loopback):
     return f"127.0.0.1:{loopback.port}"
+
+
+def test_what_a_browser_sent_does_not_show_in_a_traceback_with_values() -> None:
+    code, key = canary.fresh("code"), canary.fresh("key")
+    request = Request("POST", f"/{code}", f"code={code}", {"x": code}, key.encode())
+    assert canary.hits(repr(request)) == []
+    assert "POST" in repr(request)
+    reply = Reply.of(200, {"x": key}, f'{{"key": "{key}"}}'.encode())
+    assert canary.hits(repr(reply)) == []
+    assert "200" in repr(reply)

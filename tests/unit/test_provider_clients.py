@@ -167,6 +167,7 @@ class TestRegistration:
             ({"redirect_uris": ["https://app.example/callback#x"]}, "invalid_redirect_uri"),
             ({"redirect_uris": ["https:///callback"]}, "invalid_redirect_uri"),
             ({"redirect_uris": ["app:/callback"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": ["https://app.example/\r\nX-A: b"]}, "invalid_redirect_uri"),
             ({"redirect_uris": [7]}, "invalid_redirect_uri"),
             ({"redirect_uris": ["https://app.example/c"], "token_endpoint_auth_method": "odd"},
              "invalid_client_metadata"),

@@ -213,8 +213,20 @@ def test_a_param_that_nobody_finds_may_have_a_default():
 
 @pytest.mark.parametrize("source", ["token", "callback", "secret"])
 def test_a_param_comes_from_something_that_is_kept(source):
-    text = FOUND.partition("discover:")[0].replace("from: discover", f"from: {source}, key: tenant")
+    text = FOUND.partition("discover:")[0].replace(
+        "from: discover", f"from: {source}, key: tenant, take: '(.*)'"
+    )
     refused(text, f"kept from the {source}", "params.site.from")
+
+
+def test_a_login_names_nothing_that_only_the_login_brings():
+    for fields in (
+        'authorize_params: {site: "{{param.site}}"}',
+        'token_request: {params: {site: "{{param.site}}"}}',
+        'authorization_endpoint: "https://id.desk.example/{{param.site}}"',
+    ):
+        refused(swap(FOUND, '/token"}', f'/token", {fields}}}'), "not declared")
+    read(swap(FOUND, '/token"}', '/token", refresh: {params: {site: "{{param.site}}"}}}'))
 
 
 def test_two_requests_are_the_limit():
@@ -305,6 +317,13 @@ def test_a_value_is_taken_out_of_what_was_found():
 )
 def test_what_takes_a_value_out_has_a_group(take, match):
     refused(swap(OAUTH, "default: common", f"take: '{take}'"), match, "params.tenant.take")
+
+
+def test_a_param_is_a_named_part_of_a_secret_and_never_all_of_it():
+    """Params stand in addresses, lists and errors: a whole key there would be in clear."""
+    text = swap(OAUTH, "default: common", "from: secret, key: pem")
+    refused(text, "which part", "params.tenant.take")
+    assert read(text.replace("key: pem}}", "key: pem, take: '-([a-z]+)$'}}")).params["tenant"].take
 
 
 ID = "https://id.example.com"
