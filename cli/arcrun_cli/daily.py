@@ -139,6 +139,4 @@ def why_locked(kind: str, here: Broker) -> str | None:
         if kind == "cron" and sys.platform == "linux":
             return "Cron runs outside your session: the OS keyring may be locked there."
         return None
-    return (
-        "Such a job has no key in a variable and nobody types: the vault would not open there."
-    )
+    return "Such a job has no key in a variable and nobody types: the vault would not open there."

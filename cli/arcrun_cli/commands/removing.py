@@ -117,6 +117,6 @@ def _by_hand(here: Broker, why: Why) -> tuple[str, str]:
     """What the provider is called, and the page where an access is ended."""
     recipe = here.recipes.recipe(why.service)
     way = recipe.way(why.method)
-    pages = [secret.help_url for secret in way.required_secrets if secret.help_url]
-    page = next(iter([*pages, way.setup_url, way.app_register_url, recipe.docs_url]), "")
+    pages = [secret.help_url for secret in way.required_secrets]
+    page = next(filter(None, (*pages, way.setup_url, way.app_register_url)), "")
     return recipe.display_name or recipe.service, page
