@@ -60,6 +60,14 @@ class Connection:
             return self.service
         return f"{self.service}@{self.instance}"
 
+    @property
+    def setup(self) -> str:
+        """The command that connects it, by the way in that was chosen."""
+        stored = self.record.method if self.record is not None else ""
+        usual = self.method.id == (stored or self.entry.methods[0].id)
+        other = "" if usual else f" --method {self.method.id}"
+        return f"arcrun setup {self.name}{other}"
+
     def missing(self) -> tuple[str, ...]:
         """The keys of the secrets that are required and nowhere; none for a grant."""
         held = self.record.secrets if self.record else {}
@@ -229,14 +237,14 @@ class Resolver:
                 key=wanted.key,
                 service=service,
                 help_url=wanted.help_url or way.setup_url or None,
-                hint=f"arcrun setup {name}",
+                hint=connection.setup,
             )
         ended = connection.record is not None and connection.record.grant is not None
         return LoginRequired(
             f"{name}: the provider has ended this login." if ended else f"{name} is not connected.",
             service=service,
             why="revoked" if ended else "never",
-            hint=f"arcrun setup {name}",
+            hint=connection.setup,
         )
 
     def missing_scopes(

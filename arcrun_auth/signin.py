@@ -102,7 +102,7 @@ class SignIn:
         raise LoginRequired(
             f"{connection.name}: to log in anew somebody has to be there, and nobody can be asked.",
             service=connection.service,
-            hint=f"arcrun setup {connection.name}",
+            hint=connection.setup,
         )
 
     # -- the app ---------------------------------------------------------------------

@@ -21,11 +21,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Connect": {
         "setup": ("setup", "Connect a service: ask for the key or log in, test it, save it."),
         "app": ("apps", "Your own OAuth apps: register, list, show, remove."),
+        "remove": ("removing", "Forget a connection; --revoke ends it at the provider, too."),
+    },
+    "Look after": {
         "list": ("listing", "What is connected, and what can be."),
         "test": ("testing", "Send a test request: does it work, and whose account is it?"),
         "check": ("checking", "Is all connected that this project declares? For CI."),
         "keepalive": ("keepalive", "Renew the logins that would end because nobody uses them."),
-        "remove": ("removing", "Forget a connection."),
     },
     "Use": {
         "token": ("token", "Print an access token, for scripts."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from arcrun_auth.broker import Broker
+from arcrun_cli.commands import removing
 from tests.cli.test_setup import finish
 
 
@@ -31,6 +33,14 @@ def test_a_key_is_ended_by_hand_and_no_option_is_named(connected):
     assert ran.code == 0
     assert "It may still work at Demo with a key" in ran.err
     assert "--revoke" not in ran.err
+
+
+def test_the_page_to_end_it_by_hand_is_the_key_s_or_the_app_s(tmp_path):
+    here = Broker(home=str(tmp_path), environ={})
+    pages = {name: removing._by_hand(here, here.why(name)) for name in ("notion", "gmail")}
+    assert pages["notion"] == ("Notion", "https://www.notion.so/my-integrations")
+    assert pages["gmail"] == ("Gmail", "https://console.cloud.google.com/auth/clients")
+    here.close()
 
 
 def test_where_the_provider_is_away_what_is_here_goes_and_that_is_said(connected, provider):

@@ -125,6 +125,14 @@ def test_an_option_that_there_is_not_brings_the_one_that_was_meant(cli):
     assert "Did you mean --scopes?" in ran.err
 
 
+def test_where_nobody_is_the_hint_keeps_the_way_in_that_was_named(cli):
+    for typed in ("github", "github@work"):
+        ran = cli("setup", typed, "--method", "oauth", "--no-input")
+        assert ran.code == 4
+        assert f"→ arcrun setup {typed} --method oauth\n" in ran.err
+    assert "→ arcrun setup google_drive\n" in cli("setup", "google_drive", "--no-input").err
+
+
 def test_a_secret_from_a_pipe_where_nobody_is(cli):
     secret = "ntn_" + canary.fresh().replace("-", "")
     ran = cli("setup", "notion", "--stdin", "--no-input", stdin=secret + "\n")

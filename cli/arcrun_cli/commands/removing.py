@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    short_help="Forget a connection.",
+    short_help="Forget a connection; --revoke ends it at the provider, too.",
     examples=(
         "arcrun remove notion",
         "arcrun remove google_drive@work --revoke    and end the login at the provider",
@@ -117,6 +117,6 @@ def _by_hand(here: Broker, why: Why) -> tuple[str, str]:
     """What the provider is called, and the page where an access is ended."""
     recipe = here.recipes.recipe(why.service)
     way = recipe.way(why.method)
-    pages = [secret.help_url for secret in way.required_secrets if secret.help_url]
-    page = next(iter([*pages, way.setup_url, way.app_register_url, recipe.docs_url]), "")
+    pages = [secret.help_url for secret in way.required_secrets]
+    page = next(filter(None, (*pages, way.setup_url, way.app_register_url)), "")
     return recipe.display_name or recipe.service, page
