@@ -244,7 +244,8 @@ class _Exchange:
         return str(self.url.raw_host.decode("ascii", "replace"))
 
     def failure(self, what: str, *, status: int | None = None) -> ProviderUnavailable:
-        return ProviderUnavailable(f"{self.host} {what}.", sent=self.sent, status=status)
+        hint = None if self.sent else "check the network, then try again"
+        return ProviderUnavailable(f"{self.host} {what}.", sent=self.sent, status=status, hint=hint)
 
     def check_url(self) -> None:
         if self.url.userinfo or not self.guard.permits(*self.origin):

@@ -150,6 +150,7 @@ def test_what_cannot_be_reached_was_surely_not_sent(host) -> None:
     with pytest.raises(ProviderUnavailable, match="could not be reached") as caught:
         send(f"http://{host}")
     assert caught.value.sent is False
+    assert caught.value.hint == "check the network, then try again"
 
 
 def test_a_given_up_request_sends_nothing_more() -> None:
