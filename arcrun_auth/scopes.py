@@ -29,12 +29,17 @@ def spelled(oauth2: OAuth2, names: Iterable[str]) -> tuple[str, ...]:
 def _spelled(oauth2: OAuth2, name: str) -> tuple[str, ...]:
     if name in oauth2.scope_sets:
         return oauth2.scope_sets[name]
-    in_sets = (scope for each in oauth2.scope_sets.values() for scope in each)
-    known = dict.fromkeys((*oauth2.scopes, *in_sets))
+    known = _known(oauth2)
     if name in known:
         return (name,)
     ends = [scope for scope in known if scope.rpartition("/")[2] == name]
     return (ends[0],) if len(ends) == 1 else (name,)
+
+
+def _known(oauth2: OAuth2) -> dict[str, None]:
+    """Every scope that the recipe names, in its order."""
+    in_sets = (scope for each in oauth2.scope_sets.values() for scope in each)
+    return dict.fromkeys((*oauth2.scopes, *in_sets))
 
 
 def wanted(
@@ -51,6 +56,23 @@ def wanted(
     adds = widen or all(name.startswith("+") for name in names)
     base = (before or tuple(oauth2.scopes) if not widen else before) if adds else ()
     return tuple(dict.fromkeys((*base, *spelled(oauth2, names))))
+
+
+def slip(oauth2: OAuth2, names: Iterable[str]) -> tuple[str, str] | None:
+    """A name that is neither a set nor a known scope and looks like a set mistyped, and that set.
+
+    >>> from arcrun_auth.recipe import OAuth2
+    >>> slip(OAuth2(scope_sets={"readonly": ("read",)}), ["readonyl"])
+    ('readonyl', 'readonly')
+    """
+    from difflib import get_close_matches
+
+    sets = list(oauth2.scope_sets)
+    for name in (name.removeprefix("+") for name in names):
+        near = get_close_matches(name, sets, n=1, cutoff=0.8)
+        if near and spelled(oauth2, [name]) == (name,) and name not in _known(oauth2):
+            return name, near[0]
+    return None
 
 
 def missing(oauth2: OAuth2, asked: Iterable[str], granted: Iterable[str]) -> tuple[str, ...]:

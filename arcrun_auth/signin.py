@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth import apps, scopes
 from arcrun_auth.authority import Authority
-from arcrun_auth.errors import LoginRequired
+from arcrun_auth.errors import AuthError, LoginRequired, printable
 from arcrun_auth.login import Dialogue, LoginPlan, choose, log_in
 from arcrun_auth.qr import qr_lines
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
-    from arcrun_auth.recipe.model import Method, Recipe
+    from arcrun_auth.recipe.model import Method, OAuth2, Recipe
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.surroundings import Surroundings
     from arcrun_auth.tokens import Credential, Grant
@@ -62,6 +62,7 @@ class SignIn:
         """
         assert way.oauth2 is not None
         before = connection.record.grant if connection.record is not None else None
+        self._check_names(connection, way.oauth2, asked or ())
         wanted = scopes.wanted(way.oauth2, asked, held=before, widen=widen)
         self._someone_or_nobody_needed(connection)
         iss_required = False
@@ -94,6 +95,16 @@ class SignIn:
             apps.keep(self._resolver.store, authority.service, authority.way, app)
         self._tell(way, grant)
         return record.replace(grant=grant)
+
+    def _check_names(self, connection: Connection, oauth2: OAuth2, asked: Sequence[str]) -> None:
+        slip = scopes.slip(oauth2, asked)
+        if slip is not None:
+            raise AuthError(
+                f"{connection.service} has no set of scopes {printable(slip[0], 80)!r}, and no "
+                f"such scope is known. Did you mean {slip[1]!r}?",
+                service=connection.service,
+                hint=f"arcrun setup {connection.name} --scopes {slip[1]}",
+            )
 
     def _someone_or_nobody_needed(self, connection: Connection) -> None:
         if connection.method.unattended or self._person.reach is not None:

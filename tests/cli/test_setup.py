@@ -119,6 +119,14 @@ def test_a_pipe_gives_the_secret_and_the_terminal_the_consent(served, provider, 
     assert served("token", "demo_static").out == provider.static_key + "\n"
 
 
+@pytest.mark.parametrize("way", ["--device", "--paste", "--no-browser"])
+def test_a_key_has_no_ways_to_log_in(served, way):
+    ran = served("setup", "demo_static", way)
+    assert ran.code == 2
+    assert "set up with a key" in ran.err
+    assert "→ arcrun setup demo_static" in ran.err
+
+
 def test_an_option_that_there_is_not_brings_the_one_that_was_meant(cli):
     ran = cli("setup", "google_drive", "--scope", "readonly")
     assert ran.code == 2

@@ -319,3 +319,15 @@ def test_a_login_without_a_refresh_token_is_told(tmp_path) -> None:
         with pytest.raises(errors.LoginRequired) as caught:
             broker._connections.known("demo", None).token(rejected=token)
         assert caught.value.why == "expired"
+
+
+def test_a_mistyped_set_is_asked_back_before_anything_is_sent(tmp_path, provider) -> None:
+    recipe = provider.recipe_yaml("demo").replace(
+        "  pkce:", "  scope_sets: {readonly: [read]}\n  pkce:"
+    )
+    broker = desk(tmp_path, provider)
+    (tmp_path / "home" / "recipes" / "demo.yaml").write_text(recipe)
+    with pytest.raises(errors.AuthError, match="Did you mean 'readonly'") as caught:
+        broker.setup("demo", scopes=["readonyl"])
+    assert caught.value.hint == "arcrun setup demo --scopes readonly"
+    assert provider.requests == {}

@@ -68,3 +68,16 @@ def test_what_was_not_granted_is_missing():
     asked = ("read", "email", "offline_access", "write")
     assert scopes.missing(SERVER, asked, ("read", f"{AUTH}/email")) == ("write",)
     assert scopes.missing(SERVER, asked, ()) == ("read", "email", "write")
+
+
+@pytest.mark.parametrize("name", ["readonyl", "+calender", "al"])
+def test_a_set_that_is_mistyped_is_noticed(name):
+    found = scopes.slip(SERVER, ["write", name])
+    assert found is not None
+    assert found[0] == name.removeprefix("+")
+    assert found[1] in SERVER.scope_sets
+
+
+@pytest.mark.parametrize("name", ["readonly", "read", "calendar.events", "https://x.example/all"])
+def test_a_scope_is_no_slip(name):
+    assert scopes.slip(SERVER, [name]) is None

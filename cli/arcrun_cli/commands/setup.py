@@ -185,7 +185,13 @@ def connect(
 ) -> int:
     """One connection, as the options say. The exit code."""
     entry = here.recipes.entry(name.partition("@")[0])
-    secrets = _read_stdin(entry.service, _way(here, name, method)) if from_stdin else {}
+    way = _way(here, name, method)
+    if login is not None and way.primitive != "oauth2":
+        raise UsageFault(
+            f"{name} is set up with a key: there is no login to choose a way for.",
+            f"arcrun setup {name}",
+        )
+    secrets = _read_stdin(entry.service, way) if from_stdin else {}
     if not force and not scopes and not may_replace(here, name):
         ui.tell("It was left as it is.")
         return 1
