@@ -186,6 +186,7 @@ def storm(stage: Stage) -> str:
     def call(_: int) -> int:
         # A client each: what they share is the connection's token and its one renewal.
         with stage.broker.bind(LOGIN) as client:
+            client.timeout = PATIENCE  # so many at once on a small machine: slow is no fault
             together.wait(PATIENCE)
             try:
                 return client.get("/me").status_code
