@@ -14,12 +14,11 @@ from __future__ import annotations
 import re
 import selectors
 import socket
-import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from arcrun_auth import ports
+from arcrun_auth import helpers, ports
 from arcrun_auth.landing import POLICY
 
 if TYPE_CHECKING:
@@ -169,7 +168,7 @@ class Listener:
             sock.sendall(_response(Reply(200, page)))
             sock.shutdown(socket.SHUT_WR)
         self._winner = None
-        threading.Thread(target=_linger, args=(sock,), name="arcrun-page", daemon=True).start()
+        helpers.start(lambda: _linger(sock), "arcrun-page")
 
     def close(self) -> None:
         self._selector.close()

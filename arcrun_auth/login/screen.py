@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from arcrun_auth import helpers
 from arcrun_auth.browser import NotOpened
 from arcrun_auth.errors import AuthError, printable
 
@@ -92,13 +94,13 @@ class Screen:
         if self.code is not None:
             self._show_address(self.code)
         if self.ways.paste and self.code is not None and self.person.paste is not None:
-            self._run("paste", self._ask)
+            helpers.start(self._ask, "arcrun-paste")
         else:
             self.idle.set()
         if self.ways.browser and self.code is not None:
-            self._run("browser", self._open)
+            helpers.start(self._open, "arcrun-browser")
         if self.device is not None:
-            self._run("device", self._poll)
+            helpers.start(self._poll, "arcrun-device")
         else:
             self.polled.set()
 
@@ -118,7 +120,8 @@ class Screen:
 
     def wait(self, seconds: float) -> bool:
         """For the helpers only; True when none of them can bring anything more."""
-        return self.idle.wait(seconds) and self.polled.wait(seconds)
+        time.sleep(seconds)  # Ctrl-C amid Event.wait may come out as a RuntimeError
+        return self.idle.is_set() and self.polled.is_set()
 
     # -- what is shown ---------------------------------------------------------------
 
@@ -144,9 +147,6 @@ class Screen:
                 person.say(command)  # a line of its own, to be copied
 
     # -- the helpers -----------------------------------------------------------------
-
-    def _run(self, name: str, work: Callable[[], None]) -> None:
-        threading.Thread(target=work, name=f"arcrun-{name}", daemon=True).start()
 
     def _open(self) -> None:
         assert self.code is not None

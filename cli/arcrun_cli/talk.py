@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+from arcrun_auth import helpers
 from arcrun_auth.errors import printable
 from arcrun_auth.people import Here
 from arcrun_cli import ui
@@ -24,16 +25,20 @@ class Waiting:
     """Says what is going on if it takes longer than a second: `with Waiting("Testing"):`.
 
     On a terminal a line that counts the seconds and goes away; elsewhere one plain line.
+    Any thread may `pause` it to write, and `resume` it after.
     """
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._done = threading.Event()
-        self._thread: threading.Thread | None = None
+        # A bare lock and flags: Ctrl-C amid threading.Event can leave its lock held.
+        self._lock = threading.Lock()
+        self._over = False
+        self._silent_since: float | None = None
+        self._shown = False
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._show, daemon=True)
-        self._thread.start()
+        self.resume()
+        helpers.start(self._show, "arcrun-waiting")
         return self
 
     def __exit__(
@@ -44,45 +49,63 @@ class Waiting:
     ) -> None:
         self.close()
 
+    def resume(self) -> None:
+        with self._lock:
+            self._silent_since = time.monotonic()
+
+    def pause(self) -> None:
+        """Take the line away, until `resume`."""
+        with self._lock:
+            self._silent_since = None
+            self._wipe()
+
     def close(self) -> None:
-        """Take the line away."""
-        self._done.set()
-        if self._thread is not None:
-            self._thread.join()
+        """Take the line away for good."""
+        with self._lock:
+            self._over = True
+            self._wipe()
+
+    def _wipe(self) -> None:
+        if self._shown and sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._shown = False
 
     def _show(self) -> None:
-        started = time.monotonic()
-        if self._done.wait(PATIENCE):
-            return
-        if not sys.stderr.isatty():
-            ui.tell(f"{self._what}…")
-            return
         while True:
-            sys.stderr.write(f"\r{self._what}… {time.monotonic() - started:.0f} s")
+            time.sleep(PATIENCE)
+            with self._lock:
+                if self._over:
+                    return
+                if self._silent_since is not None:
+                    self._write(time.monotonic() - self._silent_since)
+
+    def _write(self, silent: float) -> None:
+        if silent < PATIENCE:
+            return
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{self._what}… {silent:.0f} s")
             sys.stderr.flush()
-            if self._done.wait(PATIENCE):
-                break
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        elif not self._shown:
+            ui.tell(f"{self._what}…")
+        self._shown = True
 
 
 class Terminal(Here):
     """Whoever sits at this terminal: what is said is wrapped and freed of control characters."""
 
-    _doing: str | None = None
     _waiting: Waiting | None = None
     _pasting = False
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """While this lasts, a long silence is filled with `what` and a count of seconds."""
-        self._doing = what
-        try:
-            self._resume()
-            yield
-        finally:
-            self._pause()
-            self._doing = None
+        with Waiting(what) as waiting:
+            self._waiting = waiting
+            try:
+                yield
+            finally:
+                self._waiting = None
 
     def say(self, text: str) -> None:
         self._pause()
@@ -115,11 +138,11 @@ class Terminal(Here):
             self._pasting = False
 
     def _resume(self) -> None:
-        if self._doing is not None and self._waiting is None and not self._pasting:
-            self._waiting = Waiting(self._doing)
-            self._waiting.__enter__()
+        waiting = self._waiting  # the thread that pastes comes here too
+        if waiting is not None and not self._pasting:
+            waiting.resume()
 
     def _pause(self) -> None:
-        if self._waiting is not None:
-            self._waiting.close()
-            self._waiting = None
+        waiting = self._waiting
+        if waiting is not None:
+            waiting.pause()

@@ -1,0 +1,71 @@
+"""Threads of a login: Ctrl-C never strikes while one is being started."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+
+import pytest
+
+from arcrun_auth import helpers
+
+HANG = 30
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Ctrl-C as Python has it, whatever the runner of the tests made of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_work_runs_in_a_daemon_thread() -> None:
+    seen: queue.SimpleQueue = queue.SimpleQueue()
+    helpers.start(lambda: seen.put(threading.current_thread()), "arcrun-example")
+    thread = seen.get(timeout=HANG)
+    assert (thread.name, thread.daemon) == ("arcrun-example", True)
+
+
+def test_ctrl_c_amid_the_start_comes_after_it(monkeypatch) -> None:
+    ran = threading.Event()
+    start = threading.Thread.start
+    steps = []
+
+    def interrupted(thread: threading.Thread) -> None:
+        signal.raise_signal(signal.SIGINT)
+        start(thread)
+        steps.append("started")
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        helpers.start(ran.set, "arcrun-example")
+    assert ran.wait(HANG)
+    assert steps == ["started"]
+
+
+def test_a_thread_that_cannot_start_leaves_ctrl_c_as_it_was(monkeypatch) -> None:
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    with pytest.raises(RuntimeError):
+        helpers.start(lambda: None, "arcrun-example")
+
+
+def test_another_thread_starts_one_too() -> None:
+    ran = threading.Event()
+    outer = threading.Thread(target=lambda: helpers.start(ran.set, "arcrun-example"))
+    outer.start()
+    outer.join(HANG)
+    assert ran.wait(HANG)
+
+
+def test_ctrl_c_that_is_ignored_stays_so() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ran = threading.Event()
+    helpers.start(ran.set, "arcrun-example")
+    assert ran.wait(HANG)
+    assert signal.signal(signal.SIGINT, signal.default_int_handler) is signal.SIG_IGN
