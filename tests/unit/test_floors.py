@@ -23,7 +23,7 @@ FLOORS = [
     (
         "world",
         """
-        agents browser catalog catalog_build catalog_index keyform listener locks loopback
+        agents browser catalog catalog_build catalog_index helpers keyform listener locks loopback
         notebook people ports project qr settings stores surroundings
         """,
     ),
