@@ -124,7 +124,7 @@ def test_so_is_its_content() -> None:
         (json.dumps({"web": {"client_id": "x"}}), "Web client"),
         (json.dumps({"type": "service_account"}), "service account"),
         ("{not json", "no JSON"),
-        ('{"a":' * 9000 + "1" + "}" * 9000, "no JSON"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "no JSON"),
         ("{}", "no client_id"),
         (json.dumps({"installed": []}), "no client_id"),
     ],
