@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from arcrun_auth import helpers, ports
+from arcrun_auth import ports, threads
 from arcrun_auth.landing import POLICY
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Listener:
             sock.sendall(_response(Reply(200, page)))
             sock.shutdown(socket.SHUT_WR)
         self._winner = None
-        helpers.start(lambda: _linger(sock), "arcrun-page")
+        threads.start(lambda: _linger(sock), "arcrun-page")
 
     def close(self) -> None:
         self._selector.close()

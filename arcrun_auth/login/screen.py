@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from arcrun_auth import helpers
+from arcrun_auth import threads
 from arcrun_auth.browser import NotOpened
 from arcrun_auth.errors import AuthError, printable
 
@@ -94,13 +94,13 @@ class Screen:
         if self.code is not None:
             self._show_address(self.code)
         if self.ways.paste and self.code is not None and self.person.paste is not None:
-            helpers.start(self._ask, "arcrun-paste")
+            threads.start(self._ask, "arcrun-paste")
         else:
             self.idle.set()
         if self.ways.browser and self.code is not None:
-            helpers.start(self._open, "arcrun-browser")
+            threads.start(self._open, "arcrun-browser")
         if self.device is not None:
-            helpers.start(self._poll, "arcrun-device")
+            threads.start(self._poll, "arcrun-device")
         else:
             self.polled.set()
 

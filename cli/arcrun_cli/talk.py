@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from arcrun_auth import helpers
+from arcrun_auth import threads
 from arcrun_auth.errors import printable
 from arcrun_auth.people import Here
 from arcrun_cli import ui
@@ -38,7 +38,7 @@ class Waiting:
 
     def __enter__(self) -> Self:
         self.resume()
-        helpers.start(self._show, "arcrun-waiting")
+        threads.start(self._show, "arcrun-waiting")
         return self
 
     def __exit__(

@@ -155,9 +155,9 @@ def test_a_file_that_is_far_too_large_is_not_read_to_its_end(tmp_path) -> None:
         apps.from_file(str(tmp_path / "big.json"), "drive", way())
 
 
-def test_a_path_with_a_nul_is_no_file() -> None:
+def test_a_path_with_a_nul_is_no_file(tmp_path) -> None:
     with pytest.raises(AuthError, match="cannot be read: Invalid argument"):
-        apps.from_file("/tmp/\0.json", "drive", way())
+        apps.from_file(f"{tmp_path}/\0.json", "drive", way())
 
 
 WEB = {

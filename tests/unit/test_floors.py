@@ -23,8 +23,8 @@ FLOORS = [
     (
         "world",
         """
-        agents browser catalog catalog_build catalog_index helpers keyform listener locks loopback
-        notebook people ports project qr settings stores surroundings
+        agents browser catalog catalog_build catalog_index keyform listener locks loopback
+        notebook people ports project qr settings stores surroundings threads
         """,
     ),
     ("works", "custody login sources"),

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from arcrun_auth import helpers
+from arcrun_auth import threads
 
 HANG = 30
 
@@ -24,7 +24,7 @@ def ctrl_c():
 
 def test_the_work_runs_in_a_daemon_thread() -> None:
     seen: queue.SimpleQueue = queue.SimpleQueue()
-    helpers.start(lambda: seen.put(threading.current_thread()), "arcrun-example")
+    threads.start(lambda: seen.put(threading.current_thread()), "arcrun-example")
     thread = seen.get(timeout=HANG)
     assert (thread.name, thread.daemon) == ("arcrun-example", True)
 
@@ -41,7 +41,7 @@ def test_ctrl_c_amid_the_start_comes_after_it(monkeypatch) -> None:
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        helpers.start(ran.set, "arcrun-example")
+        threads.start(ran.set, "arcrun-example")
     assert ran.wait(HANG)
     assert steps == ["started"]
 
@@ -52,12 +52,12 @@ def test_a_thread_that_cannot_start_leaves_ctrl_c_as_it_was(monkeypatch) -> None
 
     monkeypatch.setattr(threading.Thread, "start", full)
     with pytest.raises(RuntimeError):
-        helpers.start(lambda: None, "arcrun-example")
+        threads.start(lambda: None, "arcrun-example")
 
 
 def test_another_thread_starts_one_too() -> None:
     ran = threading.Event()
-    outer = threading.Thread(target=lambda: helpers.start(ran.set, "arcrun-example"))
+    outer = threading.Thread(target=lambda: threads.start(ran.set, "arcrun-example"))
     outer.start()
     outer.join(HANG)
     assert ran.wait(HANG)
@@ -66,6 +66,6 @@ def test_another_thread_starts_one_too() -> None:
 def test_ctrl_c_that_is_ignored_stays_so() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ran = threading.Event()
-    helpers.start(ran.set, "arcrun-example")
+    threads.start(ran.set, "arcrun-example")
     assert ran.wait(HANG)
     assert signal.signal(signal.SIGINT, signal.default_int_handler) is signal.SIG_IGN
