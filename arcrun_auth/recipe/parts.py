@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arcrun_auth import primitives
 from arcrun_auth.recipe.parameters import ENDPOINTS
 
 if TYPE_CHECKING:
@@ -71,16 +72,16 @@ def _known_before_login(way: Method) -> frozenset[str]:
 
 def _signing(way: Method) -> dict[str, frozenset[str]]:
     """The names of what signs a request: secrets, or the token and what came with it."""
-    secrets = {"secret": frozenset(secret.key for secret in way.required_secrets)}
-    if way.oauth2 is None:
+    keys = frozenset(secret.key for secret in way.required_secrets)
+    secrets: dict[str, frozenset[str]] = {"secret": keys}
+    primitive = primitives.find(way.primitive)
+    if primitive is not None and primitive.source == "secrets":
         return secrets
-    kept = frozenset(way.oauth2.token_response.keep)
-    return {
-        **secrets,
-        "token": frozenset({"access_token"}) | kept,
-        "runtime": frozenset({"access_token"}),  # the platform's name for the same
-        "client": frozenset({"id"}),
-    }
+    given = {"token": frozenset({"access_token"}), "runtime": frozenset({"access_token"})}
+    if way.oauth2 is not None:
+        given["token"] |= frozenset(way.oauth2.token_response.keep)
+        given["client"] = frozenset({"id"})
+    return secrets | given
 
 
 def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
@@ -99,19 +100,19 @@ def _secret_maps(
     way: Method, early: Names, everywhere: Names
 ) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
     """The maps of templates that end in the body of a token request, or in its signature."""
-    if way.oauth2 is None:
-        return
     signing = _signing(way)
-    hidden = {name: signing[name] for name in ("secret", "client")}
-    mine = {**early, **hidden}
-    yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params, mine
-    later = {**everywhere, **hidden, "token": frozenset({"access_token"})}
-    yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, later
-    yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, later
+    hidden = {name: signing[name] for name in signing if name in ("secret", "client")}
+    mine: Names = {**early, **hidden}
     if way.jwt is not None:
         yield ("jwt", "header"), way.jwt.header, mine
         yield ("jwt", "claims"), way.jwt.claims, mine
         yield ("jwt",), {"subject": way.jwt.subject}, mine
+    if way.oauth2 is None:
+        return
+    yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params, mine
+    later: Names = {**everywhere, **hidden, "token": frozenset({"access_token"})}
+    yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, later
+    yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, later
 
 
 def headers(way: Method) -> Iterator[tuple[Place, str]]:
@@ -137,6 +138,16 @@ def urls(way: Method) -> Iterator[tuple[Place, str]]:
         yield ("test", "url"), way.test.url
     for index, found in enumerate(way.discover):
         yield ("discover", index, "url"), found.url
+    yield from _token_urls(way)
+
+
+def _token_urls(way: Method) -> Iterator[tuple[Place, str]]:
+    """The URLs of requests that get a token."""
+    if way.token_exchange is not None:
+        if way.token_exchange.endpoint:
+            yield ("token_exchange", "endpoint"), way.token_exchange.endpoint
+        for index, step in enumerate(way.token_exchange.steps):
+            yield ("token_exchange", "steps", index, "url"), step.url
     if way.oauth2 is not None:
         for name in ENDPOINTS:
             if url := getattr(way.oauth2, name):

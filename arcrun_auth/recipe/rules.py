@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth import answers
+from arcrun_auth import answers, primitives
 from arcrun_auth.recipe import parameters, parts
 from arcrun_auth.template import Template
 
@@ -67,8 +67,7 @@ def check(recipe: Recipe, *, strict: bool) -> None:
 
 
 def _check_method(way: Method, at: Place, *, strict: bool) -> None:
-    if (way.oauth2 is not None) != (way.primitive == "oauth2"):
-        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
+    _check_primitive(way, at)
     _check_secrets(way, at)
     for name, param in way.params.items():
         _check_param(param, (*at, "params", name))
@@ -88,6 +87,15 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
     if way.oauth2 is not None:
         _check_oauth2(way.oauth2, (*at, "oauth2"))
         _check_assertion(way, at)
+
+
+def _check_primitive(way: Method, at: Place) -> None:
+    if (way.oauth2 is not None) != (way.primitive == "oauth2"):
+        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
+    primitive = primitives.find(way.primitive)
+    # One that nobody here has may come with a package later: it is told at its first use.
+    for place, why in primitive.faults(way) if primitive is not None else ():
+        raise Fault(why, (*at, *place))
 
 
 def _check_secrets(way: Method, at: Place) -> None:
