@@ -23,7 +23,7 @@ class Step(Model, frozen=True):
     method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
     """The HTTP method."""
     headers: Strings = {}
-    """Headers."""
+    """The headers of the request."""
     query: Strings = {}
     """Parameters of the URL."""
     body: Strings = {}
