@@ -17,7 +17,7 @@ FLOORS = [
         "rules",
         """
         answers catalog_entry consent diagnosis fields hosts jwt landing lifetimes lint
-        moments oauth primitives recipe rendering scopes seal signing template token_answer
+        moments oauth oauth1 primitives recipe rendering scopes seal signing template token_answer
         """,
     ),
     (
