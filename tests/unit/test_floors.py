@@ -16,7 +16,7 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis fields hosts jwt landing lifetimes lint
+        answers catalog_entry consent diagnosis digest fields hosts jwt landing lifetimes lint
         moments oauth oauth1 primitives recipe rendering scopes seal signing template token_answer
         """,
     ),
