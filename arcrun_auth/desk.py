@@ -43,7 +43,8 @@ class Desk:
     def params(self) -> Mapping[str, str]:
         from arcrun_auth import rendering
 
-        return rendering.values_of(self.way, self.record.params, self.service)
+        given = self.resolver.params(self.way, self.record)
+        return rendering.values_of(self.way, given, self.service)
 
     @property
     def secrets(self) -> Mapping[str, Secret]:

@@ -7,9 +7,11 @@ is said in `signing_key.py`.
 from __future__ import annotations
 
 import json
+import re
 
 from arcrun_auth.errors import AuthError
 from arcrun_auth.signing_key import own_id, read_key
+from arcrun_auth.tokens import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from arcrun_auth.recipe.model import Jwt
-    from arcrun_auth.tokens import Secret
 
 LIFETIME: Final = 120
 """For how many seconds does the assertion of a client hold, if nobody says?"""
@@ -111,11 +112,29 @@ def bearer_assertion(
 ) -> str:
     """The JWT that is itself the grant (RFC 7523 §2.1), as the recipe's `jwt` says.
 
+    It is for one use, so it has a `jti`.
+    """
+    usual = {"aud": audience, "jti": _new_id()}
+    return by_recipe(jwt, key=key, usual=usual, now=now, render=render, checked=checked)
+
+
+def by_recipe(
+    jwt: Jwt,
+    *,
+    key: Secret,
+    usual: Mapping[str, str],
+    now: float,
+    render: Callable[[str], str],
+    checked: bool = False,
+) -> str:
+    """A JWT as the recipe's `jwt` says. `key` is the whole secret; `usual` are the claims
+    that it has if the recipe says nothing of them.
+
     What the recipe says wins, but for the times. A header field that renders empty is left
     out, and so is the subject: nobody is acted for then.
     """
     header = {name: render(text) for name, text in jwt.header.items()}
-    claims: dict[str, object] = {"aud": audience, "jti": _new_id()}
+    claims: dict[str, object] = {**usual}
     subject = render(jwt.subject)
     if subject:
         claims["sub"] = subject
@@ -123,12 +142,25 @@ def bearer_assertion(
     claims |= {"iat": int(now), "exp": int(now) + jwt.ttl_s}
     return signed(
         alg=jwt.alg,
-        key=key,
+        key=key_in(jwt, key),
         key_encoding=jwt.key_encoding,
         header=own_id(key) | {name: text for name, text in header.items() if text},
         claims=claims,
         checked=checked,
     )
+
+
+def key_in(jwt: Jwt, secret: Secret) -> Secret:
+    """The key that signs, in what the user pasted. AuthError where it is not in there."""
+    if not jwt.take:
+        return secret
+    found = re.search(jwt.take, secret.reveal())
+    if found is None:
+        raise AuthError(
+            "The key cannot sign. It is not written as the service writes it.",
+            hint="paste all of it, as the service shows it",
+        )
+    return Secret(found[1])
 
 
 def _claim(name: str, text: str) -> str | int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode
 
+from arcrun_auth.answers import put
 from arcrun_auth.errors import AuthError
 from arcrun_auth.hosts import Fence
 from arcrun_auth.scrub import MASK, SHORTEST, scrub
@@ -210,6 +211,7 @@ class Signer:
             "secret": secrets,
             "runtime": {"access_token": token.access_token, **secrets},
             "token": {
+                **secrets,  # what came with it
                 **token.kept,
                 "access_token": token.access_token,
                 "token_type": token.token_type,
@@ -280,7 +282,7 @@ class Signer:
         if not isinstance(data, dict):
             raise self._body_fault("this one is no JSON object")
         for path, value in values.items():
-            _put(data, path.split("."), value)
+            put(data, path, value)
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _body_fault(self, why: str) -> AuthError:
@@ -340,12 +342,3 @@ def _with_cookies(given: str, values: dict[str, str]) -> str:
     kept = [crumb for crumb in crumbs if crumb and crumb.partition("=")[0].strip() not in values]
     ours = (f"{name}={quote(value, safe=_COOKIE_SAFE)}" for name, value in values.items())
     return "; ".join([*kept, *ours])
-
-
-def _put(data: dict[str, Any], path: list[str], value: str) -> None:
-    for name in path[:-1]:
-        below = data.get(name)
-        if not isinstance(below, dict):
-            below = data[name] = {}
-        data = below
-    data[path[-1]] = value

@@ -63,6 +63,22 @@ def read_private(key: Secret) -> Any:
     return _private(octets_of(key.reveal(), "pem"), checked=False)
 
 
+def fingerprint(key: Secret) -> str:
+    """The SHA-256 of the public half of a private key (DER, SubjectPublicKeyInfo), in base64."""
+    import base64
+    import hashlib
+
+    from cryptography.hazmat.primitives import serialization
+
+    private = read_private(key)
+    if isinstance(private, bytes):
+        raise _unfit("It is a shared secret, and has no public half.")
+    der = private.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()
+
+
 def own_id(key: Secret) -> dict[str, str]:
     """The `kid` that a JWK brings along (RFC 7517 §4.5), as a header."""
     own = (_jwk(key.reveal()) or {}).get("kid")

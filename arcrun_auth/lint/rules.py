@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.hosts import is_public_name
 from arcrun_auth.lint import oauth, texts
-from arcrun_auth.recipe.parts import headers, templates, urls
+from arcrun_auth.recipe.parts import headers, signing_keys, templates, urls
 from arcrun_auth.recipe.rules import host_of
 from arcrun_auth.template import Template
 
@@ -208,7 +208,7 @@ def literal_braces(subject: Subject) -> Iterator[Finding]:
 def carried(subject: Subject) -> Iterator[Finding]:
     """Where the secrets go, and whether they go anywhere."""
     for at, way, _ in subject.ways():
-        used = {way.jwt.key} if way.jwt is not None else set()  # it signs, and is not sent
+        used = {key for _, key in signing_keys(way)}
         for place, text, _names in templates(way):
             for ns, name, _ in Template.parse(text, strict=True).placeholders:
                 if ns not in ("secret", "token", "runtime"):

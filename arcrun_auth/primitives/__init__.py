@@ -20,6 +20,8 @@ GROUP: Final = "arcrun_auth.primitives"
 BUILT_IN: Final = {
     "static_key": "static_key:StaticKey",
     "oauth2": "oauth2:OAuth2",
+    "signed_jwt": "signed_jwt:SignedJwt",
+    "token_exchange": "token_exchange:TokenExchange",
 }
 """Where is each of ours? Module and class of this package."""
 

@@ -23,16 +23,17 @@ from arcrun_auth.recipe.oauth2 import (
     TokenRequest,
     TokenResponse,
 )
+from arcrun_auth.recipe.proofs import Digest, Mtls, OAuth1
 from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
-    "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange", "TokenRequest",
-    "TokenResponse", "Verified", "When",
+    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Digest", "Discover",
+    "GuideStep", "Inject", "Jwt", "Method", "Model", "Mtls", "OAuth1", "OAuth2", "Ok", "Param",
+    "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke", "Step", "TestRequest",
+    "TokenExchange", "TokenRequest", "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -182,6 +183,8 @@ class Jwt(Model, frozen=True):
 
     key: Name
     """The secret that signs."""
+    take: str = ""
+    """A regular expression whose first group is the key in that secret; all of it if not given."""
     alg: Literal["RS256", "PS256", "ES256", "EdDSA", "HS256"] = "RS256"
     """The algorithm: RFC 7518 §3.1."""
     key_encoding: Literal["pem", "hex", "base64", "utf8"] = "pem"
@@ -189,7 +192,8 @@ class Jwt(Model, frozen=True):
     header: Strings = {}
     """Further header fields: `kid`."""
     claims: Strings = {}
-    """Claims; `iat`, `exp`, `jti` and, if not given, `aud` (the token endpoint) are added."""
+    """Claims; `iat` and `exp` are added. An assertion also has a `jti` and, if none is given,
+    the token endpoint as `aud`."""
     subject: str = ""
     """The claim `sub`, where one acts for a user: a template that may render empty."""
     ttl_s: Annotated[int, Meta(ge=1, le=3600)] = 300
@@ -301,6 +305,12 @@ class Method(Model, frozen=True, kw_only=True):
     """Which kind of service account: the base of that name (`_google_jwt`) is laid under it."""
     token_exchange: TokenExchange | None = None
     """The calls of a login that answer a token."""
+    oauth1: OAuth1 | None = None
+    """How requests are signed; for the primitive `oauth1`."""
+    digest: Digest | None = None
+    """Who answers challenges; for the primitive `digest`."""
+    mtls: Mtls | None = None
+    """The certificate that is shown; for the primitive `mtls`."""
     options: dict[str, Any] = {}
     """Settings of a plug-in's primitive, which alone knows what they mean."""
     test: TestRequest | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth import primitives
 from arcrun_auth.recipe.parameters import ENDPOINTS
+from arcrun_auth.template import STEPS, Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +23,13 @@ ANSWER_PATHS = (
     "scope", "error", "error_description",
 )  # fmt: skip
 
+_NAMING = {
+    "oauth1": ("consumer_key", "consumer_secret", "token", "token_secret"),
+    "digest": ("username", "password"),
+    "mtls": ("certificate", "key", "passphrase"),
+}
+"""Which fields of these parts are keys of secrets?"""
+
 
 def patterns(way: Method) -> Iterator[tuple[Place, str]]:
     """The regular expressions of a method."""
@@ -31,8 +39,27 @@ def patterns(way: Method) -> Iterator[tuple[Place, str]]:
     for index, item in enumerate(way.diagnose):
         yield ("diagnose", index, "when", "error"), item.when.error
         yield ("diagnose", index, "when", "body"), item.when.body
+    if way.jwt is not None:
+        yield ("jwt", "take"), way.jwt.take
     if way.oauth2 is not None:
         yield ("oauth2", "client", "id_pattern"), way.oauth2.client.id_pattern
+
+
+def keys(way: Method) -> Iterator[tuple[Place, str]]:
+    """The keys of secrets that a method names outside of its templates."""
+    if way.token_secret:
+        yield ("token_secret",), way.token_secret
+    yield from signing_keys(way)
+
+
+def signing_keys(way: Method) -> Iterator[tuple[Place, str]]:
+    """Of these the ones that sign or prove, and are not sent."""
+    if way.jwt is not None:
+        yield ("jwt", "key"), way.jwt.key
+    for name, proof in (("oauth1", way.oauth1), ("digest", way.digest), ("mtls", way.mtls)):
+        for field in _NAMING[name]:
+            if proof is not None and (key := getattr(proof, field)):
+                yield (name, field), key
 
 
 def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
@@ -44,9 +71,7 @@ def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
         for name, text in getattr(way.inject, kind).items():
             yield ("inject", kind, name), text, signing
     for place, text in urls(way):
-        own = place == ("oauth2", "revocation_endpoint")
-        known = early if place[0] == "oauth2" else everywhere
-        yield place, text, known | ({"client": frozenset({"id"})} if own else {})
+        yield place, text, _in_url(way, place, early, everywhere)
     for index, text in enumerate(way.allowed_hosts):
         yield ("allowed_hosts", index), text, everywhere
     for place, fields in _plain_maps(way):
@@ -61,12 +86,39 @@ def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
         yield ("test", "body"), way.test.body, everywhere
 
 
+def _in_url(way: Method, place: Place, early: Names, everywhere: Names) -> Names:
+    """The names that a URL may use."""
+    if place == ("oauth2", "revocation_endpoint"):
+        return {**early, "client": frozenset({"id"})}
+    if place[:2] == ("token_exchange", "steps"):
+        return {**early, **_saved_before(way, int(place[2]))}
+    return early if place[0] in ("oauth2", "token_exchange") else everywhere
+
+
+def injected(way: Method, *spaces: str) -> frozenset[str]:
+    """The names of these namespaces that `inject` has placeholders for."""
+    places = (getattr(way.inject, kind) for kind in ("header", "query", "body", "path", "cookie"))
+    return frozenset(
+        name
+        for place in places
+        for text in place.values()
+        for space, name, _ in Template.parse(text, strict=False).placeholders
+        if space in spaces
+    )
+
+
+def _saved_before(way: Method, index: int) -> dict[str, frozenset[str]]:
+    """What the calls of a login before that one have saved."""
+    steps = way.token_exchange.steps if way.token_exchange is not None else ()
+    return {f"step{number}": frozenset(step.save) for number, step in enumerate(steps[:index], 1)}
+
+
 def _known_before_login(way: Method) -> frozenset[str]:
     """The params that a login may name; the others are what it brings."""
     return frozenset(
         name
         for name, param in way.params.items()
-        if param.source == "user" or param.default is not None
+        if param.source in ("user", "secret") or param.default is not None
     )
 
 
@@ -78,6 +130,8 @@ def _signing(way: Method) -> dict[str, frozenset[str]]:
     if primitive is not None and primitive.source == "secrets":
         return secrets
     given = {"token": frozenset({"access_token"}), "runtime": frozenset({"access_token"})}
+    for saved in _saved_before(way, len(STEPS)).values():
+        given["token"] |= saved
     if way.oauth2 is not None:
         given["token"] |= frozenset(way.oauth2.token_response.keep)
         given["client"] = frozenset({"id"})
@@ -99,7 +153,7 @@ def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
 def _secret_maps(
     way: Method, early: Names, everywhere: Names
 ) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
-    """The maps of templates that end in the body of a token request, or in its signature."""
+    """The maps of templates that end in a token request, or in its signature."""
     signing = _signing(way)
     hidden = {name: signing[name] for name in signing if name in ("secret", "client")}
     mine: Names = {**early, **hidden}
@@ -107,6 +161,12 @@ def _secret_maps(
         yield ("jwt", "header"), way.jwt.header, mine
         yield ("jwt", "claims"), way.jwt.claims, mine
         yield ("jwt",), {"subject": way.jwt.subject}, mine
+    if way.token_exchange is not None:
+        signs = {"token": frozenset({"jwt"})} if way.jwt is not None else {}
+        for index, step in enumerate(way.token_exchange.steps):
+            known: Names = {**mine, **signs, **_saved_before(way, index)}
+            for field in ("headers", "query", "body"):
+                yield ("token_exchange", "steps", index, field), getattr(step, field), known
     if way.oauth2 is None:
         return
     yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params, mine
@@ -125,6 +185,8 @@ def headers(way: Method) -> Iterator[tuple[Place, str]]:
         maps.append((("test", "headers"), way.test.headers))
     if way.oauth2 is not None:
         maps.append((("oauth2", "token_request", "headers"), way.oauth2.token_request.headers))
+    for index, step in enumerate(way.token_exchange.steps if way.token_exchange else ()):
+        maps.append((("token_exchange", "steps", index, "headers"), step.headers))
     for place, fields in maps:
         for name in fields:
             yield (*place, name), name
@@ -174,6 +236,7 @@ def paths(way: Method) -> Iterator[tuple[Place, str]]:
         if found.choose is not None:
             yield ("discover", index, "choose", "items"), found.choose.items
             yield ("discover", index, "choose", "label"), found.choose.label
+    yield from _paths_of_calls(way)
     if way.oauth2 is None:
         return
     answer, at = way.oauth2.token_response, ("oauth2", "token_response")
@@ -183,3 +246,12 @@ def paths(way: Method) -> Iterator[tuple[Place, str]]:
         yield (*at, "keep", name), path
     if answer.ok is not None:
         yield (*at, "ok", "path"), answer.ok.path
+
+
+def _paths_of_calls(way: Method) -> Iterator[tuple[Place, str]]:
+    for index, step in enumerate(way.token_exchange.steps if way.token_exchange else ()):
+        at: Place = ("token_exchange", "steps", index)
+        for name, path in step.save.items():
+            yield (*at, "save", name), path
+        if step.ok is not None:
+            yield (*at, "ok", "path"), step.ok.path

@@ -86,7 +86,8 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
     _check_found(way, at)
     if way.oauth2 is not None:
         _check_oauth2(way.oauth2, (*at, "oauth2"))
-        _check_assertion(way, at)
+        if "jwt_bearer" in way.oauth2.grants and way.jwt is None:
+            raise Fault("The grant jwt_bearer needs the assertion to sign.", (*at, "jwt"))
 
 
 def _check_primitive(way: Method, at: Place) -> None:
@@ -102,8 +103,9 @@ def _check_secrets(way: Method, at: Place) -> None:
     keys = [secret.key for secret in way.required_secrets]
     if len(keys) != len(set(keys)):
         raise Fault("Two secrets have the same key.", (*at, "required_secrets"))
-    if way.token_secret and way.token_secret not in keys:
-        raise Fault(f"There is no secret {way.token_secret!r}.", (*at, "token_secret"))
+    for place, key in parts.keys(way):
+        if key not in keys:
+            raise Fault(f"There is no secret {key!r}.", (*at, *place))
 
 
 def _check_oauth2(oauth2: OAuth2, at: Place) -> None:
@@ -123,15 +125,6 @@ def _check_oauth2(oauth2: OAuth2, at: Place) -> None:
             raise Fault(f"{name} is needed, or discovery: true.", (*at, name))
     if oauth2.client.id and (oauth2.client.auth != "none" or oauth2.client.registration == "dcr"):
         raise Fault("Only a public client (auth: none) can come with a recipe.", (*at, "client"))
-
-
-def _check_assertion(way: Method, at: Place) -> None:
-    assert way.oauth2 is not None
-    keys = [secret.key for secret in way.required_secrets]
-    if "jwt_bearer" in way.oauth2.grants and way.jwt is None:
-        raise Fault("The grant jwt_bearer needs the assertion to sign.", (*at, "jwt"))
-    if way.jwt is not None and way.jwt.key not in keys:
-        raise Fault(f"There is no secret {way.jwt.key!r}.", (*at, "jwt", "key"))
 
 
 def _check_found(way: Method, at: Place) -> None:

@@ -17,7 +17,8 @@ FLOORS = [
         "rules",
         """
         answers catalog_entry consent diagnosis digest fields hosts jwt landing lifetimes lint
-        moments oauth oauth1 primitives recipe rendering scopes seal signing template token_answer
+        moments oauth oauth1 primitives recipe rendering scopes seal server_words signing
+        template token_answer
         """,
     ),
     (
