@@ -126,6 +126,11 @@ def _new_context(file: str | None, folder: str | None) -> ssl.SSLContext:
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+def own_context(*, trust_env: bool = True) -> ssl.SSLContext:
+    """A context that nobody shares: what it shows of a client, no other client shows."""
+    return _new_context(*(_trusted() if trust_env else (None, None)))
+
+
 def tls_options(
     *, verify: ssl.SSLContext | str | bool = True, cert: Any = None, http2: bool = False,
     trust_env: bool = True,
@@ -333,7 +338,7 @@ class _Exchange:
         from arcrun_auth.mtls import present
 
         # Never the shared one: it would show the certificate to whoever asks.
-        context = _new_context(*_trusted())
+        context = own_context()
         present(context, *self.call.certificate)
         return context
 

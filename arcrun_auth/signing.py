@@ -19,10 +19,10 @@ from arcrun_auth.scrub import MASK, SHORTEST, scrub
 from arcrun_auth.template import Template, render_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from arcrun_auth.recipe.model import Inject, Method
-    from arcrun_auth.tokens import Token
+    from arcrun_auth.tokens import Secret, Token
 
 # RFC 3986 §3.3: what may stand in a path segment beside letters and digits.
 _PATH_SAFE = "-._~!$&'()*+,;=:@"
@@ -50,6 +50,8 @@ class Binding:
     params: Mapping[str, str] = field(default_factory=dict)
     client_id: str = ""
     """The id of the app, where the recipe sends it along with each request."""
+    way: Method | None = None
+    """The way in of the recipe that it was made of."""
     signer: Callable[[Binding], Signer] | None = None
     """What signs for it; a `Signer` if not given."""
 
@@ -84,6 +86,7 @@ def bind_method(
         static_headers={name: render(text) for name, text in way.static_headers.items()},
         params=values,
         client_id=client_id,
+        way=way,
         signer=signer,
     )
 
@@ -127,7 +130,7 @@ class Signer:
             for place in _PLACES
         }
         self.headers = frozenset(name.lower() for name in inject.header)
-        self.in_body = bool(inject.body)
+        self.in_body = self.reads_body = bool(inject.body)
         self._only_headers = not (inject.query or inject.body or inject.path or inject.cookie)
         self._braces = re.compile(
             r"%7[Bb](" + "|".join(map(re.escape, inject.path)) + r")%7[Dd]" if inject.path else "$^"
@@ -171,6 +174,19 @@ class Signer:
                 changed.append(("Content-Type", kind))
                 changed.append(("Content-Length", str(len(signed_body))))
         return Signed(self._with_url(url, ready), tuple(changed), signed_body)
+
+    proves = False
+    """Whether TLS shows the service who the client is, by a certificate (RFC 8705)."""
+
+    def proof(self, token: Token) -> tuple[Secret, Secret, Secret | None]:
+        """The certificate, its key, and what unlocks that. Asked for only where it `proves`."""
+        raise NotImplementedError
+
+    def challenged(self, offered: Sequence[str]) -> bool:
+        """Told of the `WWW-Authenticate` headers of a 401: whether signing once more, by what
+        they say, is worth a try."""
+        del offered
+        return False
 
     def unsigned_url(self, url: str) -> str:
         """`url` from somebody else (a `Location`), with every injected value taken out.

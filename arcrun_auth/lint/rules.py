@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from arcrun_auth import primitives
 from arcrun_auth.hosts import is_public_name
 from arcrun_auth.lint import oauth, texts
 from arcrun_auth.recipe.parts import headers, signing_keys, templates, urls
@@ -209,6 +210,8 @@ def carried(subject: Subject) -> Iterator[Finding]:
     """Where the secrets go, and whether they go anywhere."""
     for at, way, _ in subject.ways():
         used = {key for _, key in signing_keys(way)}
+        primitive = primitives.find(way.primitive)
+        used |= set(primitive.uses(way)) if primitive is not None else set()
         for place, text, _names in templates(way):
             for ns, name, _ in Template.parse(text, strict=True).placeholders:
                 if ns not in ("secret", "token", "runtime"):

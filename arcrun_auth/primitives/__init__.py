@@ -22,6 +22,9 @@ BUILT_IN: Final = {
     "oauth2": "oauth2:OAuth2",
     "signed_jwt": "signed_jwt:SignedJwt",
     "token_exchange": "token_exchange:TokenExchange",
+    "oauth1": "oauth1:OAuth1",
+    "digest": "digest:Digest",
+    "mtls": "mtls:Mtls",
 }
 """Where is each of ours? Module and class of this package."""
 

@@ -29,7 +29,7 @@ FLOORS = [
         """,
     ),
     ("works", "custody login sources"),
-    ("front", "client probe transport"),
+    ("front", "client flow probe transport"),
     (
         "hall",
         """

@@ -138,7 +138,7 @@ def test_a_401_logs_in_again_once(broker, desk, server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("life", "default", "lasts"),
+    "case",
     [
         ("90", "", 90),
         (None, "", None),
@@ -148,8 +148,8 @@ def test_a_401_logs_in_again_once(broker, desk, server) -> None:
         (True, "", None),
     ],
 )
-def test_how_long_it_holds_is_believed_if_it_can_be(tmp_path, desk, server, life, default, lasts):
-    desk.life = life
+def test_how_long_it_holds_is_believed_if_it_can_be(tmp_path, desk, server, case) -> None:
+    desk.life, default, lasts = case
     broker = make(
         tmp_path,
         server,
@@ -192,8 +192,9 @@ FAILURES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "reply", "kind", "number", "says"), FAILURES)
-def test_a_failure_says_which_call_it_was(broker, desk, call, reply, kind, number, says) -> None:
+@pytest.mark.parametrize("failure", FAILURES, ids=str)
+def test_a_failure_says_which_call_it_was(broker, desk, failure) -> None:
+    call, reply, kind, number, says = failure
     desk.replies[call] = reply
     with pytest.raises(getattr(errors, kind), match=f"call {number} of 2") as caught:
         set_up(broker, desk)
@@ -338,7 +339,9 @@ def test_a_key_that_can_sign_nothing_is_not_kept_and_nothing_is_sent(tmp_path, s
 
 BASE = "service: x\nprimitive: token_exchange\nbase_url: https://a.example.com\n"
 STEPS = BASE + "required_secrets: [{{key: k}}]\ntoken_exchange: {{steps: [{}]}}"
-LAST = "{url: https://a.example.com, save: {access_token: t}}"
+A = "https://a.example.com"
+URL, ELSEWHERE = f"url: {A}", "url: 'https://{{step1.access_token}}.example.com'"
+LAST = f"{{{URL}, save: {{access_token: t}}}}"
 
 
 @pytest.mark.parametrize(
@@ -354,8 +357,8 @@ LAST = "{url: https://a.example.com, save: {access_token: t}}"
         (STEPS.format(LAST.replace("{url", "{headers: {Host: a}, url")), "belongs to the HTTP"),
         (STEPS.format(LAST.replace("{url", "{body: {a: '{{step1.t}}'}, url")), "not declared"),
         (STEPS.format(LAST.replace("{url", "{body: {a: '{{token.jwt}}'}, url")), "not declared"),
-        (STEPS.format(LAST).replace("url: https://a.example.com", "url: 'https://a.example.com/{{step1.a}}'"), "not decl"),
-        (STEPS.format(f"{LAST}, {LAST}".replace("}, {url: https://a.example.com", "}, {url: 'https://{{step1.access_token}}.example.com'")),
+        (STEPS.format(LAST.replace(URL, f"url: '{A}/{{{{step1.a}}}}'")), "not declared"),
+        (STEPS.format(f"{LAST}, {LAST.replace(URL, ELSEWHERE)}"),
          "Only params"),
     ],
 )  # fmt: skip
