@@ -146,6 +146,8 @@ def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
     if way.oauth2 is not None:
         yield ("oauth2", "authorize_params"), way.oauth2.authorize_params
         yield ("oauth2", "token_request", "headers"), way.oauth2.token_request.headers
+    if way.oauth1 is not None:
+        yield ("oauth1",), {"realm": way.oauth1.realm}
     for index, found in enumerate(way.discover):
         yield ("discover", index, "headers"), found.headers
 
