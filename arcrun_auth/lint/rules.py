@@ -191,6 +191,19 @@ def _registrable(host: str) -> str:
     return str(_suffix_list().privatesuffix(name) or "") if name else ""
 
 
+def known_primitive(subject: Subject) -> Iterator[Finding]:
+    """A primitive that a package has to bring: nobody has looked at what is its own."""
+    for at, way, _ in subject.ways():
+        if primitives.find(way.primitive) is None:
+            bundled = subject.tier == "bundled"
+            yield subject.finding(
+                "primitive", (*at, "primitive"),
+                f"No package here brings the primitive {way.primitive!r}.",
+                "Use one of ours." if bundled else "Install the package, then lint once more.",
+                "error" if bundled else "warning",
+            )  # fmt: skip
+
+
 # -- templates and what they carry -----------------------------------------------------
 
 
@@ -223,7 +236,7 @@ def carried(subject: Subject) -> Iterator[Finding]:
                         "Use a header if the service takes one.", "warning",
                     )  # fmt: skip
         for index, secret in enumerate(way.required_secrets):
-            if secret.key not in used:
+            if secret.key not in used and primitive is not None:
                 yield subject.finding(
                     "secret-unused", (*at, "required_secrets", index),
                     f"Nothing carries the secret {secret.key!r}.",
@@ -260,7 +273,7 @@ def header_fields(subject: Subject) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    https, links, own_hosts, suffixes, host_params, same_owner,
+    known_primitive, https, links, own_hosts, suffixes, host_params, same_owner,
     literal_braces, carried, header_fields,
     oauth.sound, oauth.unused, oauth.literals, texts.diagnoses,
     texts.texts, texts.patterns, texts.secrets, texts.complete,

@@ -61,7 +61,14 @@ def _theirs(name: str) -> type[Primitive]:
     from arcrun_auth.primitives.base import Primitive
 
     for point in entry_points(group=GROUP, name=name):
-        kind = point.load()
+        try:
+            kind = point.load()
+        except Exception as error:  # noqa: BLE001 - a package of somebody else's may raise anything
+            raise RecipeError(
+                f"The package that brings the primitive {name!r} cannot be loaded: "
+                f"{printable(point.value, 120)} raises {type(error).__name__}.",
+                hint=f"python -c 'import {printable(point.module, 80)}' shows what is wrong",
+            ) from None
         if isinstance(kind, type) and issubclass(kind, Primitive):
             return kind
         raise RecipeError(

@@ -4,7 +4,7 @@ headers, paths into answers, regular expressions; each with its place. Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import primitives
 from arcrun_auth.recipe.parameters import ENDPOINTS
@@ -92,7 +92,7 @@ def _in_url(way: Method, place: Place, early: Names, everywhere: Names) -> Names
         return {**early, "client": frozenset({"id"})}
     if place[:2] == ("token_exchange", "steps"):
         return {**early, **_saved_before(way, int(place[2]))}
-    return early if place[0] in ("oauth2", "token_exchange") else everywhere
+    return early if place[0] in ("oauth2", "token_exchange", "options") else everywhere
 
 
 def injected(way: Method, *spaces: str) -> frozenset[str]:
@@ -195,7 +195,34 @@ def headers(way: Method) -> Iterator[tuple[Place, str]]:
 
 
 def urls(way: Method) -> Iterator[tuple[Place, str]]:
-    """The URLs that a method sends requests to."""
+    """The URLs that a method sends requests to; those among the options of a plug-in too."""
+    own = dict(_urls(way))
+    yield from own.items()
+    primitive = primitives.find(way.primitive)
+    for place, url in primitive.servers(way) if primitive is not None else ():
+        if place not in own:
+            yield place, url
+
+
+def stated(way: Method, place: Place) -> Any:
+    """What the recipe says at `place`; None where it says nothing.
+
+    >>> from arcrun_auth.recipe import Method
+    >>> stated(Method(primitive="hawk", options={"at": ["a", "b"]}), ("options", "at", 1))
+    'b'
+    """
+    found: Any = way
+    for step in place:
+        if isinstance(found, dict):
+            found = found.get(step)
+        elif isinstance(step, int):
+            found = found[step] if isinstance(found, list | tuple) and step < len(found) else None
+        else:
+            found = getattr(found, step, None)
+    return found
+
+
+def _urls(way: Method) -> Iterator[tuple[Place, str]]:
     if way.base_url:
         yield ("base_url",), way.base_url
     if way.test is not None and way.test.url:

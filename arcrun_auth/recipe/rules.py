@@ -94,8 +94,15 @@ def _check_primitive(way: Method, at: Place) -> None:
     if (way.oauth2 is not None) != (way.primitive == "oauth2"):
         raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
     primitive = primitives.find(way.primitive)
-    # One that nobody here has may come with a package later: it is told at its first use.
-    for place, why in primitive.faults(way) if primitive is not None else ():
+    if primitive is None:  # it may come with a package later: it is told at its first use
+        return
+    try:
+        faults = [*primitive.faults(way)]
+        tuple(primitive.servers(way))
+    except Exception as error:  # noqa: BLE001 - one recipe, and what a plug-in makes of it
+        why = f"The primitive {way.primitive!r} cannot read this recipe ({type(error).__name__})."
+        raise Fault(why, (*at, "primitive")) from None
+    for place, why in faults:
         raise Fault(why, (*at, *place))
 
 
