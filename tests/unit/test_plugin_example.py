@@ -18,10 +18,12 @@ from arcrun_auth import errors, primitives
 from arcrun_auth.lint import lint
 from arcrun_auth.tokens import Secret
 from tests import canary
+from tests.docs.pages import DOCS, blocks
 from tests.home import broker_with
 from tests.servers import Reply, recorder
 
 EXAMPLE = Path(__file__).parents[1] / "plugin_example"
+PAGE = DOCS / "howto" / "own-primitive.md"
 RECIPE = (EXAMPLE / "depot.yaml").read_text()
 
 
@@ -123,6 +125,14 @@ def test_without_the_package_its_recipe_is_listed_and_told(tmp_path) -> None:
         broker.setup("thing", depot_key_id="k-1", depot_key=canary.fresh())
     (finding,) = lint({"depot.yaml": RECIPE}, tier="local")
     assert (finding.rule, finding.severity) == ("primitive", "warning")
+
+
+def test_the_page_about_it_shows_these_very_files() -> None:
+    shown = {block.about: block.text for block in blocks(PAGE) if block.note == "file"}
+    assert shown == {
+        f"plugin_example/{name}": (EXAMPLE / name).read_text()
+        for name in ("pyproject.toml", "arcrun_hawk.py", "depot.yaml")
+    }
 
 
 def test_the_wheel_holds_the_module_and_its_entry_point_and_nothing_else(installed, here) -> None:
