@@ -85,7 +85,8 @@ class Connection:
         given = self.record.secrets
         if "access_token" in given or "refresh_token" in given:
             return True
-        return self.record.grant is not None and not self.record.grant.dead
+        grant = self.record.grant
+        return grant is not None and not grant.dead and not self.record.incomplete
 
 
 class Resolver:
@@ -239,12 +240,15 @@ class Resolver:
                 help_url=wanted.help_url or way.setup_url or None,
                 hint=connection.setup,
             )
-        ended = connection.record is not None and connection.record.grant is not None
+        grant = connection.record.grant if connection.record is not None else None
+        ended = grant is not None and bool(grant.dead)
+        text = f"{name} is not connected."
+        if grant is not None:
+            text = f"{name}: the login is kept, but it is not complete."
+        if ended:
+            text = f"{name}: the provider has ended this login."
         return LoginRequired(
-            f"{name}: the provider has ended this login." if ended else f"{name} is not connected.",
-            service=service,
-            why="revoked" if ended else "never",
-            hint=connection.setup,
+            text, service=service, why="revoked" if ended else "never", hint=connection.setup
         )
 
     def missing_scopes(

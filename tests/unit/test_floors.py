@@ -32,7 +32,7 @@ FLOORS = [
     (
         "hall",
         """
-        agreement apps authority bound broker checkup connections declared discovery ends
+        agreement apps authority bound broker checkup completion connections declared discovery ends
         enrol found keepalive removal renewal report resolve shared signin
         """,
     ),
