@@ -39,9 +39,20 @@ class Authority:
         client_id = self.oauth2.client.id
         if client_id:
             return App(client_id)
-        by_itself = self.oauth2.client.registration == "dcr"
-        server = self.oauth2.registration_endpoint if by_itself else ""
+        server = self.oauth2.registration_endpoint if self.registers else ""
         return stored(self.resolver.store, self.service, self.way, server)
+
+    @property
+    def registers(self) -> bool:
+        """Whether the app here registers itself (RFC 7591)."""
+        return self.oauth2.client.registration == "dcr"
+
+    def registration(self) -> Credential | None:
+        """The record of the app, if it is one that registered itself."""
+        from arcrun_auth.apps.kept import registration
+
+        server = self.oauth2.registration_endpoint
+        return registration(self.resolver.store, self.service, self.way, server)
 
     @property
     def needs_app(self) -> bool:

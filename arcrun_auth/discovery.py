@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arcrun_auth.authority import Authority
-    from arcrun_auth.oauth.app import App
     from arcrun_auth.oauth.metadata import Metadata
     from arcrun_auth.recipe.model import Method, OAuth2
     from arcrun_auth.resolve import Resolver
@@ -79,7 +78,7 @@ def _check_complete(found: Metadata, oauth2: OAuth2) -> None:
             )
 
 
-def register(authority: Authority, *, scopes: Sequence[str]) -> App:
+def register(authority: Authority, *, scopes: Sequence[str]) -> None:
     """A client of our own at this server (RFC 7591), kept before it is used."""
     call = registration_request(authority.oauth2, scopes=scopes)
     answer = authority.send(call)
@@ -93,4 +92,3 @@ def register(authority: Authority, *, scopes: Sequence[str]) -> App:
         ends=ends, manage=manage, server=call.url,
     )  # fmt: skip
     authority.app = app
-    return app
