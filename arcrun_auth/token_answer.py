@@ -225,7 +225,7 @@ class _Reader:
         )
 
     def unavailable(self, what: str) -> NoReturn:
-        wait = _retry_after(self.headers.get("retry-after", ""), self.now)
+        wait = retry_after(self.headers, self.now)
         when = "in a while" if wait is None else f"in {math.ceil(wait)} s"
         raise ProviderUnavailable(
             f"The token endpoint of {self.host} {what}.",
@@ -348,8 +348,9 @@ def _scaled(value: Any, unit: float) -> Any:
         return value
 
 
-def _retry_after(value: str, now: float) -> float | None:
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """`Retry-After` as seconds from now: a number or a date (RFC 9110 §10.2.3)."""
+    value = headers.get("retry-after", "")
     if re.fullmatch(r"\s*[0-9]{1,9}\s*", value, re.ASCII):
         return float(value)
     from email.utils import parsedate_to_datetime

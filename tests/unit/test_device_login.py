@@ -151,6 +151,38 @@ def test_a_failure_never_makes_it_ask_faster_than_the_provider_wants(clock) -> N
     assert waits == [100.0, 100.0]
 
 
+def later(status, seconds, error="") -> Answer:
+    body = json.dumps({"error": error} if error else {}).encode()
+    return Answer(status, {"retry-after": str(seconds)}, body)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_says_when_to_come_back_is_asked_no_sooner(clock, status) -> None:
+    answers = [later(status, 90), refusal("authorization_pending"), later(status, 3)]
+    _, waits, _ = polled(clock, *answers, token_answer())
+    assert waits == [5.0, 90.0, 10.0, 20.0]  # once, and never sooner than without its word
+
+
+@pytest.mark.parametrize("error", ["authorization_pending", "slow_down"])
+def test_so_is_one_that_says_it_beside_a_reason(clock, error) -> None:
+    slower = 10.0 if error == "slow_down" else 5.0
+    answers = [later(429, 30, error), later(400, 1, error), token_answer()]
+    _, waits, _ = polled(clock, *answers)
+    assert waits == [5.0, 30.0, slower + (5.0 if error == "slow_down" else 0.0)]
+
+
+@pytest.mark.parametrize("seconds", [600, 10**9 - 1])
+def test_nobody_waits_longer_than_the_code_lives(clock, seconds) -> None:
+    error, waits, script = polled(clock, later(503, seconds))
+    assert (error.error, waits, script.answers) == ("expired_token", [5.0, 595.0], [])
+
+
+def test_a_long_wait_ends_when_another_way_has_won() -> None:
+    script = Script(code_answer(), later(503, 10_000))
+    login = devices.DeviceLogin(plan(), send=script, clock=lambda: 5.0)
+    assert login.run(Pauses(until=1)) is None
+
+
 @pytest.mark.parametrize("last", ["here", "there"])
 def test_a_code_that_nobody_entered_has_expired(clock, last) -> None:
     pending = [refusal("authorization_pending")] * (3 if last == "here" else 1)
