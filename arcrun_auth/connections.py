@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from arcrun_auth.checkup import Checked
     from arcrun_auth.keepalive import Kept
     from arcrun_auth.login.plan import Wish
+    from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method
     from arcrun_auth.removal import Removed
@@ -90,8 +91,7 @@ class Connections:
 
         end = ends.said(expires, self.resolver.clock())
         connection = self._in_place_of(service, instance, method, None if replace else person)
-        if client_file is not None:
-            self._keep_app(connection, client_file)
+        app = None if client_file is None else self._app_of(connection, client_file)
         with self._mutex:
             fresh = self._connect(
                 connection,
@@ -101,6 +101,7 @@ class Connections:
                 secrets=secrets,
                 params=params,
                 scopes=scopes,
+                app=app,
             )
             self._forget(fresh)
         if end is not None and fresh.record is not None and fresh.record.ends is None:
@@ -235,7 +236,7 @@ class Connections:
             raise AuthError(f"{held.name} was left as it is.", service=held.service)
         return Connection(held.entry, held.instance, held.entry.method(method), None)
 
-    def _keep_app(self, connection: Connection, client_file: str) -> None:
+    def _app_of(self, connection: Connection, client_file: str) -> App:
         from arcrun_auth import apps
 
         way = self._login_of(connection)
@@ -243,7 +244,7 @@ class Connections:
         absent = apps.lacking(app, way)
         if absent:
             raise apps.missing(connection.service, way, absent)
-        apps.keep(self.resolver.store, connection.service, way, app)
+        return app
 
     def _login_of(self, connection: Connection) -> Method:
         """Its way in, which has to be by OAuth. AuthError for a static key."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth import agreement, rendering
+from arcrun_auth import agreement, apps, rendering
 from arcrun_auth import consent as rules
 from arcrun_auth.completion import Completion, consents_of
 from arcrun_auth.errors import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.landing import Field
     from arcrun_auth.login.plan import Wish
+    from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method, Recipe, RequiredSecret
     from arcrun_auth.resolve import Connection, Resolver
@@ -87,10 +88,12 @@ class Enroller:
         params: Mapping[str, str] | None = None,
         scopes: Sequence[str] | None = None,
         widen: bool = False,
+        app: App | None = None,
     ) -> Connection:
         """The connection, connected: asked for, agreed to, tried, stored.
 
         `scopes` are what the login asks for; with `widen`, beside what it asked for before.
+        `app` is to be used for this login and later ones: it is kept once all is agreed to.
 
         Raises MissingSecret or LoginRequired where somebody would have to be asked and
         nobody is there, LoginFailed, TokenRefused where the service refuses a new key,
@@ -105,9 +108,12 @@ class Enroller:
         )
         self._agree(connection, recipe, way, record)
         completion = Completion(self._resolver, self._person, connection, self._verify)
-        begun = completion.gone_on(record.params, scopes)
-        if begun is not None:
-            return begun
+        if app is not None:
+            apps.keep(self._resolver.store, connection.service, way, app)
+        else:
+            begun = completion.gone_on(record.params, scopes)
+            if begun is not None:
+                return begun
         if way.required_secrets:
             record = record.replace(secrets=self._secrets(way, secrets or {}, connection))
         if way.oauth2 is not None:
