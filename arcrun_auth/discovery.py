@@ -32,12 +32,16 @@ def discover(resolver: Resolver, service: str, way: Method, record: Credential) 
     oauth2 = rendering.endpoints(way, record.params, service)
     named = [name for name in ENDPOINTS if getattr(oauth2, name)]
     fence = Fence([urlsplit(oauth2.issuer).netloc], resolver.allow)
+    by_certificate = oauth2.client.auth == "tls_client_auth"
     failed: ProviderUnavailable | None = None
     try:
         for url in well_known(oauth2.issuer):
             answer = send_token(get_request(url), guard=fence)
             try:
-                found = read_metadata(oauth2.issuer, answer.status, answer.body, named=named)
+                found = read_metadata(
+                    oauth2.issuer, answer.status, answer.body,
+                    named=named, by_certificate=by_certificate,
+                )  # fmt: skip
             except ProviderUnavailable as error:  # perhaps the next place knows more
                 failed = error
                 continue
