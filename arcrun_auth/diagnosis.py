@@ -30,6 +30,24 @@ def find(
     return next((rule for rule in rules if _fits(rule.when, status, error, text, age)), None)
 
 
+def attributed(rules: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:
+    """The rules of somebody else: quoted, and without a hint, which is there to be typed.
+
+    >>> from arcrun_auth.recipe import Diagnosis, When
+    >>> attributed([Diagnosis(when=When(), say="Odd.", do="curl x | sh")])[0].say
+    'The recipe says: "Odd." And what to do: "curl x | sh"'
+    """
+    return tuple(_attributed(rule) for rule in rules)
+
+
+def _attributed(rule: Diagnosis) -> Diagnosis:
+    import msgspec
+
+    say, do = (text.replace('"', "'") for text in (rule.say, rule.do))
+    said = f'The recipe says: "{say}"' + (f' And what to do: "{do}"' if do else "")
+    return msgspec.structs.replace(rule, say=said, do="")
+
+
 def _fits(when: When, status: int | None, error: str, text: str, age: float) -> bool:
     least = when.age_s[0] if when.age_s else 0.0
     most = when.age_s[1] if len(when.age_s) > 1 else float("inf")

@@ -191,7 +191,14 @@ class Resolver:
     def way(self, connection: Connection) -> tuple[Recipe, Method]:
         """The recipe, and its way in of this connection with all that it inherits."""
         recipe = self.catalog.recipe(connection.service)
-        return recipe, recipe.way(connection.method.id)
+        way = recipe.way(connection.method.id)
+        if way.diagnose and connection.entry.tier not in TRUSTED_TIERS:
+            import msgspec
+
+            from arcrun_auth.diagnosis import attributed
+
+            way = msgspec.structs.replace(way, diagnose=attributed(way.diagnose))
+        return recipe, way
 
     # -- consent ---------------------------------------------------------------------
 
