@@ -16,21 +16,24 @@ if TYPE_CHECKING:
     from arcrun_auth._http import Answer
     from arcrun_auth.oauth.call import TokenCall, Values
     from arcrun_auth.recipe.model import Method, OAuth2
-    from arcrun_auth.resolve import Resolver
+    from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.tokens import Credential, Grant, Secret
 
 
 class Authority:
     """One way in with the params of one record. `app` is None until there is one."""
 
-    def __init__(self, resolver: Resolver, service: str, way: Method, record: Credential) -> None:
+    def __init__(
+        self, resolver: Resolver, connection: Connection, way: Method, record: Credential
+    ) -> None:
         from arcrun_auth import rendering
 
         self.resolver = resolver
-        self.service = service
+        self.service = connection.service
+        self.name = connection.name
         self.way = way
         self.record = record
-        self.oauth2 = rendering.endpoints(way, record.params, service, record.endpoints)
+        self.oauth2 = rendering.endpoints(way, record.params, self.name, record.endpoints)
         self.app = self._app()
 
     def _app(self) -> App | None:
@@ -111,7 +114,7 @@ class Authority:
             requested=requested,
             secrets=call.secrets,
             rules=self.way.diagnose,
-            service=self.service,
+            service=self.name,
         )
 
     def issue(self, scopes: Sequence[str]) -> Grant:
@@ -144,9 +147,9 @@ class Authority:
         key = self.record.secrets.get(jwt.key)
         if key is None:
             raise MissingSecret(
-                f"{self.service} needs its {jwt.key} to sign with.",
+                f"{self.name} needs its {jwt.key} to sign with.",
                 key=jwt.key,
-                service=self.service,
+                service=self.name,
             )
         known = self.values()
         return Secret(

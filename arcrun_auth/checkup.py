@@ -50,7 +50,7 @@ def check(resolver: Resolver, connection: Connection, source: Source) -> Checked
     assert connection.record is not None
     if way.test is None:
         return _userinfo(resolver, connection, way, source)
-    test, values = way.test, rendering.values_of(way, connection.record.params, connection.service)
+    test, values = way.test, rendering.values_of(way, connection.record.params, connection.name)
     reply = fetch(
         resolver.binding(connection),
         source,
@@ -78,7 +78,7 @@ def _userinfo(resolver: Resolver, connection: Connection, way: Method, source: S
     from arcrun_auth.oauth.requests import userinfo_request
 
     assert connection.record is not None
-    authority = Authority(resolver, connection.service, way, connection.record)
+    authority = Authority(resolver, connection, way, connection.record)
     if not authority.oauth2.userinfo_endpoint:
         return nothing
     token = Secret(source.token().access_token)

@@ -193,8 +193,8 @@ class Connections:
         from arcrun_auth import rendering
 
         _, way = self.resolver.way(connection)
-        held = rendering.values_of(way, record.params, connection.service)
-        asked = rendering.values_of(way, {**held, **params}, connection.service)
+        held = rendering.values_of(way, record.params, connection.name)
+        asked = rendering.values_of(way, {**held, **params}, connection.name)
         other = [f"{name}={value}" for name, value in asked.items() if held[name] != value]
         if other:
             raise AuthError(

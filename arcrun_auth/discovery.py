@@ -19,17 +19,19 @@ if TYPE_CHECKING:
     from arcrun_auth.authority import Authority
     from arcrun_auth.oauth.metadata import Metadata
     from arcrun_auth.recipe.model import Method, OAuth2
-    from arcrun_auth.resolve import Resolver
+    from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.tokens import Credential
 
 
-def discover(resolver: Resolver, service: str, way: Method, record: Credential) -> Metadata:
+def discover(
+    resolver: Resolver, connection: Connection, way: Method, record: Credential
+) -> Metadata:
     """The issuer's metadata: RFC 8414 §3, or OpenID Connect Discovery §4, whichever is there.
 
     Asked for once, at the login, and kept with the grant: a renewal goes where the login went.
     Raises LoginFailed where there is none or it is another issuer's, ProviderUnavailable.
     """
-    oauth2 = rendering.endpoints(way, record.params, service)
+    oauth2 = rendering.endpoints(way, record.params, connection.name)
     named = [name for name in ENDPOINTS if getattr(oauth2, name)]
     fence = Fence([urlsplit(oauth2.issuer).netloc], resolver.allow)
     by_certificate = oauth2.client.auth == "tls_client_auth"
@@ -54,8 +56,8 @@ def discover(resolver: Resolver, service: str, way: Method, record: Credential) 
             hint="name the endpoints in the recipe, and leave discovery out",
         )
     except AuthError as error:
-        error.service = service
-        error.hint = error.hint or f"arcrun setup {service}"
+        error.service = connection.name
+        error.hint = error.hint or connection.setup
         raise
 
 

@@ -86,4 +86,4 @@ def _app(resolver: Resolver, connection: Connection, way: Method) -> Credential 
     from arcrun_auth.authority import Authority
 
     assert connection.record is not None
-    return Authority(resolver, connection.service, way, connection.record).registration()
+    return Authority(resolver, connection, way, connection.record).registration()

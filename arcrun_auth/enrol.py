@@ -174,7 +174,7 @@ class Enroller:
         found = {n: v for n in asked if (v := given.get(n, held.get(n))) is not None}
         missing = [n for n in asked if n not in found and way.params[n].default is None]
         found |= self._ask_params(missing, way, connection)
-        return rendering.values_of(way, found, connection.service)
+        return rendering.values_of(way, found, connection.name)
 
     def _ask_params(
         self, missing: Sequence[str], way: Method, connection: Connection

@@ -85,7 +85,7 @@ def _revoke(resolver: Resolver, connection: Connection) -> bool | None:
         if record is None or record.grant is None or not record.generation:
             return None
         resolver.check(connection)
-        return _tell(Authority(resolver, connection.service, resolver.way(connection)[1], record))
+        return _tell(Authority(resolver, connection, resolver.way(connection)[1], record))
 
 
 def _tell(authority: Authority) -> bool | None:

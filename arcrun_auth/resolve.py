@@ -169,9 +169,11 @@ class Resolver:
             return None
         _, way = self.way(connection)
         try:
-            if Authority(self, connection.service, way, held).needs_app:
-                return None
+            authority = Authority(self, connection, way, held)
         except RecipeError:  # a param that somebody has to type
+            return None
+        # An issuer that has to say where its tokens are is asked by `setup`.
+        if authority.needs_app or not authority.oauth2.token_endpoint:
             return None
         assert way.oauth2 is not None
         grant = Grant(access_token=Secret(""), issued=0.0, expires=0.0, requested=way.oauth2.scopes)

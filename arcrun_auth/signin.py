@@ -69,10 +69,10 @@ class SignIn:
         if way.oauth2.discovery:
             from arcrun_auth.discovery import discover
 
-            found = discover(self._resolver, connection.service, way, record)
+            found = discover(self._resolver, connection, way, record)
             record = record.replace(endpoints=found.endpoints)
             iss_required = found.iss_in_callback
-        authority = Authority(self._resolver, connection.service, way, record)
+        authority = Authority(self._resolver, connection, way, record)
         typed = None
         if authority.needs_app and not authority.registers:
             typed = authority.app = self._app(authority, recipe, wanted)

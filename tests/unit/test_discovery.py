@@ -160,10 +160,11 @@ def test_the_alias_for_a_certificate_is_pinned_where_one_is_shown(
         aliases = {"token_endpoint": f"{server.origin}/mtls"}
         server.answer = Issuer(server, {OAUTH: (200, {"mtls_endpoint_aliases": aliases})})
         resolver = desk(tmp_path, provider)._connections.resolver
+        demo = resolver.find("demo", None)
         resolver.allow += (server.origin,)
         oauth2 = OAuth2(issuer=server.origin, discovery=True, client=ClientAuth(auth=auth))
         way = Method(primitive="oauth2", oauth2=oauth2)
-        found = discover(resolver, "demo", way, Credential(DEMO))
+        found = discover(resolver, demo, way, Credential(DEMO))
         assert found.endpoints["token_endpoint"] == f"{server.origin}/{place}"
 
 
