@@ -76,24 +76,24 @@ def _require(resolver: Resolver, connection: Connection, need: Need) -> None:
 
 
 def _require_renewal(resolver: Resolver, connection: Connection) -> None:
-    from arcrun_auth import apps
+    from arcrun_auth import lifetimes
+    from arcrun_auth.authority import Authority
 
     assert connection.record is not None
     grant = connection.record.grant
-    assert grant is not None
     _, way = resolver.way(connection)
+    assert grant is not None
     assert way.oauth2 is not None
-    ended = grant.refresh_expires is not None and grant.refresh_expires <= resolver.clock()
-    by_token = grant.refresh_token is not None and not ended
-    if not (by_token or way.oauth2.refresh.mode == "reissue"):
+    if not lifetimes.can_renew(grant, way.oauth2.refresh, resolver.clock()):
         raise LoginRequired(
             f"{connection.name}: its token has ended, and there is none to renew it with.",
             service=connection.service,
             why="expired",
             hint=f"arcrun setup {connection.name}",
         )
-    if apps.stored(resolver.store, connection.service, way) is None:
-        raise apps.missing(connection.service, way)
+    authority = Authority(resolver, connection, way, connection.record)
+    if authority.needs_app:
+        authority.known_app()
 
 
 def _told(
