@@ -12,6 +12,7 @@ from arcrun_auth.hosts import Fence
 from arcrun_auth.oauth.metadata import ENDPOINTS, read_metadata, well_known
 from arcrun_auth.oauth.registration import read_registration, registration_request
 from arcrun_auth.oauth.requests import get_request
+from arcrun_auth.token_answer import check_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,10 +89,15 @@ def register(authority: Authority, *, scopes: Sequence[str]) -> None:
     """A client of our own at this server (RFC 7591), kept before it is used."""
     call = registration_request(authority.oauth2, scopes=scopes)
     answer = authority.send(call)
+    check_now(
+        f"The provider of {authority.name} cannot register a client now",
+        answer.status, answer.headers, now=authority.resolver.clock(), service=authority.name,
+    )  # fmt: skip
     try:
         app, ends, manage = read_registration(answer.status, answer.body)
     except LoginFailed as error:
-        error.service, error.hint = authority.service, f"arcrun app add {authority.service}"
+        error.service = authority.name
+        error.hint = f"arcrun setup {authority.name} --client-file FILE, with an app made there"
         raise
     apps.keep(
         authority.resolver.store, authority.service, authority.way, app,

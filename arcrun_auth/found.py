@@ -14,6 +14,7 @@ from arcrun_auth.errors import (
     LoginFailed,
     ProviderUnavailable,
     TokenRefused,
+    may_pass,
     printable,
 )
 from arcrun_auth.hosts import Fence
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     Values = dict[str, str]
 
 REFUSED = (401, 403)
-PASSING = (408, 425, 429)
-SERVER_ERROR = 500
 MAX_CHOICES = 50
 """How many items do we offer? Whoever has more is asked for the name of one."""
 
@@ -137,7 +136,7 @@ def _said(
 ) -> Values:
     service = binding.service
     reply = fetch(binding, source, binding.base_url)
-    if reply.status >= SERVER_ERROR or reply.status in PASSING:
+    if may_pass(reply.status):
         raise ProviderUnavailable(
             f"{service} could not say now which one is meant (status {reply.status}).",
             service=service,

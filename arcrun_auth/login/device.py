@@ -12,7 +12,7 @@ from arcrun_auth.login.code import failed
 from arcrun_auth.oauth.call import values
 from arcrun_auth.oauth.device import SLOWER, read_device_code
 from arcrun_auth.oauth.requests import device_request, device_token_request
-from arcrun_auth.token_answer import error_in, read_token, retry_after
+from arcrun_auth.token_answer import check_now, error_in, read_token, retry_after
 
 if TYPE_CHECKING:
     import threading
@@ -48,6 +48,10 @@ class DeviceLogin:
             plan.oauth2, plan.app, scopes=plan.scopes, values=self._values, now=clock()
         )
         answer = send(call)
+        check_now(
+            f"{plan.title} cannot give a code for another device now",
+            answer.status, answer.headers, now=clock(), service=plan.service,
+        )  # fmt: skip
         try:
             self.code = read_device_code(plan.oauth2, answer.status, answer.body)
         except LoginFailed as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from arcrun_auth.errors import LoginFailed, ProviderUnavailable, printable
+from arcrun_auth.errors import LoginFailed, ProviderUnavailable, may_pass, printable
 from arcrun_auth.hosts import DEFAULT_PORTS, address_fault
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ ALIASED = frozenset({
 })  # fmt: skip
 """At which of them does the client prove itself, so that they may have an alias for clients
 with a certificate (RFC 8705 §5)?"""
-OK, SERVER_ERROR = 200, 500
-AGAIN = (408, 425, 429)
-"""Which statuses below 500 say that it may work later?"""
+OK = 200
 
 # What RFC 3986 lets stand in a URL, more or less: no blank, control, quote or backslash,
 # which some parsers drop and others take for something else; and no brace: a template has it.
@@ -88,7 +86,7 @@ def read_metadata(
     `by_certificate`: the client proves itself in TLS, and goes to the endpoints for that.
     Raises LoginFailed where the answer must not be used, and ProviderUnavailable.
     """
-    if status >= SERVER_ERROR or status in AGAIN:
+    if may_pass(status):
         raise ProviderUnavailable(
             f"{printable(issuer, 100)} could not tell its metadata now (HTTP {status}).",
             status=status,

@@ -270,6 +270,15 @@ def test_an_endpoint_that_refuses_says_why(answer, why) -> None:
     assert (caught.value.service, caught.value.hint) == ("demo", "arcrun setup demo --no-browser")
 
 
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_an_endpoint_that_cannot_now_is_to_be_asked_again(status) -> None:
+    script = Script(Answer(status, {"retry-after": "7"}, b""))
+    with pytest.raises(ProviderUnavailable) as caught:
+        devices.DeviceLogin(plan(), send=script, clock=lambda: 5.0)
+    assert (caught.value.status, caught.value.retry_after) == (status, 7.0)
+    assert (caught.value.service, caught.value.hint) == ("demo", "arcrun setup demo")
+
+
 UNSAFE = ("http://id.example/a", "javascript:alert(1)", "https://u@id.example/", "-x", "id.example")
 
 

@@ -178,9 +178,25 @@ def test_a_server_that_registers_nobody_says_why(tmp_path, provider, status, bod
         broker._connections.resolver.allow += (server.origin,)
         with pytest.raises(errors.LoginFailed, match=text) as caught:
             broker.setup("demo")
-    assert (caught.value.service, caught.value.hint) == ("demo", "arcrun app add demo")
+    assert caught.value.service == "demo"
+    # `arcrun app add` knows of no app for a client that registers itself.
+    assert caught.value.hint == "arcrun setup demo --client-file FILE, with an app made there"
     assert list(broker.store.keys()) == []
     assert provider.authorizations == []
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_server_that_cannot_register_now_is_to_be_asked_again(tmp_path, provider, status) -> None:
+    with recorder(lambda _: Reply(status, {"retry-after": "7"})) as server:
+        broker = desk(tmp_path, provider, app=None, registration="dcr")
+        rewritten(
+            tmp_path, lambda was: was.replace(f"{provider.issuer}/register", f"{server.origin}/r")
+        )
+        broker._connections.resolver.allow += (server.origin,)
+        with pytest.raises(errors.ProviderUnavailable) as caught:
+            broker.setup("demo@work")
+    assert (caught.value.status, caught.value.retry_after) == (status, 7.0)
+    assert caught.value.hint == "arcrun setup demo@work"
 
 
 # -- grants without a person ---------------------------------------------------------------
