@@ -40,7 +40,9 @@ class Connections:
         self._sources: dict[Name, Source] = {}
         self.warned: set[Key] = set()
         """Of whose ends somebody was told."""
+        self._logins = Mutex()
         self._mutex = Mutex()
+        """Guards the sources. Never held while somebody is asked."""
 
     def known(self, service: str, instance: str | None) -> Source | None:
         """The source of a name that was asked for before, by exactly these words."""
@@ -62,7 +64,7 @@ class Connections:
         """
         connection = self.resolver.find(service, instance, method)
         if not connection.connected or scopes is not None:
-            with self._mutex:  # one login, however many threads bind at once
+            with self._logins:  # one login, however many threads bind at once
                 connection = self.resolver.find(service, instance, method)
                 connection = self._connected(connection, person, scopes, params)
         if params:
@@ -92,7 +94,7 @@ class Connections:
         end = ends.said(expires, self.resolver.clock())
         connection = self._in_place_of(service, instance, method, None if replace else person)
         app = None if client_file is None else self._app_of(connection, client_file)
-        with self._mutex:
+        with self._logins:
             fresh = self._connect(
                 connection,
                 person,
