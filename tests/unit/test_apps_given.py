@@ -251,3 +251,33 @@ def test_a_client_file_is_kept_for_later_though_its_login_fails(world, tmp_path,
     with pytest.raises(AuthError, match="invalid_client"):
         broker.setup("one", client_file=path)
     assert app_of(broker, "two").client_id == "own-app"
+
+
+@pytest.mark.parametrize(
+    ("uri", "serves"),
+    [
+        ("http://127.0.0.1:8423/callback", True),
+        ("http://localhost:8423/callback", True),
+        ("https://localhost/callback", True),
+        ("https://site.example/callback", False),
+        ("http://localhost.evil.example/", False),
+        ("http://[x", False),
+        (7, False),
+    ],
+)
+def test_a_web_client_that_is_laid_down_serves_if_a_login_could_come_back(
+    world, tmp_path, uri, serves
+) -> None:
+    """Which services use it is not known there: at `--client-file` the exact URI is asked for."""
+    web = {"client_id": "id-7", "client_secret": canary.fresh(), "redirect_uris": [uri]}
+    path = file_with(tmp_path, "web.json", json.dumps({"web": web}))
+    for broker in (
+        world(f'[apps.fleet]\nclient_file = "{path}"'),
+        world(ARCRUN_FLEET_CLIENT_FILE=path),
+    ):
+        if serves:
+            assert app_of(broker).client_id == "id-7"
+        else:
+            with pytest.raises(AuthError, match="Web client"):
+                app_of(broker)
+        broker.close()
