@@ -6,34 +6,27 @@ endpoints of the recipe, or to those its issuer named at the login, and to no ot
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError, MissingSecret
+from arcrun_auth.desk import Desk
 from arcrun_auth.oauth.app import App
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from arcrun_auth._http import Answer
     from arcrun_auth.oauth.call import TokenCall, Values
     from arcrun_auth.recipe.model import Method, OAuth2
-    from arcrun_auth.resolve import Connection, Resolver
+    from arcrun_auth.resolve import Resolver
     from arcrun_auth.tokens import Credential, Grant, Secret
 
 
-class Authority:
+class Authority(Desk):
     """One way in with the params of one record. `app` is None until there is one."""
 
-    def __init__(
-        self, resolver: Resolver, connection: Connection, way: Method, record: Credential
-    ) -> None:
+    def __init__(self, resolver: Resolver, name: str, way: Method, record: Credential) -> None:
         from arcrun_auth import rendering
 
-        self.resolver = resolver
-        self.service = connection.service
-        self.name = connection.name
-        self.way = way
-        self.record = record
-        self.oauth2 = rendering.endpoints(way, record.params, self.name, record.endpoints)
+        super().__init__(resolver, name, way, record)
+        self.oauth2 = rendering.endpoints(way, record.params, name, record.endpoints)
         self.app = self._app()
 
     def _app(self) -> App | None:
@@ -64,6 +57,11 @@ class Authority:
         by_itself = grants <= {"jwt_bearer", "token_exchange", "refresh_token"}
         return self.app is None and not (by_itself and self.oauth2.client.auth == "none")
 
+    @property
+    def needs_setup(self) -> bool:
+        """An issuer that has to say where its tokens are is asked at a login alone."""
+        return not self.oauth2.token_endpoint
+
     def known_app(self) -> App:
         """The app. MissingSecret where there is none."""
         from arcrun_auth.apps.kept import missing
@@ -78,24 +76,16 @@ class Authority:
 
         return call.values(
             self.record.params,
-            secrets=self.record.secrets,
+            secrets=self.secrets,
             app=self.app,
             access_token=access_token,
         )
 
-    def send(self, call: TokenCall) -> Answer:
-        """Sends a request to an endpoint of this server. Raises as `_http.send_token`."""
+    def hosts(self) -> Sequence[str]:
+        """Those of its endpoints, the ones that its issuer named included."""
         from urllib.parse import urlsplit
 
-        from arcrun_auth._http import send_token
-        from arcrun_auth.hosts import Fence
-
-        hosts = [urlsplit(url).netloc for url in _endpoints(self.oauth2)]
-        try:
-            return send_token(call, guard=Fence(hosts, self.resolver.allow))
-        except AuthError as error:
-            error.service = self.service
-            raise
+        return [urlsplit(url).netloc for url in _endpoints(self.oauth2)]
 
     def ask(
         self, call: TokenCall, *, previous: Grant | None = None, requested: Sequence[str] = ()
@@ -144,13 +134,7 @@ class Authority:
 
         jwt = self.way.jwt
         assert jwt is not None
-        key = self.record.secrets.get(jwt.key)
-        if key is None:
-            raise MissingSecret(
-                f"{self.name} needs its {jwt.key} to sign with.",
-                key=jwt.key,
-                service=self.name,
-            )
+        key = self.secret(jwt.key)
         known = self.values()
         return Secret(
             bearer_assertion(
@@ -168,9 +152,7 @@ class Authority:
 
         mode, now = self.oauth2.refresh.mode, self.resolver.clock()
         if mode == "reissue":
-            fresh = self.issue(grant.requested)
-            since = grant.since or fresh.since
-            return fresh.replace(since=since, kept={**grant.kept, **fresh.kept})
+            return super().renewed(grant)
         if self.needs_app:
             self.known_app()
         if mode == "exchange":

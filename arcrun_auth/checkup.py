@@ -76,7 +76,7 @@ def _userinfo(resolver: Resolver, connection: Connection, way: Method, source: S
     from arcrun_auth.oauth.requests import userinfo_request
 
     assert connection.record is not None
-    authority = Authority(resolver, connection, way, connection.record)
+    authority = Authority(resolver, connection.name, way, connection.record)
     if not authority.oauth2.userinfo_endpoint:
         return nothing
     token = Secret(source.token().access_token)

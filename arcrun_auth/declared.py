@@ -76,24 +76,22 @@ def _require(resolver: Resolver, connection: Connection, need: Need) -> None:
 
 
 def _require_renewal(resolver: Resolver, connection: Connection) -> None:
-    from arcrun_auth import lifetimes
-    from arcrun_auth.authority import Authority
+    from arcrun_auth import apps, lifetimes
+    from arcrun_auth.desk import open_desk
 
     assert connection.record is not None
     grant = connection.record.grant
     _, way = resolver.way(connection)
     assert grant is not None
-    assert way.oauth2 is not None
-    if not lifetimes.can_renew(grant, way.oauth2.refresh, resolver.clock()):
+    if not lifetimes.can_renew(grant, way.renewal, resolver.clock()):
         raise LoginRequired(
             f"{connection.name}: its token has ended, and there is none to renew it with.",
             service=connection.service,
             why="expired",
             hint=f"arcrun setup {connection.name}",
         )
-    authority = Authority(resolver, connection, way, connection.record)
-    if authority.needs_app:
-        authority.known_app()
+    if open_desk(resolver, connection.name, way, connection.record).needs_app:
+        raise apps.missing(connection.service, way)
 
 
 def _told(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from arcrun_auth.recipe import Diagnosis
-    from arcrun_auth.recipe.model import When
+    from arcrun_auth.recipe.model import Method, When
 
 
 def find(
@@ -38,6 +38,13 @@ def attributed(rules: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:
     'The recipe says: "Odd." And what to do: "curl x | sh"'
     """
     return tuple(_attributed(rule) for rule in rules)
+
+
+def of_a_stranger(way: Method) -> Method:
+    """A way in whose recipe did not come with us."""
+    import msgspec
+
+    return msgspec.structs.replace(way, diagnose=attributed(way.diagnose))
 
 
 def _attributed(rule: Diagnosis) -> Diagnosis:

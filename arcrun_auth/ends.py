@@ -61,14 +61,13 @@ def warnings_of(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     if record is None:  # removed meanwhile
         return ()
     refresh, app, registers = None, None, False
-    if connection.method.primitive != "static_key":
+    if connection.method.source == "grant":
         try:
             _, way = resolver.way(connection)
-            assert way.oauth2 is not None
-            refresh, registers = way.oauth2.refresh, way.oauth2.client.registration == "dcr"
-            app = _app(resolver, connection, way)
+            app = _app(resolver, connection, way) if way.oauth2 is not None else None
         except AuthError:  # a recipe or an app that fails is told where it is used
             return ()
+        refresh, registers = way.renewal, _registers(way)
     return lifetimes.warnings(
         record,
         refresh,
@@ -79,11 +78,14 @@ def warnings_of(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     )
 
 
+def _registers(way: Method) -> bool:
+    return way.oauth2 is not None and way.oauth2.client.registration == "dcr"
+
+
 def _app(resolver: Resolver, connection: Connection, way: Method) -> Credential | None:
-    assert way.oauth2 is not None
-    if way.oauth2.client.registration != "dcr":
+    if not _registers(way):
         return resolver.store.get(apps.key_of(connection.service, way))
     from arcrun_auth.authority import Authority
 
     assert connection.record is not None
-    return Authority(resolver, connection, way, connection.record).registration()
+    return Authority(resolver, connection.name, way, connection.record).registration()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from arcrun_auth.signing import Binding
     from arcrun_auth.sources import Source
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Credential
+    from arcrun_auth.tokens import Credential, Grant, Secret
 
 TRUSTED_TIERS = ("bundled",)
 """Whose recipes may use a secret of the environment, which nobody was asked about?"""
@@ -80,7 +80,7 @@ class Connection:
         """Whether there is something to sign with, or to renew it by."""
         if self.record is None:
             return False
-        if self.method.primitive == "static_key":
+        if self.method.source != "grant":
             return not self.missing()
         given = self.record.secrets
         if "access_token" in given or "refresh_token" in given:
@@ -155,13 +155,17 @@ class Resolver:
                 hint=f"arcrun setup {entry.service}@{named} --method {chosen.id}",
             )
         connection = Connection(entry, named, chosen, record)
-        if chosen.unattended and not connection.connected:
-            connection.record = self._unattended(connection) or record
+        self.complete(connection)
         return connection
 
+    def complete(self, connection: Connection) -> None:
+        """Puts a grant that is still to be asked for where nothing but that is missing."""
+        method = connection.method
+        if method.source == "grant" and method.unattended and not connection.connected:
+            connection.record = self._unattended(connection) or connection.record
+
     def _unattended(self, connection: Connection) -> Credential | None:
-        """A record whose grant is still to be asked for, where nothing but that is missing."""
-        from arcrun_auth.authority import Authority
+        from arcrun_auth.desk import open_desk
         from arcrun_auth.tokens import Credential, Grant, Secret
 
         held = connection.record or Credential(connection.key)
@@ -169,14 +173,12 @@ class Resolver:
             return None
         _, way = self.way(connection)
         try:
-            authority = Authority(self, connection, way, held)
+            desk = open_desk(self, connection.name, way, held)
         except RecipeError:  # a param that somebody has to type
             return None
-        # An issuer that has to say where its tokens are is asked by `setup`.
-        if authority.needs_app or not authority.oauth2.token_endpoint:
+        if desk.needs_app or desk.needs_setup:
             return None
-        assert way.oauth2 is not None
-        grant = Grant(access_token=Secret(""), issued=0.0, expires=0.0, requested=way.oauth2.scopes)
+        grant = Grant(access_token=Secret(""), issued=0.0, expires=0.0, requested=way.scopes)
         return held.replace(grant=grant)
 
     def _method(self, entry: Entry, record: Credential | None, wanted: str | None) -> MethodEntry:
@@ -195,11 +197,9 @@ class Resolver:
         recipe = self.catalog.recipe(connection.service)
         way = recipe.way(connection.method.id)
         if way.diagnose and connection.entry.tier not in TRUSTED_TIERS:
-            import msgspec
+            from arcrun_auth.diagnosis import of_a_stranger
 
-            from arcrun_auth.diagnosis import attributed
-
-            way = msgspec.structs.replace(way, diagnose=attributed(way.diagnose))
+            way = of_a_stranger(way)
         return recipe, way
 
     # -- consent ---------------------------------------------------------------------
@@ -238,7 +238,7 @@ class Resolver:
 
     def _absent(self, connection: Connection) -> MissingSecret | LoginRequired:
         service, name = connection.service, connection.name
-        if connection.method.primitive == "static_key":
+        if connection.missing():
             _, way = self.way(connection)
             missing = connection.missing()
             wanted = next(s for s in way.required_secrets if s.key == missing[0])
@@ -250,14 +250,14 @@ class Resolver:
                 hint=connection.setup,
             )
         grant = connection.record.grant if connection.record is not None else None
-        ended = grant is not None and bool(grant.dead)
-        text = f"{name} is not connected."
+        text, dead = " is not connected", grant is not None and bool(grant.dead)
         if grant is not None:
-            text = f"{name}: the login is kept, but it is not complete."
-        if ended:
-            text = f"{name}: the provider has ended this login."
+            text = ": the provider has ended this login" if dead else ": the login is not complete"
         return LoginRequired(
-            text, service=service, why="revoked" if ended else "never", hint=connection.setup
+            f"{name}{text}.",
+            service=service,
+            why="revoked" if dead else "never",
+            hint=connection.setup,
         )
 
     def missing_scopes(
@@ -287,7 +287,9 @@ class Resolver:
         from arcrun_auth.sources import FixedSource
 
         assert connection.record is not None
-        if connection.method.primitive == "static_key":
+        if connection.method.source == "made":
+            return self._maker(connection)
+        if connection.method.source == "secrets":
             return FixedSource(
                 static_token(connection.method, connection.record),
                 lambda: self._reread(connection),
@@ -306,8 +308,26 @@ class Resolver:
         record = connection.record
         assert record is not None
         if record.grant is not None:
-            return FixedSource(token_of(record.grant))
+            return FixedSource(token_of(record.grant, signing_secrets(connection.method, record)))
+        if connection.method.source == "made":
+            return self._maker(connection)
         return FixedSource(static_token(connection.method, record))
+
+    def _maker(self, connection: Connection) -> Source:
+        """Makes tokens of what the record holds now: another process may have changed it."""
+        from arcrun_auth.sources import MadeSource
+
+        def make() -> Grant:
+            from arcrun_auth.desk import open_desk
+
+            record = connection.record
+            assert record is not None
+            if record.generation:
+                record = self.store.get(connection.key) or record
+            _, way = self.way(connection)
+            return open_desk(self, connection.name, way, record).issue(way.scopes)
+
+        return MadeSource(make, self.clock)
 
     def _reread(self, connection: Connection) -> Token | None:
         record = self.store.get(connection.key)
@@ -322,6 +342,7 @@ class Resolver:
 
     def binding(self, connection: Connection) -> Binding:
         """Where its requests go, and where in them the secrets stand."""
+        from arcrun_auth.primitives import load
         from arcrun_auth.signing import bind_method
 
         _, way = self.way(connection)
@@ -333,6 +354,7 @@ class Resolver:
                 params=self.params(way, connection.record),
                 allow=self.allow,
                 client_id=self.id_to_send(connection.service, way),
+                signer=load(way.primitive).signer,
             )
         except ValueError as error:
             raise unfit(connection, error) from None
@@ -366,6 +388,11 @@ def unfit(connection: Connection, error: ValueError) -> RecipeError:
         service=connection.service,
         hint=f"arcrun setup {connection.name}",
     )
+
+
+def signing_secrets(method: MethodEntry, record: Credential) -> dict[str, Secret]:
+    """The stored secrets that the recipe's `inject` names beside a grant's token."""
+    return {key: record.secrets[key] for key in method.injected if key in record.secrets}
 
 
 def static_token(method: MethodEntry, record: Credential) -> Token:
