@@ -254,11 +254,9 @@ class Resolver:
         if grant is not None:
             text = ": the provider has ended this login" if dead else ": the login is not complete"
         return LoginRequired(
-            f"{name}{text}.",
-            service=service,
+            f"{name}{text}.", service=service, hint=connection.setup,
             why="revoked" if dead else "never",
-            hint=connection.setup,
-        )
+        )  # fmt: skip
 
     def missing_scopes(
         self, connection: Connection, scopes: Sequence[str] | None
