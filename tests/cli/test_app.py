@@ -444,6 +444,29 @@ def test_remove_says_who_suffers_and_asks(guided, provider):
     assert "nothing to remove" in guided("app", "remove", "solo").err
 
 
+def test_another_client_in_its_place_says_which_logins_it_cannot_renew(guided, provider):
+    """A grant belongs to the client that it was given to (RFC 6749 §6)."""
+    from arcrun_auth import Broker
+    from tests.cli.conftest import Agrees
+
+    text = json.dumps(stdin_of(provider))
+    first = guided("app", "add", "family", "--stdin", "--no-login", stdin=text)
+    assert "log in" not in first.err
+    broker = Broker(
+        home=str(guided.home), environ=guided.env, person=Agrees(), open_url=provider.follow,
+        allow_hosts=[provider.issuer],
+    )  # fmt: skip
+    broker.setup("duo")
+    broker.close()
+    again = guided("app", "add", "family", "--stdin", "--no-login", stdin=text)
+    assert "have to log in again" not in again.err  # the same client, perhaps a new secret
+
+    other = json.dumps(stdin_of(provider) | {"client_id": "other-app"})
+    ran = guided("app", "add", "trio", "--stdin", "--no-login", stdin=other)
+    assert ran.code == 0, ran.err
+    assert "These have to log in again, since it is another client: duo." in ran.err
+
+
 def test_remove_of_what_the_environment_gives(guided):
     ran = guided("app", "remove", "solo", "--yes", ARCRUN_SOLO_CLIENT_ID="x")
     assert ran.code == 1
