@@ -55,13 +55,13 @@ class DeviceLogin:
         try:
             self.code = read_device_code(plan.oauth2, answer.status, answer.body)
         except LoginFailed as error:
-            error.service, error.hint = plan.service, f"{plan.again} --no-browser"
+            error.service, error.hint = plan.service, plan.without_device
             raise
         if why_unsafe(self.code.uri) is not None:
             raise LoginFailed(
                 "The provider names no https address to type the code at.",
                 service=plan.service,
-                hint=f"{plan.again} --no-browser",
+                hint=plan.without_device,
             )
         if why_unsafe(self.code.complete_uri) is not None or not self._is_one_place():
             self.code.complete_uri = ""  # a camera would follow it as it is

@@ -8,6 +8,7 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -267,7 +268,21 @@ def test_an_endpoint_that_refuses_says_why(answer, why) -> None:
     with pytest.raises(LoginFailed) as caught:
         devices.DeviceLogin(plan(), send=Script(answer), clock=lambda: 5.0)
     assert why in caught.value.message
-    assert (caught.value.service, caught.value.hint) == ("demo", "arcrun setup demo --no-browser")
+    assert (caught.value.service, caught.value.hint) == ("demo", "arcrun setup demo")
+
+
+@pytest.mark.parametrize(
+    "answer", [refusal("unauthorized_client"), code_answer(verification_uri="-x")]
+)
+def test_where_there_is_another_way_the_hint_leads_there(answer) -> None:
+    oauth2 = msgspec.structs.replace(
+        plan().oauth2,
+        grants=("authorization_code", "device_code"),
+        authorization_endpoint="https://id.example/login",
+    )
+    with pytest.raises(LoginFailed) as caught:
+        devices.DeviceLogin(plan(oauth2=oauth2), send=Script(answer), clock=lambda: 5.0)
+    assert caught.value.hint == "arcrun setup demo --no-browser"
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
@@ -289,7 +304,7 @@ def test_an_address_that_is_not_https_is_refused_and_not_shown(uri) -> None:
     with pytest.raises(LoginFailed, match="no https address") as caught:
         enter(plan(), script, shown=shown, ways=Ways(loopback=False, paste=False, device=True))
     assert uri not in "".join(shown) + str(caught.value)
-    assert caught.value.hint == "arcrun setup demo --no-browser"
+    assert caught.value.hint == "arcrun setup demo"
 
 
 @pytest.mark.parametrize(
