@@ -32,8 +32,8 @@ FLOORS = [
     (
         "hall",
         """
-        agreement apps authority bound broker checkup connections declared desk discovery ends
-        enrol found keepalive removal renewal report resolve shared signin
+        agreement apps authority bound broker checkup completion connections declared desk
+        discovery ends enrol found keepalive removal renewal report resolve shared signin
         """,
     ),
     ("door", "__init__ testing"),
