@@ -17,7 +17,8 @@ FLOORS = [
         "rules",
         """
         answers catalog_entry consent diagnosis fields hosts jwt landing lifetimes lint
-        moments oauth primitives recipe rendering scopes seal signing template token_answer
+        moments oauth primitives recipe rendering scopes seal signing sigv4 template
+        token_answer
         """,
     ),
     (
