@@ -104,11 +104,12 @@ class SigV4:
             added.append(("X-Amz-Security-Token", self._key.session_token.reveal()))
         if given or self._is_store:
             added.append(("X-Amz-Content-SHA256", payload))
-        canonical.update((name.lower(), value) for name, value in added)
+        canonical |= {name.lower(): value for name, value in added}
+        canonical = dict(sorted(canonical.items()))
         request = _canonical_request(method, target, target.pairs, canonical, payload)
         authorization = (
             f"{ALGORITHM} Credential={self._key.id}/{self._scope(stamp)}, "
-            f"SignedHeaders={_names(canonical)}, Signature={self._signature(request, stamp)}"
+            f"SignedHeaders={';'.join(canonical)}, Signature={self._signature(request, stamp)}"
         )
         added.append(("Authorization", authorization))
         return Signed(target.url(), tuple(added))
@@ -134,13 +135,13 @@ class SigV4:
             raise ValueError(f"a presigned URL holds 1 to {MAX_EXPIRES} seconds, not {expires}")
         target = _Target(url, as_is=self._path_as_is)
         stamp = _timestamp(now)
-        canonical = _canonical_headers(headers, target.host)
+        canonical = dict(sorted(_canonical_headers(headers, target.host).items()))
         added = [
             ("X-Amz-Algorithm", ALGORITHM),
             ("X-Amz-Credential", f"{self._key.id}/{self._scope(stamp)}"),
             ("X-Amz-Date", stamp),
             ("X-Amz-Expires", str(expires)),
-            ("X-Amz-SignedHeaders", _names(canonical)),
+            ("X-Amz-SignedHeaders", ";".join(canonical)),
         ]
         if self._key.session_token:
             added.append(("X-Amz-Security-Token", self._key.session_token.reveal()))
@@ -227,21 +228,17 @@ def _canonical_request(
     headers: dict[str, str],
     payload: str,
 ) -> str:
+    """What is signed, line by line; `headers` are in order already."""
     lines = [
         method.upper(),
         target.canonical_path,
         "&".join([f"{name}={value}" for name, value in sorted(pairs)]),
-        *[f"{name}:{headers[name]}" for name in sorted(headers)],
+        *[f"{name}:{value}" for name, value in headers.items()],
         "",
-        _names(headers),
+        ";".join(headers),
         payload,
     ]
     return "\n".join(lines)
-
-
-def _names(headers: dict[str, str]) -> str:
-    """SignedHeaders."""
-    return ";".join(sorted(headers))
 
 
 def _timestamp(now: float) -> str:
