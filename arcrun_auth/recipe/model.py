@@ -86,6 +86,9 @@ class Param(Model, frozen=True):
     """A regular expression that the whole value must match."""
     default: str | None = None
     """The value if the user gives none; without a default it has to be given."""
+    per_call: bool = False
+    """Whether a call may name another value than the connection has: a region, and no account.
+    Honoured in bundled recipes only."""
     suffix: str = ""
     """What users paste along with it and is cut off: `.myshopify.com`."""
     source: Literal["user", "callback", "token", "discover", "secret"] = msgspec.field(

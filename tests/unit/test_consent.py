@@ -72,7 +72,7 @@ RICH = {
     },
     "token_secret": "a",
     "params": {"region": {"label": "R", "help": "h", "type": "enum", "enum": ["eu", "us"],
-                          "pattern": "..", "default": "eu", "suffix": ".x", "from": "discover",
+                          "pattern": "..", "default": "eu", "per_call": True, "suffix": ".x", "from": "discover",
                           "key": "r", "take": "(.)$"}},
     "static_headers": {"X-Version": "1"}, "root_paths": ["/upload/"],
     "allowed_hosts": ["{{param.region}}.rich.example", "*.cdn.rich.example", "me.rich.example"],
