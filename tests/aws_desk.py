@@ -90,11 +90,23 @@ class Moto:
 
     def _iam(self, action: str, **fields: str) -> str:
         body = urlencode({"Action": action, "Version": "2010-05-08", **fields}).encode()
-        signs = SigV4(AccessKey("ROOT", Secret("nothing")), service="iam", region="us-east-1")
-        signed = signs.sign(
-            method="POST", url=f"{self.origin}/", headers=FORM.items(), body=body, now=time.time()
-        )
-        answer = httpx.post(signed.url, headers={**FORM, **dict(signed.headers)}, content=body)
+        root = Keys("ROOT", "nothing")
+        return self._send("POST", "/", "iam", root, headers=FORM, body=body)
+
+    def put(self, path: str) -> str:
+        """Makes a bucket, or an empty object."""
+        return self._send("PUT", path, "s3", self.keys)
+
+    def _send(
+        self, method: str, path: str, service: str, keys: Keys, *, headers=None, body: bytes = b""
+    ) -> str:
+        key = AccessKey(keys.access_key_id, Secret(keys.secret_access_key))
+        signed = SigV4(key, service=service, region="us-east-1").sign(
+            method=method, url=self.origin + path, headers=(headers or {}).items(), body=body,
+            now=time.time(),
+        )  # fmt: skip
+        sent = {**(headers or {}), **dict(signed.headers)}
+        answer = self.client.request(method, signed.url, headers=sent, content=body)
         assert answer.status_code == 200, answer.text
         return answer.text
 

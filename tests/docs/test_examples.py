@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.docs.aws_stage import AwsStage
 from tests.docs.pages import DOCS, ROOT, Block, blocks, pages
 from tests.docs.props import KEYS
 from tests.docs.stage import Stage, matches, session
@@ -38,6 +39,9 @@ ENVIRON = {
 }
 """What a reader of the page has in the environment already."""
 
+STAGES = {"docs/howto/aws.md": AwsStage}
+"""Which pages need a stage of their own?"""
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the examples are typed into bash")
 
 
@@ -50,7 +54,7 @@ def test_a_page_does_what_it_says_from_top_to_bottom(page: Path, tmp_path: Path)
     for program in ("bash", "openssl"):
         needs(shutil.which(program), program)
     shown: list[str] = []
-    with Stage(tmp_path, ENVIRON.get(_name(page))) as stage:
+    with STAGES.get(_name(page), Stage)(tmp_path, ENVIRON.get(_name(page))) as stage:
         printed = ""
         for block in blocks(page):
             where = f"{_name(page)}, line {block.line}"
@@ -88,7 +92,7 @@ def _typed(stage: Stage, block: Block, where: str) -> list[str]:
 def _keeps_secrets(stage: Stage, shown: list[str]) -> None:
     """What was typed hidden stands in no output and in no file."""
     files = [path.read_bytes() for path in stage.home.rglob("*") if path.is_file()]
-    for key in KEYS.values():
+    for key in filter(None, {**KEYS, **stage.typed}.values()):
         assert not any(key in text for text in shown)
         assert not any(key.encode() in data for data in files)
 
@@ -106,7 +110,7 @@ def test_the_pages_that_teach_have_examples_that_run() -> None:
                  "docs/howto/docker-ci.md", "docs/howto/accounts.md",
                  "docs/howto/own-recipe.md", "docs/howto/project.md",
                  "docs/howto/test-a-recipe.md", "docs/howto/own-app.md",
-                 "docs/howto/keepalive.md"):  # fmt: skip
+                 "docs/howto/keepalive.md", "docs/howto/aws.md"):  # fmt: skip
         run = [b for b in blocks(ROOT / name) if b.language in RUN and b.note != "not run"]
         assert run, name
     assert sum(b.language == "python" for b in blocks(ROOT / "README.md")) >= 3
