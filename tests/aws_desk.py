@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Self
 from urllib.parse import urlencode
@@ -19,7 +18,6 @@ import httpx
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.sigv4 import AccessKey, SigV4
 from arcrun_auth.tokens import Secret
-from tests.needs import needs
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 HOST = re.compile(r"https://[a-z0-9-]+\.\{\{param\.region\}\}\.\{\{param\.domain\}\}")
@@ -45,7 +43,6 @@ class Moto:
     """Starts the server; `keys` is a user's, `role` one that this user may assume."""
 
     def __enter__(self) -> Self:
-        needs(find_spec("moto") and find_spec("flask"), "moto[server]")
         command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p0"]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

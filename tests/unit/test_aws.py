@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import threading
-from functools import cache
 
 import pytest
 
 from arcrun_auth import errors
+from arcrun_auth.adapters.aws import process_credentials
 from arcrun_auth.broker import Broker
 from arcrun_auth.catalog import Catalog
-from arcrun_auth.consent import hosts, servers
+from arcrun_auth.consent import hosts
 from arcrun_auth.recipe import read
 from arcrun_auth.signing import bind_method
 from arcrun_auth.stores.memory import Memory
-from arcrun_auth.tokens import Key, Secret, Token
+from arcrun_auth.tokens import Credential, Key, Secret, Token
 from tests import aws_desk, canary
-from tests.needs import needs
 from tests.servers import GUARD, Reply, recorder
 from tests.world import Told
-
-try:
-    import botocore.session as botocore
-except ImportError:  # an SDK of the group `sdk`
-    botocore = None
-
-SERVICES = {
-    "aws": "sts", "aws_s3": "s3", "aws_dynamodb": "dynamodb", "aws_sqs": "sqs", "aws_sns": "sns",
-    "aws_lambda": "lambda", "aws_secretsmanager": "secretsmanager",
-    "aws_bedrock_runtime": "bedrock-runtime", "aws_ses": "ses",
-}  # fmt: skip
-"""What botocore calls each of them."""
 
 
 @pytest.fixture(scope="module")
@@ -41,45 +28,30 @@ def shipped(tmp_path_factory):
 # -- the recipes -------------------------------------------------------------------------
 
 
-@cache
-def known():
-    needs(botocore, "botocore")
-    session = botocore.get_session()
-    regions = [
-        (region, partition["outputs"]["dnsSuffix"])
-        for partition in session.get_data("partitions")["partitions"]
-        for region in partition["regions"]
-        if not region.endswith("-global")
-    ]
-    return session, regions
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [
+        ("us-east-1", "amazonaws.com"), ("us-gov-west-1", "amazonaws.com"),
+        ("ap-southeast-7", "amazonaws.com"), ("cn-northwest-1", "amazonaws.com.cn"),
+        ("eusc-de-east-1", "amazonaws.eu"), ("us-isob-east-1", "sc2s.sgov.gov"),
+    ],
+)  # fmt: skip
+def test_a_region_stands_in_the_host(shipped, region, domain) -> None:
+    params = {"region": region, "domain": domain}
+    assert hosts(shipped.recipe("aws_ses"), params) == (f"email.{region}.{domain}",)
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_it_signs_for_what_botocore_signs_for(shipped, service) -> None:
-    session, _ = known()
-    model = session.get_service_model(SERVICES[service])
-    recipe = shipped.recipe(service)
-    assert recipe.account == "aws"
-    assert [way.aws.service for way in recipe.ways] == [model.signing_name] * 2
-    assert recipe.base_url.startswith(f"https://{model.endpoint_prefix}.")
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_every_region_of_every_partition_has_its_host(shipped, service) -> None:
-    session, regions = known()
-    prefix = session.get_service_model(SERVICES[service]).endpoint_prefix
-    assert len(regions) > 30
-    for region, suffix in regions:
-        params = {"region": region, "domain": suffix}
-        key, role = shipped.recipe(service).ways
-        assert hosts(key, params)[0] == f"{prefix}.{region}.{suffix}"
-        role_arn = {"role_arn": "arn:aws:iam::123456789012:role/r"}
-        assert servers(role, params | role_arn) == (f"sts.{region}.{suffix}",)
-    for region in ("evil.com", "us-east-1.evil", "us-east-1/", "", "US-EAST-1"):
-        with pytest.raises(ValueError, match="region"):
-            hosts(shipped.recipe(service), {"region": region})
-    with pytest.raises(ValueError, match="domain"):
-        hosts(shipped.recipe(service), {"domain": "evil.com"})
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"region": text} for text in ("evil.com", "us-east-1.evil", "us-east-1/", "", "US-1")),
+        {"domain": "evil.com"},
+    ],
+)
+def test_nothing_else_does(shipped, params) -> None:
+    (name,) = params
+    with pytest.raises(ValueError, match=name):
+        hosts(shipped.recipe("aws_ses"), params)
 
 
 def test_a_bucket_may_be_the_host(shipped) -> None:
@@ -355,3 +327,46 @@ def test_a_redirect_to_another_host_gets_no_signature(desk, answers) -> None:
     first, second = answers.seen[-2:]
     assert second.target == "/b/%C3%A4%281%29"
     assert first.headers["authorization"] != second.headers["authorization"]
+
+
+# -- what AWS's own tools are handed -------------------------------------------------------
+
+
+def test_what_a_credential_process_prints(desk, answers) -> None:
+    assuming(answers, 200, None)
+    desk.setup("aws", **KEYS)
+    assert process_credentials(broker=desk) == {
+        "Version": 1,
+        "AccessKeyId": KEYS["access_key_id"],
+        "SecretAccessKey": KEYS["secret_access_key"],
+    }
+    desk.setup("aws@backup", method="role", params=ROLE, **KEYS)
+    found = process_credentials("aws", "backup", broker=desk)
+    kept = desk.store.get(Key("credential", "aws", "backup")).grant.secrets
+    assert found == {
+        "Version": 1,
+        "AccessKeyId": kept["access_key_id"].reveal(),
+        "SecretAccessKey": kept["secret_access_key"].reveal(),
+        "SessionToken": kept["session_token"].reveal(),
+        "Expiration": "2027-01-15T09:00:00Z",
+    }
+
+
+def test_a_credential_process_asks_nobody(desk) -> None:
+    with pytest.raises(errors.MissingSecret) as caught:
+        process_credentials(broker=desk)
+    assert caught.value.hint == "arcrun setup aws"
+
+
+def test_a_service_without_access_key_has_none_to_hand_out(tmp_path) -> None:
+    broker = Broker(home=str(tmp_path), store=Memory(), person=Told())
+    broker.store.put(
+        Credential(
+            Key("credential", "notion"), method="key", secrets={"notion_token": Secret("x")}
+        ),
+        expect=0,
+    )
+    with pytest.raises(errors.AuthError, match="signs with no access key"):
+        process_credentials("notion", broker=broker)
+    with pytest.raises(errors.AuthError, match="no URLs that carry"):
+        broker.presigned_url("notion", "/x")

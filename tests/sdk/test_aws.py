@@ -8,24 +8,24 @@ import logging
 import re
 import threading
 import time
-from importlib.util import find_spec
 from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.session import Session
 
 from arcrun_auth import errors
 from arcrun_auth.adapters.aws import process_credentials
 from arcrun_auth.adapters.boto3 import boto3_session
 from arcrun_auth.broker import Broker
 from arcrun_auth.stores.memory import Memory
-from arcrun_auth.tokens import Key, Secret
+from arcrun_auth.tokens import Key
 from tests import aws_desk
-from tests.needs import needs
 from tests.servers import Reply, recorder
 from tests.world import Told
-
-pytestmark = pytest.mark.peer
 
 STS = {"Action": "GetCallerIdentity", "Version": "2011-06-15"}
 STARS = {"x-amz-target": "DynamoDB_20120810.ListTables"}
@@ -218,11 +218,6 @@ def test_a_role_that_is_refused_says_so(desk, moto) -> None:
 
 
 def test_a_presigned_url_is_botocores(connected, moto) -> None:
-    needs(find_spec("botocore"), "botocore")
-    from botocore.auth import S3SigV4QueryAuth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
     ours = connected.broker.presigned_url("aws_s3", "/names/a b.txt", expires=60, method="PUT")
     plain, _, query = ours.partition("?")
     assert plain.endswith("/names/a%20b.txt")
@@ -242,7 +237,6 @@ def test_a_presigned_url_is_botocores(connected, moto) -> None:
 @pytest.fixture
 def botocore(monkeypatch):
     """Real boto3, which finds no other key here, and whose log shows tokens."""
-    needs(find_spec("boto3"), "boto3")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
@@ -284,19 +278,8 @@ def _later(clock, seconds):
     return lambda: clock() + timedelta(seconds=seconds)
 
 
-def test_what_a_credential_process_prints(connected, moto) -> None:
-    found = process_credentials("aws", broker=connected.broker)
-    assert found == {
-        "Version": 1,
-        "AccessKeyId": moto.keys.access_key_id,
-        "SecretAccessKey": moto.keys.secret_access_key,
-    }
-
-
 @pytest.mark.usefixtures("botocore")
 def test_botocore_takes_what_a_credential_process_prints(in_role, relay, tmp_path) -> None:
-    from botocore.session import Session
-
     found = process_credentials(broker=in_role.broker)
     assert set(found) == {"Version", "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
     given = tmp_path / "given"
@@ -311,19 +294,3 @@ def test_botocore_takes_what_a_credential_process_prints(in_role, relay, tmp_pat
     assert (keys.method, keys.access_key) == ("custom-process", found["AccessKeyId"])
     sts = session.create_client("sts", endpoint_url=relay.origin)
     assert sts.get_caller_identity()["Arn"].endswith(":assumed-role/backup/arcrun")
-
-
-def test_a_service_without_access_key_has_none_to_hand_out(tmp_path, relay) -> None:
-    desk = Desk(tmp_path, relay.origin)
-    (tmp_path / "home" / "recipes").mkdir(parents=True, mode=0o700)
-    (tmp_path / "home").chmod(0o700)
-    (tmp_path / "home" / "recipes" / "keyed.yaml").write_text(
-        "service: keyed\nprimitive: static_key\nbase_url: https://keyed.example\n"
-        "required_secrets: [{key: key}]\ninject: {header: {X: '{{secret.key}}'}}\n"
-    )
-    desk.broker.recipes.reindex()
-    desk.broker.setup("keyed", key=Secret("value"))
-    with pytest.raises(errors.AuthError, match="signs with no access key"):
-        process_credentials("keyed", broker=desk.broker)
-    with pytest.raises(errors.AuthError, match="no URLs that carry"):
-        desk.broker.presigned_url("keyed", "/x")
