@@ -228,6 +228,8 @@ WORDS = {
     "digest": "other secrets would answer the server's challenge",
     "mtls": "another certificate would be shown",
     "options": "the settings of its plug-in would change",
+    "aws": "requests would be signed for another service or region",
+    "assume_role": "another role would be assumed with your access key",
     "authorize_params": "the login would be asked for otherwise",
     "pkce": "the protection of the login against interception (PKCE) would change",
 }

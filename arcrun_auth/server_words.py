@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from arcrun_auth.errors import ProviderUnavailable, printable
+from arcrun_auth.errors import ProviderUnavailable, may_pass, printable
 from arcrun_auth.tokens import Secret
 
 TYPE_CHECKING = False
@@ -61,11 +61,25 @@ def as_seconds(value: Any) -> float | None:
     return seconds if 0 < seconds <= MAX_LIFETIME else None
 
 
+def check_now(
+    what: str, status: int, headers: Mapping[str, str], *, now: float, service: str
+) -> None:
+    """ProviderUnavailable where the status of another endpoint says to come back later."""
+    if may_pass(status):
+        raise ProviderUnavailable(
+            f"{what} (HTTP {status}).",
+            service=service,
+            hint=f"arcrun setup {service}",
+            status=status,
+            retry_after=retry_after(headers, now),
+        )
+
+
 def unavailable(
     what: str, *, status: int, headers: Mapping[str, str], now: float, service: str | None
 ) -> ProviderUnavailable:
     """The error for an answer that is none yet: worth another try, and when."""
-    wait = retry_after(headers.get("retry-after", ""), now)
+    wait = retry_after(headers, now)
     when = "in a while" if wait is None else f"in {math.ceil(wait)} s"
     return ProviderUnavailable(
         what,
@@ -76,8 +90,9 @@ def unavailable(
     )
 
 
-def retry_after(value: str, now: float) -> float | None:
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """`Retry-After` as seconds from now: a number or a date (RFC 9110 §10.2.3)."""
+    value = headers.get("retry-after", "")
     if re.fullmatch(r"\s*[0-9]{1,9}\s*", value, re.ASCII):
         return float(value)
     from email.utils import parsedate_to_datetime

@@ -188,6 +188,15 @@ class Signer:
         del offered
         return False
 
+    def presign(self, *, method: str, url: str, expires: int, token: Token) -> str:
+        """`url` with a permission in it, where this kind of signature has one. AuthError here."""
+        del method, url, expires, token
+        raise AuthError(
+            f"{self.binding.service} has no URLs that carry their own permission.",
+            service=self.binding.service,
+            hint=f"use auth.bind({self.binding.service!r}), which signs every request",
+        )
+
     def unsigned_url(self, url: str) -> str:
         """`url` from somebody else (a `Location`), with every injected value taken out.
 

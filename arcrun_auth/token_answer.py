@@ -12,7 +12,7 @@ import re
 
 from arcrun_auth import diagnosis
 from arcrun_auth.answers import pick
-from arcrun_auth.errors import TokenRefused, printable
+from arcrun_auth.errors import TokenRefused, may_pass, printable
 from arcrun_auth.moments import epoch_of
 from arcrun_auth.server_words import (
     MAX_LIFETIME,
@@ -49,7 +49,7 @@ MAX_KEPT = 2048
 # How much of an answer do the recipe's rules on errors look at, in bytes?
 MAX_TEXT = 16 * 1024
 
-_SUCCESS, _SERVER_ERROR = 2, 5  # first digits of a status
+_SUCCESS = 2  # the first digit of a status
 _SCOPE_BREAK = re.compile(r"[\s,]+")
 
 
@@ -125,7 +125,7 @@ class _Reader:
         status = self.status
         if previous is not None and previous.since:  # 0: a token from elsewhere, of any age
             self.age = self.now - previous.since
-        if status in (408, 429) or status // 100 == _SERVER_ERROR:
+        if may_pass(status):
             self.unavailable(f"answered {status}")
         data = _parse(body, self.headers.get("content-type", ""))
         if self.rules:

@@ -32,6 +32,7 @@ CLASSES = {
     "Diagnosis": "diagnose", "Ok": "ok", "TestRequest": "test", "GuideStep": "app_guide",
     "Verified": "verified", "Method": "one-way-in", "TokenExchange": "token_exchange",
     "Step": "step", "OAuth1": "oauth1", "Digest": "digest", "Mtls": "mtls",
+    "Aws": "aws", "AssumeRole": "assume_role",
 }  # fmt: skip
 
 

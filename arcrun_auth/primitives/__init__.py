@@ -25,6 +25,8 @@ BUILT_IN: Final = {
     "oauth1": "oauth1:OAuth1",
     "digest": "digest:Digest",
     "mtls": "mtls:Mtls",
+    "aws_sigv4": "aws_sigv4:AwsSigV4",
+    "aws_assume_role": "aws_assume_role:AwsAssumeRole",
 }
 """Where is each of ours? Module and class of this package."""
 

@@ -27,6 +27,8 @@ class Desk(Protocol):
     """One connection as a primitive sees it, at one moment."""
 
     service: str
+    name: str
+    """As it is typed: with the instance, where that is not the default one."""
     way: Method
 
     @property

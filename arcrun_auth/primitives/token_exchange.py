@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, printable
+from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, may_pass, printable
 from arcrun_auth.primitives.base import Primitive
 from arcrun_auth.primitives.signed_jwt import check_key, signed
 from arcrun_auth.tokens import Grant, Secret
@@ -27,8 +27,6 @@ WORDS: Final = (
     "error_description || message || error.message || errors[0].message || detail || error || title"
 )
 """Where do servers say what was wrong? There is no rule for these calls."""
-PASSING: Final = (408, 425, 429)
-SERVER_ERROR: Final = 500
 MAX_SAVED: Final = 16 * 1024
 """How long may a value be that one call hands to the next?"""
 
@@ -88,7 +86,7 @@ class _Login:
 
     def take(self, number: int, step: Step) -> None:
         """Makes one call. TokenRefused and ProviderUnavailable say which one it was."""
-        which = f"{self.desk.service}: call {number} of {len(self.exchange.steps)} of the login"
+        which = f"{self.desk.name}: call {number} of {len(self.exchange.steps)} of the login"
         try:
             answer = self.desk.send(self._call(step))
         except ProviderUnavailable as error:
@@ -187,8 +185,8 @@ class _Login:
             raise self._unfit(str(error)) from None
 
     def _unfit(self, why: str) -> AuthError:
-        service = self.desk.service
-        return AuthError(f"{service}: {why}.", service=service, hint=f"arcrun setup {service}")
+        name = self.desk.name
+        return AuthError(f"{name}: {why}.", service=self.desk.service, hint=f"arcrun setup {name}")
 
 
 class _Reader:
@@ -215,7 +213,7 @@ class _Reader:
     def data(self) -> dict[str, str]:
         """The values to save. TokenRefused, or ProviderUnavailable where trying again may help."""
         status, ok = self.answer.status, self.step.ok
-        if status in PASSING or status >= SERVER_ERROR:
+        if may_pass(status):
             raise self._unavailable(f"answered {status}")
         if status in range(300, 400):
             raise self._unavailable(f"answered {status}, a redirect, and none is followed")
@@ -257,11 +255,10 @@ class _Reader:
             error=error,
             text=self.answer.body[:MAX_TEXT].decode(errors="replace"),
         )
-        service = self.desk.service
         return TokenRefused(
             f"{text} {meant.say}" if meant is not None else text,
-            service=service,
-            hint=(meant and meant.do) or f"arcrun setup {service}",
+            service=self.desk.service,
+            hint=(meant and meant.do) or f"arcrun setup {self.desk.name}",
             error=error or str(self.answer.status),
             description=words or None,
             meaning=meant.say if meant is not None else None,

@@ -221,7 +221,9 @@ def test_what_the_recipe_says_of_an_error_is_said(tmp_path, desk, server) -> Non
     desk.replies["session"] = Reply(401, body=b'{"code": 77}')
     with pytest.raises(errors.TokenRefused, match=r"The trial is over\.") as caught:
         set_up(broker, desk)
-    assert caught.value.hint == "Pay the bill."
+    # The words of a recipe that did not come with us are quoted, and are no hint to type.
+    assert 'what to do: "Pay the bill."' in str(caught.value)
+    assert caught.value.hint == "arcrun setup thing"
 
 
 def test_a_server_that_is_not_there_is_named_with_its_call(tmp_path, desk, server) -> None:
