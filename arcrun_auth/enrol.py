@@ -116,8 +116,9 @@ class Enroller:
             if begun is not None:
                 return begun
         if way.required_secrets:
-            record = record.replace(secrets=self._secrets(way, secrets or {}, connection))
-            load(way.primitive).check(way, record.secrets)
+            given, primitive = self._secrets(way, secrets or {}, connection), load(way.primitive)
+            primitive.check(way, given)
+            record = record.replace(secrets=given, ends=primitive.ends(way, given))
         if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
         return completion.finished(record)

@@ -45,11 +45,16 @@ class Mtls(Primitive):
             yield ("mtls",), "The primitive mtls needs the certificate to show."
 
     def check(self, way: Method, secrets: Mapping[str, Secret]) -> None:
+        self.ends(way, secrets)
+
+    def ends(self, way: Method, secrets: Mapping[str, Secret]) -> float | None:
+        """The end of the certificate, which `arcrun list` warns of."""
         from arcrun_auth.mtls import check_certificate
 
         assert way.mtls is not None
-        if way.mtls.certificate in secrets:
-            check_certificate(*_parts(way.mtls, secrets), now=time.time())
+        if way.mtls.certificate not in secrets:
+            return None
+        return check_certificate(*_parts(way.mtls, secrets), now=time.time())
 
     def signer(self, binding: Binding) -> MtlsSigner:
         return MtlsSigner(binding)

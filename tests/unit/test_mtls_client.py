@@ -179,6 +179,23 @@ def test_one_that_has_ended_is_not_kept(tmp_path, bank, authority) -> None:
         connected(tmp_path, bank, identity(authority, days=(-9, -2)))
 
 
+def test_its_end_is_kept_and_warned_of(tmp_path, bank, authority) -> None:
+    broker = connected(tmp_path, bank, identity(authority, days=(-1, 3)))
+    (warning,) = broker.list_services()["thing"].instances["default"].warnings
+    assert warning.startswith("the key ends in")
+    assert warning.endswith("arcrun setup thing")
+    broker.setup("thing", identity=identity(authority, days=(-1, 400)))
+    assert broker.list_services()["thing"].instances["default"].warnings == ()
+
+
+def test_where_the_certificate_is_optional_it_may_be_missing(tmp_path, other) -> None:
+    text = RECIPE.format(other.origin).replace("type: pem", "type: pem, optional: true")
+    broker = broker_with(tmp_path, text, other.origin)
+    broker.setup("thing", token=canary.fresh())
+    with broker.bind("thing") as client, pytest.raises(AuthError, match="no PEM"):
+        client.get("/")
+
+
 def test_one_that_was_replaced_is_shown_by_the_next_client(tmp_path, bank, authority) -> None:
     broker = connected(tmp_path, bank, identity(authority, "old"))
     with broker.bind("thing") as client:

@@ -300,6 +300,17 @@ def test_a_line_break_in_what_a_call_saved_forges_no_header(broker, desk) -> Non
     assert not canary.hits(str(caught.value))
 
 
+def test_what_cannot_be_filled_into_an_address_is_told(tmp_path, desk, server) -> None:
+    desk.realm = canary.fresh("no-time")
+    broker = make(
+        tmp_path, server, change=lambda text: text.replace("step1.realm}}", "step1.realm|iso}}")
+    )
+    with pytest.raises(errors.AuthError, match="the filter iso wants seconds") as caught:
+        set_up(broker, desk)
+    assert caught.value.hint == "arcrun setup thing"
+    assert not canary.hits(str(caught.value))
+
+
 SIGNED = """
 service: thing
 primitive: token_exchange
