@@ -91,7 +91,8 @@ class Rules:
 
     def flow(self, request: Request) -> Generator[tuple[str, Any], Any, Any]:
         """Sign, send, and after a 401 renew and send once more. Yields what is to be done:
-        ("token", the one that was refused or None), ("send", request), ("close", response).
+        ("token", the one that was refused or None), ("show", the token whose certificate is to
+        be shown), ("send", request), ("close", response).
         """
         try:
             if not self.permits(request.url):
@@ -99,7 +100,8 @@ class Rules:
             token = yield "token", None
             if isinstance(token, Failed):
                 return token
-            self._show(token)
+            if failed := (yield from self._shown_first(token)):
+                return failed
             response = yield "send", self._signed(request, token)
             if not isinstance(response, Failed) and response.status_code == 401:  # noqa: PLR2004
                 response = yield from self._again(request, response, token)
@@ -128,16 +130,22 @@ class Rules:
         if fresh.access_token == token.access_token and fresh.secrets == token.secrets:
             return response
         self._challenged(response)
-        self._show(fresh)
         yield "close", response
+        if failed := (yield from self._shown_first(fresh)):
+            return failed
         return (yield "send", self._signed(request, fresh))
 
-    def _show(self, token: Token) -> None:
-        """Let connections from now on show the certificate that came with `token`."""
+    def _shown_first(self, token: Token) -> Generator[tuple[str, Any], Any, Any]:
+        """Has connections from now on show the certificate that came with `token`."""
         if self.tls is None or self._shown is token:
-            return
+            return None
+        return (yield "show", token)
+
+    def show(self, token: Token) -> None:
+        """Reads the certificate, which may take a while. AuthError if it cannot be used."""
         from arcrun_auth.mtls import present
 
+        assert self.tls is not None
         with self._showing:
             present(self.tls, *self.signer.proof(token))
             self._shown = token

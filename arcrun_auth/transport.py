@@ -91,6 +91,8 @@ class Transport(_Driver, BaseTransport):
         if what == "token":
             return self._token(it)
         try:
+            if what == "show":
+                return self._rules.show(it)
             return self._send(it) if what == "send" else it.close()
         except BaseException as error:  # noqa: BLE001 - raised again, where no secret is in sight
             return self._rules.failed(error)
@@ -156,6 +158,8 @@ class AsyncTransport(_Driver, AsyncBaseTransport):
         if what == "token":
             return await self._token(it)
         try:
+            if what == "show":
+                return await in_thread(lambda: self._rules.show(it))
             return await (self._send(it) if what == "send" else it.aclose())
         except BaseException as error:  # noqa: BLE001 - raised again, where no secret is in sight
             return self._rules.failed(error)

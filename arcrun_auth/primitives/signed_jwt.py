@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class SignedJwt(Primitive):
     """Signs the recipe's `jwt`, as often as the last one comes to its end. Sends nothing."""
 
-    label = "a key that signs your requests' tokens (JWT)"
+    label = "a key that signs a token for your requests (JWT)"
     method_id = "jwt"
     source = "made"
 

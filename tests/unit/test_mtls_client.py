@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from arcrun_auth import _http
 from arcrun_auth.client import bound_client
 from arcrun_auth.errors import AuthError
-from arcrun_auth.tokens import Key
+from arcrun_auth.tokens import Key, Secret
 from tests import canary
 from tests.certificates import Authority, pem
 from tests.faults import strace
@@ -204,6 +204,36 @@ def test_one_that_was_replaced_is_shown_by_the_next_client(tmp_path, bank, autho
     with broker.bind("thing") as client:
         client.get("/")
     assert [seen.shown for seen in bank.seen] == ["old", "new"]
+
+
+def changed_meanwhile(tmp_path, bank, authority, text):
+    """A client that has shown the old certificate, and what another process put in the store."""
+    broker = connected(tmp_path, bank, identity(authority, "old"))
+    client = broker.bind("thing")
+    assert client.get("/").status_code == 200
+    # The service takes the old one no longer, and closes.
+    bank.answer = lambda seen: (
+        Reply(401, {"connection": "close"}) if seen.shown == "old" else Reply()
+    )
+    held = broker.store.get(Key("credential", "thing"))
+    fresh = held.replace(secrets={**held.secrets, "identity": Secret(text)})
+    broker.store.put(fresh, expect=held.generation)
+    return client
+
+
+def test_a_401_brings_the_certificate_that_the_store_has_now(tmp_path, bank, authority) -> None:
+    changed = changed_meanwhile(tmp_path, bank, authority, identity(authority, "new"))
+    with contextlib.closing(changed) as client:
+        assert client.get("/").status_code == 200
+    assert [seen.shown for seen in bank.seen] == ["old", "old", "new"]
+
+
+def test_one_that_cannot_be_used_then_is_an_error_of_ours(tmp_path, bank, authority) -> None:
+    changed = changed_meanwhile(tmp_path, bank, authority, canary.fresh())
+    with contextlib.closing(changed) as client, pytest.raises(AuthError, match="no PEM") as caught:
+        client.get("/")
+    assert not canary.hits(str(caught.value))
+    assert len(bank.seen) == 2
 
 
 def test_a_stranger_is_refused_by_the_service(tmp_path, bank, authority) -> None:
