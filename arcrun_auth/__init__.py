@@ -81,6 +81,8 @@ __all__ = [
     "errors",
     "get_token",
     "get_token_async",
+    "google_credentials",
+    "google_credentials_async",
     "list_services",
     "remove",
     "setup",
@@ -166,6 +168,33 @@ async def get_token_async(
     return await _broker().get_token_async(
         service, instance, scopes=scopes, interactive=interactive
     )
+
+
+def google_credentials(
+    service: str,
+    instance: str | None = None,
+    *,
+    scopes: str | Sequence[str] | None = None,
+    quota_project: str | None = None,
+) -> Any:
+    """Credentials for google-api-python-client, google-cloud-*, gspread: each renewed as needed.
+
+    `build("drive", "v3", credentials=auth.google_credentials("google_drive"))`. The first
+    request logs in if it has to. `quota_project` is who pays, where that is another project.
+    AuthError where google-auth is not installed.
+    """
+    from arcrun_auth.adapters.google import google_credentials as make
+
+    return make(_broker(), service, instance, scopes=scopes, quota_project=quota_project)
+
+
+def google_credentials_async(
+    service: str, instance: str | None = None, *, scopes: str | Sequence[str] | None = None
+) -> Any:
+    """As `google_credentials`, for the SDKs that await theirs (`google.auth.aio`)."""
+    from arcrun_auth.adapters.google import google_credentials_async as make
+
+    return make(_broker(), service, instance, scopes=scopes)
 
 
 def list_services() -> dict[str, Service]:

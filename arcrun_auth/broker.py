@@ -157,16 +157,18 @@ class Broker:
         *,
         scopes: Scopes | None = None,
         interactive: bool | None = None,
+        rejected: str | None = None,
     ) -> Token:
         """A valid token for an SDK: `token.access_token`, `token.expires_at`.
 
-        Renewed if it is about to end. Raises what `bind` raises, and NoToken where the
-        service has several secrets and no single token.
+        Renewed if it is about to end. `rejected` is the access token that a server has just
+        refused: the token is another one then, if there can be one. Raises what `bind` raises,
+        and NoToken where the service has several secrets and no single token.
         """
         source = self._connections.known(service, instance) if scopes is None else None
         if source is None:
             _, source = self._connection(service, instance, scopes=scopes, interactive=interactive)
-        token = source.token()
+        token = source.token(rejected=rejected)
         if not token.access_token:
             raise NoToken(
                 f"{service} has no single token to hand out.",
@@ -182,16 +184,19 @@ class Broker:
         *,
         scopes: Scopes | None = None,
         interactive: bool | None = None,
+        rejected: str | None = None,
     ) -> Token:
         """As `get_token`: from memory at once, else in a worker thread."""
         source = self._connections.known(service, instance) if scopes is None else None
         token = source.peek() if source is not None else None
-        if token is not None and token.access_token:
+        if token is not None and token.access_token and token.access_token != rejected:
             return token
         from arcrun_auth.client import in_thread
 
         return await in_thread(
-            lambda: self.get_token(service, instance, scopes=scopes, interactive=interactive)
+            lambda: self.get_token(
+                service, instance, scopes=scopes, interactive=interactive, rejected=rejected
+            )
         )
 
     def list_services(self) -> dict[str, Service]:

@@ -40,6 +40,10 @@ SECTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
             "test", "remove",
         )
     ),
+    "For the SDKs of others": tuple(
+        (f"auth.{name}", getattr(arcrun_auth, name))
+        for name in ("google_credentials", "google_credentials_async")
+    ),
     "What they give back": (
         ("AsyncBound", AsyncBound), ("auth.Token", arcrun_auth.Token),
         ("auth.Secret", arcrun_auth.Secret), ("Service", Service), ("Instance", Instance),

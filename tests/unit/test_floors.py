@@ -36,7 +36,7 @@ FLOORS = [
         enrol found keepalive removal renewal report resolve shared signin
         """,
     ),
-    ("door", "__init__ testing"),
+    ("door", "__init__ adapters testing"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}
 
