@@ -213,6 +213,7 @@ WORDS = {
     "jwt": "another assertion would be signed with your key",
     "token_exchange": "the calls that get the token would change",
     "service_account_kind": "your service account would be used otherwise",
+    "service_account": "your service account would be used otherwise",
     "options": "the settings of its plug-in would change",
     "authorize_params": "the login would be asked for otherwise",
     "pkce": "the protection of the login against interception (PKCE) would change",

@@ -13,7 +13,7 @@ from arcrun_auth.signing_key import own_id, read_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Final
 
     from arcrun_auth.recipe.model import Jwt
@@ -107,28 +107,42 @@ def bearer_assertion(
     audience: str,
     now: float,
     render: Callable[[str], str],
+    scopes: Sequence[str] = (),
     checked: bool = False,
 ) -> str:
     """The JWT that is itself the grant (RFC 7523 §2.1), as the recipe's `jwt` says.
 
-    What the recipe says wins, but for the times. A header field that renders empty is left
-    out, and so is the subject: nobody is acted for then.
+    A header field that renders empty is left out.
     """
     header = {name: render(text) for name, text in jwt.header.items()}
-    claims: dict[str, object] = {"aud": audience, "jti": _new_id()}
-    subject = render(jwt.subject)
-    if subject:
-        claims["sub"] = subject
-    claims |= {name: _claim(name, render(text)) for name, text in jwt.claims.items()}
-    claims |= {"iat": int(now), "exp": int(now) + jwt.ttl_s}
     return signed(
         alg=jwt.alg,
         key=key,
         key_encoding=jwt.key_encoding,
         header=own_id(key) | {name: text for name, text in header.items() if text},
-        claims=claims,
+        claims=bearer_claims(jwt, audience=audience, now=now, render=render, scopes=scopes),
         checked=checked,
     )
+
+
+def bearer_claims(
+    jwt: Jwt,
+    *,
+    audience: str,
+    now: float,
+    render: Callable[[str], str],
+    scopes: Sequence[str] = (),
+) -> dict[str, object]:
+    """The claims of that JWT. What the recipe says wins, but for the times.
+
+    One that renders empty is left out, and so is the subject: nobody is acted for then.
+    """
+    claims: dict[str, object] = {"aud": audience, "jti": _new_id(), "sub": render(jwt.subject)}
+    if jwt.scope_claim:
+        claims[jwt.scope_claim] = " ".join(scopes)  # RFC 6749 §3.3
+    claims |= {name: _claim(name, render(text)) for name, text in jwt.claims.items()}
+    claims = {name: value for name, value in claims.items() if value != ""}
+    return claims | {"iat": int(now), "exp": int(now) + jwt.ttl_s}
 
 
 def _claim(name: str, text: str) -> str | int:

@@ -20,6 +20,7 @@ GROUP: Final = "arcrun_auth.primitives"
 BUILT_IN: Final = {
     "static_key": "static_key:StaticKey",
     "oauth2": "oauth2:OAuth2",
+    "service_account": "service_account:ServiceAccount",
 }
 """Where is each of ours? Module and class of this package."""
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.oauth2 import (
     Callback,
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
-    "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange", "TokenRequest",
-    "TokenResponse", "Verified", "When",
+    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "Federation",
+    "GuideStep", "Impersonation", "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param",
+    "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke", "ServiceAccount", "Step",
+    "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -60,6 +61,11 @@ class RequiredSecret(Model, frozen=True):
     """What one looks like; never a real one."""
     env: tuple[Name, ...] = ()
     """Further environment variables that hold it. Honoured in bundled recipes only."""
+    ambient: bool = False
+    """Whether it is this machine's: never asked for or kept, but looked up at each use, in
+    `env` and `files`. Honoured in bundled recipes only."""
+    files: tuple[Text, ...] = ()
+    """Files that may hold an ambient secret, the first there is: `~/…`, `${VARIABLE}/…`."""
 
 
 MAX_VALUE = 2048
@@ -181,7 +187,7 @@ class Jwt(Model, frozen=True):
     """A JSON Web Token that is signed with a secret: the assertion of RFC 7523 §2.1."""
 
     key: Name
-    """The secret that signs."""
+    """The secret that signs; a member of a secret that is a JSON text by its name after a dot."""
     alg: Literal["RS256", "PS256", "ES256", "EdDSA", "HS256"] = "RS256"
     """The algorithm: RFC 7518 §3.1."""
     key_encoding: Literal["pem", "hex", "base64", "utf8"] = "pem"
@@ -189,7 +195,10 @@ class Jwt(Model, frozen=True):
     header: Strings = {}
     """Further header fields: `kid`."""
     claims: Strings = {}
-    """Claims; `iat`, `exp`, `jti` and, if not given, `aud` (the token endpoint) are added."""
+    """Claims; `iat`, `exp`, `jti` and, if not given, `aud` (the token endpoint) are added. One
+    that renders empty is left out: `jti: ""`."""
+    scope_claim: Name = ""
+    """The claim that carries the scopes, where the request itself does not name them."""
     subject: str = ""
     """The claim `sub`, where one acts for a user: a template that may render empty."""
     ttl_s: Annotated[int, Meta(ge=1, le=3600)] = 300
@@ -299,6 +308,8 @@ class Method(Model, frozen=True, kw_only=True):
     """The JWT that is signed here: of the grant `jwt_bearer`, a service account, `signed_jwt`."""
     service_account_kind: str = ""
     """Which kind of service account: the base of that name (`_google_jwt`) is laid under it."""
+    service_account: ServiceAccount | None = None
+    """How else than by a key of its own a service account is reached."""
     token_exchange: TokenExchange | None = None
     """The calls of a login that answer a token."""
     options: dict[str, Any] = {}
