@@ -176,6 +176,7 @@ def google_credentials(
     *,
     scopes: str | Sequence[str] | None = None,
     quota_project: str | None = None,
+    broker: Broker | None = None,
 ) -> Any:
     """Credentials for google-api-python-client, google-cloud-*, gspread: each renewed as needed.
 
@@ -185,16 +186,20 @@ def google_credentials(
     """
     from arcrun_auth.adapters.google import google_credentials as make
 
-    return make(_broker(), service, instance, scopes=scopes, quota_project=quota_project)
+    return make(service, instance, scopes=scopes, quota_project=quota_project, broker=broker)
 
 
 def google_credentials_async(
-    service: str, instance: str | None = None, *, scopes: str | Sequence[str] | None = None
+    service: str,
+    instance: str | None = None,
+    *,
+    scopes: str | Sequence[str] | None = None,
+    broker: Broker | None = None,
 ) -> Any:
     """As `google_credentials`, for the SDKs that await theirs (`google.auth.aio`)."""
     from arcrun_auth.adapters.google import google_credentials_async as make
 
-    return make(_broker(), service, instance, scopes=scopes)
+    return make(service, instance, scopes=scopes, broker=broker)
 
 
 def list_services() -> dict[str, Service]:

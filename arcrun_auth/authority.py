@@ -59,7 +59,7 @@ class Authority(Desk):
         from arcrun_auth.oauth import call
 
         return call.values(
-            self.record.params,
+            self.params,
             secrets=self.secrets,
             app=self.app,
             access_token=access_token,

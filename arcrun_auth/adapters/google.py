@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.errors import AuthError
+from arcrun_auth.shared import default
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,34 +26,37 @@ if TYPE_CHECKING:
 
 
 def google_credentials(
-    broker: Broker,
     service: str,
     instance: str | None = None,
     *,
     scopes: str | Sequence[str] | None = None,
     quota_project: str | None = None,
+    broker: Broker | None = None,
 ) -> Any:
-    """A `google.auth.credentials.Credentials` of a connection.
+    """A `google.auth.credentials.Credentials`, for google-api-python-client, gspread and so on.
+
+    `build("drive", "v3", credentials=auth.google_credentials("google_drive"))`
 
     Nothing is sent before the first request, which logs in if it has to and somebody is
     there. `scopes` as in `Broker.get_token`; `quota_project` is who pays for the requests,
-    where that is not the project of the credential. Its methods raise our errors as they are.
+    where that is not the project of the credential; `broker` is one of your own in place of
+    the process's. Its methods raise our errors as they are.
 
     AuthError where google-auth is not installed.
     """
-    made = _sync()(broker, service, instance, scopes)
+    made = _sync()(broker or default(), service, instance, scopes)
     return made if quota_project is None else made.with_quota_project(quota_project)
 
 
 def google_credentials_async(
-    broker: Broker,
     service: str,
     instance: str | None = None,
     *,
     scopes: str | Sequence[str] | None = None,
+    broker: Broker | None = None,
 ) -> Any:
     """A `google.auth.aio.credentials.Credentials`: as `google_credentials`, awaited."""
-    return _async()(broker, service, instance, scopes)
+    return _async()(broker or default(), service, instance, scopes)
 
 
 def _module(name: str) -> Any:

@@ -12,7 +12,7 @@ import warnings
 import pytest
 
 import arcrun_auth
-from arcrun_auth import shared
+from arcrun_auth.adapters import google
 from arcrun_auth.adapters.google import google_credentials, google_credentials_async
 from arcrun_auth.errors import AuthError, LoginRequired
 from arcrun_auth.people import Nobody
@@ -120,7 +120,7 @@ def sent(api) -> list[str]:
 
 @pytest.mark.parametrize("call", SDKS, ids=lambda call: call.__name__)
 def test_a_sync_sdk_is_logged_in_and_renewed(desk, provider, api, call) -> None:
-    credentials = google_credentials(desk, "demo")
+    credentials = google_credentials("demo", broker=desk)
     assert provider.authorizations == []  # nothing before the first request
     assert call(api, credentials) == SDKS[call]
     assert call(api, credentials) == SDKS[call]
@@ -137,7 +137,7 @@ def test_a_sync_sdk_is_logged_in_and_renewed(desk, provider, api, call) -> None:
 def test_a_token_that_is_about_to_end_is_renewed_by_itself(tmp_path, api, provider) -> None:
     now = [provider.authority.clock()]
     desk = broker_for(home_with(tmp_path, provider), provider, store=Memory(), clock=lambda: now[0])
-    credentials = google_credentials(desk, "demo")
+    credentials = google_credentials("demo", broker=desk)
     storage(api, credentials)
     now[0] += 3600 - 30
     storage(api, credentials)
@@ -148,7 +148,7 @@ def test_a_token_that_is_about_to_end_is_renewed_by_itself(tmp_path, api, provid
 
 def test_threads_that_are_refused_at_once_renew_once(desk, provider, api) -> None:
     requests = sdk("google.auth.transport.requests")
-    credentials = google_credentials(desk, "demo")
+    credentials = google_credentials("demo", broker=desk)
     storage(api, credentials)
     api.refused |= set(sent(api))
     gate, statuses = threading.Barrier(8, timeout=servers.GUARD), []
@@ -169,7 +169,7 @@ def test_threads_that_are_refused_at_once_renew_once(desk, provider, api) -> Non
 
 def test_who_pays_can_be_another_project(desk, api) -> None:
     requests = sdk("google.auth.transport.requests")
-    ours = google_credentials(desk, "demo", quota_project="payer")
+    ours = google_credentials("demo", broker=desk, quota_project="payer")
     for credentials, wanted in ((ours, "payer"), (ours.with_quota_project("other"), "other")):
         with requests.AuthorizedSession(credentials) as session:
             assert session.get(f"{api.origin}/storage/v1/b").status_code == 200
@@ -179,7 +179,7 @@ def test_who_pays_can_be_another_project(desk, api) -> None:
 def test_without_anybody_there_the_first_request_says_what_to_type(desk, api) -> None:
     requests = sdk("google.auth.transport.requests")
     desk._person = Nobody()
-    credentials = google_credentials(desk, "demo")
+    credentials = google_credentials("demo", broker=desk)
     with requests.AuthorizedSession(credentials) as session, pytest.raises(LoginRequired) as caught:
         session.get(f"{api.origin}/storage/v1/b")
     assert caught.value.hint == "arcrun setup demo"
@@ -191,7 +191,7 @@ def test_an_async_sdk_is_logged_in_and_renewed(desk, provider, api) -> None:
     sdk("google.auth.aio.transport.aiohttp")
 
     async def calls() -> list[int]:
-        session = sessions.AsyncAuthorizedSession(google_credentials_async(desk, "demo"))
+        session = sessions.AsyncAuthorizedSession(google_credentials_async("demo", broker=desk))
         try:
             url, found = f"{api.origin}/storage/v1/b", []
             for turn in range(3):
@@ -211,7 +211,7 @@ def test_an_async_sdk_is_logged_in_and_renewed(desk, provider, api) -> None:
 
 def test_the_door_gives_both_for_the_users_own_broker(desk, monkeypatch) -> None:
     sdk("google.auth.credentials")
-    monkeypatch.setattr(shared, "default", lambda: desk)
+    monkeypatch.setattr(google, "default", lambda: desk)
     sync, other = (
         arcrun_auth.google_credentials("demo"),
         arcrun_auth.google_credentials_async("demo"),
@@ -223,12 +223,10 @@ def test_the_door_gives_both_for_the_users_own_broker(desk, monkeypatch) -> None
 
 @pytest.mark.parametrize("make", [google_credentials, google_credentials_async])
 def test_without_the_sdk_the_error_names_the_package(desk, monkeypatch, make) -> None:
-    from arcrun_auth.adapters import google
-
     google._sync.cache_clear()
     google._async.cache_clear()
     for name in ("google.auth.credentials", "google.auth.aio.credentials"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(AuthError) as caught:
-        make(desk, "demo")
+        make("demo", broker=desk)
     assert caught.value.hint == "pip install google-auth"
