@@ -217,6 +217,7 @@ class Broker:
         port: int | None = None,
         login: Wish | None = None,
         client_file: str | None = None,
+        key_file: str | None = None,
         replace: bool = False,
         expires: str | float | datetime | None = None,
         **secrets: str | Secret,
@@ -226,7 +227,8 @@ class Broker:
         Secrets go by their full name or a short one (`token` for `notion_token`); what is
         not given is asked for. A connection by another method is replaced if the person
         agrees, or with `replace`. `client_file` is one's own OAuth app: the path of the file
-        that the provider's console downloads; it is kept for later logins. `port` is where
+        that the provider's console downloads; it is kept for later logins. `key_file` is the path
+        of a service account's key: it is checked, and taken into the vault. `port` is where
         the login comes back to, instead of the recipe's choice. `login` asks for a way in:
         `no_browser` opens none here, `device` shows a code for another device, `paste` waits
         for the address that the browser ends on. `expires` is when the key ends (for a login,
@@ -248,6 +250,7 @@ class Broker:
             port=port,
             wish=login,
             client_file=client_file,
+            key_file=key_file,
             replace=replace,
             expires=expires,
         )

@@ -82,6 +82,7 @@ class Connections:
         port: int | None,
         wish: Wish | None,
         client_file: str | None,
+        key_file: str | None = None,
         replace: bool,
         expires: str | float | datetime | None = None,
     ) -> Connection:
@@ -89,6 +90,8 @@ class Connections:
         from arcrun_auth import ends
 
         end = ends.said(expires, self.resolver.clock())
+        if key_file is not None:
+            method, secrets = self._with_file(service, instance, method, secrets, key_file)
         connection = self._in_place_of(service, instance, method, None if replace else person)
         if client_file is not None:
             self._keep_app(connection, client_file)
@@ -234,6 +237,21 @@ class Connections:
         if stands and person is not None and person.reach and not person.confirm(question):
             raise AuthError(f"{held.name} was left as it is.", service=held.service)
         return Connection(held.entry, held.instance, held.entry.method(method), None)
+
+    def _with_file(
+        self,
+        service: str,
+        instance: str | None,
+        method: str | None,
+        secrets: Mapping[str, str | Secret],
+        path: str,
+    ) -> tuple[str, Mapping[str, str | Secret]]:
+        """The way in that takes the file, and the secrets with what is in it."""
+        from arcrun_auth import keyfile
+
+        entry, _ = self.resolver.entry(service, instance)
+        way, key = keyfile.way_of(self.resolver.catalog.recipe(entry.service), method)
+        return way.id, {**secrets, key: keyfile.read(path, entry.service)}
 
     def _keep_app(self, connection: Connection, client_file: str) -> None:
         from arcrun_auth import apps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth import agreement, rendering
+from arcrun_auth import agreement, keyfile, rendering
 from arcrun_auth import consent as rules
 from arcrun_auth.errors import (
     AuthError,
@@ -264,7 +264,9 @@ class Enroller:
     ) -> dict[str, Secret]:
         wanted = way.required_secrets
         found = match_secrets(given, [s.key for s in wanted], connection.service)
-        missing = [s for s in wanted if s.key not in found and not (given and s.optional)]
+        missing = [
+            s for s in wanted if s.key not in found and not s.ambient and not (given and s.optional)
+        ]
         if missing and self._person.reach == "desktop":
             found |= self._on_page([of_secret(s) for s in missing], way, connection)
         elif missing and not found and way.setup_url and self._person.reach:
@@ -311,7 +313,10 @@ class Enroller:
             if line:
                 self._person.say(line)
         optional = " (optional, empty to leave out)" if secret.optional else ""
-        typed = self._person.ask(f"{label}{optional}", hidden=True)
+        if secret.type in keyfile.TYPES:
+            typed = self._ask_for_file(f"{label}, the path of its file{optional}", connection)
+        else:
+            typed = self._person.ask(f"{label}{optional}", hidden=True)
         value = (typed or "").strip()
         if typed is not None and value != typed:
             self._person.say("White space around it was removed.")
@@ -326,6 +331,12 @@ class Enroller:
             help_url=secret.help_url or None,
             hint=f"arcrun setup {connection.name}",
         )
+
+    def _ask_for_file(self, question: str, connection: Connection) -> str | None:
+        """What is in the file whose path is typed: of a text of many lines only the first would
+        get here, and the others into the shell."""
+        path = (self._person.ask(question) or "").strip()
+        return keyfile.read(path, connection.service).reveal() if path else None
 
     def _check_value(self, secret: RequiredSecret, value: Secret, connection: Connection) -> None:
         """What could never be sent is refused; what only looks odd is taken, with a word."""

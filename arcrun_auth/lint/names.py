@@ -168,7 +168,7 @@ def _foreign(subject: Subject, owner: dict[str, Subject]) -> Iterator[Finding]:
                         "Names that begin with ARCRUN_ are this library's own.",
                         "Leave it out: ours is computed from the key.",
                     )  # fmt: skip
-                elif other.recipe.account != subject.recipe.account:
+                elif not secret.ambient and other.recipe.account != subject.recipe.account:
                     yield subject.finding(
                         "env-shared", place,
                         f"{other.recipe.service} takes {name} too, for another account.",

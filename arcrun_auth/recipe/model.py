@@ -24,6 +24,7 @@ from arcrun_auth.recipe.oauth2 import (
     TokenRequest,
     TokenResponse,
 )
+from arcrun_auth.recipe.required import RequiredSecret
 from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url
 
 if TYPE_CHECKING:
@@ -38,34 +39,6 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 """Which format version do we read? A higher one is refused."""
-
-
-class RequiredSecret(Model, frozen=True):
-    """A secret the user has to give."""
-
-    key: Name
-    """Its name in templates: `{{secret.KEY}}`."""
-    label: Text = ""
-    """What it is called where the user finds it."""
-    help: Text = ""
-    """One sentence on how to get it."""
-    help_url: Url = ""
-    """The page where it is found or made."""
-    type: Literal["text", "password", "json_blob", "pem", "file"] = "text"
-    """What is asked for: a line, a line that is not echoed back, a JSON text, a PEM, a file."""
-    optional: bool = False
-    """Whether the service works without it."""
-    pattern: str = ""
-    """A regular expression it usually matches: a mismatch warns of a typo, and never refuses."""
-    example: Text = ""
-    """What one looks like; never a real one."""
-    env: tuple[Name, ...] = ()
-    """Further environment variables that hold it. Honoured in bundled recipes only."""
-    ambient: bool = False
-    """Whether it is this machine's: never asked for or kept, but looked up at each use, in
-    `env` and `files`. Honoured in bundled recipes only."""
-    files: tuple[Text, ...] = ()
-    """Files that may hold an ambient secret, the first there is: `~/…`, `${VARIABLE}/…`."""
 
 
 MAX_VALUE = 2048
