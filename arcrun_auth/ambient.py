@@ -38,9 +38,9 @@ def find(secret: RequiredSecret, environ: Mapping[str, str]) -> Secret | None:
         text = read_small(path)
         if text is not None:
             return Secret(text.strip())
-        if pattern.startswith("${"):
-            variable = _VARIABLE.findall(pattern)[0]
-            raise AuthError(f"{variable} names a file that is not there: {printable(path)}.")
+        alone = _VARIABLE.fullmatch(pattern)
+        if alone is not None:
+            raise AuthError(f"{alone[1]} names a file that is not there: {printable(path)}.")
     return None
 
 

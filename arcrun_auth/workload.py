@@ -20,6 +20,7 @@ from arcrun_auth.errors import (
     printable,
 )
 from arcrun_auth.members import parsed
+from arcrun_auth.primitives.documents import account_in
 from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
@@ -235,17 +236,6 @@ def _told(document: Mapping[str, Any], table: Mapping[str, Any], place: Place) -
     }
     named = {place.prefix + name: str(value) for name, value in told.items() if value}
     return {**place.environ, **named}
-
-
-def account_in(document: Mapping[str, Any]) -> str:
-    """The account that the document wants impersonated; empty for none.
-
-    >>> account_in({"service_account_impersonation_url": "https://a.example/x/bot@b.example:get"})
-    'bot@b.example'
-    """
-    url = document.get("service_account_impersonation_url")
-    last = urlsplit(url).path.rpartition("/")[2] if isinstance(url, str) else ""
-    return last.rpartition(":")[0]
 
 
 def _earlier(path: str, now: float) -> Secret | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Which settings have a variable? Those of `settings.KNOWN`, a floor up; a test compares.
 SETTINGS = (
-    "allow_hosts", "interactive", "keyring", "login_timeout", "project",
+    "allow_executables", "allow_hosts", "interactive", "keyring", "login_timeout", "project",
     "secrets_dir", "secrets_file", "store",
 )  # fmt: skip
 

@@ -88,13 +88,22 @@ def unfolded(data: Mapping[str, Any], service: str) -> tuple[dict[str, Any], str
     return {**check(source, service), **url}, target, between
 
 
-def _account(data: Mapping[str, Any], service: str) -> str:
-    """The account in the URL that the document wants asked for its token; empty for none."""
-    url = data.get(ACTING_URL)
-    if not url:
-        return ""
+def account_in(document: Mapping[str, Any]) -> str:
+    """The account in the URL that the document wants asked for its token; empty for none.
+
+    >>> account_in({"service_account_impersonation_url": "https://a.example/x/bot@b.example:get"})
+    'bot@b.example'
+    """
+    url = document.get(ACTING_URL)
     last = urlsplit(url).path.rpartition("/")[2] if isinstance(url, str) else ""
-    found = last.rpartition(":")[0]
+    return last.rpartition(":")[0]
+
+
+def _account(data: Mapping[str, Any], service: str) -> str:
+    """The same, checked."""
+    if not data.get(ACTING_URL):
+        return ""
+    found = account_in(data)
     if not _ACCOUNT.fullmatch(found):
         raise _fault(service, f"Its {ACTING_URL} names no account.")
     return found

@@ -61,12 +61,12 @@ def over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 def completed(data: Mapping[str, Any]) -> dict[str, Any]:
     """A way in whose platform fields are said as ours: `token_exchange` is the token endpoint."""
     full = dict(data)
-    if data.get("primitive") != PRIMITIVE:
-        return full
-    given = data.get("oauth2")
-    server = {**_SERVER, **(given if isinstance(given, dict) else {})}
-    exchange = full.pop("token_exchange", None)
-    if isinstance(exchange, dict):
+    given, exchange = data.get("oauth2", {}), data.get("token_exchange", {})
+    is_one = data.get("primitive") == PRIMITIVE
+    if not is_one or not isinstance(given, dict) or not isinstance(exchange, dict):
+        return full  # what is no map is told where its type is checked
+    server = {**_SERVER, **given}
+    if full.pop("token_exchange", None):
         names = {"endpoint": "token_endpoint", "scopes": "scopes"}
         server |= {ours: exchange[name] for name, ours in names.items() if name in exchange}
     full["oauth2"] = server

@@ -23,12 +23,22 @@ RICH = {
     "category": "test", "tags": ["t"], "status": "deprecated", "successor": "richer",
     "docs_url": "https://docs.rich.example", "service_account_kind": "kind",
     "token_exchange": {"endpoint": "https://x.rich.example"}, "options": {"a": 1},
+    "service_account": {
+        "federation": {"endpoint": "https://sts.rich.example", "variables": "RICH_"},
+        "impersonation": {
+            "url": "https://iam.rich.example/token", "sign_url": "https://iam.rich.example/sign",
+            "signed": "jwt", "scopes": ["iam"], "scope_field": "scopes", "body": {"a": "b"},
+            "token_response": {"access_token": "accessToken"},
+        },
+        "document": {"type": "external_account"},
+    },
     "verified": {"date": "2026-01-01", "method": "doc", "sources": ["https://s.example"]},
     "id": "oauth", "label": "OAuth", "primitive": "oauth2",
     "base_url": "https://{{param.region}}.rich.example/v1",
     "required_secrets": [
         {"key": "a", "label": "A", "help": "h", "help_url": "https://h.example", "type": "password",
-         "optional": True, "pattern": "^x", "example": "xyz", "env": ["RICH_A"]},
+         "optional": True, "pattern": "^x", "example": "xyz", "env": ["RICH_A"],
+         "ambient": True, "files": ["~/.rich"]},
     ],
     "inject": {
         "header": {"Authorization": "Bearer {{token.access_token}}"}, "query": {"q": "{{secret.a}}"},
@@ -76,7 +86,7 @@ RICH = {
     "discover": [{"url": "https://me.rich.example/sites", "headers": {"X-D": "1"},
                   "save": {"region": "id"}, "choose": {"items": "sites", "label": "name"}}],
     "jwt": {"key": "a", "alg": "ES256", "key_encoding": "hex", "header": {"kid": "1"},
-            "claims": {"iss": "me"}, "subject": "you", "ttl_s": 60},
+            "claims": {"iss": "me"}, "scope_claim": "scope", "subject": "you", "ttl_s": 60},
     "diagnose": [{"when": {"status": 400, "error": "e", "body": "b", "age_s": [1, 2]},
                   "say": "It means this.", "do": "Do that."}],
     "test": {"method": "POST", "path": "/me", "url": "https://eu.rich.example/me",
