@@ -69,7 +69,8 @@ class Authority(Desk):
         """Those of its endpoints, the ones that its issuer named included."""
         from urllib.parse import urlsplit
 
-        return [urlsplit(url).netloc for url in _endpoints(self.oauth2)]
+        others = () if self.way.primitive == "oauth2" else super().hosts()
+        return [*(urlsplit(url).netloc for url in _endpoints(self.oauth2)), *others]
 
     def ask(
         self, call: TokenCall, *, previous: Grant | None = None, requested: Sequence[str] = ()

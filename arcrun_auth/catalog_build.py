@@ -265,7 +265,7 @@ def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
         # What is this machine's is looked up at its use, and makes up no connection by itself.
         further = secret.env if tier == "bundled" and not secret.ambient else ()
         names = (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
-        secrets.append((secret.key, secret.optional, names))
+        secrets.append((secret.key, secret.optional or secret.ambient, names))
     digest = consent.digest(consent.project(recipe, way))
     renewal = way.renewal
     return [

@@ -59,15 +59,36 @@ class Connections:
 
         `person` is called only if somebody has to be asked. Raises what `Broker.bind` does.
         """
-        connection = self.resolver.find(service, instance, method)
+        connection = self._find(service, instance, method, params)
         if not connection.connected or scopes is not None:
             with self._mutex:  # one login, however many threads bind at once
-                connection = self.resolver.find(service, instance, method)
+                connection = self._find(service, instance, method, params)
                 connection = self._connected(connection, person, scopes, params)
         if params:
             self._with_params(connection, params)
         self.resolver.check(connection)
         return connection, self._source((service, instance), connection)
+
+    def _find(
+        self,
+        service: str,
+        instance: str | None,
+        method: str | None,
+        params: Mapping[str, str] | None,
+    ) -> Connection:
+        """The connection. One that needs no person may lack nothing but the caller's params."""
+        from arcrun_auth.tokens import Credential
+
+        connection = self.resolver.find(service, instance, method)
+        if not params or connection.connected or not connection.method.unattended:
+            return connection
+        before = connection.record
+        held = before or Credential(connection.key)
+        connection.record = held.replace(params={**held.params, **params})
+        self.resolver.complete(connection)
+        if not connection.connected:
+            connection.record = before
+        return connection
 
     def set_up(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from cryptography.hazmat.primitives import serialization
@@ -18,6 +19,9 @@ from joserfc.jwk import RSAKey
 
 from tests import canary
 from tests.servers import Recorder, Reply, Seen
+
+if TYPE_CHECKING:
+    import ssl
 
 ROBOT = "robot@demo.iam.example"
 OTHER = "other@demo.iam.example"
@@ -75,13 +79,13 @@ class World(Recorder):
     """The provider. `assertions` are the verified JWTs (header, claims), in order; `living` the
     tokens: whose, and for which scopes; `refuse` what the next token request is answered."""
 
-    def __init__(self) -> None:
-        super().__init__(self._answer)
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(self._answer, context)
         self.assertions: list[tuple[dict, dict]] = []
         self.living: dict[str, tuple[str, tuple[str, ...]]] = {}
         self.workloads: dict[str, str] = {}
         self.refuse: Reply | None = None
-        self.kid = "kid-1"
+        self.job = canary.fresh("job")
 
     @property
     def recipe(self) -> str:
@@ -96,7 +100,7 @@ class World(Recorder):
         return found
 
     def _answer(self, seen: Seen) -> Reply:
-        path = urlsplit(seen.target).path
+        path = self.path(seen)
         if path.startswith("/api/"):
             return self._api(seen)
         if self.refuse is not None:
@@ -104,13 +108,26 @@ class World(Recorder):
             return reply
         if path.startswith("/accounts/"):
             return self._account(path, seen)
-        return {"/token": self._token, "/sts": self._sts}[path](form(seen))
+        return {"/token": self._token, "/sts": self._sts, "/oidc": self._oidc}[path](seen)
+
+    def path(self, seen: Seen) -> str:
+        """Which part of the provider a request is for."""
+        return urlsplit(seen.target).path
 
     def _api(self, seen: Seen) -> Reply:
         who = self.living.get(seen.headers.get("authorization", "").removeprefix("Bearer "))
         return Reply(401) if who is None else said({"user": {"emailAddress": who[0]}})
 
-    def _token(self, sent: dict[str, str]) -> Reply:
+    def _oidc(self, seen: Seen) -> Reply:
+        """What a CI gives a job for its own run, for the audience that it asks for."""
+        assert seen.headers["authorization"] == f"Bearer {self.job}"
+        audience = dict(parse_qsl(urlsplit(seen.target).query))["audience"]
+        token = canary.fresh("oidc")
+        self.workloads[token] = f"job for {audience}"
+        return said({"count": 1, "value": token})
+
+    def _token(self, seen: Seen) -> Reply:
+        sent = form(seen)
         if sent["grant_type"] == "refresh_token":
             assert sent["client_secret"] == "client-secret"
             return said({"access_token": self.token(USER, (DRIVE,)), "expires_in": 3599})
@@ -133,7 +150,8 @@ class World(Recorder):
         assert token.claims["exp"] == token.claims["iat"] + 3600
         return token.header, token.claims
 
-    def _sts(self, sent: dict[str, str]) -> Reply:
+    def _sts(self, seen: Seen) -> Reply:
+        sent = form(seen)
         who = self.workloads.get(sent["subject_token"])
         if sent["grant_type"] != EXCHANGE or who is None:
             return said({"error": "invalid_grant", "error_description": "No such workload."}, 400)

@@ -105,6 +105,8 @@ class _Asking:
         """What the account is known by; a bare key is one, too."""
         key, dot, _ = self.jwt.key.partition(".")
         if self.account.document:
+            for secret in self.desk.way.required_secrets:
+                self.desk.secret(secret.key)
             filled = self.filled(self.account.document)
             return documents.check(filled, self.desk.service)
         if not dot:
@@ -129,7 +131,7 @@ class _Asking:
 
     def access(self, source: Mapping[str, Any], scopes: Sequence[str]) -> Grant:
         if source["type"] == documents.USER:
-            return self.by_login(source)
+            return self.by_login(source, scopes)
         if source["type"] == documents.WORKLOAD:
             return self.exchanged(source, scopes)
         own = {name: text for name, text in self.jwt.claims.items() if name in _OF_THE_ACCOUNT}
@@ -160,8 +162,9 @@ class _Asking:
         )
         return self.ask(call, response, scopes)
 
-    def by_login(self, source: Mapping[str, Any]) -> Grant:
-        """By the refresh token of a login that another program made. Its scopes are fixed."""
+    def by_login(self, source: Mapping[str, Any], scopes: Sequence[str]) -> Grant:
+        """By the refresh token of a login that another program made. Its scopes are fixed; what
+        was asked for is noted for the day when the document is another one."""
         from arcrun_auth.oauth.delegation import app_in
         from arcrun_auth.oauth.requests import refresh_request
 
@@ -172,7 +175,7 @@ class _Asking:
             values=self.desk.values(),
             now=self.desk.now,
         )
-        return self.ask(call, _BY_THE_BOOK, ())
+        return self.ask(call, _BY_THE_BOOK, scopes)
 
     def exchanged(self, source: Mapping[str, Any], scopes: Sequence[str]) -> Grant:
         """A workload's token for one of the service (RFC 8693)."""
