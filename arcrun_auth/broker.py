@@ -226,16 +226,14 @@ class Broker:
 
         Secrets go by their full name or a short one (`token` for `notion_token`); what is
         not given is asked for. A connection by another method is replaced if the person
-        agrees, or with `replace`. `client_file` is one's own OAuth app: the path of the file
-        that the provider's console downloads; it is kept for later logins. `key_file` is the path
-        of a service account's key: it is checked, and taken into the vault. `port` is where
-        the login comes back to, instead of the recipe's choice. `login` asks for a way in:
-        `no_browser` opens none here, `device` shows a code for another device, `paste` waits
-        for the address that the browser ends on. `expires` is when the key ends (for a login,
-        the secret of one's own app), to be warned in time.
+        agrees, or with `replace`. `client_file` is one's own OAuth app, `key_file` the key of a
+        service account: paths of what the provider's console downloads, kept here. `port` is
+        where the login comes back to, instead of the recipe's choice. `login` asks for a way in:
+        `no_browser` opens none here, `device` shows a code for another device, `paste` waits for
+        the address that the browser ends on. `expires` is when the key ends (for a login, the
+        secret of one's own app), to be warned in time.
 
-        Raises what `bind` raises, TokenRefused where the service refuses the key,
-        LoginFailed where the login ended without a grant.
+        Raises what `bind` raises, TokenRefused (a key), LoginFailed (a login without a grant).
         """
         from arcrun_auth.report import services
 
@@ -269,7 +267,7 @@ class Broker:
         """Forget the credential of one instance. True if there was one.
 
         With `revoke` the provider is told first, and a login ends there too. Where that fails
-        the credential is forgotten all the same: `removed.error` says why.
+        it is forgotten all the same: `removed.error` says why.
         """
         return self._connections.remove(service, instance, revoke=revoke)
 

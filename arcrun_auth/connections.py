@@ -172,6 +172,11 @@ class Connections:
         return [removed for removed in found if removed]
 
     def close(self) -> None:
+        import sys
+
+        signing_key = sys.modules.get("arcrun_auth.signing_key")
+        if signing_key is not None:  # else no key was ever read
+            signing_key.forget()
         with self._mutex:
             self._sources.clear()
             self.resolver.store.close()
