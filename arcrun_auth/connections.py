@@ -292,7 +292,7 @@ class Connections:
     def _login_of(self, connection: Connection) -> Method:
         """Its way in, which has to be by OAuth. AuthError for a static key."""
         _, way = self.resolver.way(connection)
-        if way.oauth2 is not None:
+        if way.primitive == "oauth2":
             return way
         others = [m.id for m in connection.entry.methods if m.primitive == "oauth2"]
         raise AuthError(

@@ -38,7 +38,7 @@ def is_stored(resolver: Resolver, connection: Connection) -> bool:
 def keep(resolver: Resolver, connection: Connection, end: float) -> None:
     """Notes when the key ends, or for a login the secret of its app."""
     _, way = resolver.way(connection)
-    login = way.oauth2 is not None
+    login = way.primitive == "oauth2"
     key = apps.key_of(connection.service, way) if login else connection.key
     while True:
         record = resolver.store.get(key)
@@ -62,7 +62,7 @@ def warnings_of(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     if connection.method.source == "grant":
         try:
             _, way = resolver.way(connection)
-            key = apps.key_of(connection.service, way) if way.oauth2 is not None else None
+            key = apps.key_of(connection.service, way) if way.primitive == "oauth2" else None
             app = resolver.store.get(key) if key is not None else None
         except AuthError:  # a recipe or an app that fails is told where it is used
             return ()

@@ -132,23 +132,13 @@ class World(Recorder):
             assert sent["client_secret"] == "client-secret"
             return said({"access_token": self.token(USER, (DRIVE,)), "expires_in": 3599})
         assert sent["grant_type"] == JWT_BEARER
-        header, claims = self.verified(sent["assertion"])
+        header, claims = verified(sent["assertion"])
         self.assertions.append((header, claims))
         who = claims.get("sub", claims["iss"])
         if "target_audience" in claims:
             return said({"id_token": self.token(who, (claims["target_audience"],))})
         token = self.token(who, tuple(claims["scope"].split()))
         return said({"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
-
-    def verified(self, assertion: str) -> tuple[dict, dict]:
-        """RFC 7523 §3, by joserfc, with the public half alone."""
-        issuer = json.loads(unpadded(assertion.split(".")[1]))["iss"]
-        public = RSAKey.import_key(RSAKey.import_key(key_pem(issuer)).as_pem(private=False))
-        token = jwt.decode(assertion, public, algorithms=["RS256"])
-        now = time.time()
-        assert now - 60 <= token.claims["iat"] <= now
-        assert token.claims["exp"] == token.claims["iat"] + 3600
-        return token.header, token.claims
 
     def _sts(self, seen: Seen) -> Reply:
         sent = form(seen)
@@ -174,6 +164,17 @@ class World(Recorder):
         ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
         token = self.token(target, tuple(body["scope"]))
         return said({"accessToken": token, "expireTime": ends})
+
+
+def verified(assertion: str) -> tuple[dict, dict]:
+    """Header and claims (RFC 7523 §3): by joserfc, with the public half of its issuer's key."""
+    issuer = json.loads(unpadded(assertion.split(".")[1]))["iss"]
+    public = RSAKey.import_key(RSAKey.import_key(key_pem(issuer)).as_pem(private=False))
+    token = jwt.decode(assertion, public, algorithms=["RS256"])
+    now = time.time()
+    assert now - 60 <= token.claims["iat"] <= now
+    assert token.claims["exp"] == token.claims["iat"] + 3600
+    return token.header, token.claims
 
 
 def form(seen: Seen) -> dict[str, str]:

@@ -58,7 +58,9 @@ def uses(catalog: Catalog) -> dict[str, list[Use]]:
         recipe = catalog.recipe(entry.service)
         for way in recipe.ways:
             client = way.oauth2.client if way.oauth2 is not None else None
-            if client is not None and not client.id and client.registration == "static":
+            if client is None or way.primitive != "oauth2":
+                continue
+            if not client.id and client.registration == "static":
                 use = Use(entry.service, entry.display_name or entry.service, way)
                 found.setdefault(key_of(entry.service, way).account, []).append(use)
     return dict(sorted(found.items()))

@@ -48,7 +48,7 @@ def variables(subject: Subject) -> Iterator[tuple[str, Place]]:
         for index, secret in enumerate(way.required_secrets):
             name = env_name(service, DEFAULT_INSTANCE, secret.key)
             yield name, (*at, "required_secrets", index, "key")
-        if way.oauth2 is not None:
+        if way.primitive == "oauth2":
             for key in ("client_id", "client_secret"):
                 yield env_name(service, DEFAULT_INSTANCE, key), (*at, "oauth2")
 

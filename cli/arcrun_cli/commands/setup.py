@@ -221,13 +221,19 @@ def connect(
             expires=expires,
             **secrets,
         )
-    others = [way.id for way in entry.methods if way.id != here.why(name).method]
+    others = _others(entry.methods, here.why(name).method)
     if others and not method and not key_file and person.reach:
         ui.tell(f"There are other ways in: arcrun setup {name} --method {' or '.join(others)}")
     if key_file is not None:
         _offer_to_delete(key_file, person)
     ui.tell(f"  → arcrun snippet {name} prints code that uses it")
     return 0
+
+
+def _others(ways: Sequence[MethodEntry], chosen: str) -> list[str]:
+    """The other ways in of a person; what a machine logs in by is of no use to one."""
+    machines = {way.id for way in ways if way.source == "grant" and way.unattended}
+    return [way.id for way in ways if way.id != chosen and way.id not in machines]
 
 
 def _offer_to_delete(path: str, person: Terminal) -> None:
