@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+import arcrun_auth
 from arcrun_auth import errors
 from arcrun_auth.adapters.aws import process_credentials
 from arcrun_auth.broker import Broker
@@ -370,3 +371,25 @@ def test_a_service_without_access_key_has_none_to_hand_out(tmp_path) -> None:
         process_credentials("notion", broker=broker)
     with pytest.raises(errors.AuthError, match="no URLs that carry"):
         broker.presigned_url("notion", "/x")
+
+
+def test_the_door_speaks_for_the_broker_of_the_process(desk, monkeypatch) -> None:
+    monkeypatch.setattr("arcrun_auth.shared._default", desk)
+    desk.setup("aws", **KEYS)
+    assert process_credentials()["AccessKeyId"] == KEYS["access_key_id"]
+    url = arcrun_auth.presigned_url("aws_s3", "/b/k", method="PUT", expires=9)
+    assert "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&" in url
+    assert "&X-Amz-Expires=9&" in url
+
+
+@pytest.mark.parametrize("prefix", ["AWS", "ARCRUN_AWS"])
+def test_the_environment_gives_the_key(tmp_path, place, answers, prefix) -> None:
+    environ = {f"{prefix}_{name.upper()}": value for name, value in KEYS.items()}
+    broker = Broker(
+        home=str(tmp_path / "home"), recipes=place[1], allow_hosts=[answers.origin],
+        environ=environ | {"ARCRUN_KEYRING": "off"}, person=Told(),
+    )  # fmt: skip
+    with broker.bind("aws_s3", interactive=False, params={"region": "eu-west-3"}) as s3:
+        s3.get("/")
+    assert signed_for(answers.seen[-1]) == "eu-west-3/s3"
+    broker.close()
