@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 
 import pytest
 
@@ -14,6 +15,7 @@ from arcrun_auth.catalog import Catalog
 from arcrun_auth.consent import hosts
 from arcrun_auth.recipe import read
 from arcrun_auth.signing import bind_method
+from arcrun_auth.sigv4 import AccessKey, SigV4
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Credential, Key, Secret, Token
 from tests import aws_desk, canary
@@ -115,6 +117,52 @@ def test_a_call_may_name_another_region_than_the_connections(desk, answers) -> N
     assert "%2Fsa-east-1%2Fsqs%2F" in url
 
 
+LOCAL = """\
+service: ours
+account: aws
+primitive: aws_sigv4
+base_url: https://api.{{param.region}}.example.com
+aws: {service: s3, region: "{{param.region}}"}
+params: {region: {pattern: "[a-z0-9-]+", default: eu-1, per_call: true}}
+required_secrets: [{key: access_key_id}, {key: secret_access_key}]
+"""
+
+
+def test_the_hosts_of_a_recipe_that_is_not_ours_were_agreed_to_one_by_one(tmp_path) -> None:
+    recipes = tmp_path / "home" / "recipes"
+    recipes.mkdir(parents=True, mode=0o700)
+    (recipes / "ours.yaml").write_text(LOCAL)
+    broker = Broker(home=str(tmp_path / "home"), store=Memory(), person=Told())
+    broker.setup("ours", **KEYS)
+    with pytest.raises(errors.AuthError, match="other parameters than region=eu-2"):
+        broker.bind("ours", params={"region": "eu-2"})
+
+
+def test_a_header_that_comes_twice_is_signed_as_it_is_sent(desk, answers) -> None:
+    desk.setup("aws_s3", **KEYS)
+    twice = [("x-amz-meta-a", "one"), ("x-amz-meta-a", "two, three")]
+    with desk.bind("aws_s3") as s3:
+        s3.get("/", headers=twice)
+    sent = answers.seen[-1].headers
+    moment = datetime.strptime(sent["x-amz-date"], "%Y%m%dT%H%M%S%z").timestamp()
+    ours = SigV4(
+        AccessKey(KEYS["access_key_id"], Secret(KEYS["secret_access_key"])),
+        service="s3", region="us-east-1",
+    ).sign(
+        method="GET", url=f"{answers.origin}/", now=moment, headers=[*twice, ("accept", "*/*")]
+    )  # fmt: skip
+    assert sent["authorization"] == dict(ours.headers)["Authorization"]
+
+
+def test_a_link_leads_to_the_services_own_hosts_only(desk, answers) -> None:
+    desk.setup("aws_s3", **KEYS)
+    before = len(answers.seen)
+    for url in ("https://evil.example/b/k", "//evil.example/b", "http://127.0.0.1:1/b"):
+        with pytest.raises(errors.HostNotAllowed):
+            desk.presigned_url("aws_s3", url)
+    assert len(answers.seen) == before
+
+
 def test_a_key_that_may_not_make_the_test_request_is_a_good_key(desk, answers) -> None:
     denied = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
     answers.answer = lambda _: Reply(403, body=denied)
@@ -152,6 +200,8 @@ def test_what_inject_adds_is_signed_too(tmp_path) -> None:
     signed = signer.sign(method="GET", token=Token("", secrets=secrets), **ask)
     headers = dict(signed.headers)
     assert headers["X-Api-Key"] == secrets["api_key"].reveal()
+    alone = signer.sign(method="GET", token=Token("", secrets=secrets), **ask | {"headers": {}})
+    assert alone.headers == signed.headers, "the caller's own is replaced, in the signature too"
     assert "SignedHeaders=host;x-amz-date;x-api-key," in headers["Authorization"]
     assert secrets["secret_access_key"].reveal() in signer.secrets
     assert signer.only_headers(Token("", secrets=secrets)) is None
@@ -318,7 +368,7 @@ def test_a_redirect_to_another_host_gets_no_signature(desk, answers) -> None:
         )
         desk.setup("aws_s3", **KEYS, session_token=canary.fresh("token"))
         with desk.bind("aws_s3") as s3:
-            s3.get("/from", follow_redirects=True)
+            s3.get("/from", follow_redirects=True, headers={"X-Amz-Security-Token": "a caller's"})
             (seen,) = other.seen
             assert not {"authorization", "x-amz-security-token", "x-amz-date"} & set(seen.headers)
             answers.answer = lambda seen: (
