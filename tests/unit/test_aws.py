@@ -1,8 +1,7 @@
-"""The AWS recipes and primitives: hosts in every region, what is signed, what STS may answer."""
+"""The AWS recipes with an access key: hosts of every region, what is signed, what is refused."""
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime
 
 import pytest
@@ -18,8 +17,9 @@ from arcrun_auth.signing import bind_method
 from arcrun_auth.sigv4 import AccessKey, SigV4
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Credential, Key, Secret, Token
-from tests import aws_desk, canary
-from tests.servers import GUARD, Reply, recorder
+from tests import canary
+from tests.servers import Reply, recorder
+from tests.unit.aws_kit import KEYS, Aws
 from tests.world import Told
 
 
@@ -68,34 +68,20 @@ def test_a_bucket_may_be_the_host(shipped) -> None:
     assert not permits("http", "s3.us-east-1.amazonaws.com", None)
 
 
-KEYS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": canary.fresh("aws")}
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    with recorder() as server:
-        yield server, aws_desk.catalog(tmp_path_factory.mktemp("aws"), server.origin)
+    with Aws(tmp_path_factory.mktemp("aws")) as found:
+        yield found
 
 
 @pytest.fixture
 def answers(place):
-    server, _ = place
-    server.seen.clear()
-    server.answer = lambda _: Reply()
-    server.now = 1_800_000_000.0
-    return server
+    return place.fresh()
 
 
 @pytest.fixture
 def desk(tmp_path, place, answers):
-    return Broker(
-        home=str(tmp_path / "home"),
-        recipes=place[1],
-        allow_hosts=[answers.origin],
-        store=Memory(),
-        person=Told(),
-        clock=lambda: answers.now,
-    )
+    return place.broker(tmp_path)
 
 
 def signed_for(seen) -> str:
@@ -233,123 +219,6 @@ def test_a_role_is_named_by_its_recipe() -> None:
     assert caught.value.field == "assume_role"
 
 
-# -- roles -------------------------------------------------------------------------------
-
-ROLE = {"role_arn": "arn:aws:iam::123456789012:role/backup"}
-COUNT = [0]
-
-
-def session(until: str = "2027-01-15T09:00:00Z") -> bytes:
-    COUNT[0] += 1
-    return (
-        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>'
-        f"<Credentials><AccessKeyId>ASIA{COUNT[0]}</AccessKeyId>"
-        f"<SecretAccessKey>{canary.fresh('session')}</SecretAccessKey>"
-        f"<SessionToken>{canary.fresh('token')}</SessionToken><Expiration>{until}</Expiration>"
-        "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
-    ).encode()
-
-
-def error(code: str, words: str = "some words") -> bytes:
-    inner = f"<Code>{code}</Code><Message>{words}</Message>"
-    return f"<ErrorResponse><Error>{inner}</Error></ErrorResponse>".encode()
-
-
-def assuming(answers, status: int, body: bytes | None) -> None:
-    """Every request is answered 200, and AssumeRole by this."""
-    answers.answer = lambda seen: (
-        Reply(status, body=session() if body is None else body)
-        if b"AssumeRole" in seen.body
-        else Reply()
-    )
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        (403, error("AccessDenied", "... sts:AssumeRole on resource ..."), errors.TokenRefused,
-         "may not be assumed"),
-        (403, error("InvalidClientTokenId"), errors.TokenRefused, "does not know this access key"),
-        (400, error("ValidationError"), errors.TokenRefused, "some words"),
-        (400, error("Throttling"), errors.ProviderUnavailable, "Throttling"),
-        (429, error("TooMany"), errors.ProviderUnavailable, "429"),
-        (503, b"<html>", errors.ProviderUnavailable, "503"),
-        (403, b"no xml", errors.ProviderUnavailable, "403"),
-        (200, b"<AssumeRoleResponse/>", errors.ProviderUnavailable, "200"),
-        (200, session("soon"), errors.ProviderUnavailable, "200"),
-        (200, b'<!DOCTYPE x [<!ENTITY e "x">]>' + session(), errors.ProviderUnavailable, "200"),
-        (500, error("InternalFailure"), errors.ProviderUnavailable, "InternalFailure"),
-    ],
-)  # fmt: skip
-def test_an_answer_without_a_session(desk, answers, case) -> None:
-    status, body, kind, match = case
-    assuming(answers, status, body)
-    with pytest.raises(kind, match=match) as caught:
-        desk.setup("aws", method="role", params=ROLE, **KEYS)
-    assert type(caught.value) is kind
-    assert caught.value.service == "aws"
-    assert desk.store.get(Key("credential", "aws")) is None
-
-
-def test_a_session_is_kept_and_signs_for_every_service(desk, answers) -> None:
-    assuming(answers, 200, None)
-    desk.setup("aws", method="role", params=ROLE, **KEYS)
-    kept = desk.store.get(Key("credential", "aws"))
-    assert set(kept.grant.secrets) == {"access_key_id", "secret_access_key", "session_token"}
-    with desk.bind("aws_s3") as s3, desk.bind("aws_sqs") as sqs:
-        s3.get("/")
-        sqs.get("/")
-    for seen in answers.seen[-2:]:
-        assert (
-            f"Credential={kept.grant.secrets['access_key_id'].reveal()}/"
-            in (seen.headers["authorization"])
-        )
-        token = kept.grant.secrets["session_token"].reveal()
-        assert seen.headers["x-amz-security-token"] == token
-
-
-def test_an_end_that_many_wait_for_is_asked_for_once(desk, answers) -> None:
-    assuming(answers, 200, None)
-    desk.setup("aws", method="role", params=ROLE, **KEYS)
-    clients = [desk.bind(service) for service in ("aws_s3", "aws_sqs") for _ in range(8)]
-    # 2027-01-15T09:00:00Z, less than a minute before
-    answers.now = 1_800_003_599.0
-    assuming(answers, 200, session("2027-01-15T10:00:00Z"))
-    before = len(answers.seen)
-    threads = [threading.Thread(target=client.get, args=("/",)) for client in clients]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(GUARD)
-    asked = [seen for seen in answers.seen[before:] if b"AssumeRole" in seen.body]
-    assert len(asked) == 1
-    assert len(answers.seen) == before + 1 + len(clients)
-    for client in clients:
-        client.close()
-
-
-def test_a_refusal_of_a_session_renews_nothing(desk, answers) -> None:
-    """What signs has no text of its own that a server could refuse: a storm would follow."""
-    assuming(answers, 200, None)
-    desk.setup("aws", method="role", params=ROLE, **KEYS)
-    renewed = answers.answer
-    answers.answer = lambda seen: renewed(seen) if b"AssumeRole" in seen.body else Reply(401)
-    before = len(answers.seen)
-    with desk.bind("aws_s3") as s3:
-        assert [s3.get("/").status_code for _ in range(3)] == [401] * 3
-    assert len(answers.seen) == before + 3
-
-
-def test_a_role_needs_the_key_of_who_assumes_it(desk, answers) -> None:
-    assuming(answers, 200, None)
-    with pytest.raises(errors.MissingSecret, match="secret_access_key"):
-        desk.bind("aws", method="role", params=ROLE, secret={"access_key_id": "AKIDEXAMPLE"})
-    with desk.bind("aws", method="role", params=ROLE, secret=KEYS) as sts:
-        sts.get("/")
-    assert "x-amz-security-token" in answers.seen[-1].headers
-    assert desk.store.get(Key("credential", "aws")) is None
-
-
 def test_a_stream_is_refused_before_anything_is_sent(desk, answers) -> None:
     desk.setup("aws_sqs", **KEYS)
     before = len(answers.seen)
@@ -380,35 +249,6 @@ def test_a_redirect_to_another_host_gets_no_signature(desk, answers) -> None:
     assert first.headers["authorization"] != second.headers["authorization"]
 
 
-# -- what AWS's own tools are handed -------------------------------------------------------
-
-
-def test_what_a_credential_process_prints(desk, answers) -> None:
-    assuming(answers, 200, None)
-    desk.setup("aws", **KEYS)
-    assert process_credentials(broker=desk) == {
-        "Version": 1,
-        "AccessKeyId": KEYS["access_key_id"],
-        "SecretAccessKey": KEYS["secret_access_key"],
-    }
-    desk.setup("aws@backup", method="role", params=ROLE, **KEYS)
-    found = process_credentials("aws", "backup", broker=desk)
-    kept = desk.store.get(Key("credential", "aws", "backup")).grant.secrets
-    assert found == {
-        "Version": 1,
-        "AccessKeyId": kept["access_key_id"].reveal(),
-        "SecretAccessKey": kept["secret_access_key"].reveal(),
-        "SessionToken": kept["session_token"].reveal(),
-        "Expiration": "2027-01-15T09:00:00Z",
-    }
-
-
-def test_a_credential_process_asks_nobody(desk) -> None:
-    with pytest.raises(errors.MissingSecret) as caught:
-        process_credentials(broker=desk)
-    assert caught.value.hint == "arcrun setup aws"
-
-
 def test_a_service_without_access_key_has_none_to_hand_out(tmp_path) -> None:
     broker = Broker(home=str(tmp_path), store=Memory(), person=Told())
     broker.store.put(
@@ -435,10 +275,7 @@ def test_the_door_speaks_for_the_broker_of_the_process(desk, monkeypatch) -> Non
 @pytest.mark.parametrize("prefix", ["AWS", "ARCRUN_AWS"])
 def test_the_environment_gives_the_key(tmp_path, place, answers, prefix) -> None:
     environ = {f"{prefix}_{name.upper()}": value for name, value in KEYS.items()}
-    broker = Broker(
-        home=str(tmp_path / "home"), recipes=place[1], allow_hosts=[answers.origin],
-        environ=environ | {"ARCRUN_KEYRING": "off"}, person=Told(),
-    )  # fmt: skip
+    broker = place.broker(tmp_path, store=None, environ=environ | {"ARCRUN_KEYRING": "off"})
     with broker.bind("aws_s3", interactive=False, params={"region": "eu-west-3"}) as s3:
         s3.get("/")
     assert signed_for(answers.seen[-1]) == "eu-west-3/s3"
