@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import httpx
 
     from arcrun_auth import errors, testing
+    from arcrun_auth.adapters.boto3 import boto3_session
+    from arcrun_auth.adapters.google import google_credentials, google_credentials_async
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.broker import Broker, Http
     from arcrun_auth.checkup import Checked
@@ -78,12 +80,14 @@ __all__ = [
     "UnknownService",
     "bind",
     "bind_async",
+    "boto3_session",
     "errors",
     "get_token",
     "get_token_async",
     "google_credentials",
     "google_credentials_async",
     "list_services",
+    "presigned_url",
     "remove",
     "setup",
     "test",
@@ -170,36 +174,26 @@ async def get_token_async(
     )
 
 
-def google_credentials(
+def presigned_url(
     service: str,
+    url: str,
     instance: str | None = None,
     *,
-    scopes: str | Sequence[str] | None = None,
-    quota_project: str | None = None,
-    broker: Broker | None = None,
-) -> Any:
-    """Credentials for google-api-python-client, google-cloud-*, gspread: each renewed as needed.
-
-    `build("drive", "v3", credentials=auth.google_credentials("google_drive"))`. The first
-    request logs in if it has to. `quota_project` is who pays, where that is another project.
-    AuthError where google-auth is not installed.
-    """
-    from arcrun_auth.adapters.google import google_credentials as make
-
-    return make(service, instance, scopes=scopes, quota_project=quota_project, broker=broker)
-
-
-def google_credentials_async(
-    service: str,
-    instance: str | None = None,
-    *,
-    scopes: str | Sequence[str] | None = None,
-    broker: Broker | None = None,
-) -> Any:
-    """As `google_credentials`, for the SDKs that await theirs (`google.auth.aio`)."""
-    from arcrun_auth.adapters.google import google_credentials_async as make
-
-    return make(service, instance, scopes=scopes, broker=broker)
+    method: str = "GET",
+    expires: int = 3600,
+    params: Mapping[str, str] | None = None,
+    interactive: bool | None = None,
+) -> str:
+    """A URL for one request, that anybody may send until it ends. See `Broker.presigned_url`."""
+    return _broker().presigned_url(
+        service,
+        url,
+        instance,
+        method=method,
+        expires=expires,
+        params=params,
+        interactive=interactive,
+    )
 
 
 def list_services() -> dict[str, Service]:
@@ -260,12 +254,21 @@ def _broker() -> Broker:
 def __getattr__(name: str) -> Any:
     if name in ("errors", "testing"):
         return __import__(f"arcrun_auth.{name}", fromlist=[name])
-    home = {"Broker": "broker", "Secret": "tokens", "Token": "tokens"}.get(name, "errors")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(__import__(f"arcrun_auth.{home}", fromlist=[name]), name)
+    value = getattr(__import__(f"arcrun_auth.{_home(name)}", fromlist=[name]), name)
     globals()[name] = value
     return value
+
+
+def _home(name: str) -> str:
+    """The module of ours that a public name lives in."""
+    home = {"Broker": "broker", "Secret": "tokens", "Token": "tokens"}.get(name)
+    if home is None:
+        from arcrun_auth.adapters import HOMES
+
+        home = f"adapters.{HOMES[name]}" if name in HOMES else "errors"
+    return home
 
 
 def __dir__() -> list[str]:

@@ -36,13 +36,13 @@ SECTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
     "Functions": tuple(
         (f"auth.{name}", getattr(arcrun_auth, name))
         for name in (
-            "bind", "bind_async", "get_token", "get_token_async", "list_services", "setup",
-            "test", "remove",
+            "bind", "bind_async", "get_token", "get_token_async", "presigned_url",
+            "list_services", "setup", "test", "remove",
         )
     ),
-    "For the SDKs of others": tuple(
+    "Adapters": tuple(
         (f"auth.{name}", getattr(arcrun_auth, name))
-        for name in ("google_credentials", "google_credentials_async")
+        for name in ("boto3_session", "google_credentials", "google_credentials_async")
     ),
     "What they give back": (
         ("AsyncBound", AsyncBound), ("auth.Token", arcrun_auth.Token),

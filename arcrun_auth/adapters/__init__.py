@@ -1,4 +1,13 @@
-"""A connection in the shape that an SDK wants its credentials in: one module for each.
+"""One line for each SDK that people already use: `auth.boto3_session("aws").client("s3")`.
 
-No SDK is a dependency: each is imported when an adapter for it is asked for.
+An SDK is imported when its adapter is called, never before, and none is a dependency.
 """
+
+from __future__ import annotations
+
+HOMES = {
+    "boto3_session": "boto3",
+    "google_credentials": "google",
+    "google_credentials_async": "google",
+}
+"""Every name that `auth` has from here, and the module of this package that it lives in."""

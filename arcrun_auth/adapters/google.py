@@ -10,11 +10,10 @@ comes from memory. The second tells us which token was refused.
 from __future__ import annotations
 
 import threading
-from functools import lru_cache
-from importlib import import_module
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from arcrun_auth.errors import AuthError
+from arcrun_auth.adapters.sdk import load
 from arcrun_auth.shared import default
 
 if TYPE_CHECKING:
@@ -59,16 +58,9 @@ def google_credentials_async(
     return _async()(broker or default(), service, instance, scopes)
 
 
-def _module(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise AuthError("google-auth is not installed.", hint="pip install google-auth") from None
-
-
-@lru_cache(maxsize=1)
+@cache
 def _sync() -> type[Any]:
-    theirs = _module("google.auth.credentials")
+    theirs = load("google.auth.credentials", "google-auth")
     scoped: Any = theirs.ReadOnlyScoped
     quota: Any = theirs.CredentialsWithQuotaProject
 
@@ -113,9 +105,9 @@ def _sync() -> type[Any]:
     return Credentials
 
 
-@lru_cache(maxsize=1)
+@cache
 def _async() -> type[Any]:
-    base: Any = _module("google.auth.aio.credentials").Credentials
+    base: Any = load("google.auth.aio.credentials", "google-auth").Credentials
 
     class Credentials(base):  # type: ignore[misc]
         """Tokens of one connection, pulled for each request."""

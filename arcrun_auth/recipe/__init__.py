@@ -28,6 +28,8 @@ from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.model import (
     SCHEMA_VERSION,
+    AssumeRole,
+    Aws,
     Callback,
     Choose,
     ClientAuth,
@@ -60,11 +62,11 @@ if TYPE_CHECKING:
     Bases = Mapping[str, "Document"]
 
 __all__ = [
-    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "Federation",
-    "GuideStep", "Impersonation", "Inject", "Jwt", "Method", "OAuth2", "Ok", "Param", "Recipe",
-    "Redirect", "Refresh", "RequiredSecret", "Revoke", "ServiceAccount", "Step", "TestRequest",
-    "TokenExchange", "TokenRequest", "TokenResponse", "Verified", "When", "decode", "encode",
-    "is_base", "lays_bases", "load", "merge", "read",
+    "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
+    "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method", "OAuth2",
+    "Ok", "Param", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke", "ServiceAccount",
+    "Step", "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse", "Verified", "When",
+    "decode", "encode", "is_base", "lays_bases", "load", "merge", "read",
 ]  # fmt: skip
 
 MAX_EXTENDS = 3
@@ -73,7 +75,7 @@ MAX_EXTENDS = 3
 # What one method does not have in common with another: everything else is inherited.
 _OWN = {
     "id", "label", "primitive", "required_secrets", "inject", "oauth2", "token_secret", "jwt",
-    "service_account_kind", "token_exchange", "options",
+    "service_account_kind", "token_exchange", "options", "assume_role",
 }  # fmt: skip
 _INHERITED = tuple(name for name in Method.__struct_fields__ if name not in _OWN)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.recipe.account import ServiceAccount
     from arcrun_auth.recipe.model import Method
-    from arcrun_auth.recipe.oauth2 import TokenResponse
+    from arcrun_auth.recipe.oauth2 import OAuth2, TokenResponse
     from arcrun_auth.recipe.reader import Place
 
     Names = Mapping[str, frozenset[str]]
@@ -33,6 +33,8 @@ def patterns(way: Method) -> Iterator[tuple[Place, str]]:
     for index, item in enumerate(way.diagnose):
         yield ("diagnose", index, "when", "error"), item.when.error
         yield ("diagnose", index, "when", "body"), item.when.body
+    if way.test is not None:
+        yield ("test", "denied"), way.test.denied
     if way.oauth2 is not None:
         yield ("oauth2", "client", "id_pattern"), way.oauth2.client.id_pattern
 
@@ -108,6 +110,11 @@ def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
         yield ("oauth2", "token_request", "headers"), way.oauth2.token_request.headers
     for index, found in enumerate(way.discover):
         yield ("discover", index, "headers"), found.headers
+    if way.aws is not None:
+        yield ("aws",), {"region": way.aws.region}
+    if (role := way.assume_role) is not None:
+        named = ("role_arn", "session_name", "external_id")
+        yield ("assume_role",), {name: getattr(role, name) for name in named}
 
 
 def _secret_maps(
@@ -186,17 +193,23 @@ def _token_urls(way: Method) -> Iterator[tuple[Place, str]]:
             yield ("token_exchange", "steps", index, "url"), step.url
     if way.service_account is not None:
         yield from _account_urls(way.service_account)
+    if way.assume_role is not None:
+        yield ("assume_role", "endpoint"), way.assume_role.endpoint
     if way.oauth2 is not None:
-        for name in ENDPOINTS:
-            if url := getattr(way.oauth2, name):
-                yield ("oauth2", name), url
-        for place, url in (
-            (("oauth2", "refresh", "url"), way.oauth2.refresh.url),
-            (("oauth2", "resource"), way.oauth2.resource),
-            (("oauth2", "client", "audience"), way.oauth2.client.audience),
-        ):
-            if url:
-                yield place, url
+        yield from _server_urls(way.oauth2)
+
+
+def _server_urls(oauth2: OAuth2) -> Iterator[tuple[Place, str]]:
+    for name in ENDPOINTS:
+        if url := getattr(oauth2, name):
+            yield ("oauth2", name), url
+    for place, url in (
+        (("oauth2", "refresh", "url"), oauth2.refresh.url),
+        (("oauth2", "resource"), oauth2.resource),
+        (("oauth2", "client", "audience"), oauth2.client.audience),
+    ):
+        if url:
+            yield place, url
 
 
 def _account_urls(account: ServiceAccount) -> Iterator[tuple[Place, str]]:

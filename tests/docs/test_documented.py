@@ -108,6 +108,8 @@ HEADINGS = {
     "Federation": "service_account.federation",
     "Impersonation": "service_account.impersonation",
     "TokenExchange": "token_exchange",
+    "Aws": "aws",
+    "AssumeRole": "assume_role",
     "OAuth2": "oauth2",
     "Redirect": "oauth2.redirect",
     "ClientAuth": "oauth2.client",
