@@ -110,7 +110,7 @@ class Enroller:
         self._agree(connection, recipe, way, record)
         completion = Completion(self._resolver, self._person, connection, self._verify)
         if app is not None:
-            apps.keep(self._resolver.store, connection.service, way, app)
+            self._keep_app(connection, way, app)
         else:
             begun = completion.gone_on(record.params, scopes)
             if begun is not None:
@@ -121,6 +121,13 @@ class Enroller:
         if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
         return completion.finished(record)
+
+    def _keep_app(self, connection: Connection, way: Method, app: App) -> None:
+        store = self._resolver.store
+        apps.keep(store, connection.service, way, app)
+        over = apps.stands_over(store, apps.key_of(connection.service, way))
+        if over:
+            self._person.say(f"What stands in {', '.join(over)} is used before the client file.")
 
     # -- what is asked ---------------------------------------------------------------
 
