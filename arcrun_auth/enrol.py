@@ -111,7 +111,7 @@ class Enroller:
         completion = Completion(self._resolver, self._person, connection, self._verify)
         if app is not None:
             self._keep_app(connection, way, app)
-        else:
+        elif not secrets:
             begun = completion.gone_on(record.params, scopes)
             if begun is not None:
                 return begun
