@@ -209,7 +209,7 @@ def _from_stdin(name: str, use: Use) -> App:
 def _is_client_file(text: str) -> bool:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(data, dict) and bool({"installed", "web", "type"} & set(data))
 
