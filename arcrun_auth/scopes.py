@@ -43,18 +43,24 @@ def _known(oauth2: OAuth2) -> dict[str, None]:
 
 
 def wanted(
-    oauth2: OAuth2, names: Sequence[str] | None, *, held: Grant | None, widen: bool = False
+    oauth2: OAuth2,
+    names: Sequence[str] | None,
+    *,
+    held: Grant | None,
+    widen: bool = False,
+    joins: bool = False,
 ) -> tuple[str, ...]:
     """What a login asks for: what is named, else what was asked for before, else the default.
 
     With `widen`, or a `+` before each name, what was asked for before stays in: a call that
-    needs more must not lose the rest.
+    needs more must not lose the rest. So it does for a service that `joins` the login of others.
     """
     before = held.requested if held is not None else ()
     if names is None:
-        return before or tuple(oauth2.scopes)
-    adds = widen or all(name.startswith("+") for name in names)
-    base = (before or tuple(oauth2.scopes) if not widen else before) if adds else ()
+        own = oauth2.scopes if joins or not before else ()
+        return tuple(dict.fromkeys((*before, *own)))
+    adds = widen or joins or all(name.startswith("+") for name in names)
+    base = (before or tuple(oauth2.scopes) if not (widen or joins) else before) if adds else ()
     return tuple(dict.fromkeys((*base, *spelled(oauth2, names))))
 
 
