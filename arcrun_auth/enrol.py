@@ -112,6 +112,8 @@ class Enroller:
             begun = completion.gone_on(own, scopes)
             if begun is not None:
                 return begun
+        if self._person.reach is not None:  # whoever does something for it must not do it in vain
+            self._resolver.store.prepare()
         if way.required_secrets:
             found = self._secrets(way, secrets or {}, connection)
             load(way.primitive).check(way, found)
