@@ -72,6 +72,8 @@ class Completion:
         grant, oauth2 = held.grant, self._way.oauth2
         if not held.incomplete or grant is None or grant.dead or oauth2 is None:
             return False
+        if agreement.joins(self._connection):  # it was begun for another service
+            return False
         typed = [name for name, param in self._way.params.items() if param.source == "user"]
         wanted = scopes.spelled(oauth2, asked or ())
         return all(held.params.get(name) == params.get(name) for name in typed) and not (

@@ -86,6 +86,14 @@ def test_a_login_for_the_second_asks_for_what_both_need(family) -> None:
     assert family.store.get(FAMILY).grant.requested == ("read", "write")
 
 
+def test_the_second_does_not_go_on_with_a_login_that_the_first_has_begun(family) -> None:
+    family.setup("demo")
+    record = family.store.get(FAMILY)
+    family.store.put(record.replace(incomplete=True), expect=record.generation)
+    family.setup("two")
+    assert family.store.get(FAMILY).grant.requested == ("read", "write")
+
+
 def test_what_is_named_for_the_second_is_added_too(family) -> None:
     family.setup("demo")
     family.setup("two", scopes=["write"])
