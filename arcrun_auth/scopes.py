@@ -29,14 +29,14 @@ def spelled(oauth2: OAuth2, names: Iterable[str]) -> tuple[str, ...]:
 def _spelled(oauth2: OAuth2, name: str) -> tuple[str, ...]:
     if name in oauth2.scope_sets:
         return oauth2.scope_sets[name]
-    known = _known(oauth2)
-    if name in known:
+    all_of_them = known(oauth2)
+    if name in all_of_them:
         return (name,)
-    ends = [scope for scope in known if scope.rpartition("/")[2] == name]
+    ends = [scope for scope in all_of_them if scope.rpartition("/")[2] == name]
     return (ends[0],) if len(ends) == 1 else (name,)
 
 
-def _known(oauth2: OAuth2) -> dict[str, None]:
+def known(oauth2: OAuth2) -> dict[str, None]:
     """Every scope that the recipe names, in its order."""
     in_sets = (scope for each in oauth2.scope_sets.values() for scope in each)
     return dict.fromkeys((*oauth2.scopes, *in_sets))
@@ -76,7 +76,7 @@ def slip(oauth2: OAuth2, names: Iterable[str]) -> tuple[str, str] | None:
     sets = list(oauth2.scope_sets)
     for name in (name.removeprefix("+") for name in names):
         near = get_close_matches(name, sets, n=1, cutoff=0.8)
-        if near and spelled(oauth2, [name]) == (name,) and name not in _known(oauth2):
+        if near and spelled(oauth2, [name]) == (name,) and name not in known(oauth2):
             return name, near[0]
     return None
 

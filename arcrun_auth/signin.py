@@ -142,6 +142,11 @@ class SignIn:
         try:
             return bring()
         except (LoginFailed, TokenRefused) as error:
+            if known is not None and error.error == "invalid_scope":
+                error.hint = (
+                    f"arcrun app remove {known.key.account}, then: arcrun setup {authority.name}; "
+                    "the app that registered itself did not name this scope then"
+                )
             if known is None or error.error != "invalid_client":
                 raise
         self._person.say("The provider no longer knows the app here: it is registered anew.")
