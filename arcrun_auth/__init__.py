@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth import errors, testing
     from arcrun_auth.adapters.boto3 import boto3_session
+    from arcrun_auth.adapters.google import google_credentials, google_credentials_async
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.broker import Broker, Http
     from arcrun_auth.checkup import Checked
@@ -83,6 +84,8 @@ __all__ = [
     "errors",
     "get_token",
     "get_token_async",
+    "google_credentials",
+    "google_credentials_async",
     "list_services",
     "presigned_url",
     "remove",
@@ -209,6 +212,7 @@ def setup(
     port: int | None = None,
     login: Wish | None = None,
     client_file: str | None = None,
+    key_file: str | None = None,
     replace: bool = False,
     expires: str | float | datetime | None = None,
     **secrets: str | Secret,
@@ -224,6 +228,7 @@ def setup(
         port=port,
         login=login,
         client_file=client_file,
+        key_file=key_file,
         replace=replace,
         expires=expires,
         **secrets,

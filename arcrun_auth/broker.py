@@ -163,16 +163,18 @@ class Broker:
         *,
         scopes: Scopes | None = None,
         interactive: bool | None = None,
+        rejected: str | None = None,
     ) -> Token:
         """A valid token for an SDK: `token.access_token`, `token.expires_at`.
 
-        Renewed if it is about to end. Raises what `bind` raises, and NoToken where the
-        service has several secrets and no single token.
+        Renewed if it is about to end. `rejected` is the access token that a server has just
+        refused: the token is another one then, if there can be one. Raises what `bind` raises,
+        and NoToken where the service has several secrets and no single token.
         """
         source = self._connections.known(service, instance) if scopes is None else None
         if source is None:
             _, source = self._connection(service, instance, scopes=scopes, interactive=interactive)
-        token = source.token()
+        token = source.token(rejected=rejected)
         if not token.access_token:
             raise NoToken(
                 f"{service} has no single token to hand out.",
@@ -188,16 +190,19 @@ class Broker:
         *,
         scopes: Scopes | None = None,
         interactive: bool | None = None,
+        rejected: str | None = None,
     ) -> Token:
         """As `get_token`: from memory at once, else in a worker thread."""
         source = self._connections.known(service, instance) if scopes is None else None
         token = source.peek() if source is not None else None
-        if token is not None and token.access_token:
+        if token is not None and token.access_token and token.access_token != rejected:
             return token
         from arcrun_auth.client import in_thread
 
         return await in_thread(
-            lambda: self.get_token(service, instance, scopes=scopes, interactive=interactive)
+            lambda: self.get_token(
+                service, instance, scopes=scopes, interactive=interactive, rejected=rejected
+            )
         )
 
     def presigned_url(
@@ -243,6 +248,7 @@ class Broker:
         port: int | None = None,
         login: Wish | None = None,
         client_file: str | None = None,
+        key_file: str | None = None,
         replace: bool = False,
         expires: str | float | datetime | None = None,
         **secrets: str | Secret,
@@ -251,15 +257,14 @@ class Broker:
 
         Secrets go by their full name or a short one (`token` for `notion_token`); what is
         not given is asked for. A connection by another method is replaced if the person
-        agrees, or with `replace`. `client_file` is one's own OAuth app: the path of the file
-        that the provider's console downloads; it is kept for later logins. `port` is where
-        the login comes back to, instead of the recipe's choice. `login` asks for a way in:
-        `no_browser` opens none here, `device` shows a code for another device, `paste` waits
-        for the address that the browser ends on. `expires` is when the key ends (for a login,
-        the secret of one's own app), to be warned in time.
+        agrees, or with `replace`. `client_file` is one's own OAuth app, `key_file` the key of a
+        service account: paths of what the provider's console downloads, kept here. `port` is
+        where the login comes back to, instead of the recipe's choice. `login` asks for a way in:
+        `no_browser` opens none here, `device` shows a code for another device, `paste` waits for
+        the address that the browser ends on. `expires` is when the key ends (for a login, the
+        secret of one's own app), to be warned in time.
 
-        Raises what `bind` raises, TokenRefused where the service refuses the key,
-        LoginFailed where the login ended without a grant.
+        Raises what `bind` raises, TokenRefused (a key), LoginFailed (a login without a grant).
         """
         from arcrun_auth.report import services
 
@@ -274,6 +279,7 @@ class Broker:
             port=port,
             wish=login,
             client_file=client_file,
+            key_file=key_file,
             replace=replace,
             expires=expires,
         )
@@ -292,7 +298,7 @@ class Broker:
         """Forget the credential of one instance. True if there was one.
 
         With `revoke` the provider is told first, and a login ends there too. Where that fails
-        the credential is forgotten all the same: `removed.error` says why.
+        it is forgotten all the same: `removed.error` says why.
         """
         return self._connections.remove(service, instance, revoke=revoke)
 

@@ -62,15 +62,36 @@ class Connections:
 
         `person` is called only if somebody has to be asked. Raises what `Broker.bind` does.
         """
-        connection = self.resolver.find(service, instance, method)
+        connection = self._find(service, instance, method, params)
         if not connection.connected or scopes is not None:
             with self._logins:  # one login, however many threads bind at once
-                connection = self.resolver.find(service, instance, method)
+                connection = self._find(service, instance, method, params)
                 connection = self._connected(connection, person, scopes, params)
         if params:
             self._with_params(connection, params)
         self.resolver.check(connection)
         return connection, self._source((service, instance), connection)
+
+    def _find(
+        self,
+        service: str,
+        instance: str | None,
+        method: str | None,
+        params: Mapping[str, str] | None,
+    ) -> Connection:
+        """The connection. One that needs no person may lack nothing but the caller's params."""
+        from arcrun_auth.tokens import Credential
+
+        connection = self.resolver.find(service, instance, method)
+        if not params or connection.connected or not connection.method.unattended:
+            return connection
+        before = connection.record
+        held = before or Credential(connection.key)
+        connection.record = held.replace(params={**held.params, **params})
+        self.resolver.complete(connection)
+        if not connection.connected:
+            connection.record = before
+        return connection
 
     def set_up(
         self,
@@ -85,6 +106,7 @@ class Connections:
         port: int | None,
         wish: Wish | None,
         client_file: str | None,
+        key_file: str | None = None,
         replace: bool,
         expires: str | float | datetime | None = None,
     ) -> Connection:
@@ -92,6 +114,8 @@ class Connections:
         from arcrun_auth import ends
 
         end = ends.said(expires, self.resolver.clock())
+        if key_file is not None:
+            method, secrets = self._with_file(service, instance, method, secrets, key_file)
         connection = self._in_place_of(service, instance, method, None if replace else person)
         app = None if client_file is None else self._app_of(connection, client_file)
         with self._logins:
@@ -151,6 +175,11 @@ class Connections:
         return [removed for removed in found if removed]
 
     def close(self) -> None:
+        import sys
+
+        signing_key = sys.modules.get("arcrun_auth.signing_key")
+        if signing_key is not None:  # else no key was ever read
+            signing_key.forget()
         with self._mutex:
             self._sources.clear()
             self.resolver.store.close()
@@ -248,6 +277,21 @@ class Connections:
             raise AuthError(f"{held.name} was left as it is.", service=held.service)
         return Connection(held.entry, held.instance, held.entry.method(method), None)
 
+    def _with_file(
+        self,
+        service: str,
+        instance: str | None,
+        method: str | None,
+        secrets: Mapping[str, str | Secret],
+        path: str,
+    ) -> tuple[str, Mapping[str, str | Secret]]:
+        """The way in that takes the file, and the secrets with what is in it."""
+        from arcrun_auth import keyfile
+
+        entry, _ = self.resolver.entry(service, instance)
+        way, key = keyfile.way_of(self.resolver.catalog.recipe(entry.service), method)
+        return way.id, {**secrets, key: keyfile.read(path, entry.service)}
+
     def _app_of(self, connection: Connection, client_file: str) -> App:
         from arcrun_auth import apps
 
@@ -261,7 +305,7 @@ class Connections:
     def _login_of(self, connection: Connection) -> Method:
         """Its way in, which has to be by OAuth. AuthError for a static key."""
         _, way = self.resolver.way(connection)
-        if way.oauth2 is not None:
+        if way.primitive == "oauth2":
             return way
         others = [m.id for m in connection.entry.methods if m.primitive == "oauth2"]
         raise AuthError(

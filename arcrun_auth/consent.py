@@ -227,6 +227,7 @@ WORDS = {
     "oauth1": "requests would be signed otherwise",
     "digest": "other secrets would answer the server's challenge",
     "mtls": "another certificate would be shown",
+    "service_account": "your service account would be used otherwise",
     "options": "the settings of its plug-in would change",
     "aws": "requests would be signed for another service or region",
     "assume_role": "another role would be assumed with your access key",

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 # What lifetime is not believed? Over a hundred years, "it does not expire" is meant.
 MAX_LIFETIME = 100 * 366 * 86400.0
 
-_NOT_VSCHAR = re.compile(r"[^\x21-\x7e]")  # RFC 6749 Appendix A.12, and no blank either
+ACCESS = re.compile(r"[\x21-\x7e]+")  # RFC 6749 Appendix A.12, and no blank either
+REFRESH = re.compile(r" *[\x21-\x7e][\x20-\x7e]*")  # Appendix A.17; it never is in a header
 
 
 class Censor:
@@ -43,11 +44,9 @@ class Censor:
         return clean
 
 
-def as_secret(value: Any) -> Secret | None:
-    """A token, if it may stand in a header: a line break in it could forge another one."""
-    if isinstance(value, str) and value and not _NOT_VSCHAR.search(value):
-        return Secret(value)
-    return None
+def as_secret(value: Any, shape: re.Pattern[str]) -> Secret | None:
+    """A token of that shape: a line break in it could forge a header."""
+    return Secret(value) if isinstance(value, str) and shape.fullmatch(value) else None
 
 
 def as_seconds(value: Any) -> float | None:

@@ -15,7 +15,9 @@ from arcrun_auth.answers import pick
 from arcrun_auth.errors import TokenRefused, may_pass, printable
 from arcrun_auth.moments import epoch_of
 from arcrun_auth.server_words import (
+    ACCESS,
     MAX_LIFETIME,
+    REFRESH,
     Censor,
     as_seconds,
     as_secret,
@@ -136,10 +138,10 @@ class _Reader:
         if data is None:
             self.unavailable(f"answered {status}, but neither JSON nor a form")
         root = self.at(data, self.paths.root) if self.paths.root else data
-        access = as_secret(self.at(root, self.paths.access_token))
+        access = as_secret(self.at(root, self.paths.access_token), ACCESS)
         if access is None:
             self.unavailable(f"answered {status}, but without an access token")
-        refresh = as_secret(self.at(root, self.paths.refresh_token))
+        refresh = as_secret(self.at(root, self.paths.refresh_token), REFRESH)
         kept = {
             name: str(value)[:MAX_KEPT]
             for name, path in self.paths.keep.items()

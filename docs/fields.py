@@ -33,6 +33,8 @@ CLASSES = {
     "Verified": "verified", "Method": "one-way-in", "TokenExchange": "token_exchange",
     "Step": "step", "OAuth1": "oauth1", "Digest": "digest", "Mtls": "mtls",
     "Aws": "aws", "AssumeRole": "assume_role",
+    "ServiceAccount": "service_account", "Federation": "service_accountfederation",
+    "Impersonation": "service_accountimpersonation",
 }  # fmt: skip
 
 

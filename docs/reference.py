@@ -40,7 +40,10 @@ SECTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
             "list_services", "setup", "test", "remove",
         )
     ),
-    "Adapters": (("auth.boto3_session", arcrun_auth.boto3_session),),
+    "Adapters": tuple(
+        (f"auth.{name}", getattr(arcrun_auth, name))
+        for name in ("boto3_session", "google_credentials", "google_credentials_async")
+    ),
     "What they give back": (
         ("AsyncBound", AsyncBound), ("auth.Token", arcrun_auth.Token),
         ("auth.Secret", arcrun_auth.Secret), ("Service", Service), ("Instance", Instance),

@@ -7,5 +7,7 @@ from __future__ import annotations
 
 HOMES = {
     "boto3_session": "boto3",
+    "google_credentials": "google",
+    "google_credentials_async": "google",
 }
 """Every name that `auth` has from here, and the module of this package that it lives in."""

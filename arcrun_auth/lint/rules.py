@@ -241,8 +241,9 @@ def carried(subject: Subject) -> Iterator[Finding]:
                         "secret-in-url", (*at, *place), "A secret in a URL ends up in logs.",
                         "Use a header if the service takes one.", "warning",
                     )  # fmt: skip
+        whole = {name.partition(".")[0] for name in used}  # a member of it is enough
         for index, secret in enumerate(way.required_secrets):
-            if secret.key not in used and primitive is not None:
+            if secret.key not in whole and primitive is not None:
                 yield subject.finding(
                     "secret-unused", (*at, "required_secrets", index),
                     f"Nothing carries the secret {secret.key!r}.",

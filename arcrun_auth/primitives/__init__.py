@@ -20,6 +20,7 @@ GROUP: Final = "arcrun_auth.primitives"
 BUILT_IN: Final = {
     "static_key": "static_key:StaticKey",
     "oauth2": "oauth2:OAuth2",
+    "service_account": "service_account:ServiceAccount",
     "signed_jwt": "signed_jwt:SignedJwt",
     "token_exchange": "token_exchange:TokenExchange",
     "oauth1": "oauth1:OAuth1",

@@ -30,29 +30,22 @@ class SignedJwt(Primitive):
         check_key(way, secrets)
 
     def issue(self, desk: Desk) -> Grant:
+        from arcrun_auth.jwt import by_recipe
+        from arcrun_auth.oauth.call import plain
+
         jwt = desk.way.jwt
         assert jwt is not None
-        now = desk.now
-        return Grant(access_token=signed(desk, {}), issued=now, expires=int(now) + jwt.ttl_s)
-
-
-def signed(desk: Desk, usual: Mapping[str, str]) -> Secret:
-    """The JWT of the recipe's `jwt`, signed now. MissingSecret, AuthError for an unfit key."""
-    from arcrun_auth.jwt import by_recipe
-    from arcrun_auth.oauth.call import plain
-
-    jwt, known = desk.way.jwt, desk.values()
-    assert jwt is not None
-    return Secret(
-        by_recipe(
+        now, known = desk.now, desk.values()
+        token = by_recipe(
             jwt,
             key=desk.secret(jwt.key),
-            usual=usual,
-            now=desk.now,
+            usual={},  # no `jti`: it is for many requests
+            now=now,
             render=lambda text: plain(text, known),
+            scopes=desk.scopes,
             checked=desk.checked,
         )
-    )
+        return Grant(access_token=Secret(token), issued=now, expires=int(now) + jwt.ttl_s)
 
 
 def check_key(way: Method, secrets: Mapping[str, Secret]) -> None:

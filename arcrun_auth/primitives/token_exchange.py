@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, may_pass, printable
 from arcrun_auth.primitives.base import Primitive
-from arcrun_auth.primitives.signed_jwt import check_key, signed
+from arcrun_auth.primitives.signed_jwt import check_key
 from arcrun_auth.tokens import Grant, Secret
 
 if TYPE_CHECKING:
@@ -79,8 +79,10 @@ class _Login:
         self.saved: dict[str, Secret] = {}
         self.last: dict[str, str] = {}
         if desk.way.jwt is not None:
-            usual = {"aud": self._filled_url(self.exchange.steps[0].url)}
-            token = signed(desk, usual)
+            from arcrun_auth.primitives.assertions import assertion
+
+            audience = self._filled_url(self.exchange.steps[0].url)
+            token = assertion(desk, desk.way.jwt, audience=audience, scopes=desk.scopes)
             self.known["token"] = {"jwt": token.reveal()}
             self.secrets.append(token)
 
@@ -223,7 +225,7 @@ class _Reader:
         return {name: value for name, value in values.items() if value is not None}
 
     def _value(self, name: str, path: str) -> str | None:
-        from arcrun_auth.server_words import as_secret
+        from arcrun_auth.server_words import ACCESS, as_secret
 
         value = self._at(path)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -231,7 +233,7 @@ class _Reader:
                 return None
             raise self._unavailable(f"answered {self.answer.status}, but without its {name}")
         text = str(value)
-        if (name == TOKEN and as_secret(text) is None) or len(text) > MAX_SAVED:
+        if (name == TOKEN and as_secret(text, ACCESS) is None) or len(text) > MAX_SAVED:
             raise self._unavailable(f"answered a {name} that cannot be one")
         return text
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.aws import AssumeRole, Aws
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.oauth2 import (
@@ -25,6 +26,7 @@ from arcrun_auth.recipe.oauth2 import (
     TokenResponse,
 )
 from arcrun_auth.recipe.proofs import Digest, Mtls, OAuth1
+from arcrun_auth.recipe.required import RequiredSecret
 from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url
 
 if TYPE_CHECKING:
@@ -32,36 +34,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
-    "Digest", "Discover", "GuideStep", "Inject", "Jwt", "Method", "Model", "Mtls", "OAuth1",
-    "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke", "Step",
-    "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse", "Verified", "When",
+    "Digest", "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method",
+    "Model", "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
+    "RequiredSecret", "Revoke", "ServiceAccount", "Step", "TestRequest", "TokenExchange",
+    "TokenRequest", "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
 """Which format version do we read? A higher one is refused."""
-
-
-class RequiredSecret(Model, frozen=True):
-    """A secret the user has to give."""
-
-    key: Name
-    """Its name in templates: `{{secret.KEY}}`."""
-    label: Text = ""
-    """What it is called where the user finds it."""
-    help: Text = ""
-    """One sentence on how to get it."""
-    help_url: Url = ""
-    """The page where it is found or made."""
-    type: Literal["text", "password", "json_blob", "pem", "file"] = "text"
-    """What is asked for: a line, a line that is not echoed back, a JSON text, a PEM, a file."""
-    optional: bool = False
-    """Whether the service works without it."""
-    pattern: str = ""
-    """A regular expression it usually matches: a mismatch warns of a typo, and never refuses."""
-    example: Text = ""
-    """What one looks like; never a real one."""
-    env: tuple[Name, ...] = ()
-    """Further environment variables that hold it. Honoured in bundled recipes only."""
 
 
 MAX_VALUE = 2048
@@ -186,7 +166,7 @@ class Jwt(Model, frozen=True):
     """A JSON Web Token that is signed with a secret: the assertion of RFC 7523 §2.1."""
 
     key: Name
-    """The secret that signs."""
+    """The secret that signs; a member of a secret that is a JSON text by its name after a dot."""
     take: str = ""
     """A regular expression whose first group is the key in that secret; all of it if not given."""
     alg: Literal["RS256", "PS256", "ES256", "EdDSA", "HS256"] = "RS256"
@@ -197,7 +177,9 @@ class Jwt(Model, frozen=True):
     """Further header fields: `kid`."""
     claims: Strings = {}
     """Claims; `iat` and `exp` are added. An assertion also has a `jti` and, if none is given,
-    the token endpoint as `aud`."""
+    the token endpoint as `aud`. One that renders empty is left out: `jti: ""`."""
+    scope_claim: Name = ""
+    """The claim that carries the scopes, where the request itself does not name them."""
     subject: str = ""
     """The claim `sub`, where one acts for a user: a template that may render empty."""
     ttl_s: Annotated[int, Meta(ge=1, le=3600)] = 300
@@ -315,6 +297,8 @@ class Method(Model, frozen=True, kw_only=True):
     """The role whose temporary credentials sign; for the primitive `aws_assume_role`."""
     service_account_kind: str = ""
     """Which kind of service account: the base of that name (`_google_jwt`) is laid under it."""
+    service_account: ServiceAccount | None = None
+    """How else than by a key of its own a service account is reached."""
     token_exchange: TokenExchange | None = None
     """The calls of a login that answer a token."""
     oauth1: OAuth1 | None = None

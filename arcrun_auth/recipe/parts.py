@@ -13,7 +13,9 @@ from arcrun_auth.template import STEPS, Template
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from arcrun_auth.recipe.account import ServiceAccount
     from arcrun_auth.recipe.model import Method
+    from arcrun_auth.recipe.oauth2 import OAuth2, TokenResponse
     from arcrun_auth.recipe.reader import Place
 
     Names = Mapping[str, frozenset[str]]
@@ -56,7 +58,9 @@ def keys(way: Method) -> Iterator[tuple[Place, str]]:
 
 def signing_keys(way: Method) -> Iterator[tuple[Place, str]]:
     """Of these the ones that sign or prove, and are not sent."""
-    if way.jwt is not None:
+    account = way.service_account
+    # A document that the recipe writes holds no key.
+    if way.jwt is not None and not (account is not None and account.document):
         yield ("jwt", "key"), way.jwt.key
     for name, proof in (("oauth1", way.oauth1), ("digest", way.digest), ("mtls", way.mtls)):
         for field in _NAMING[name]:
@@ -115,6 +119,17 @@ def _saved_before(way: Method, index: int) -> dict[str, frozenset[str]]:
     return {f"step{number}": frozenset(step.save) for number, step in enumerate(steps[:index], 1)}
 
 
+def json_secrets(way: Method) -> frozenset[str]:
+    """The keys of the secrets that are JSON texts, whose members have names of their own."""
+    return frozenset(s.key for s in way.required_secrets if s.type == "json_blob")
+
+
+def any_member(name: str) -> str:
+    """What stands among the known names for each member of a secret: `key.` for `key.member`."""
+    key, dot, _ = name.partition(".")
+    return key + dot
+
+
 def _known_before_login(way: Method) -> frozenset[str]:
     """The params that a login may name; the others are what it brings."""
     return frozenset(
@@ -127,6 +142,7 @@ def _known_before_login(way: Method) -> frozenset[str]:
 def _signing(way: Method) -> dict[str, frozenset[str]]:
     """The names of what signs a request: secrets, or the token and what came with it."""
     keys = frozenset(secret.key for secret in way.required_secrets)
+    keys |= {any_member(f"{key}.") for key in json_secrets(way)}
     secrets: dict[str, frozenset[str]] = {"secret": keys}
     primitive = primitives.find(way.primitive)
     if primitive is not None and primitive.source == "secrets":
@@ -176,12 +192,34 @@ def _secret_maps(
             known: Names = {**mine, **signs, **_saved_before(way, index)}
             for field in ("headers", "query", "body"):
                 yield ("token_exchange", "steps", index, field), getattr(step, field), known
+    yield from _account_maps(way, mine)
     if way.oauth2 is None:
         return
     yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params, mine
     later: Names = {**everywhere, **hidden, "token": frozenset({"access_token"})}
     yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, later
     yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, later
+
+
+def _account_maps(way: Method, known: Names) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
+    account = way.service_account
+    if account is None:
+        return
+    if account.impersonation is not None:
+        yield ("service_account", "impersonation", "body"), account.impersonation.body, known
+    for place, text in texts(account.document):
+        *above, last = place
+        yield ("service_account", "document", *above), {str(last): text}, known
+
+
+def texts(data: Any) -> Iterator[tuple[Place, str]]:
+    """The texts in a JSON value, each with its place."""
+    inner = data.items() if isinstance(data, dict) else enumerate(data)
+    for name, value in inner:
+        if isinstance(value, str):
+            yield (name,), value
+        elif isinstance(value, dict | list):
+            yield from (((name, *place), text) for place, text in texts(value))
 
 
 def headers(way: Method) -> Iterator[tuple[Place, str]]:
@@ -246,19 +284,34 @@ def _token_urls(way: Method) -> Iterator[tuple[Place, str]]:
             yield ("token_exchange", "endpoint"), way.token_exchange.endpoint
         for index, step in enumerate(way.token_exchange.steps):
             yield ("token_exchange", "steps", index, "url"), step.url
+    if way.service_account is not None:
+        yield from _account_urls(way.service_account)
     if way.assume_role is not None:
         yield ("assume_role", "endpoint"), way.assume_role.endpoint
     if way.oauth2 is not None:
-        for name in ENDPOINTS:
-            if url := getattr(way.oauth2, name):
-                yield ("oauth2", name), url
-        for place, url in (
-            (("oauth2", "refresh", "url"), way.oauth2.refresh.url),
-            (("oauth2", "resource"), way.oauth2.resource),
-            (("oauth2", "client", "audience"), way.oauth2.client.audience),
-        ):
-            if url:
-                yield place, url
+        yield from _server_urls(way.oauth2)
+
+
+def _server_urls(oauth2: OAuth2) -> Iterator[tuple[Place, str]]:
+    for name in ENDPOINTS:
+        if url := getattr(oauth2, name):
+            yield ("oauth2", name), url
+    for place, url in (
+        (("oauth2", "refresh", "url"), oauth2.refresh.url),
+        (("oauth2", "resource"), oauth2.resource),
+        (("oauth2", "client", "audience"), oauth2.client.audience),
+    ):
+        if url:
+            yield place, url
+
+
+def _account_urls(account: ServiceAccount) -> Iterator[tuple[Place, str]]:
+    if account.federation is not None:
+        yield ("service_account", "federation", "endpoint"), account.federation.endpoint
+    if account.impersonation is not None:
+        for name in ("url", "sign_url"):
+            if url := getattr(account.impersonation, name):
+                yield ("service_account", "impersonation", name), url
 
 
 def paths(way: Method) -> Iterator[tuple[Place, str]]:
@@ -275,9 +328,15 @@ def paths(way: Method) -> Iterator[tuple[Place, str]]:
             yield ("discover", index, "choose", "items"), found.choose.items
             yield ("discover", index, "choose", "label"), found.choose.label
     yield from _paths_of_calls(way)
-    if way.oauth2 is None:
-        return
-    answer, at = way.oauth2.token_response, ("oauth2", "token_response")
+    if way.service_account is not None and way.service_account.impersonation is not None:
+        hop, place = way.service_account.impersonation, ("service_account", "impersonation")
+        yield (*place, "signed"), hop.signed
+        yield from _answer_paths(hop.token_response, (*place, "token_response"))
+    if way.oauth2 is not None:
+        yield from _answer_paths(way.oauth2.token_response, ("oauth2", "token_response"))
+
+
+def _answer_paths(answer: TokenResponse, at: Place) -> Iterator[tuple[Place, str]]:
     for name in ANSWER_PATHS:
         yield (*at, name), getattr(answer, name)
     for name, path in answer.keep.items():

@@ -107,9 +107,9 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
 
 
 def _check_primitive(way: Method, at: Place) -> None:
-    if (way.oauth2 is not None) != (way.primitive == "oauth2"):
-        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
     primitive = primitives.find(way.primitive)
+    if (way.oauth2 is not None) != (primitive is not None and primitive.has_server):
+        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
     if primitive is None:  # it may come with a package later: it is told at its first use
         return
     try:
@@ -127,8 +127,11 @@ def _check_secrets(way: Method, at: Place) -> None:
     if len(keys) != len(set(keys)):
         raise Fault("Two secrets have the same key.", (*at, "required_secrets"))
     for place, key in parts.keys(way):
-        if key not in keys:
-            raise Fault(f"There is no secret {key!r}.", (*at, *place))
+        whole, dot, _ = key.partition(".")
+        if key not in keys and whole not in keys:
+            raise Fault(f"There is no secret {whole!r}.", (*at, *place))
+        if key not in keys and dot and whole not in parts.json_secrets(way):
+            raise Fault(f"The secret {whole!r} has no members: it is no json_blob.", (*at, *place))
 
 
 def _check_oauth2(oauth2: OAuth2, at: Place) -> None:
@@ -215,8 +218,8 @@ def _check_template(text: str, names: Names, at: Place, *, strict: bool) -> None
     except ValueError as error:
         raise Fault(f"{error}.", at) from None
     for ns, name, _ in template.placeholders:
-        allowed = names.get(ns)
-        if allowed is not None and name in allowed:
+        allowed = names.get(ns, frozenset())
+        if name in allowed or parts.any_member(name) in allowed:
             continue
         # On the platform an unknown secret renders empty; anywhere else it is a mistake.
         if not strict and ns in ("secret", "runtime") and at[-3:-2] != ("allowed_hosts",):

@@ -11,6 +11,7 @@ import pytest
 from arcrun_auth import errors, primitives, recipe, settings, template
 from arcrun_auth.lint import lint
 from arcrun_auth.recipe import model as recipe_model
+from arcrun_auth.recipe import reader
 from tests.docs.pages import DOCS, ROOT, blocks, pages, prose, section
 
 # -- errors --------------------------------------------------------------------------------
@@ -106,6 +107,9 @@ HEADINGS = {
     "OAuth1": "oauth1",
     "Digest": "digest",
     "Mtls": "mtls",
+    "ServiceAccount": "service_account",
+    "Federation": "service_account.federation",
+    "Impersonation": "service_account.impersonation",
     "TokenExchange": "token_exchange",
     "Aws": "aws",
     "AssumeRole": "assume_role",
@@ -129,6 +133,11 @@ HEADINGS = {
 }
 
 
+BASES = {
+    path.stem: reader.parse(path.read_text(encoding="utf-8"), path.name)
+    for path in (ROOT / "recipes").glob("_*.yaml")
+}
+
 SHOWN = [
     (page, block)
     for page in pages()
@@ -139,14 +148,15 @@ SHOWN = [
 
 @pytest.mark.parametrize(("page", "block"), SHOWN, ids=lambda it: str(getattr(it, "line", "")))
 def test_every_recipe_that_a_page_shows_is_one(page, block) -> None:
-    found = recipe.read(block.text, path=page.name)
-    errors_found = [f for f in lint({page.name: block.text}, tier="local") if f.severity == "error"]
+    found = recipe.read(block.text, path=page.name, bases=BASES)
+    findings = lint({page.name: block.text}, tier="local", bases=BASES)
+    errors_found = [finding for finding in findings if finding.severity == "error"]
     assert found.service
     assert not errors_found
 
 
 def test_the_pages_show_a_recipe_of_each_kind() -> None:
-    kinds = {recipe.read(block.text).primitive for _, block in SHOWN}
+    kinds = {recipe.read(block.text, bases=BASES).primitive for _, block in SHOWN}
     # Of the AWS family a page shows the fields alone: its recipes are shipped.
     assert kinds >= {name for name in primitives.BUILT_IN if not name.startswith("aws_")}
 

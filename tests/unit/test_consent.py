@@ -27,6 +27,15 @@ RICH = {
                "signature_method": "HMAC-SHA256", "realm": "r"},
     "digest": {"username": "a", "password": "a"},
     "mtls": {"certificate": "a", "key": "a", "passphrase": "a"},
+    "service_account": {
+        "federation": {"endpoint": "https://sts.rich.example", "variables": "RICH_"},
+        "impersonation": {
+            "url": "https://iam.rich.example/token", "sign_url": "https://iam.rich.example/sign",
+            "signed": "jwt", "scopes": ["iam"], "scope_field": "scopes", "body": {"a": "b"},
+            "token_response": {"access_token": "accessToken"},
+        },
+        "document": {"type": "external_account"},
+    },
     "aws": {"service": "s3", "region": "eu"},
     "assume_role": {"endpoint": "https://sts.rich.example/", "role_arn": "arn:r", "session_name": "s",
                     "external_id": "e", "duration_s": 900},
@@ -35,7 +44,8 @@ RICH = {
     "base_url": "https://{{param.region}}.rich.example/v1",
     "required_secrets": [
         {"key": "a", "label": "A", "help": "h", "help_url": "https://h.example", "type": "password",
-         "optional": True, "pattern": "^x", "example": "xyz", "env": ["RICH_A"]},
+         "optional": True, "pattern": "^x", "example": "xyz", "env": ["RICH_A"],
+         "ambient": True, "files": ["~/.rich"]},
     ],
     "inject": {
         "header": {"Authorization": "Bearer {{token.access_token}}"}, "query": {"q": "{{secret.a}}"},
@@ -82,8 +92,9 @@ RICH = {
     "allowed_hosts": ["{{param.region}}.rich.example", "*.cdn.rich.example", "me.rich.example"],
     "discover": [{"url": "https://me.rich.example/sites", "headers": {"X-D": "1"},
                   "save": {"region": "id"}, "choose": {"items": "sites", "label": "name"}}],
-    "jwt": {"key": "a", "take": "(.+)", "alg": "ES256", "key_encoding": "hex", "header": {"kid": "1"},
-            "claims": {"iss": "me"}, "subject": "you", "ttl_s": 60},
+    "jwt": {"key": "a", "take": "(.+)", "alg": "ES256", "key_encoding": "hex",
+            "header": {"kid": "1"},
+            "claims": {"iss": "me"}, "scope_claim": "scope", "subject": "you", "ttl_s": 60},
     "diagnose": [{"when": {"status": 400, "error": "e", "body": "b", "age_s": [1, 2]},
                   "say": "It means this.", "do": "Do that."}],
     "test": {"method": "POST", "path": "/me", "url": "https://eu.rich.example/me",

@@ -17,15 +17,16 @@ FLOORS = [
         "rules",
         """
         answers catalog_entry consent diagnosis digest fields hosts jwt landing lifetimes lint
-        moments oauth oauth1 primitives recipe rendering scopes seal server_words signing
-        sigv4 template token_answer
+        members moments oauth oauth1 primitives recipe rendering scopes seal server_words
+        signing sigv4 template token_answer
         """,
     ),
     (
         "world",
         """
-        agents browser catalog catalog_build catalog_index keyform listener locks loopback
-        notebook people ports project qr settings stores surroundings threads
+        agents ambient browser catalog catalog_build catalog_index keyfile keyform listener locks
+        loopback notebook people ports programs project qr settings stores surroundings threads
+        workload
         """,
     ),
     ("works", "custody login sources"),

@@ -223,12 +223,12 @@ def _show_way(way: Method) -> None:
     from arcrun_auth.consent import named_servers
 
     servers = ", ".join(named_servers(way))
-    if way.oauth2 is not None:
-        if way.oauth2.login_at:
-            ui.tell(f"    you log in at {printable(way.oauth2.login_at)}")
+    if way.oauth2 is not None and way.oauth2.login_at:
+        ui.tell(f"    you log in at {printable(way.oauth2.login_at)}")
+    if way.primitive == "oauth2":
         ui.tell(f"    your login and your app are sent to {servers}")
     elif servers:
-        ui.tell(f"    to get a token, it is sent to {servers}")
+        ui.tell(f"    to get a token, what you give it is sent to {servers}")
 
 
 def _changes(before: Recipe, after: Recipe) -> list[str]:

@@ -69,6 +69,7 @@ def _way(way: Method) -> list[tuple[str, str]]:
 
     secrets = [
         f"{secret.label or secret.key} ({secret.key}{', optional' if secret.optional else ''})"
+        + (", looked up on this machine" if secret.ambient else "")
         + (f"\n  {secret.help_url}" if secret.help_url else "")
         for secret in way.required_secrets
     ]
@@ -76,10 +77,10 @@ def _way(way: Method) -> list[tuple[str, str]]:
     return [
         ("way in", _primitive(way.primitive)),
         ("needs", printable_lines("\n".join(secrets))),
-        ("your app", printable(way.app_register_url) if oauth2 is not None else ""),
+        ("your app", printable(way.app_register_url) if way.primitive == "oauth2" else ""),
         ("asks also", ", ".join(f"--param {name}=…" for name in _asked(way))),
         ("goes to", "\n".join(way.allowed_hosts)),
-        ("token from", "\n".join(named_servers(way)) if oauth2 is None else ""),
+        ("token from", "\n".join(named_servers(way)) if way.primitive != "oauth2" else ""),
         ("scopes", "\n".join(oauth2.scopes) if oauth2 is not None else ""),
         ("sets", ", ".join(oauth2.scope_sets) if oauth2 is not None else ""),
         ("base URL", printable(way.base_url)),
