@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     import httpx
 
     from arcrun_auth import errors, testing
+    from arcrun_auth.adapters.aiohttp import aiohttp_middleware
+    from arcrun_auth.adapters.anthropic import anthropic_credentials
+    from arcrun_auth.adapters.azure import azure_credential, azure_credential_async
+    from arcrun_auth.adapters.github import github_auth
+    from arcrun_auth.adapters.httpx import httpx_auth
+    from arcrun_auth.adapters.huggingface import hf_api
+    from arcrun_auth.adapters.provider import TokenProvider, token_provider
+    from arcrun_auth.adapters.requests import requests_auth
+    from arcrun_auth.adapters.slack import slack_client, slack_client_async
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.broker import Broker, Http
     from arcrun_auth.checkup import Checked
@@ -74,18 +83,30 @@ __all__ = [
     "StoreLocked",
     "SyncConflict",
     "Token",
+    "TokenProvider",
     "TokenRefused",
     "UnknownService",
+    "aiohttp_middleware",
+    "anthropic_credentials",
+    "azure_credential",
+    "azure_credential_async",
     "bind",
     "bind_async",
     "errors",
     "get_token",
     "get_token_async",
+    "github_auth",
+    "hf_api",
+    "httpx_auth",
     "list_services",
     "remove",
+    "requests_auth",
     "setup",
+    "slack_client",
+    "slack_client_async",
     "test",
     "testing",
+    "token_provider",
 ]
 
 
@@ -224,12 +245,21 @@ def _broker() -> Broker:
 def __getattr__(name: str) -> Any:
     if name in ("errors", "testing"):
         return __import__(f"arcrun_auth.{name}", fromlist=[name])
-    home = {"Broker": "broker", "Secret": "tokens", "Token": "tokens"}.get(name, "errors")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(__import__(f"arcrun_auth.{home}", fromlist=[name]), name)
+    value = getattr(__import__(f"arcrun_auth.{_home(name)}", fromlist=[name]), name)
     globals()[name] = value
     return value
+
+
+def _home(name: str) -> str:
+    """The module of ours that a public name lives in."""
+    home = {"Broker": "broker", "Secret": "tokens", "Token": "tokens"}.get(name)
+    if home is None:
+        from arcrun_auth.adapters import HOMES
+
+        home = f"adapters.{HOMES[name]}" if name in HOMES else "errors"
+    return home
 
 
 def __dir__() -> list[str]:

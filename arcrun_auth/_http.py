@@ -90,6 +90,21 @@ def library(name: str = "httpx") -> Any:
         ) from None
 
 
+def installed() -> list[Any]:
+    """Whichever of the two libraries there are, imported now."""
+    from importlib.util import find_spec
+
+    return [library(name) for name in _LIBRARIES if find_spec(name) is not None]
+
+
+def library_of(request: object) -> Any:
+    """The library that a request belongs to. TypeError for what is none of either."""
+    for lib in installed():
+        if isinstance(request, lib.Request):
+            return lib
+    raise TypeError(f"{type(request).__name__} is no request of {' or '.join(_LIBRARIES)}")
+
+
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 
 from arcrun_auth.connections import Connections
-from arcrun_auth.errors import NoToken
 from arcrun_auth.forks import Mutex
-from arcrun_auth.resolve import Resolver
+from arcrun_auth.resolve import Resolver, the_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from arcrun_auth.report import Service, Why
     from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
+    from arcrun_auth.signing import Binding
     from arcrun_auth.sources import Source
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Secret, Token
@@ -102,7 +102,7 @@ class Broker:
         """
         from arcrun_auth.client import bound_client
 
-        connection, source = self._connection(
+        binding, source = self._parts(
             service,
             instance,
             method=method,
@@ -111,7 +111,6 @@ class Broker:
             params=params,
             interactive=interactive,
         )
-        binding = self._connections.resolver.binding(connection)
         client: httpx.Client = bound_client(binding, source, http=http)
         return client
 
@@ -133,22 +132,28 @@ class Broker:
         """
         from arcrun_auth.bound import AsyncBound
 
-        connections = self._connections
-        connections.resolver.entry(service, instance)
-
-        def prepare() -> tuple[Any, Source]:
-            connection, source = self._connection(
-                service,
-                instance,
-                method=method,
-                scopes=scopes,
-                secret=secret,
-                params=params,
-                interactive=interactive,
-            )
-            return connections.resolver.binding(connection), source
-
+        prepare = self.prepare(
+            service,
+            instance,
+            method=method,
+            scopes=scopes,
+            secret=secret,
+            params=params,
+            interactive=interactive,
+        )
         return AsyncBound(prepare, http)
+
+    def prepare(
+        self, service: str, instance: str | None = None, **wanted: Any
+    ) -> Callable[[], tuple[Binding, Source]]:
+        """What a client of any kind is made of, for whoever writes one: `bind` in two steps.
+
+        Checks the name, and raises UnknownService at once. What it gives reads the store and
+        logs in when it is called: where requests may go and how they are signed, and where
+        their tokens come from. `wanted` are the keywords of `bind`, but `http`.
+        """
+        self._connections.resolver.entry(service, instance)
+        return lambda: self._parts(service, instance, **wanted)
 
     def get_token(
         self,
@@ -166,14 +171,7 @@ class Broker:
         source = self._connections.known(service, instance) if scopes is None else None
         if source is None:
             _, source = self._connection(service, instance, scopes=scopes, interactive=interactive)
-        token = source.token()
-        if not token.access_token:
-            raise NoToken(
-                f"{service} has no single token to hand out.",
-                service=service,
-                hint=f"use auth.bind({service!r}), which signs every request",
-            )
-        return token
+        return the_one(source.token(), service)
 
     async def get_token_async(
         self,
@@ -357,6 +355,10 @@ class Broker:
             return self._person
         wanted = self.settings.flag("interactive") if interactive is None else interactive
         return Here(interactive=wanted, environ=self.settings.environ)
+
+    def _parts(self, service: str, instance: str | None, **wanted: Any) -> tuple[Binding, Source]:
+        connection, source = self._connection(service, instance, **wanted)
+        return self._connections.resolver.binding(connection), source
 
     def _connection(
         self,

@@ -11,6 +11,7 @@ from arcrun_auth.errors import (
     LoginRequired,
     MissingScope,
     MissingSecret,
+    NoToken,
     RecipeError,
     UnknownService,
 )
@@ -359,3 +360,14 @@ def static_token(method: MethodEntry, record: Credential) -> Token:
     """The secrets of a static key, and the one of them that an SDK wants, if there is one."""
     secret = record.secrets.get(method.token_secret)
     return Token(secret.reveal() if secret else "", secrets=record.secrets)
+
+
+def the_one(token: Token, service: str) -> Token:
+    """`token`, where it is a single one that can be handed out. NoToken where it is not."""
+    if token.access_token:
+        return token
+    raise NoToken(
+        f"{service} has no single token to hand out.",
+        service=service,
+        hint=f"use auth.bind({service!r}), which signs every request",
+    )

@@ -36,6 +36,7 @@ FLOORS = [
         enrol found keepalive removal renewal report resolve shared signin
         """,
     ),
+    ("bridge", "adapters"),
     ("door", "__init__ testing"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}
@@ -112,7 +113,8 @@ COMMON_WORDS = {"line", "resend", "linear", "together", "notion", "github"}
 def test_no_provider_is_named_in_code() -> None:
     names = {name.replace("_", " ") for name in services()} | services()
     names |= {"google", "microsoft", "github"}
-    for path in [*FILES, *(ROOT / "cli").rglob("*.py")]:
+    ours = [path for path in FILES if room(path) != "adapters"]
+    for path in [*ours, *(ROOT / "cli").rglob("*.py")]:
         tree = ast.parse(path.read_text())
         docs = {
             id(node.value)
