@@ -28,6 +28,28 @@ _LED_TO: ContextVar[str | None] = ContextVar("arcrun_auth_led_to", default=None)
 """Where the service has just redirected this task to: a foreign host that nobody asked for."""
 
 
+class _Before:
+    """A request as it was before it was signed."""
+
+    def __init__(self, request: ClientRequest) -> None:
+        self.url = request.url
+        self._headers = request.headers.copy()
+        self._body = request.body
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether its body was a stream, which is gone."""
+        return bool(getattr(self._body, "consumed", False))
+
+    async def put_back(self, request: ClientRequest) -> None:
+        """Afterwards it is that again: aiohttp takes the body along on a redirect, and an
+        error's repr shows the headers, by `response.request_info`."""
+        if request.body is not self._body:
+            await request.update_body(self._body or None)
+        request.headers.clear()
+        request.headers.extend(self._headers)
+
+
 class Middleware:
     """`ClientSession(middlewares=(...,))`. See `aiohttp_middleware`."""
 
@@ -59,36 +81,33 @@ class Middleware:
         return str(self._url(str(url)).with_fragment(None))
 
     def _leave(self, gate: Gate, request: ClientRequest, led: str | None) -> None:
-        """A hop to another host goes without what we put in: aiohttp made it without.
+        """A hop to another host goes without what we put in: aiohttp made it of what we put back.
 
-        It made its body and its URL from the last ones, though. HostNotAllowed for a URL of
-        the caller's own.
+        Only its URL is the service's. HostNotAllowed for one of the caller's own.
         """
         url = str(request.url)
         if led != self._plain(request.url):
             gate.check(url)
-        gate.leave(url, body=bool(request.body))
+        gate.leave(url, body=False)
         request.url = self._url(gate.signer.unsigned_url(url), encoded=True)
 
     async def _signed(self, gate: Gate, request: ClientRequest, handler: Handler) -> ClientResponse:
-        before = request.url, request.headers.copy(), request.body
+        before = _Before(request)
         token = await self._access.atoken()
         try:
             await self._sign(gate, request, token)
             response = await handler(request)
-            if response.status != UNAUTHORIZED or getattr(before[2], "consumed", False):
+            if response.status != UNAUTHORIZED or before.is_used_up:
                 return response
             fresh = await self._access.atoken(token.access_token)
             if fresh.access_token == token.access_token and fresh.secrets == token.secrets:
                 return response
             response.release()
-            request.url = before[0]
+            request.url = before.url
             await self._sign(gate, request, fresh)
             return await handler(request)
         finally:
-            # `response.request_info` looks at these headers; its repr is part of every error's.
-            request.headers.clear()
-            request.headers.extend(before[1])
+            await before.put_back(request)
 
     async def _sign(self, gate: Gate, request: ClientRequest, token: Token) -> None:
         signed = gate.signer.sign(

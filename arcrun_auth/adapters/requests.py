@@ -121,7 +121,7 @@ class _Chain:
 
     def alike(self, one: PreparedRequest, other: PreparedRequest) -> bool:
         """Whether two requests carry the same credential."""
-        names = self.gate.signer.headers
+        names = {*self.gate.signer.headers, "cookie"}
         return (one.url, one.body) == (other.url, other.body) and all(
             one.headers.get(name) == other.headers.get(name) for name in names
         )
