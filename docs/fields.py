@@ -14,6 +14,7 @@ from arcrun_auth.recipe import schema as recipe_schema
 
 WORDS = (
     (r"Annotated\[str,.*\]|\bstr\b|\bText\b|\bName\b|\bScope\b|\bServiceId\b", "text"),
+    (r"\bPackage\b|\bModule\b|\bIdentifier\b|\bCall\b", "text"),
     (r"Annotated\[int,.*?\)\]|\bint\b", "number"),
     (r"\bUrl\b", "URL"), (r"\bHost\b", "host"), (r"\bbool\b", "true, false"),
     (r"\bStrings\b", "map of text"), (r" \| None", ""),
@@ -29,7 +30,7 @@ CLASSES = {
     "Refresh": "oauth2refresh", "Revoke": "oauth2revoke", "Callback": "oauth2callback",
     "Choose": "discover", "Discover": "discover", "Jwt": "jwt", "When": "diagnose",
     "Diagnosis": "diagnose", "Ok": "ok", "TestRequest": "test", "GuideStep": "app_guide",
-    "Verified": "verified", "Method": "one-way-in",
+    "Verified": "verified", "Sdk": "sdk", "Method": "one-way-in",
 }  # fmt: skip
 
 

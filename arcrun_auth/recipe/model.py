@@ -22,6 +22,7 @@ from arcrun_auth.recipe.oauth2 import (
     TokenRequest,
     TokenResponse,
 )
+from arcrun_auth.recipe.sdk import Sdk
 from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
     "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "TestRequest", "TokenRequest", "TokenResponse", "Verified", "When",
+    "RequiredSecret", "Revoke", "Sdk", "TestRequest", "TokenRequest", "TokenResponse", "Verified",
+    "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -355,6 +357,8 @@ class Recipe(Method, frozen=True, kw_only=True):
     """A field of the platform, for a primitive that this version does not have."""
     methods: tuple[Method, ...] = ()
     """Further ways in, beside the default one."""
+    sdk: Sdk | None = None
+    """The official SDK, for `arcrun snippet --sdk`."""
     verified: Verified | None = None
     """Where the facts come from."""
 

@@ -119,6 +119,7 @@ HEADINGS = {
     "TestRequest": "test",
     "GuideStep": "app_guide",
     "Verified": "verified",
+    "Sdk": "sdk",
 }
 
 

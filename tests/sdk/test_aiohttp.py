@@ -96,7 +96,9 @@ def test_an_error_shows_no_secret(desk, aiohttp, call, place) -> None:
     desk.api.answers["/x"] = Reply(500)
     with pytest.raises(aiohttp.ClientResponseError) as caught:
         call(signs, "POST", url(desk, place=place), json={}, raise_for_status=True)
-    shown = str(caught.value) + (repr(caught.value) if place in ("bearer", "header", "cookie") else "")
+    shown = str(caught.value) + (
+        repr(caught.value) if place in ("bearer", "header", "cookie") else ""
+    )
     assert canary.hits(desk.api.server.raw)
     assert not canary.hits(shown)
 
@@ -137,7 +139,9 @@ def test_a_location_that_echoes_the_secret_does_not_carry_it_away(desk, call) ->
         broker = desk.with_place("query", other.origin)
         token = broker.get_token("demo").access_token
         desk.api.answers["/a"] = to(f"{other.origin}/download?key={token}&n=1")
-        assert call(auth.aiohttp_middleware("demo", broker=broker), "GET", url(desk, "/a"))[0] == 200
+        assert (
+            call(auth.aiohttp_middleware("demo", broker=broker), "GET", url(desk, "/a"))[0] == 200
+        )
         assert [seen.target for seen in other.seen] == ["/download?n=1"]
 
 

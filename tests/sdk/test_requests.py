@@ -124,9 +124,7 @@ def test_a_backslash_leads_nowhere_else(desk, requests) -> None:
 
 
 @pytest.mark.parametrize("status", [302, 307])
-def test_a_redirect_to_another_host_goes_without_the_secret(
-    desk, requests, place, status
-) -> None:
+def test_a_redirect_to_another_host_goes_without_the_secret(desk, requests, place, status) -> None:
     with recorder() as other:
         broker = desk.with_place(place)
         desk.api.answers["/a"] = to(f"{other.origin}/download", status)
