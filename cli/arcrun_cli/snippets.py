@@ -131,8 +131,9 @@ class Snippet:
         if self.sdk is not None and name in self.sdk.names:
             return self._own(self.sdk)
         way, template = self.recipe.way(), ANYWHERE[name]
+        between = f"\n{'':{_INDENT[template]}}"
         options = "".join(
-            f"\n{'':{_INDENT[template]}}{line}," for line in _options(way, _content(name))
+            between + each.replace("\n", between) + "," for each in _options(way, _content(name))
         )
         return template.format(
             library=name,
@@ -219,11 +220,21 @@ def _url(way: Method) -> str:
     return re.sub(r"\{\{param\.([^{}|]+)[^{}]*\}\}", lambda m: f"YOUR_{m[1].upper()}", found)
 
 
+def _headers(headers: dict[str, str]) -> str:
+    """As an argument; broken into lines where it is long."""
+    text = json.dumps(headers, ensure_ascii=False)
+    if len(text) > 60:  # noqa: PLR2004 - as much as fits beside the indentation
+        pairs = ((json.dumps(n), json.dumps(v, ensure_ascii=False)) for n, v in headers.items())
+        lines = (f"    {name}: {value}," for name, value in pairs)
+        text = "\n".join(["{", *lines, "}"])
+    return f"headers={text}"
+
+
 def _options(way: Method, content: str) -> list[str]:
     """Headers and body, which a bound client would have brought along."""
     test = way.test
     headers = {**way.static_headers, **(test.headers if test is not None else {})}
-    lines = [f"headers={json.dumps(headers, ensure_ascii=False)}"] if headers else []
+    lines = [_headers(headers)] if headers else []
     if test is not None and test.body:
         lines.append(_body(test.body, content))
     return lines
