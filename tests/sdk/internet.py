@@ -44,7 +44,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
 }  # fmt: skip
 """Who answers what, to whoever shows the credential of that service."""
 
-PUBLIC: dict[str, Any] = {"huggingface.co/api/agent-harnesses": []}
+PUBLIC: dict[str, Any] = {"huggingface.co/api/agent-harnesses": {}}
 """What an SDK asks for by itself, without a credential."""
 
 HOSTS = sorted({host for host, _ in ANSWERS})
