@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 
-from arcrun_auth.connections import Connections
+from arcrun_auth.connections import Connections, the_one
 from arcrun_auth.forks import Mutex
-from arcrun_auth.resolve import Resolver, the_one
+from arcrun_auth.resolve import Resolver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arcrun_auth.adapters.access import Access
-from arcrun_auth.resolve import the_one
+from arcrun_auth.connections import the_one
 from arcrun_auth.tokens import Token
 
 if TYPE_CHECKING:
