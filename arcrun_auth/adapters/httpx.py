@@ -125,8 +125,7 @@ class _Call:
             self._theirs(event, info)
         error = self._judge(event, info)
         if error is not None:
-            if "return_value" in info:
-                info["return_value"].close()
+            info["return_value"].close()
             raise error
 
     async def atrace(self, event: str, info: Mapping[str, Any]) -> None:
@@ -134,11 +133,11 @@ class _Call:
             await self._theirs(event, info)
         error = self._judge(event, info)
         if error is not None:
-            if "return_value" in info:
-                await info["return_value"].aclose()
+            await info["return_value"].aclose()
             raise error
 
     def _judge(self, event: str, info: Mapping[str, Any]) -> HostNotAllowed | None:
+        """What is wrong with a new connection's address. Raises for a hop, which has none."""
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
             self._check_hop(info["request"])
         return self._address(event, info) if self._address is not None else None

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from arcrun_auth.testing import Provider
-from tests.sdk.desk import Clock, Desk
+from tests.sdk.desk import opened
 
 
 @pytest.fixture
 def desk(tmp_path):
-    clock = Clock()
-    with Provider(clock=clock) as provider:
-        made = Desk(tmp_path, provider, clock)
+    with opened(tmp_path) as made:
         yield made
-        made.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from importlib import import_module
@@ -13,16 +14,15 @@ import yaml
 
 from arcrun_auth.broker import Broker
 from arcrun_auth.stores.memory import Memory
+from arcrun_auth.testing import Provider
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests.needs import needs
 from tests.servers import Recorder, Reply, Seen
 from tests.world import Told, home_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from arcrun_auth.testing import Provider
 
 HOUR = 3600.0
 
@@ -179,3 +179,15 @@ class Desk:
         if self._broker is not None:
             self._broker.close()
         self.api.server.close()
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[Desk]:
+    """A desk, with its provider."""
+    clock = Clock()
+    with Provider(clock=clock) as provider:
+        desk = Desk(folder, provider, clock)
+        try:
+            yield desk
+        finally:
+            desk.close()

@@ -181,6 +181,13 @@ def test_a_hop_with_a_dead_token_renews_once(desk, requests) -> None:
     assert (desk.renewals, len(desk.api.seen)) == (1, 3)
 
 
+def test_a_signed_hop_s_own_refusal_is_handed_on(desk, requests) -> None:
+    desk.api.answers |= {"/a": to("/b"), "/b": Reply(404)}
+    signs = auth.requests_auth("demo", broker=desk.broker)
+    assert requests.get(url(desk, "/a"), auth=signs, timeout=20).status_code == 404
+    assert (desk.renewals, len(desk.api.seen)) == (0, 2)
+
+
 # -- bodies, and what is left behind -------------------------------------------------------
 
 

@@ -16,6 +16,13 @@ from arcrun_auth.adapters.sdk import load
 from arcrun_auth.people import Nobody
 from arcrun_auth.shared import default
 from tests import canary
+from tests.sdk.desk import opened
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with opened(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

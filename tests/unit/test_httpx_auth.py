@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import ssl
+
 import anyio
 import pytest
 
 import arcrun_auth as auth
 from arcrun_auth import _http, errors
 from tests import canary
-from tests.sdk.desk import PLACES, sdk, token_in
+from tests.sdk.desk import PLACES, opened, token_in
 from tests.servers import Reply, proxy, recorder
 
 LIBRARIES = ("httpx", "httpx2")
+TLS = ssl.create_default_context()
+"""Made once: it takes longer than all else here."""
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with opened(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture(params=["sync-httpx", "sync-httpx2", "asyncio-httpx2", "trio-httpx"])
 def call(request):
     """`call(auth, method, url, **options)`, by each kind of client."""
     kind, _, name = request.param.partition("-")
-    lib = sdk(name)
+    lib = _http.library(name)
 
     def sync(signs, method, url, *, client=None, **options):
-        with lib.Client(auth=signs, timeout=20, **(client or {})) as made:
+        with lib.Client(auth=signs, verify=TLS, timeout=20, **(client or {})) as made:
             return made.request(method, url, **options)
 
     def awaited(signs, method, url, *, client=None, **options):
         async def work():
-            async with lib.AsyncClient(auth=signs, timeout=20, **(client or {})) as made:
+            async with lib.AsyncClient(
+                auth=signs, verify=TLS, timeout=20, **(client or {})
+            ) as made:
                 return await made.request(method, url, **options)
 
         return anyio.run(work, backend=kind)
@@ -69,7 +81,7 @@ def test_a_request_is_signed_and_a_refused_token_renewed_once(desk, call, place)
 def test_one_object_serves_both_libraries_at_once(desk) -> None:
     signs = auth.httpx_auth("demo", broker=desk.broker)
     for name in LIBRARIES:
-        lib = sdk(name)
+        lib = _http.library(name)
         assert isinstance(signs, lib.Auth)
         with lib.Client(auth=signs) as client:
             assert client.get(url(desk)).status_code == 200
