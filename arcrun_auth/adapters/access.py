@@ -54,9 +54,22 @@ class Access:
         """A valid token. `rejected` is the access token that a server has just refused."""
         return self.parts()[1].token(rejected=rejected)
 
+    def renewed(self, refused: Token) -> Token | None:
+        """What to try again with after a refusal; None where there is nothing newer."""
+        return _newer(self.token(refused.access_token), refused)
+
+    async def arenewed(self, refused: Token) -> Token | None:
+        """As `renewed`, without blocking the event loop."""
+        return _newer(await self.atoken(refused.access_token), refused)
+
     async def atoken(self, rejected: str | None = None) -> Token:
         """As `token`, without blocking the event loop."""
         from arcrun_auth.transport import token_from
 
         _, source = await self.aparts()
         return await token_from(source, rejected)
+
+
+def _newer(fresh: Token, refused: Token) -> Token | None:
+    same = fresh.access_token == refused.access_token and fresh.secrets == refused.secrets
+    return None if same else fresh

@@ -66,12 +66,13 @@ class Middleware:
         """Sign the request, send it, and after a 401 renew and send once more."""
         if self._made is None:
             self._made = Gate((await self._access.aparts())[0])
-        gate = self._made
-        led, _ = _LED_TO.get(), _LED_TO.set(None)
-        if not gate.permits(str(request.url)):
-            self._leave(gate, request, led)
-            return await handler(request)
-        response = await self._signed(gate, request, handler)
+        gate, led_to = self._made, _LED_TO.get()
+        _LED_TO.set(None)
+        if gate.permits(str(request.url)):
+            response = await self._signed(gate, request, handler)
+        else:
+            self._leave(gate, request, led_to)
+            response = await handler(request)
         location = response.headers.get("location")
         if response.status in REDIRECTS and location is not None:
             _LED_TO.set(self._plain(request.url.join(self._url(location))))
@@ -80,13 +81,13 @@ class Middleware:
     def _plain(self, url: Any) -> str:
         return str(self._url(str(url)).with_fragment(None))
 
-    def _leave(self, gate: Gate, request: ClientRequest, led: str | None) -> None:
+    def _leave(self, gate: Gate, request: ClientRequest, led_to: str | None) -> None:
         """A hop to another host goes without what we put in: aiohttp made it of what we put back.
 
         Only its URL is the service's. HostNotAllowed for one of the caller's own.
         """
         url = str(request.url)
-        if led != self._plain(request.url):
+        if led_to != self._plain(request.url):
             gate.check(url)
         gate.leave(url, body=False)
         request.url = self._url(gate.signer.unsigned_url(url), encoded=True)
@@ -99,8 +100,8 @@ class Middleware:
             response = await handler(request)
             if response.status != UNAUTHORIZED or before.is_used_up:
                 return response
-            fresh = await self._access.atoken(token.access_token)
-            if fresh.access_token == token.access_token and fresh.secrets == token.secrets:
+            fresh = await self._access.arenewed(token)
+            if fresh is None:
                 return response
             response.release()
             request.url = before.url

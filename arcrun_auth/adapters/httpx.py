@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from arcrun_auth import _http
 from arcrun_auth.adapters.access import Access
+from arcrun_auth.tokens import Token
 from arcrun_auth.transport import Failed, Rules
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from arcrun_auth.errors import HostNotAllowed
     from arcrun_auth.signing import Binding
     from arcrun_auth.sources import Source
-    from arcrun_auth.tokens import Token
 
     class HttpxAuth(httpx.Auth, httpx2.Auth):  # type: ignore[misc]  # what `_kit` makes
         """An `auth=` for clients of httpx and of httpx2."""
@@ -91,10 +91,9 @@ class _Call:
 
         `given` is what came of it, None for the first time.
         """
-        if given is not None and self._sent and hasattr(given, "status_code"):
-            answer = cast("Response", given)
-            self._answers.append(answer)
-            if not self._carried(answer):
+        if given is not None and not isinstance(given, Token):
+            self._answers.append(given)
+            if not self._carried(given):
                 return None
         try:
             what, it = self._flow.send(given)

@@ -74,18 +74,14 @@ class _Auth:
         if again is None:
             return response
         token = chain.signed.get(id(sent))
-        if token is None:  # a hop: it may have kept the signature, or lost it
+        if token is None:  # a hop: it may have kept its signature, or lost it
             token = self._access.token()
             chain.sign(again, token)
             if not chain.alike(again, sent):
                 return _sent(again, response, sending)
-        if response.status_code != UNAUTHORIZED:
+        fresh = self._access.renewed(token) if response.status_code == UNAUTHORIZED else None
+        if fresh is None:
             return response
-        fresh = self._access.token(token.access_token)
-        if fresh.access_token == token.access_token and fresh.secrets == token.secrets:
-            return response
-        again = chain.copy(sent)
-        assert again is not None
         chain.sign(again, fresh)
         return _sent(again, response, sending)
 
@@ -103,6 +99,8 @@ class _Chain:
         self._body = body
 
     def sign(self, request: PreparedRequest, token: Token) -> None:
+        if id(request) in self._before:
+            self._restore(request)
         before = {"url": request.url, "headers": request.headers.copy(), "body": request.body}
         self._before[id(request)] = (request, before)
         headers: Any = request.headers
@@ -171,8 +169,8 @@ class _Chain:
 def _sent(again: PreparedRequest, response: Response, sending: dict[str, Any]) -> Response:
     _ = response.content  # frees the connection for the second try
     response.close()
-    connection = vars(response)["connection"]  # the transport adapter, which sets it
-    fresh: Response = connection.send(again, **sending)
+    adapter: Any = vars(response)["connection"]  # whoever sent it: each adapter says so
+    fresh: Response = adapter.send(again, **sending)
     fresh.history.append(response)
     fresh.request = again
     return fresh

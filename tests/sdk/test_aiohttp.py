@@ -125,6 +125,18 @@ def test_a_redirect_to_another_host_goes_without_the_secret(desk, call, place, s
         assert not canary.hits(other.raw)
 
 
+def test_a_host_may_lead_on_to_a_third_and_back_again(desk, call) -> None:
+    with recorder() as third, recorder(lambda _: to(f"{third.origin}/c")) as other:
+        broker = desk.with_place("bearer", other.origin, third.origin)
+        third.answer = lambda _: to(url(desk, "/d"))
+        desk.api.answers |= {"/a": to(f"{other.origin}/b"), "/d": {"ok": True}}
+        signs = auth.aiohttp_middleware("demo", broker=broker)
+        assert call(signs, "GET", url(desk, "/a"))[1] == {"ok": True}
+        assert not canary.hits(other.raw + third.raw)
+        with pytest.raises(errors.HostNotAllowed):  # but not on the caller's own word
+            call(signs, "GET", f"{third.origin}/c")
+
+
 def test_a_redirect_to_a_host_that_is_not_public_is_refused(desk, call) -> None:
     signs = auth.aiohttp_middleware("demo", broker=desk.broker)
     with recorder() as other:
