@@ -11,6 +11,7 @@ no redirect, keeps no cookie, reads no more than a megabyte and ends in bounded 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from importlib import import_module
 
@@ -99,8 +100,9 @@ def installed() -> list[Any]:
 
 def library_of(request: object) -> Any:
     """The library that a request belongs to. TypeError for what is none of either."""
-    for lib in installed():
-        if isinstance(request, lib.Request):
+    for name in _LIBRARIES:
+        lib = sys.modules.get(name)  # whoever has a request of it has imported it
+        if lib is not None and isinstance(request, lib.Request):
             return lib
     raise TypeError(f"{type(request).__name__} is no request of {' or '.join(_LIBRARIES)}")
 
