@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from arcrun_auth.adapters.aiohttp import aiohttp_middleware
     from arcrun_auth.adapters.anthropic import anthropic_credentials
     from arcrun_auth.adapters.azure import azure_credential, azure_credential_async
+    from arcrun_auth.adapters.boto3 import boto3_session
     from arcrun_auth.adapters.github import github_auth
     from arcrun_auth.adapters.httpx import httpx_auth
     from arcrun_auth.adapters.huggingface import hf_api
@@ -92,6 +93,7 @@ __all__ = [
     "azure_credential_async",
     "bind",
     "bind_async",
+    "boto3_session",
     "errors",
     "get_token",
     "get_token_async",
@@ -99,6 +101,7 @@ __all__ = [
     "hf_api",
     "httpx_auth",
     "list_services",
+    "presigned_url",
     "remove",
     "requests_auth",
     "setup",
@@ -186,6 +189,28 @@ async def get_token_async(
     """As `get_token`, without blocking the event loop. See `Broker.get_token_async`."""
     return await _broker().get_token_async(
         service, instance, scopes=scopes, interactive=interactive
+    )
+
+
+def presigned_url(
+    service: str,
+    url: str,
+    instance: str | None = None,
+    *,
+    method: str = "GET",
+    expires: int = 3600,
+    params: Mapping[str, str] | None = None,
+    interactive: bool | None = None,
+) -> str:
+    """A URL for one request, that anybody may send until it ends. See `Broker.presigned_url`."""
+    return _broker().presigned_url(
+        service,
+        url,
+        instance,
+        method=method,
+        expires=expires,
+        params=params,
+        interactive=interactive,
     )
 
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 class Authority(Desk):
     """One way in with the params of one record. `app` is None until there is one."""
 
-    def __init__(self, resolver: Resolver, service: str, way: Method, record: Credential) -> None:
+    def __init__(self, resolver: Resolver, name: str, way: Method, record: Credential) -> None:
         from arcrun_auth import rendering
 
-        super().__init__(resolver, service, way, record)
-        self.oauth2 = rendering.endpoints(way, record.params, service, record.endpoints)
+        super().__init__(resolver, name, way, record)
+        self.oauth2 = rendering.endpoints(way, record.params, name, record.endpoints)
         self.app = self._app()
 
     def _app(self) -> App | None:
@@ -35,9 +35,20 @@ class Authority(Desk):
         client_id = self.oauth2.client.id
         if client_id:
             return App(client_id)
-        by_itself = self.oauth2.client.registration == "dcr"
-        server = self.oauth2.registration_endpoint if by_itself else ""
+        server = self.oauth2.registration_endpoint if self.registers else ""
         return stored(self.resolver.store, self.service, self.way, server)
+
+    @property
+    def registers(self) -> bool:
+        """Whether the app here registers itself (RFC 7591)."""
+        return self.oauth2.client.registration == "dcr"
+
+    def registration(self) -> Credential | None:
+        """The record of the app, if it is one that registered itself."""
+        from arcrun_auth.apps.kept import registration
+
+        server = self.oauth2.registration_endpoint
+        return registration(self.resolver.store, self.service, self.way, server)
 
     @property
     def needs_app(self) -> bool:
@@ -45,6 +56,11 @@ class Authority(Desk):
         grants = set(self.oauth2.grants)
         by_itself = grants <= {"jwt_bearer", "token_exchange", "refresh_token"}
         return self.app is None and not (by_itself and self.oauth2.client.auth == "none")
+
+    @property
+    def needs_setup(self) -> bool:
+        """An issuer that has to say where its tokens are is asked at a login alone."""
+        return not self.oauth2.token_endpoint
 
     def known_app(self) -> App:
         """The app. MissingSecret where there is none."""
@@ -88,7 +104,7 @@ class Authority(Desk):
             requested=requested,
             secrets=call.secrets,
             rules=self.way.diagnose,
-            service=self.service,
+            service=self.name,
         )
 
     def issue(self, scopes: Sequence[str]) -> Grant:

@@ -192,6 +192,31 @@ class Broker:
             lambda: self.get_token(service, instance, scopes=scopes, interactive=interactive)
         )
 
+    def presigned_url(
+        self,
+        service: str,
+        url: str,
+        instance: str | None = None,
+        *,
+        method: str = "GET",
+        expires: int = 3600,
+        params: Mapping[str, str] | None = None,
+        interactive: bool | None = None,
+    ) -> str:
+        """A URL for one request, that anybody may send for `expires` seconds (1 to 604800).
+
+        `url` is a path below the service's address, or a whole URL of one of its hosts. Nothing
+        is sent. What comes back is a secret for as long as it holds; that of a session ends
+        with the session.
+
+        Raises what `bind` raises, HostNotAllowed, ValueError for such an `expires`, and
+        AuthError where the service has no such URLs.
+        """
+        from arcrun_auth.presigned import presigned_url
+
+        binding, source = self._parts(service, instance, params=params, interactive=interactive)
+        return presigned_url(binding, source, url, method=method, expires=expires)
+
     def list_services(self) -> dict[str, Service]:
         """Every service that can be bound, by its id, and what is connected of it."""
         from arcrun_auth.report import services

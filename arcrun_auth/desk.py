@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, MissingSecret
+from arcrun_auth.tokens import split_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,21 +17,25 @@ if TYPE_CHECKING:
     from arcrun_auth.tokens import Credential, Grant, Secret
 
 
-def open_desk(resolver: Resolver, service: str, way: Method, record: Credential) -> Desk:
-    """The desk of a way in: that of its authorization server, where it has one."""
+def open_desk(resolver: Resolver, name: str, way: Method, record: Credential) -> Desk:
+    """The desk of a way in: that of its authorization server, where it has one.
+
+    `name` is the connection as it is typed, which is what errors tell to type again.
+    """
     if way.oauth2 is not None:
         from arcrun_auth.authority import Authority
 
-        return Authority(resolver, service, way, record)
-    return Desk(resolver, service, way, record)
+        return Authority(resolver, name, way, record)
+    return Desk(resolver, name, way, record)
 
 
 class Desk:
     """One way in with the params and secrets of one record: see `primitives.base.Desk`."""
 
-    def __init__(self, resolver: Resolver, service: str, way: Method, record: Credential) -> None:
+    def __init__(self, resolver: Resolver, name: str, way: Method, record: Credential) -> None:
         self.resolver = resolver
-        self.service = service
+        self.name = name
+        self.service = split_name(name)[0]
         self.way = way
         self.record = record
         self.scopes: Sequence[str] = way.scopes
@@ -43,7 +48,7 @@ class Desk:
     def params(self) -> Mapping[str, str]:
         from arcrun_auth import rendering
 
-        return rendering.values_of(self.way, self.record.params, self.service)
+        return rendering.values_of(self.way, self.record.params, self.name)
 
     @property
     def secrets(self) -> Mapping[str, Secret]:
@@ -57,10 +62,10 @@ class Desk:
         found = self.secrets.get(key)
         if found is None:
             raise MissingSecret(
-                f"{self.service} needs its {key}, and it is nowhere.",
+                f"{self.name} needs its {key}, and it is nowhere.",
                 key=key,
                 service=self.service,
-                hint=f"arcrun setup {self.service}",
+                hint=f"arcrun setup {self.name}",
             )
         return found
 
@@ -90,6 +95,11 @@ class Desk:
     @property
     def needs_app(self) -> bool:
         """Whether nothing can be asked for before there is an OAuth app."""
+        return False
+
+    @property
+    def needs_setup(self) -> bool:
+        """Whether somebody else has to be asked first where tokens are given."""
         return False
 
     def issue(self, scopes: Sequence[str]) -> Grant:

@@ -32,7 +32,7 @@ CLASSES = {
     "Choose": "discover", "Discover": "discover", "Jwt": "jwt", "When": "diagnose",
     "Diagnosis": "diagnose", "Ok": "ok", "TestRequest": "test", "GuideStep": "app_guide",
     "Verified": "verified", "Method": "one-way-in", "TokenExchange": "token_exchange",
-    "Step": "step", "Sdk": "sdk",
+    "Step": "step", "Aws": "aws", "AssumeRole": "assume_role", "Sdk": "sdk",
 }  # fmt: skip
 
 

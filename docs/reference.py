@@ -37,8 +37,8 @@ SECTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
     "Functions": tuple(
         (f"auth.{name}", getattr(arcrun_auth, name))
         for name in (
-            "bind", "bind_async", "get_token", "get_token_async", "list_services", "setup",
-            "test", "remove",
+            "bind", "bind_async", "get_token", "get_token_async", "presigned_url",
+            "list_services", "setup", "test", "remove",
         )
     ),
     "Credentials for SDKs": tuple(

@@ -12,6 +12,7 @@ HOMES = {
     "anthropic_credentials": "anthropic",
     "azure_credential": "azure",
     "azure_credential_async": "azure",
+    "boto3_session": "boto3",
     "github_auth": "github",
     "hf_api": "huggingface",
     "httpx_auth": "httpx",

@@ -115,7 +115,7 @@ class Middleware:
             method=request.method,
             url=str(request.url),
             headers=request.headers,
-            body=self._bytes(request.body) if gate.signer.in_body else None,
+            body=self._bytes(request.body) if gate.signer.reads_body else None,
             token=token,
         )
         request.url = self._url(signed.url, encoded=True)

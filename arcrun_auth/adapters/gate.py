@@ -21,7 +21,7 @@ class Gate:
 
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
-        self.signer = Signer(binding)
+        self.signer = (binding.signer or Signer)(binding)
         scrub.watch(self.signer)
 
     def permits(self, url: str) -> bool:

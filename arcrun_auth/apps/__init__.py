@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from arcrun_auth.apps.asking import ask, fill, from_file
-    from arcrun_auth.apps.kept import forget, keep, key_of, lacking, missing, proof_of, stored
+    from arcrun_auth.apps.kept import (
+        forget,
+        keep,
+        key_of,
+        lacking,
+        missing,
+        proof_of,
+        registration,
+        stored,
+    )
     from arcrun_auth.apps.usage import Kept, Use, find, registered, uses
     from arcrun_auth.oauth.app import App
 
@@ -30,6 +39,7 @@ __all__ = [
     "missing",
     "proof_of",
     "registered",
+    "registration",
     "stored",
     "uses",
 ]
@@ -38,7 +48,7 @@ _HOMES = {
     "arcrun_auth.oauth.app": ("App",),
     "arcrun_auth.apps.asking": ("ask", "fill", "from_file"),
     "arcrun_auth.apps.kept": (
-        "forget", "keep", "key_of", "lacking", "missing", "proof_of", "stored",
+        "forget", "keep", "key_of", "lacking", "missing", "proof_of", "registration", "stored",
     ),
     "arcrun_auth.apps.usage": ("Kept", "Use", "find", "registered", "uses"),
 }  # fmt: skip

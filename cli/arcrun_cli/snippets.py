@@ -217,7 +217,13 @@ def _url(way: Method) -> str:
         found = urljoin(base, path)
     else:
         found = base.rstrip("/") + "/" + path.lstrip("/")
-    return re.sub(r"\{\{param\.([^{}|]+)[^{}]*\}\}", lambda m: f"YOUR_{m[1].upper()}", found)
+
+    def value(match: re.Match[str]) -> str:
+        param = way.params.get(match[1])
+        default = param.default if param is not None else None
+        return default or f"YOUR_{match[1].upper()}"
+
+    return re.sub(r"\{\{param\.([^{}|]+)[^{}]*\}\}", value, found)
 
 
 def _headers(headers: dict[str, str]) -> str:

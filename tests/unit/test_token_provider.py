@@ -147,7 +147,7 @@ def test_the_door_has_every_adapter_and_each_has_a_broker_of_its_own() -> None:
     assert set(adapters.HOMES) <= set(auth.__all__)
     for name in set(adapters.HOMES) - {"TokenProvider"}:
         parameters = inspect.signature(getattr(auth, name)).parameters
-        assert {"service", "instance", "scopes", "broker"} <= set(parameters), name
+        assert {"service", "instance", "broker"} <= set(parameters), name
 
 
 def test_no_sdk_is_imported_before_it_is_used() -> None:
