@@ -40,7 +40,8 @@ class Sdk(Model, frozen=True):
     module: Module = msgspec.field(default="", name="import")
     """The module that the class is imported from."""
     function: Identifier = msgspec.field(default="", name="class")
-    """The class that makes the client; none, where `adapter` gives the client itself."""
+    """What makes the client: a class that is imported, else a method of what `adapter` gives,
+    else `adapter` itself."""
     arguments: tuple[Name, ...] = ()
     """Texts that it takes first: `[drive, v3]`."""
     argument: Identifier = ""
@@ -56,8 +57,8 @@ class Sdk(Model, frozen=True):
             for word in text.replace("()", "").split("."):
                 if keyword.iskeyword(word):
                     raise ValueError(f"{word!r} is a keyword of Python")
-        if bool(self.module) != bool(self.function):
-            raise ValueError("import and class belong together")
+        if self.module and not self.function:
+            raise ValueError("an import needs the class")
         if not self.adapter:
             raise ValueError("an adapter is needed")
 

@@ -147,13 +147,16 @@ class Snippet:
         made = f"auth.{sdk.adapter}({self._bound()})"
         if sdk.adapter == "get_token":
             made += ".access_token"
-        if sdk.function:
+        texts = [json.dumps(text) for text in sdk.arguments]
+        if sdk.module:
             given = f"{sdk.argument}={made}" if sdk.argument else made
-            made = f"{sdk.function}({', '.join([*map(json.dumps, sdk.arguments), given])})"
+            made = f"{sdk.function}({', '.join([*texts, given])})"
+        elif sdk.function:
+            made += f".{sdk.function}({', '.join(texts)})"
         name = _variable(self.recipe.service)
         return SDK.format(
             package=sdk.package,
-            imported=f"\nfrom {sdk.module} import {sdk.function}" if sdk.function else "",
+            imported=f"\nfrom {sdk.module} import {sdk.function}" if sdk.module else "",
             name=name,
             made=made,
             shown=f"\nprint({name}.{sdk.call})" if sdk.call else "",

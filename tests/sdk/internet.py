@@ -16,7 +16,7 @@ from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Credential, Grant, Key, Secret
 from tests import canary
 from tests.sdk.desk import as_json
-from tests.servers import authority, proxy, recorder
+from tests.servers import Reply, authority, proxy, recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from tests.servers import Reply, Seen
+    from tests.servers import Seen
 
 MODEL = {"id": "m-1", "type": "model", "object": "model", "created": 1, "owned_by": "x"}
 CLAUDE = {"display_name": "M", "created_at": "2026-01-01T00:00:00Z"}
@@ -44,10 +44,22 @@ ANSWERS: dict[tuple[str, str], Any] = {
 }  # fmt: skip
 """Who answers what, to whoever shows the credential of that service."""
 
+KEY_ID = "AKIDEXAMPLE"
+REGION = "us-east-1.amazonaws.com"
+_XML = '<{0}Response xmlns="x"><{0}Result>{1}</{0}Result></{0}Response>'.format
+
+AWS: dict[str, Any] = {
+    f"sts.{REGION}": _XML("GetCallerIdentity", "<Account>123456789012</Account>"),
+    f"sns.{REGION}": _XML("ListTopics", "<Topics/>"),
+    "s3.amazonaws.com": "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>",
+    **{f"{name}.{REGION}": {} for name in ("sqs", "dynamodb", "lambda", "secretsmanager", "email")},
+}
+"""What the services of AWS answer to whoever signs with the user's access key, at any path."""
+
 PUBLIC: dict[str, Any] = {"huggingface.co/api/agent-harnesses": {}}
 """What an SDK asks for by itself, without a credential."""
 
-HOSTS = sorted({host for host, _ in ANSWERS})
+HOSTS = sorted({host for host, _ in ANSWERS} | set(AWS))
 
 SERVICES = {
     "openai": "openai_api_key", "anthropic": "anthropic_api_key", "github": "github_token",
@@ -67,7 +79,7 @@ class Internet:
     """What the user has, who answers, and what was refused."""
 
     def __init__(self) -> None:
-        self.keys = {name: canary.fresh(name) for name in (*SERVICES, "microsoft_graph")}
+        self.keys = {name: canary.fresh(name) for name in (*SERVICES, "microsoft_graph", "aws")}
         self.refused: list[str] = []
         self.answered: list[str] = []
 
@@ -78,6 +90,12 @@ class Internet:
             value = Secret(self.keys[service])
             record = Credential(Key("credential", service), method="key", secrets={secret: value})
             broker.store.put(record, expect=0)
+        access = {"access_key_id": KEY_ID, "secret_access_key": self.keys["aws"]}
+        secrets = {name: Secret(value) for name, value in access.items()}
+        way = broker.recipes.entry("aws").methods[0].id
+        broker.store.put(
+            Credential(Key("credential", "aws"), method=way, secrets=secrets), expect=0
+        )
         entry = broker.recipes.entry("microsoft_graph")
         now = time.time()
         grant = Grant(
@@ -95,12 +113,23 @@ class Internet:
         given = {seen.headers.get("authorization", ""), seen.headers.get("x-api-key", "")}
         if host + path in PUBLIC:
             return as_json(PUBLIC[host + path])
+        if host in AWS:
+            return self._answer_of_aws(seen, host)
         key = self.keys[BELONGS[host]]
         if given.isdisjoint({f"Bearer {key}", key}):
             self.refused.append(host + path)
             return as_json({"error": "unauthorized"}, 401)
         self.answered.append(host + path)
         return as_json(ANSWERS[host, path])
+
+    def _answer_of_aws(self, seen: Seen, host: str) -> Reply:
+        given = seen.headers.get("authorization", "")
+        if not given.startswith(f"AWS4-HMAC-SHA256 Credential={KEY_ID}/"):
+            self.refused.append(host)
+            return Reply(403)
+        self.answered.append(host)
+        answer = AWS[host]
+        return Reply(body=answer.encode()) if isinstance(answer, str) else as_json(answer)
 
 
 @contextlib.contextmanager
@@ -119,7 +148,7 @@ def internet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet
         through = stack.enter_context(proxy(route))
         for name in ("HTTPS_PROXY", "https_proxy"):
             monkeypatch.setenv(name, through.url)
-        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"):
             monkeypatch.setenv(name, str(ca))
         _prepare(monkeypatch, str(ca))
         broker = made.broker()

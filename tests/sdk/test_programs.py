@@ -71,7 +71,8 @@ def test_the_program_of_an_sdk_runs_as_it_is_printed(snippet, request, capsys) -
     needs(package)
     network = request.getfixturevalue("network")
     run(snippet.with_sdk(package))
-    check(network, capsys.readouterr().out)
+    if snippet.sdk.call:
+        check(network, capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("library", ["requests", "httpx", "httpx2", "aiohttp"])
@@ -100,5 +101,6 @@ def test_an_example_of_the_page_runs_as_it_is(block, request, capsys) -> None:
 
 def test_the_page_has_an_example_of_every_sdk() -> None:
     shown = {block.about for block in EXAMPLES}
-    assert {snippet.sdk.package for snippet in named()} - UNTRIED <= shown
+    elsewhere = {"boto3"}  # howto/aws.md
+    assert {snippet.sdk.package for snippet in named()} - UNTRIED - elsewhere <= shown
     assert {"requests", "httpx2", "aiohttp", "azure-core"} <= shown
