@@ -127,6 +127,7 @@ HEADINGS = {
     "TestRequest": "test",
     "GuideStep": "app_guide",
     "Verified": "verified",
+    "Sdk": "sdk",
 }
 
 
