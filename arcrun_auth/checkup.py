@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,8 @@ def _judge(
     good = test.ok is None or pick(data, test.ok.path) == test.ok.equals
     if status in test.expect and good:
         return
+    if test.denied and re.search(test.denied, reply.text[:MAX_TEXT]):
+        return  # by whom, is known there
     reason = _reason(data, _in_use(connection, source))
     meant = diagnosis.find(
         way.diagnose, status=status, error=reason or "", text=reply.text[:MAX_TEXT]

@@ -184,10 +184,20 @@ class Connections:
 
         record = connection.record
         assert record is not None
-        if not record.generation:
-            connection.record = record.replace(params={**record.params, **params})
-            return
-        self._check_params(connection, record, params)
+        if record.generation:
+            free = self._free(connection, params)
+            self._check_params(connection, record, {n: params[n] for n in params if n not in free})
+            params = {name: params[name] for name in free}
+        connection.record = record.replace(params={**record.params, **params})
+
+    def _free(self, connection: Connection, params: Mapping[str, str]) -> set[str]:
+        """Which of `params` a call may choose: where it is, but never whose it is."""
+        from arcrun_auth.resolve import TRUSTED_TIERS
+
+        if connection.entry.tier not in TRUSTED_TIERS:
+            return set()  # the hosts were agreed to one by one
+        _, way = self.resolver.way(connection)
+        return {name for name in params if name in way.params and way.params[name].per_call}
 
     def _check_params(
         self, connection: Connection, record: Credential, params: Mapping[str, str]

@@ -214,6 +214,8 @@ WORDS = {
     "token_exchange": "the calls that get the token would change",
     "service_account_kind": "your service account would be used otherwise",
     "options": "the settings of its plug-in would change",
+    "aws": "requests would be signed for another service or region",
+    "assume_role": "another role would be assumed with your access key",
     "authorize_params": "the login would be asked for otherwise",
     "pkce": "the protection of the login against interception (PKCE) would change",
 }

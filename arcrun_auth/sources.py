@@ -360,8 +360,11 @@ class _Held:
         return known == (theirs.access_token, theirs.expires, theirs.secrets)
 
     def good(self, now: float, rejected: str | None) -> bool:
-        """Good for use, and not the one that a server has just refused."""
-        return self.token.access_token != rejected and self.fresh(now)
+        """Good for use, and not the one that a server has just refused.
+
+        Where only further secrets sign, no refusal can name the one that it was.
+        """
+        return (not rejected or self.token.access_token != rejected) and self.fresh(now)
 
     def fresh(self, now: float) -> bool:
         """Good for use without a thought of renewing it."""

@@ -155,7 +155,7 @@ class Rules:
         if headers is not None:
             return self._copy(request, request.url, headers)
         body = None
-        if self.signer.in_body and isinstance(request.stream, self.lib.ByteStream):
+        if self.signer.reads_body and isinstance(request.stream, self.lib.ByteStream):
             body = request.read()
         url = str(request.url)
         signed = self.signer.sign(

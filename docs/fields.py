@@ -31,7 +31,7 @@ CLASSES = {
     "Choose": "discover", "Discover": "discover", "Jwt": "jwt", "When": "diagnose",
     "Diagnosis": "diagnose", "Ok": "ok", "TestRequest": "test", "GuideStep": "app_guide",
     "Verified": "verified", "Method": "one-way-in", "TokenExchange": "token_exchange",
-    "Step": "step",
+    "Step": "step", "Aws": "aws", "AssumeRole": "assume_role",
 }  # fmt: skip
 
 

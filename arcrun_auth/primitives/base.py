@@ -79,6 +79,10 @@ class Primitive:
         """The URLs, as the recipe writes them, that `issue` sends secrets to."""
         return ()
 
+    def uses(self, way: Method) -> Iterable[str]:
+        """The keys of the secrets that it uses by itself, beside those that `inject` names."""
+        return ()
+
     def check(self, way: Method, secrets: Mapping[str, Secret]) -> None:
         """Looks at secrets before they are kept. AuthError where they can never work."""
 

@@ -27,6 +27,8 @@ from arcrun_auth.recipe import rules
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.model import (
     SCHEMA_VERSION,
+    AssumeRole,
+    Aws,
     Callback,
     Choose,
     ClientAuth,
@@ -59,10 +61,11 @@ if TYPE_CHECKING:
     Bases = Mapping[str, "Document"]
 
 __all__ = [
-    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
-    "Inject", "Jwt", "Method", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange", "TokenRequest",
-    "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "load", "merge", "read",
+    "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
+    "Discover", "GuideStep", "Inject", "Jwt", "Method", "OAuth2", "Ok", "Param", "Recipe",
+    "Redirect", "Refresh", "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange",
+    "TokenRequest", "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "load",
+    "merge", "read",
 ]  # fmt: skip
 
 MAX_EXTENDS = 3
@@ -71,7 +74,7 @@ MAX_EXTENDS = 3
 # What one method does not have in common with another: everything else is inherited.
 _OWN = {
     "id", "label", "primitive", "required_secrets", "inject", "oauth2", "token_secret", "jwt",
-    "service_account_kind", "token_exchange", "options",
+    "service_account_kind", "token_exchange", "options", "assume_role",
 }  # fmt: skip
 _INHERITED = tuple(name for name in Method.__struct_fields__ if name not in _OWN)
 

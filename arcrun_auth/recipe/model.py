@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.recipe.aws import AssumeRole, Aws
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.oauth2 import (
     Callback,
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
-    "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange", "TokenRequest",
-    "TokenResponse", "Verified", "When",
+    "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
+    "Discover", "GuideStep", "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe",
+    "Redirect", "Refresh", "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange",
+    "TokenRequest", "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -85,6 +86,9 @@ class Param(Model, frozen=True):
     """A regular expression that the whole value must match."""
     default: str | None = None
     """The value if the user gives none; without a default it has to be given."""
+    per_call: bool = False
+    """Whether a call may name another value than the connection has: a region, and no account.
+    Honoured in bundled recipes only."""
     suffix: str = ""
     """What users paste along with it and is cut off: `.myshopify.com`."""
     source: Literal["user", "callback", "token", "discover", "secret"] = msgspec.field(
@@ -239,6 +243,9 @@ class TestRequest(Model, frozen=True):
     """The status codes that prove the connection."""
     ok: Ok | None = None
     """For services that answer 200 to a failure: what a good answer says."""
+    denied: str = ""
+    """A regular expression found in an answer that takes the credential, and only does not
+    allow it this request: that proves the connection, too."""
     identity: str = ""
     """The path of the account's name in the answer: `email || id`."""
     identity_label: Text = ""
@@ -297,6 +304,11 @@ class Method(Model, frozen=True, kw_only=True):
     """Requests after the login that find params."""
     jwt: Jwt | None = None
     """The JWT that is signed here: of the grant `jwt_bearer`, a service account, `signed_jwt`."""
+    aws: Aws | None = None
+    """What requests are signed for by AWS Signature Version 4; for `aws_sigv4` and
+    `aws_assume_role`."""
+    assume_role: AssumeRole | None = None
+    """The role whose temporary credentials sign; for the primitive `aws_assume_role`."""
     service_account_kind: str = ""
     """Which kind of service account: the base of that name (`_google_jwt`) is laid under it."""
     token_exchange: TokenExchange | None = None

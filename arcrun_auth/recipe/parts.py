@@ -31,6 +31,8 @@ def patterns(way: Method) -> Iterator[tuple[Place, str]]:
     for index, item in enumerate(way.diagnose):
         yield ("diagnose", index, "when", "error"), item.when.error
         yield ("diagnose", index, "when", "body"), item.when.body
+    if way.test is not None:
+        yield ("test", "denied"), way.test.denied
     if way.oauth2 is not None:
         yield ("oauth2", "client", "id_pattern"), way.oauth2.client.id_pattern
 
@@ -94,6 +96,11 @@ def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
         yield ("oauth2", "token_request", "headers"), way.oauth2.token_request.headers
     for index, found in enumerate(way.discover):
         yield ("discover", index, "headers"), found.headers
+    if way.aws is not None:
+        yield ("aws",), {"region": way.aws.region}
+    if (role := way.assume_role) is not None:
+        named = ("role_arn", "session_name", "external_id")
+        yield ("assume_role",), {name: getattr(role, name) for name in named}
 
 
 def _secret_maps(
@@ -148,6 +155,8 @@ def _token_urls(way: Method) -> Iterator[tuple[Place, str]]:
             yield ("token_exchange", "endpoint"), way.token_exchange.endpoint
         for index, step in enumerate(way.token_exchange.steps):
             yield ("token_exchange", "steps", index, "url"), step.url
+    if way.assume_role is not None:
+        yield ("assume_role", "endpoint"), way.assume_role.endpoint
     if way.oauth2 is not None:
         for name in ENDPOINTS:
             if url := getattr(way.oauth2, name):

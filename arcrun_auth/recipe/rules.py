@@ -30,6 +30,8 @@ _URL = re.compile(r"(https?)://((?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-])+)((?:[/?]
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\#]|[^\x00-\x7f]")
 _HOST = re.compile(r"(\*\.)?(?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-])+")
 _IN_HOST = re.compile(r"\{\{([^{}]*)\}\}")
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_AT_END = re.compile(r"\{\{param\.([^{}]*)\}\}$")
 
 _SHORT = 1000  # far below the limit of a template, whatever its characters
 
@@ -53,6 +55,20 @@ def host_of(url: str) -> str:
         return ""
     parts = re.split(r"(\{\{[^{}]*\}\})", match[2])
     return "".join(part if part.startswith("{{") else part.lower() for part in parts)
+
+
+def spelled(host: str, params: Mapping[str, Param]) -> tuple[str, ...]:
+    """`host` with each domain of an enum that it ends in; itself where it does not.
+
+    >>> from arcrun_auth.recipe import Param
+    >>> spelled("sts.{{param.domain}}", {"domain": Param(enum=("aws.example", "aws.test.example"))})
+    ('sts.aws.example', 'sts.aws.test.example')
+    """
+    match = _AT_END.search(host)
+    param = params.get(match[1]) if match else None
+    if match is None or param is None or not all(map(_DOMAIN.fullmatch, param.enum)):
+        return (host,)
+    return tuple(host[: match.start()] + value for value in param.enum) or (host,)
 
 
 def check(recipe: Recipe, *, strict: bool) -> None:
@@ -231,6 +247,11 @@ def _check_url(url: str, params: Mapping[str, Param], at: Place) -> None:
 
 def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:
     """A placeholder in a host: an enum, or a pattern followed by a fixed suffix; nothing else."""
+    for each in spelled(host, params):
+        _check_spelled(each, params, at)
+
+
+def _check_spelled(host: str, params: Mapping[str, Param], at: Place) -> None:
     if not _HOST.fullmatch(host):
         raise Fault("This is no host: ASCII letters, digits, dots, hyphens, one leading *.", at)
     for match in _IN_HOST.finditer(host):

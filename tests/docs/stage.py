@@ -56,6 +56,8 @@ class Stage:
         self._stand_ins = folder / "stand_ins"
         self._stack = ExitStack()
         self.refused: list[str] = []
+        self.typed: dict[str, str] = {}
+        """What the person types beside the keys of the pages: by the end of the question."""
 
     def __enter__(self) -> Self:
         for path in (self.home, self.work, self._bin, self._stand_ins, self.home / "Downloads"):
@@ -200,6 +202,7 @@ class Stage:
         shown = ""
         answers = {
             **KEYS,
+            **self.typed,
             "client file": str(self.client_file),
             "empty: none": "google_drive",
             "s skips the step": "s",

@@ -104,6 +104,8 @@ HEADINGS = {
     "Inject": "inject",
     "Step": "step",
     "TokenExchange": "token_exchange",
+    "Aws": "aws",
+    "AssumeRole": "assume_role",
     "OAuth2": "oauth2",
     "Redirect": "oauth2.redirect",
     "ClientAuth": "oauth2.client",
