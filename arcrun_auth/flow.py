@@ -147,7 +147,7 @@ class Rules:
         if self.tls is None:
             service = self.binding.service
             raise AuthError(
-                f"{service} wants a certificate in TLS, and only a client of ours shows it.",
+                f"{service} {self.signer.asks_more}, which takes a client of ours.",
                 service=service,
                 hint=f"use auth.bind({service!r})",
             )

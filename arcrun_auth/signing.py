@@ -185,6 +185,8 @@ class Signer:
                 changed.append(("Content-Length", str(len(signed_body))))
         return Signed(self._with_url(url, ready), tuple(changed), signed_body)
 
+    asks_more = ""
+    """What it takes beside the change of a request, as clients of somebody else do not give it."""
     proves = False
     """Whether TLS shows the service who the client is, by a certificate (RFC 8705)."""
 

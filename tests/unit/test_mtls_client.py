@@ -274,7 +274,9 @@ def test_rules_that_nobody_gave_a_context_send_nothing(tmp_path, bank, authority
     assert next(flow) == ("token", None)
     with pytest.raises(StopIteration) as ended:
         flow.send(rules.source.token())
-    assert "only a client of ours shows it" in str(ended.value.value.error)
+    assert "is shown a certificate in TLS, which takes a client of ours" in str(
+        ended.value.value.error
+    )
     assert ended.value.value.error.hint == "use auth.bind('thing')"
 
 
