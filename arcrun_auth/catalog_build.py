@@ -18,7 +18,7 @@ from arcrun_auth import catalog, catalog_index, consent
 from arcrun_auth.catalog import OVERRIDE, env_name
 from arcrun_auth.catalog_index import Index
 from arcrun_auth.errors import RecipeError, StoreError, printable
-from arcrun_auth.recipe import encode, is_base, load, reader
+from arcrun_auth.recipe import encode, helpers, is_base, load, reader
 from arcrun_auth.stores import private
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
@@ -41,6 +41,7 @@ CREATE TABLE recipe (
 );
 CREATE TABLE body (service TEXT PRIMARY KEY, json BLOB, sum INTEGER);
 CREATE TABLE alias (alias TEXT PRIMARY KEY, service TEXT);
+CREATE TABLE helper (kind TEXT, host TEXT, service TEXT, method TEXT, username TEXT);
 CREATE TABLE base (service TEXT PRIMARY KEY, yaml BLOB, path TEXT);
 """
 
@@ -166,7 +167,7 @@ class _Builder:
 
     def _forget(self, paths: Iterable[str]) -> None:
         each = [(path,) for path in paths]
-        for table in ("body", "alias"):
+        for table in ("body", "alias", "helper"):
             self._db.executemany(
                 f"DELETE FROM {table} WHERE service IN (SELECT service FROM recipe WHERE path = ?)",  # noqa: S608
                 each,
@@ -209,6 +210,7 @@ class _Builder:
         body = encode(recipe)
         values = (recipe.service, body, catalog_index.checksum(body))
         self._db.execute("INSERT INTO body VALUES (?,?,?)", values)
+        self._db.executemany("INSERT INTO helper VALUES (?,?,?,?,?)", helper_rows(recipe))
         for alias in recipe.aliases:
             self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))
 
@@ -252,6 +254,21 @@ def entry_row(recipe: Recipe, *, tier: str, release: str, path: str) -> tuple[st
         path,
         detail,
     )
+
+
+def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
+    """The hosts for which it answers a credential helper: see `catalog_index.Helper`."""
+    for way in recipe.ways:
+        users = {str(place[0]): name for place, name in helpers.usernames(way)}
+        for place, host in helpers.hosts(way):
+            kind = str(place[0])
+            yield (
+                kind,
+                host.lower() if "{{" not in host else host,
+                recipe.service,
+                way.id,
+                users[kind],
+            )
 
 
 def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:

@@ -242,11 +242,11 @@ def _hosts(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     try:
         _, way = resolver.way(connection)
         params = connection.record.params if connection.record else {}
-        return rules.hosts(way, params)
+        return rules.receivers(way, params)
     except RecipeError:
         return ()
     except ValueError:
-        return way.allowed_hosts
+        return way.receivers
 
 
 def _app(resolver: Resolver, connection: Connection) -> tuple[Origin, ...]:

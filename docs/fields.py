@@ -29,7 +29,8 @@ CLASSES = {
     "Refresh": "oauth2refresh", "Revoke": "oauth2revoke", "Callback": "oauth2callback",
     "Choose": "discover", "Discover": "discover", "Jwt": "jwt", "When": "diagnose",
     "Diagnosis": "diagnose", "Ok": "ok", "TestRequest": "test", "GuideStep": "app_guide",
-    "Verified": "verified", "Method": "one-way-in",
+    "Verified": "verified", "Method": "one-way-in", "Git": "git-and-docker",
+    "Docker": "git-and-docker",
 }  # fmt: skip
 
 

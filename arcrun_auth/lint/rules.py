@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.hosts import is_public_name
 from arcrun_auth.lint import oauth, texts
-from arcrun_auth.recipe.rules import headers, host_of, templates, urls
+from arcrun_auth.recipe.rules import headers, host_of, hosts, templates, urls
 from arcrun_auth.template import Template
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def https(subject: Subject) -> Iterator[Finding]:
 def _all_hosts(way: Method) -> Iterator[tuple[Place, str]]:
     for place, url in urls(way):
         yield place, host_of(url)
-    for index, host in enumerate(way.allowed_hosts):
-        yield ("allowed_hosts", index), host.lower()
+    for place, host in hosts(way):
+        yield place, host.lower()
 
 
 def links(subject: Subject) -> Iterator[Finding]:

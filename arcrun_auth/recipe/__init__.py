@@ -30,6 +30,8 @@ from arcrun_auth.recipe.model import (
     ClientAuth,
     Diagnosis,
     Discover,
+    Docker,
+    Git,
     GuideStep,
     Inject,
     Jwt,
@@ -57,10 +59,10 @@ if TYPE_CHECKING:
     Bases = Mapping[str, "Document"]
 
 __all__ = [
-    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
-    "Inject", "Jwt", "Method", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "TestRequest", "TokenRequest", "TokenResponse", "Verified",
-    "When", "decode", "encode", "is_base", "load", "merge", "read",
+    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "Docker", "Git",
+    "GuideStep", "Inject", "Jwt", "Method", "OAuth2", "Ok", "Param", "Recipe", "Redirect",
+    "Refresh", "RequiredSecret", "Revoke", "TestRequest", "TokenRequest", "TokenResponse",
+    "Verified", "When", "decode", "encode", "is_base", "load", "merge", "read",
 ]  # fmt: skip
 
 MAX_EXTENDS = 3

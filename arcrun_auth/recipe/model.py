@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.recipe.helpers import Docker, Git
 from arcrun_auth.recipe.oauth2 import (
     Callback,
     ClientAuth,
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
-    "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "TestRequest", "TokenRequest", "TokenResponse", "Verified", "When",
+    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "Docker", "Git",
+    "GuideStep", "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe", "Redirect",
+    "Refresh", "RequiredSecret", "Revoke", "TestRequest", "TokenRequest", "TokenResponse",
+    "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -290,6 +292,10 @@ class Method(Model, frozen=True, kw_only=True):
     """Requests after the login that find params."""
     jwt: Jwt | None = None
     """The assertion of the grant `jwt_bearer`."""
+    git: Git | None = None
+    """The git hosts that take its token as a password."""
+    docker: Docker | None = None
+    """The registries of container images that take its token as a password."""
     test: TestRequest | None = None
     """The request that proves the connection."""
     diagnose: tuple[Diagnosis, ...] = ()
@@ -300,6 +306,16 @@ class Method(Model, frozen=True, kw_only=True):
     """Where the user starts."""
     app_register_url: Url = ""
     """Where one's own OAuth app is registered."""
+
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        """All hosts that the credential may go to, as the recipe writes them.
+
+        Those of requests, and those that another program asks it for.
+        """
+        git = self.git.hosts if self.git is not None else ()
+        docker = self.docker.registries if self.docker is not None else ()
+        return tuple(dict.fromkeys((*self.allowed_hosts, *git, *docker)))
 
     def values(self, given: Mapping[str, str]) -> dict[str, str]:
         """The value of every param, checked; ValueError names one that is missing or unfit.

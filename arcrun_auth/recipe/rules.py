@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from arcrun_auth import answers
-from arcrun_auth.recipe import parameters
+from arcrun_auth.recipe import helpers, parameters
 from arcrun_auth.recipe.parameters import ENDPOINTS
 from arcrun_auth.template import Template
 
@@ -84,8 +84,7 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
         _check_header(name, (*at, *place))
     for place, url in urls(way):
         _check_url(url, way.params, (*at, *place))
-    for index, host in enumerate(way.allowed_hosts):
-        _check_host(host, way.params, (*at, "allowed_hosts", index))
+    _check_hosts(way, at)
     for place, pattern in patterns(way):
         _check_pattern(pattern, (*at, *place))
     for place, path in paths(way):
@@ -213,8 +212,9 @@ def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
         own = place == ("oauth2", "revocation_endpoint")
         known = early if place[0] == "oauth2" else everywhere
         yield place, text, known | ({"client": frozenset({"id"})} if own else {})
-    for index, text in enumerate(way.allowed_hosts):
-        yield ("allowed_hosts", index), text, everywhere
+    yield from ((place, text, everywhere) for place, text in hosts(way))
+    users = {**everywhere, "secret": frozenset(secret.key for secret in way.required_secrets)}
+    yield from ((place, text, users) for place, text in helpers.usernames(way))
     for place, fields in _plain_maps(way):
         known = early if place[0] == "oauth2" else everywhere
         for name, text in fields.items():
@@ -353,6 +353,19 @@ def _check_url(url: str, params: Mapping[str, Param], at: Place) -> None:
     if match is None:
         raise Fault("This is no URL of the form https://host/path, without user.", at)
     _check_host(match[2], params, at)
+
+
+def hosts(way: Method) -> Iterator[tuple[Place, str]]:
+    """The hosts that get the credential: with requests, and as a password."""
+    yield from ((("allowed_hosts", i), host) for i, host in enumerate(way.allowed_hosts))
+    yield from helpers.hosts(way)
+
+
+def _check_hosts(way: Method, at: Place) -> None:
+    for place, host in hosts(way):
+        _check_host(host, way.params, (*at, *place))
+    for place, why in helpers.faults(way):
+        raise Fault(why, (*at, *place))
 
 
 def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:

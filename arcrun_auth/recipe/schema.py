@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from arcrun_auth.recipe import helpers, oauth2, types
 from arcrun_auth.recipe import model as models
-from arcrun_auth.recipe import oauth2, types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def doc(described: dict[tuple[str, str], str], model: str, field: str) -> str:
 def field_docs() -> dict[tuple[str, str], str]:
     """The docstring under each field of the model: (class, field) -> text."""
     found: dict[tuple[str, str], str] = {}
-    for module in (types, oauth2, models):
+    for module in (types, oauth2, helpers, models):
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef):
                 found |= {(node.name, name): text for name, text in _docs_of(node)}

@@ -83,8 +83,9 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "tier": "who supplied the recipe",
         "path": "its file",
         "docs_url": "the documentation of the API, or null",
-        "methods": "of each way in: `id`, `primitive`, `secrets`, `params`, `hosts`, `base_url`, "
-        "`scopes`, `scope_sets`, `app_register_url`",
+        "methods": "of each way in: `id`, `primitive`, `secrets`, `params`, `hosts`, `git` and "
+        "`docker` (the hosts for which these get the token), `base_url`, `scopes`, `scope_sets`, "
+        "`app_register_url`",
         "verified": "`date` and `method` of the last check, or null",
     },
     "doctor": {

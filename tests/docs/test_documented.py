@@ -119,6 +119,8 @@ HEADINGS = {
     "TestRequest": "test",
     "GuideStep": "app_guide",
     "Verified": "verified",
+    "Git": "git and docker",
+    "Docker": "git and docker",
 }
 
 

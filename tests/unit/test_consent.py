@@ -75,6 +75,8 @@ RICH = {
     "allowed_hosts": ["{{param.region}}.rich.example", "*.cdn.rich.example", "me.rich.example"],
     "discover": [{"url": "https://me.rich.example/sites", "headers": {"X-D": "1"},
                   "save": {"region": "id"}, "choose": {"items": "sites", "label": "name"}}],
+    "git": {"hosts": ["git.rich.example"], "username": "git"},
+    "docker": {"registries": ["docker.rich.example"], "username": "docker"},
     "jwt": {"key": "a", "alg": "ES256", "key_encoding": "hex", "header": {"kid": "1"},
             "claims": {"iss": "me"}, "subject": "you", "ttl_s": 60},
     "diagnose": [{"when": {"status": 400, "error": "e", "body": "b", "age_s": [1, 2]},
