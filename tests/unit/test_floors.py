@@ -23,8 +23,8 @@ FLOORS = [
     (
         "world",
         """
-        agents browser catalog catalog_build catalog_index keyform listener locks loopback
-        notebook people ports project qr settings stores surroundings threads
+        agents browser catalog catalog_build catalog_index ci_identity keyform listener locks
+        loopback notebook people ports project qr settings stores surroundings threads
         """,
     ),
     ("works", "custody login sources"),
@@ -33,7 +33,7 @@ FLOORS = [
         "hall",
         """
         agreement apps authority bound broker checkup connections declared discovery ends
-        enrol found keepalive removal renewal report resolve shared signin
+        enrol found helpers keepalive removal renewal report resolve shared signin
         """,
     ),
     ("door", "__init__ testing"),
