@@ -105,6 +105,8 @@ def _drop_empty(lines: list[str], profile: str) -> None:
         if where == profile and not "".join(lines[at + 1 : end]).strip():
             start = at - 1 if at and not lines[at - 1].strip() else at
             del lines[start : at + 1]
+            if not start and lines and not lines[0].strip():  # the gap before what is first now
+                del lines[0]
             return
 
 

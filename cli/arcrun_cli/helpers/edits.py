@@ -42,6 +42,9 @@ class Edit:
         temporary = f"{path}.lock"
         try:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        try:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             raise AuthError(

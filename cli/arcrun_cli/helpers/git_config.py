@@ -81,9 +81,10 @@ def _edited(path: str, wanted: Mapping[str, str | None] | None) -> Edit:
         copy = os.path.join(folder, "config")
         with open(copy, "wb", opener=_private) as file_:
             file_.write(before or b"")
-        for name, value in (_all_of_ours(copy) if wanted is None else wanted).items():
+        changes = _all_of_ours(copy) if wanted is None else wanted
+        for name, value in changes.items():
             lines += _set(copy, name, value)
-        after = read(copy) or b""
+        after = _without_empty(read(copy) or b"", changes) if lines else before or b""
     return Edit(path, before, after, tuple(lines))
 
 
@@ -103,13 +104,25 @@ def _set(copy: str, name: str, value: str | None) -> list[str]:
     else:
         _git(["config", "--file", copy, "--unset-all", name])
         _add(copy, name, new)
-    section = name.removeprefix("credential.").removesuffix(".helper")
     gone = [text for text in held if _OURS.search(text)]
     return [
-        f'  [credential "{section}"]',
+        f'  [credential "{_section(name)}"]',
         *(f"-     helper = {text}" for each in gone for text in ("", each)),
         *(f"+     helper = {text}" for text in ([] if value is None else ["", value])),
     ]
+
+
+def _without_empty(data: bytes, changes: Mapping[str, str | None]) -> bytes:
+    """git leaves an empty section where it takes a comment before it for the section's own."""
+    for name, value in changes.items():
+        if value is None:
+            header = re.escape(f'[credential "{_section(name)}"]').encode()
+            data = re.sub(rb"(?m)^" + header + rb"\r?\n(?=\[|\Z)", b"", data)
+    return data
+
+
+def _section(name: str) -> str:
+    return name.removeprefix("credential.").removesuffix(".helper")
 
 
 def _without_ours(values: Iterable[str]) -> list[str]:
