@@ -41,7 +41,7 @@ CREATE TABLE recipe (
 );
 CREATE TABLE body (service TEXT PRIMARY KEY, json BLOB, sum INTEGER);
 CREATE TABLE alias (alias TEXT PRIMARY KEY, service TEXT);
-CREATE TABLE helper (kind TEXT, host TEXT, service TEXT, method TEXT, username TEXT);
+CREATE TABLE helper (kind TEXT, host TEXT, service TEXT, method TEXT, username TEXT, password TEXT);
 CREATE TABLE base (service TEXT PRIMARY KEY, yaml BLOB, path TEXT);
 """
 
@@ -210,7 +210,7 @@ class _Builder:
         body = encode(recipe)
         values = (recipe.service, body, catalog_index.checksum(body))
         self._db.execute("INSERT INTO body VALUES (?,?,?)", values)
-        self._db.executemany("INSERT INTO helper VALUES (?,?,?,?,?)", helper_rows(recipe))
+        self._db.executemany("INSERT INTO helper VALUES (?,?,?,?,?,?)", helper_rows(recipe))
         for alias in recipe.aliases:
             self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))
 
@@ -259,16 +259,12 @@ def entry_row(recipe: Recipe, *, tier: str, release: str, path: str) -> tuple[st
 def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
     """The hosts for which it answers a credential helper: see `catalog_index.Helper`."""
     for way in recipe.ways:
-        users = {str(place[0]): name for place, name in helpers.usernames(way)}
+        texts = dict(helpers.texts(way))
         for place, host in helpers.hosts(way):
             kind = str(place[0])
-            yield (
-                kind,
-                host.lower() if "{{" not in host else host,
-                recipe.service,
-                way.id,
-                users[kind],
-            )
+            user, password = texts[kind, "username"], texts.get((kind, "password"), "")
+            name = host if "{{" in host else host.lower()
+            yield kind, name, recipe.service, way.id, user, password
 
 
 def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from arcrun_auth.catalog_entry import Row
 
     Stat = tuple[str, int, int]
-    Helper = tuple[str, str, str, str]
-    """Who answers a credential helper: host, service, method, user. Host and user as the recipe
-    writes them, with its placeholders."""
+    Helper = tuple[str, str, str, str, str]
+    """Who answers a credential helper: host, service, method, user, and the password where it is
+    not the token. Host, user and password as the recipe writes them, with its placeholders."""
 
 # Whose rules made an index? Of the modules that begin so, and of the package `recipe`; after
 # a change it is built anew.
@@ -106,7 +106,7 @@ class Index:
     def helpers(self, kind: str) -> list[Helper]:
         """Who answers a helper of a kind (`git`, `docker`), and for which hosts."""
         return self.query(
-            "SELECT host, service, method, username FROM helper WHERE kind = ?"
+            "SELECT host, service, method, username, password FROM helper WHERE kind = ?"
             " ORDER BY service, rowid",
             kind,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from arcrun_auth.errors import HostNotAllowed, LoginRequired, NoToken, StoreCorrupt, printable
 from arcrun_auth.hosts import Fence
 from arcrun_auth.people import Nobody
+from arcrun_auth.tokens import Secret, Token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from arcrun_auth.connections import Connections
     from arcrun_auth.hosts import Origin
     from arcrun_auth.resolve import Connection
-    from arcrun_auth.tokens import Token
 
     Kind = Literal["git", "docker"]
     Outcome = Literal["unknown", "renewed", "kept"]
@@ -29,12 +29,16 @@ if TYPE_CHECKING:
 class Match:
     """A connection that answers for a host, and the user that goes with its token."""
 
-    __slots__ = ("connection", "host", "username")
+    __slots__ = ("connection", "host", "password", "username")
 
-    def __init__(self, connection: Connection, host: str, username: str) -> None:
+    def __init__(
+        self, connection: Connection, host: str, username: str, password: str = ""
+    ) -> None:
         self.connection = connection
         self.host = host
         self.username = username
+        self.password = Secret(password)
+        """What goes in the place of the token; empty where that is the token itself."""
 
     @property
     def name(self) -> str:
@@ -72,12 +76,19 @@ class Helpers:
         return None
 
     def token(self, match: Match) -> Token:
-        """Its token, renewed if need be. Raises what `Broker.get_token` does."""
-        token = self.signing(match.connection.service, match.connection.instance)
+        """Its token, renewed if need be, or what goes as the password in its place.
+
+        Raises what `Broker.get_token` does.
+        """
+        service, instance = match.connection.service, match.connection.instance
+        if match.password:
+            self._connections.get(service, instance, person=Nobody)  # asks for the consent
+            return Token(match.password.reveal())
+        token = self.signing(service, instance)
         if not token.access_token:
             raise NoToken(
                 f"{match.name} has several secrets, and its recipe says not which is the token.",
-                service=match.connection.service,
+                service=service,
             )
         return token
 
@@ -142,7 +153,7 @@ class Helpers:
     def _candidates(self, row: Helper, user: str, instance: str | None) -> Iterator[Connection]:
         """The connections of a recipe that are meant, those that are none yet included."""
         resolver = self._resolver
-        _, service, _, username = row
+        _, service, _, username, _ = row
         if instance is not None or user in ("", username):
             yield resolver.find(service, instance)
             return
@@ -157,34 +168,30 @@ class Helpers:
 
     def _match(self, row: Helper, connection: Connection) -> Match | None:
         """The row filled in for a connection; None where that is none, or by another method."""
-        host, _, method, username = row
+        host, _, method, username, password = row
         if not connection.connected or connection.method.id != method:
             return None
-        if "{{" in host or "{{" in username:
-            rendered = self._rendered(connection, host, username)
-            if rendered is None:
-                return None
-            host, username = rendered
-        return Match(connection, host, username)
+        if "{{" not in host + username + password:
+            return Match(connection, host, username)
+        try:
+            return Match(connection, *self._rendered(connection, host, username, password))
+        except ValueError:  # a param that is missing, or does not fit: no host of its
+            return None
 
-    def _rendered(self, connection: Connection, host: str, username: str) -> tuple[str, str] | None:
+    def _rendered(self, connection: Connection, *texts: str) -> Iterator[str]:
+        """The texts filled in; ValueError where a param is missing, or fits no host."""
         from arcrun_auth.consent import receivers
         from arcrun_auth.template import Template
 
         resolver, record = self._resolver, connection.record
         assert record is not None
         _, way = resolver.way(connection)
-        try:
-            params = resolver.params(way, record)
-            receivers(way, params)  # its rules on what may stand in a host
-            secrets = {name: value.reveal() for name, value in record.secrets.items()}
-            values = {"param": way.values(params), "secret": secrets}
-            host, username = (
-                Template.parse(text, strict=True).render(values) for text in (host, username)
-            )
-        except ValueError:  # a param that is missing, or does not fit: no host of its
-            return None
-        return host.lower(), username
+        params = resolver.params(way, record)
+        receivers(way, params)  # its rules on what may stand in a host
+        secrets = {name: value.reveal() for name, value in record.secrets.items()}
+        values = {"param": way.values(params), "secret": secrets}
+        for text in texts:
+            yield Template.parse(text, strict=True).render(values)
 
     def _absent(
         self, service: str, origin: Origin, user: str, instance: str | None

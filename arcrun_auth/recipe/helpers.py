@@ -31,9 +31,11 @@ class Docker(Model, frozen=True):
     """Registries of container images."""
 
     registries: tuple[Host, ...]
-    """The hosts of its registries, exact: `ghcr.io`. They get the token, as a password."""
+    """The hosts of its registries, exact: `ghcr.io`. They get the password."""
     username: str
     """The user that goes with it; a template of params and secrets."""
+    password: str = ""
+    """The password where that is not the token: a template of secrets."""
 
 
 def hosts(way: Method) -> Iterator[tuple[Place, str]]:
@@ -53,6 +55,13 @@ def usernames(way: Method) -> Iterator[tuple[Place, str]]:
         yield ("docker", "username"), way.docker.username
 
 
+def texts(way: Method) -> Iterator[tuple[Place, str]]:
+    """All templates of users and passwords."""
+    yield from usernames(way)
+    if way.docker is not None:
+        yield ("docker", "password"), way.docker.password
+
+
 def faults(way: Method) -> Iterator[tuple[Place, str]]:
     """What is wrong with them: where, and why."""
     for place, host in hosts(way):
@@ -61,3 +70,6 @@ def faults(way: Method) -> Iterator[tuple[Place, str]]:
     for place, name in usernames(way):
         if not name or _NO_USER.search(_PLACEHOLDER.sub("", name)):
             yield place, "A user is a text without a colon or a control character (RFC 7617 §2)."
+    password = way.docker.password if way.docker is not None else ""
+    if password and not re.fullmatch(r"\{\{secret\.[^{}|]+\}\}", password):
+        yield ("docker", "password"), "A password is one of the secrets: {{secret.KEY}}."

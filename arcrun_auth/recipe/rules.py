@@ -214,7 +214,7 @@ def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
         yield place, text, known | ({"client": frozenset({"id"})} if own else {})
     yield from ((place, text, everywhere) for place, text in hosts(way))
     users = {**everywhere, "secret": frozenset(secret.key for secret in way.required_secrets)}
-    yield from ((place, text, users) for place, text in helpers.usernames(way))
+    yield from ((place, text, users) for place, text in helpers.texts(way))
     for place, fields in _plain_maps(way):
         known = early if place[0] == "oauth2" else everywhere
         for name, text in fields.items():

@@ -303,6 +303,14 @@ def test_docker_s_file_is_made_where_there_is_none(tmp_path):
     assert not docker_config.remove(str(tmp_path / "none")).changes
 
 
+def test_the_default_registry_has_docker_s_own_name(tmp_path):
+    path = tmp_path / "config.json"
+    docker_config.install(str(path), ["index.docker.io"]).apply()
+    assert json.loads(path.read_text())["credHelpers"] == {"https://index.docker.io/v1/": "arcrun"}
+    docker_config.remove(str(path), ["index.docker.io"]).apply()
+    assert json.loads(path.read_text()) == {}
+
+
 def test_another_helper_keeps_its_registry(tmp_path):
     path = tmp_path / "config.json"
     text = '{\n  "credHelpers": {\n    "ghcr.io": "gh"\n  }\n}\n'

@@ -21,7 +21,18 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from arcrun_auth.testing import Provider, Quirks
-from tests.docs.props import ACCOUNTS, API, BROWSER, HOSTS, KEYS, LOGIN_PATHS, SDK, TOKENS
+from tests.docs.props import (
+    ACCOUNTS,
+    API,
+    BROWSER,
+    FORGE,
+    HOSTS,
+    KEYS,
+    LOGIN_PATHS,
+    REFS,
+    SDK,
+    TOKENS,
+)
 from tests.servers import Reply, authority, proxy, recorder
 
 if TYPE_CHECKING:
@@ -77,6 +88,8 @@ class Stage:
         host, url = seen.headers["host"], urlsplit(seen.target)
         if host in (ACCOUNTS, TOKENS):
             return self._from_provider(seen)
+        if host == FORGE:
+            return self._from_forge(seen)
         if not self._knows(seen.headers.get("authorization", "")):
             self.refused.append(f"{host}{url.path}")
             return Reply(401, body=b'{"error": "unauthorized"}')
@@ -84,6 +97,16 @@ class Stage:
         status = 200 if found is not None else 404
         body = json.dumps({"error": "not_found"} if found is None else found)
         return Reply(status, {"content-type": "application/json"}, body.encode())
+
+    def _from_forge(self, seen: Seen) -> Reply:
+        """git asks without a password first, and only then its helper for one."""
+        given = seen.headers.get("authorization", "").removeprefix("Basic ")
+        _, _, password = base64.b64decode(given).decode().partition(":")
+        if password not in KEYS.values():
+            self.refused += [f"{FORGE}: {seen.target}"] if given else []
+            return Reply(401, {"www-authenticate": 'Basic realm="forge"'})
+        found = "/info/refs" in seen.target
+        return Reply(200 if found else 404, {"content-type": "text/plain"}, REFS.encode())
 
     def _knows(self, authorization: str) -> bool:
         given = authorization.removeprefix("Bearer ")

@@ -105,7 +105,7 @@ def services() -> set[str]:
     return {p.stem for p in (ROOT / "recipes").glob("[!_]*.yaml")}
 
 
-COMMON_WORDS = {"line", "resend", "linear", "together", "notion", "github"}
+COMMON_WORDS = {"aws", "line", "resend", "linear", "together", "notion", "github"}
 """Names of services that are words as well; `notion` and `github` stand in examples."""
 
 

@@ -249,6 +249,18 @@ def test_no_single_token_is_no_password(tmp_path):
     world.broker.close()
 
 
+def test_a_password_may_be_another_secret_than_the_token(tmp_path):
+    hub = REGISTRY.replace('username: "{{secret.user}}"}\ndocker', "username: u}\ndocker")
+    hub = hub.replace("token_secret: password\n", "token_secret: user\n").rstrip("}\n")
+    world = World(tmp_path, hub + ", password: '{{secret.password}}'}\n")
+    world.put("registry", params={"team": "acme"}, user="u", password="p")
+    held = world.store.get(Key("credential", "registry")).secrets
+    user, password = (held[name].reveal() for name in ("user", "password"))
+    assert world.answer("https://acme.registry.example", "docker") == (user, password)
+    assert world.answer("https://acme.registry.example", "git") == ("u", user)
+    world.broker.close()
+
+
 # -- what is there -------------------------------------------------------------------------
 
 

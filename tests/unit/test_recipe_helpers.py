@@ -70,6 +70,8 @@ def test_a_recipe_without_them_has_the_digest_that_it_had():
         ("username: x-token", r'username: "a\0b"', "without a colon|control"),
         ("username: x-token", "username: '{{secret.nope}}'", "not declared"),
         ("username: x-token", "user: x-token", "no such field|is missing"),
+        ('{{secret.user}}"}', '{{secret.user}}", password: hunter2}', "one of the secrets"),
+        ('{{secret.user}}"}', '{{secret.user}}", password: "{{secret.no}}"}', "not declared"),
     ],
 )
 def test_what_no_password_may_depend_on_is_refused(old, new, why):
@@ -123,11 +125,11 @@ def bundled(tmp_path: Path) -> Path:
 def test_the_index_tells_who_answers_without_a_recipe_being_read(tmp_path, bundled):
     catalog = Catalog(tmp_path / "home", bundled=bundled)
     assert catalog.helpers("git") == [
-        ("forge.example", "forge", "key", "x-token"),
-        ("forge.example:8443", "forge", "key", "x-token"),
+        ("forge.example", "forge", "key", "x-token", ""),
+        ("forge.example:8443", "forge", "key", "x-token", ""),
     ]
     assert catalog.helpers("docker") == [
-        ("registry.forge.example", "forge", "key", "{{secret.user}}")
+        ("registry.forge.example", "forge", "key", "{{secret.user}}", "")
     ]
     assert catalog.helpers("svn") == []
     catalog.close()
@@ -139,8 +141,8 @@ def test_each_way_in_has_its_own_user(tmp_path, bundled):
     (bundled / "forge.yaml").write_text(FORGE + way)
     catalog = Catalog(tmp_path / "home", bundled=bundled)
     found = catalog.helpers("git")
-    assert ("forge.example", "forge", "other", "other") in found
-    assert ("forge.example", "forge", "key", "x-token") in found
+    assert ("forge.example", "forge", "other", "other", "") in found
+    assert ("forge.example", "forge", "key", "x-token", "") in found
     catalog.close()
 
 
@@ -151,7 +153,7 @@ def test_a_local_recipe_comes_after_the_bundled_ones_and_never_in_their_place(tm
     imitation = FORGE.replace("forge.example", "evil.example")
     (recipes / "forge.yaml").write_text(imitation)
     catalog = Catalog(tmp_path / "home", bundled=bundled)
-    found = [(service, host) for host, service, _, _ in catalog.helpers("git")]
+    found = [(service, host) for host, service, *_ in catalog.helpers("git")]
     assert found == [
         (service, host)
         for service in ("forge", "anvil")
@@ -181,5 +183,5 @@ def test_a_local_recipe_that_takes_a_bundled_alias_answers_nothing(tmp_path, bun
     recipes.mkdir(parents=True)
     (recipes / "smithy.yaml").write_text(FORGE.replace("service: forge", "service: smithy"))
     catalog = Catalog(tmp_path / "home", bundled=bundled)
-    assert {service for _, service, _, _ in catalog.helpers("git")} == {"forge"}
+    assert {service for _, service, *_ in catalog.helpers("git")} == {"forge"}
     catalog.close()

@@ -102,7 +102,7 @@ def git(
 def docker(names: tuple[str, ...], *, remove: bool, yes: bool, no_input: bool) -> int:
     """Writes an entry of `credHelpers` in ~/.docker/config.json for each registry.
 
-    docker finds the program docker-credential-arcrun on the PATH.
+    The program docker-credential-arcrun has to be on the PATH.
     """
     if any("@" in name for name in names):
         raise UsageFault(

@@ -1,4 +1,4 @@
-"""Docker's credential helper: what answers `docker-credential-arcrun get`.
+"""Docker's credential helper: the program `docker-credential-arcrun`.
 
 What went wrong goes to standard output, where docker looks for it.
 """
@@ -68,7 +68,7 @@ def _store() -> str:
     login that renews itself would be replaced by it."""
     sys.stdin.buffer.read()  # docker waits until it is taken
     raise AuthError(
-        "arcrun takes no password from docker login: what is connected answers by itself.",
+        "No password is taken from docker login: what is connected answers by itself.",
         hint="arcrun setup SERVICE, and no docker login",
     )
 

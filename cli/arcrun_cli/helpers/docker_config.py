@@ -17,6 +17,8 @@ HELPER = "arcrun"
 """What docker puts after `docker-credential-` to find the program, on the PATH."""
 
 PROGRAM = f"docker-credential-{HELPER}"
+OWN_NAMES = {"index.docker.io": "https://index.docker.io/v1/"}
+"""Which registry goes by another name than its host there? docker's default one."""
 _HELPERS = "credHelpers"
 
 
@@ -31,7 +33,7 @@ def install(path: str, registries: Iterable[str]) -> Edit:
 
     def change(held: dict[str, Any]) -> list[str]:
         lines = []
-        for registry in registries:
+        for registry in (OWN_NAMES.get(name, name) for name in registries):
             other = held.get(registry)
             if other not in (None, HELPER):
                 raise AuthError(
@@ -48,7 +50,7 @@ def install(path: str, registries: Iterable[str]) -> Edit:
 
 def remove(path: str, registries: Iterable[str] = ()) -> Edit:
     """The file without our helper, for these registries or for all."""
-    wanted = set(registries)
+    wanted = {OWN_NAMES.get(name, name) for name in registries}
 
     def change(held: dict[str, Any]) -> list[str]:
         gone = [r for r, helper in held.items() if helper == HELPER and r in (wanted or held)]

@@ -1,4 +1,4 @@
-"""git's credential helper: what answers `git-credential-arcrun get`."""
+"""git's credential helper: the program `git-credential-arcrun`."""
 
 from __future__ import annotations
 
