@@ -6,30 +6,26 @@ endpoints of the recipe, or to those its issuer named at the login, and to no ot
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError, MissingSecret
+from arcrun_auth.desk import Desk
 from arcrun_auth.oauth.app import App
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from arcrun_auth._http import Answer
     from arcrun_auth.oauth.call import TokenCall, Values
     from arcrun_auth.recipe.model import Method, OAuth2
     from arcrun_auth.resolve import Resolver
     from arcrun_auth.tokens import Credential, Grant, Secret
 
 
-class Authority:
+class Authority(Desk):
     """One way in with the params of one record. `app` is None until there is one."""
 
     def __init__(self, resolver: Resolver, service: str, way: Method, record: Credential) -> None:
         from arcrun_auth import rendering
 
-        self.resolver = resolver
-        self.service = service
-        self.way = way
-        self.record = record
+        super().__init__(resolver, service, way, record)
         self.oauth2 = rendering.endpoints(way, record.params, service, record.endpoints)
         self.app = self._app()
 
@@ -64,24 +60,16 @@ class Authority:
 
         return call.values(
             self.record.params,
-            secrets=self.record.secrets,
+            secrets=self.secrets,
             app=self.app,
             access_token=access_token,
         )
 
-    def send(self, call: TokenCall) -> Answer:
-        """Sends a request to an endpoint of this server. Raises as `_http.send_token`."""
+    def hosts(self) -> Sequence[str]:
+        """Those of its endpoints, the ones that its issuer named included."""
         from urllib.parse import urlsplit
 
-        from arcrun_auth._http import send_token
-        from arcrun_auth.hosts import Fence
-
-        hosts = [urlsplit(url).netloc for url in _endpoints(self.oauth2)]
-        try:
-            return send_token(call, guard=Fence(hosts, self.resolver.allow))
-        except AuthError as error:
-            error.service = self.service
-            raise
+        return [urlsplit(url).netloc for url in _endpoints(self.oauth2)]
 
     def ask(
         self, call: TokenCall, *, previous: Grant | None = None, requested: Sequence[str] = ()
@@ -130,13 +118,7 @@ class Authority:
 
         jwt = self.way.jwt
         assert jwt is not None
-        key = self.record.secrets.get(jwt.key)
-        if key is None:
-            raise MissingSecret(
-                f"{self.service} needs its {jwt.key} to sign with.",
-                key=jwt.key,
-                service=self.service,
-            )
+        key = self.secret(jwt.key)
         known = self.values()
         return Secret(
             bearer_assertion(
@@ -154,9 +136,7 @@ class Authority:
 
         mode, now = self.oauth2.refresh.mode, self.resolver.clock()
         if mode == "reissue":
-            fresh = self.issue(grant.requested)
-            since = grant.since or fresh.since
-            return fresh.replace(since=since, kept={**grant.kept, **fresh.kept})
+            return super().renewed(grant)
         if self.needs_app:
             self.known_app()
         if mode == "exchange":

@@ -128,11 +128,13 @@ def receivers(
     method: Method, params: Mapping[str, str], *, before_login: bool = False
 ) -> tuple[str, ...]:
     """Those hosts, and with them the ones that git and docker hand the credential to."""
-    return _hosts(method.receivers, method, params, before_login=before_login)
+    from arcrun_auth.recipe import helpers
+
+    return _hosts(helpers.receivers(method), method, params, before_login=before_login)
 
 
 def servers(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
-    """The hosts of its authorization server: a code, a token or the app's secret goes there.
+    """The hosts that it gets its token from: a code, a key or the app's secret goes there.
 
     What only the login brings stands as the recipe writes it.
     """
@@ -144,15 +146,12 @@ def named_servers(method: Method) -> tuple[str, ...]:
 
     An issuer counts where it names the endpoints, which lie with it then.
     """
-    from arcrun_auth.recipe.parameters import ENDPOINTS
+    from arcrun_auth import primitives
     from arcrun_auth.recipe.rules import host_of
 
-    oauth2 = method.oauth2
-    if oauth2 is None:
-        return ()
-    for_eyes = {"authorization_endpoint"} | (set() if oauth2.discovery else {"issuer"})
-    urls = [getattr(oauth2, name) for name in ENDPOINTS if name not in for_eyes]
-    return tuple(dict.fromkeys(host_of(url) for url in (*urls, oauth2.refresh.url) if url))
+    primitive = primitives.find(method.primitive)
+    urls = primitive.servers(method) if primitive is not None else ()
+    return tuple(dict.fromkeys(host_of(url) for _, url in urls))
 
 
 def _hosts(
@@ -223,6 +222,9 @@ WORDS = {
     "jwt": "another assertion would be signed with your key",
     "git": "git would be given your token for other hosts, or for another user",
     "docker": "docker would be given your token for other registries, or for another user",
+    "token_exchange": "the calls that get the token would change",
+    "service_account_kind": "your service account would be used otherwise",
+    "options": "the settings of its plug-in would change",
     "authorize_params": "the login would be asked for otherwise",
     "pkce": "the protection of the login against interception (PKCE) would change",
 }

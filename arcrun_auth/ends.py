@@ -59,12 +59,12 @@ def warnings_of(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     if record is None:  # removed meanwhile
         return ()
     refresh = app_ends = None
-    if connection.method.primitive != "static_key":
+    if connection.method.source == "grant":
         try:
             _, way = resolver.way(connection)
-            app = resolver.store.get(apps.key_of(connection.service, way))
+            key = apps.key_of(connection.service, way) if way.oauth2 is not None else None
+            app = resolver.store.get(key) if key is not None else None
         except AuthError:  # a recipe or an app that fails is told where it is used
             return ()
-        assert way.oauth2 is not None
-        refresh, app_ends = way.oauth2.refresh, app.ends if app is not None else None
+        refresh, app_ends = way.renewal, app.ends if app is not None else None
     return lifetimes.warnings(record, refresh, app_ends, name=connection.name, now=resolver.clock())

@@ -17,6 +17,7 @@ from arcrun_auth.errors import (
     printable,
 )
 from arcrun_auth.fields import of_param, of_secret
+from arcrun_auth.primitives import load
 from arcrun_auth.resolve import TRUSTED_TIERS, Connection
 from arcrun_auth.signin import SignIn
 from arcrun_auth.tokens import Credential, Secret
@@ -107,7 +108,8 @@ class Enroller:
         self._agree(connection, recipe, way, record)
         if way.required_secrets:
             record = record.replace(secrets=self._secrets(way, secrets or {}, connection))
-        if way.oauth2 is not None:
+            load(way.primitive).check(way, record.secrets)
+        if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
         record = self._with_found(way, record, connection)
         consent = agreement.made(connection.entry, recipe, way, record)
@@ -198,7 +200,7 @@ class Enroller:
             f"({connection.entry.path}). What you give it will be sent to: "
             + ", ".join(agreed.hosts)
         )
-        if way.oauth2 is not None:
+        if connection.method.source == "grant":
             self._tell_login(connection, way, record)
         if not self._person.confirm("Do you agree?"):
             raise ConsentRequired(
@@ -210,9 +212,11 @@ class Enroller:
 
     def _tell_login(self, connection: Connection, way: Method, record: Credential) -> None:
         """Which page, which servers and which app a login of this recipe brings together."""
-        assert way.oauth2 is not None
-        page = way.oauth2.login_at
         servers = ", ".join(rules.servers(way, record.params))
+        if way.oauth2 is None:
+            self._person.say(f"To get a token, what you give it will be sent to: {servers}")
+            return
+        page = way.oauth2.login_at
         if page:
             self._person.say(f"You will log in at: {page}")
         self._person.say(f"The login, its tokens and your OAuth app will be sent to: {servers}")

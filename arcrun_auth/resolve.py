@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from arcrun_auth.signing import Binding
     from arcrun_auth.sources import Source
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Credential
+    from arcrun_auth.tokens import Credential, Grant, Secret
 
 TRUSTED_TIERS = ("bundled",)
 """Whose recipes may use a secret of the environment, which nobody was asked about?"""
@@ -80,7 +80,7 @@ class Connection:
         """Whether there is something to sign with, or to renew it by."""
         if self.record is None:
             return False
-        if self.method.primitive == "static_key":
+        if self.method.source != "grant":
             return not self.missing()
         given = self.record.secrets
         if "access_token" in given or "refresh_token" in given:
@@ -154,13 +154,17 @@ class Resolver:
                 hint=f"arcrun setup {entry.service}@{named} --method {chosen.id}",
             )
         connection = Connection(entry, named, chosen, record)
-        if chosen.unattended and not connection.connected:
-            connection.record = self._unattended(connection) or record
+        self.complete(connection)
         return connection
 
+    def complete(self, connection: Connection) -> None:
+        """Puts a grant that is still to be asked for where nothing but that is missing."""
+        method = connection.method
+        if method.source == "grant" and method.unattended and not connection.connected:
+            connection.record = self._unattended(connection) or connection.record
+
     def _unattended(self, connection: Connection) -> Credential | None:
-        """A record whose grant is still to be asked for, where nothing but that is missing."""
-        from arcrun_auth.authority import Authority
+        from arcrun_auth.desk import open_desk
         from arcrun_auth.tokens import Credential, Grant, Secret
 
         held = connection.record or Credential(connection.key)
@@ -168,12 +172,11 @@ class Resolver:
             return None
         _, way = self.way(connection)
         try:
-            if Authority(self, connection.service, way, held).needs_app:
+            if open_desk(self, connection.service, way, held).needs_app:
                 return None
         except RecipeError:  # a param that somebody has to type
             return None
-        assert way.oauth2 is not None
-        grant = Grant(access_token=Secret(""), issued=0.0, expires=0.0, requested=way.oauth2.scopes)
+        grant = Grant(access_token=Secret(""), issued=0.0, expires=0.0, requested=way.scopes)
         return held.replace(grant=grant)
 
     def _method(self, entry: Entry, record: Credential | None, wanted: str | None) -> MethodEntry:
@@ -228,7 +231,7 @@ class Resolver:
 
     def _absent(self, connection: Connection) -> MissingSecret | LoginRequired:
         service, name = connection.service, connection.name
-        if connection.method.primitive == "static_key":
+        if connection.missing():
             _, way = self.way(connection)
             missing = connection.missing()
             wanted = next(s for s in way.required_secrets if s.key == missing[0])
@@ -274,7 +277,9 @@ class Resolver:
         from arcrun_auth.sources import FixedSource
 
         assert connection.record is not None
-        if connection.method.primitive == "static_key":
+        if connection.method.source == "made":
+            return self._maker(connection)
+        if connection.method.source == "secrets":
             return FixedSource(
                 static_token(connection.method, connection.record),
                 lambda: self._reread(connection),
@@ -293,8 +298,26 @@ class Resolver:
         record = connection.record
         assert record is not None
         if record.grant is not None:
-            return FixedSource(token_of(record.grant))
+            return FixedSource(token_of(record.grant, signing_secrets(connection.method, record)))
+        if connection.method.source == "made":
+            return self._maker(connection)
         return FixedSource(static_token(connection.method, record))
+
+    def _maker(self, connection: Connection) -> Source:
+        """Makes tokens of what the record holds now: another process may have changed it."""
+        from arcrun_auth.sources import MadeSource
+
+        def make() -> Grant:
+            from arcrun_auth.desk import open_desk
+
+            record = connection.record
+            assert record is not None
+            if record.generation:
+                record = self.store.get(connection.key) or record
+            _, way = self.way(connection)
+            return open_desk(self, connection.service, way, record).issue(way.scopes)
+
+        return MadeSource(make, self.clock)
 
     def _reread(self, connection: Connection) -> Token | None:
         record = self.store.get(connection.key)
@@ -309,6 +332,7 @@ class Resolver:
 
     def binding(self, connection: Connection) -> Binding:
         """Where its requests go, and where in them the secrets stand."""
+        from arcrun_auth.primitives import load
         from arcrun_auth.signing import bind_method
 
         _, way = self.way(connection)
@@ -320,6 +344,7 @@ class Resolver:
                 params=self.params(way, connection.record),
                 allow=self.allow,
                 client_id=self.id_to_send(connection.service, way),
+                signer=load(way.primitive).signer,
             )
         except ValueError as error:
             raise unfit(connection, error) from None
@@ -353,6 +378,11 @@ def unfit(connection: Connection, error: ValueError) -> RecipeError:
         service=connection.service,
         hint=f"arcrun setup {connection.name}",
     )
+
+
+def signing_secrets(method: MethodEntry, record: Credential) -> dict[str, Secret]:
+    """The stored secrets that the recipe's `inject` names beside a grant's token."""
+    return {key: record.secrets[key] for key in method.injected if key in record.secrets}
 
 
 def static_token(method: MethodEntry, record: Credential) -> Token:

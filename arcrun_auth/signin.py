@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth import apps, scopes
 from arcrun_auth.authority import Authority
+from arcrun_auth.desk import open_desk
 from arcrun_auth.errors import AuthError, LoginRequired, printable
 from arcrun_auth.login import Dialogue, LoginPlan, choose, log_in
 from arcrun_auth.qr import qr_lines
@@ -60,7 +61,9 @@ class SignIn:
         LoginRequired or MissingSecret where somebody would be needed and nobody is there,
         LoginFailed, TokenRefused, ProviderUnavailable.
         """
-        assert way.oauth2 is not None
+        if way.oauth2 is None:
+            desk = open_desk(self._resolver, connection.service, way, record)
+            return record.replace(grant=desk.issue(asked or way.scopes))
         before = connection.record.grant if connection.record is not None else None
         self._check_names(connection, way.oauth2, asked or ())
         wanted = scopes.wanted(way.oauth2, asked, held=before, widen=widen)

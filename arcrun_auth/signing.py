@@ -18,7 +18,7 @@ from arcrun_auth.scrub import MASK, SHORTEST, scrub
 from arcrun_auth.template import Template, render_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from arcrun_auth.recipe.model import Inject, Method
     from arcrun_auth.tokens import Token
@@ -49,6 +49,8 @@ class Binding:
     params: Mapping[str, str] = field(default_factory=dict)
     client_id: str = ""
     """The id of the app, where the recipe sends it along with each request."""
+    signer: Callable[[Binding], Signer] | None = None
+    """What signs for it; a `Signer` if not given."""
 
 
 def bind_method(
@@ -58,6 +60,7 @@ def bind_method(
     params: Mapping[str, str],
     allow: Iterable[str] = (),
     client_id: str = "",
+    signer: Callable[[Binding], Signer] | None = None,
 ) -> Binding:
     """The binding of a recipe's method with the user's params filled in.
 
@@ -80,6 +83,7 @@ def bind_method(
         static_headers={name: render(text) for name, text in way.static_headers.items()},
         params=values,
         client_id=client_id,
+        signer=signer,
     )
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.hosts import is_public_name
 from arcrun_auth.lint import oauth, texts
-from arcrun_auth.recipe.rules import headers, host_of, hosts, templates, urls
+from arcrun_auth.recipe.parts import headers, hosts, templates, urls
+from arcrun_auth.recipe.rules import host_of
 from arcrun_auth.template import Template
 
 if TYPE_CHECKING:

@@ -47,6 +47,11 @@ def hosts(way: Method) -> Iterator[tuple[Place, str]]:
         yield from ((("docker", "registries", i), host) for i, host in found)
 
 
+def receivers(way: Method) -> tuple[str, ...]:
+    """All hosts that the credential may go to, by requests and as a password; unrendered."""
+    return tuple(dict.fromkeys((*way.allowed_hosts, *(host for _, host in hosts(way)))))
+
+
 def usernames(way: Method) -> Iterator[tuple[Place, str]]:
     """The templates of the users that go with it."""
     if way.git is not None:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.helpers import Docker, Git
 from arcrun_auth.recipe.oauth2 import (
     Callback,
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "Docker", "Git",
     "GuideStep", "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe", "Redirect",
-    "Refresh", "RequiredSecret", "Revoke", "TestRequest", "TokenRequest", "TokenResponse",
-    "Verified", "When",
+    "Refresh", "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange", "TokenRequest",
+    "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -258,18 +259,23 @@ class Verified(Model, frozen=True):
     """The pages and files they were taken from."""
 
 
-Primitive = Literal["static_key", "oauth2"]
+Primitive = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$(?!\n)")]
+
+
+ANEW = Refresh(mode="reissue", rotates="no")
+"""How is a token renewed that nobody logged in for?"""
 
 
 class Method(Model, frozen=True, kw_only=True):
-    """One way in. Under `methods`, all is inherited but secrets, inject, oauth2, token_secret."""
+    """One way in. Under `methods` it inherits all but what says how it works: secrets, inject,
+    oauth2, jwt, token_exchange and their like."""
 
     id: Name = ""
     """How the user names it: `key` for a static key, `oauth` for OAuth, if not given."""
     label: Text = ""
     """What it is called in a choice."""
     primitive: Primitive
-    """How it works: a static key, or an OAuth 2 grant."""
+    """How it works: `static_key`, `oauth2`, one of the others, or the name of a plug-in's."""
     base_url: Url = ""
     """What relative URLs are resolved against."""
     required_secrets: tuple[RequiredSecret, ...] = ()
@@ -291,7 +297,13 @@ class Method(Model, frozen=True, kw_only=True):
     discover: Annotated[tuple[Discover, ...], Meta(max_length=2)] = ()
     """Requests after the login that find params."""
     jwt: Jwt | None = None
-    """The assertion of the grant `jwt_bearer`."""
+    """The JWT that is signed here: of the grant `jwt_bearer`, a service account, `signed_jwt`."""
+    service_account_kind: str = ""
+    """Which kind of service account: the base of that name (`_google_jwt`) is laid under it."""
+    token_exchange: TokenExchange | None = None
+    """The calls of a login that answer a token."""
+    options: dict[str, Any] = {}
+    """Settings of a plug-in's primitive, which alone knows what they mean."""
     git: Git | None = None
     """The git hosts that take its token as a password."""
     docker: Docker | None = None
@@ -308,14 +320,16 @@ class Method(Model, frozen=True, kw_only=True):
     """Where one's own OAuth app is registered."""
 
     @property
-    def receivers(self) -> tuple[str, ...]:
-        """All hosts that the credential may go to, as the recipe writes them.
+    def renewal(self) -> Refresh:
+        """How its token is renewed; by asking for it again, where there is no OAuth grant."""
+        return self.oauth2.refresh if self.oauth2 is not None else ANEW
 
-        Those of requests, and those that another program asks it for.
-        """
-        git = self.git.hosts if self.git is not None else ()
-        docker = self.docker.registries if self.docker is not None else ()
-        return tuple(dict.fromkeys((*self.allowed_hosts, *git, *docker)))
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that are asked for unless the user chooses others."""
+        if self.oauth2 is not None:
+            return self.oauth2.scopes
+        return self.token_exchange.scopes if self.token_exchange is not None else ()
 
     def values(self, given: Mapping[str, str]) -> dict[str, str]:
         """The value of every param, checked; ValueError names one that is missing or unfit.
@@ -365,10 +379,6 @@ class Recipe(Method, frozen=True, kw_only=True):
     """The service to use instead."""
     docs_url: Url = ""
     """The documentation of its API."""
-    service_account_kind: str = ""
-    """A field of the platform, for a primitive that this version does not have."""
-    token_exchange: dict[str, Any] | None = None
-    """A field of the platform, for a primitive that this version does not have."""
     methods: tuple[Method, ...] = ()
     """Further ways in, beside the default one."""
     verified: Verified | None = None

@@ -102,6 +102,8 @@ HEADINGS = {
     "RequiredSecret": "required_secrets",
     "Param": "params",
     "Inject": "inject",
+    "Step": "step",
+    "TokenExchange": "token_exchange",
     "OAuth2": "oauth2",
     "Redirect": "oauth2.redirect",
     "ClientAuth": "oauth2.client",

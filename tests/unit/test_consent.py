@@ -22,7 +22,7 @@ RICH = {
     "display_name": "Rich", "description": "All fields.", "aliases": ["wealthy"],
     "category": "test", "tags": ["t"], "status": "deprecated", "successor": "richer",
     "docs_url": "https://docs.rich.example", "service_account_kind": "kind",
-    "token_exchange": {"endpoint": "https://x.rich.example"},
+    "token_exchange": {"endpoint": "https://x.rich.example"}, "options": {"a": 1},
     "verified": {"date": "2026-01-01", "method": "doc", "sources": ["https://s.example"]},
     "id": "oauth", "label": "OAuth", "primitive": "oauth2",
     "base_url": "https://{{param.region}}.rich.example/v1",
@@ -328,9 +328,7 @@ def test_each_changed_field_has_its_line_and_oauth_is_looked_into():
 
 def test_every_field_of_the_method_has_words_of_its_own():
     told = set(consent.project(convert(RICH), convert(RICH).way())) - {"oauth2", "id"}
-    assert (
-        told - consent.WORDS.keys() == {"schema", "service_account_kind", "token_exchange"} & told
-    )
+    assert told - consent.WORDS.keys() == {"schema"} & told
 
 
 def test_no_change_says_nothing():

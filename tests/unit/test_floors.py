@@ -17,7 +17,7 @@ FLOORS = [
         "rules",
         """
         answers catalog_entry consent diagnosis fields hosts jwt landing lifetimes lint
-        moments oauth recipe rendering scopes seal signing template token_answer
+        moments oauth primitives recipe rendering scopes seal signing template token_answer
         """,
     ),
     (
@@ -32,7 +32,7 @@ FLOORS = [
     (
         "hall",
         """
-        agreement apps authority bound broker checkup connections declared discovery ends
+        agreement apps authority bound broker checkup connections declared desk discovery ends
         enrol found helpers keepalive removal renewal report resolve shared signin
         """,
     ),

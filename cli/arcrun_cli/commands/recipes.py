@@ -219,13 +219,19 @@ def _show_consent(recipes: Catalog, recipe: Recipe) -> None:
 
 
 def _show_way(way: Method) -> None:
-    ui.tell(f"  by {way.id}: what you give it is sent to {', '.join(way.receivers)}")
+    ui.tell(f"  by {way.id}: what you give it is sent to {_receivers(way)}")
     if way.oauth2 is not None:
         from arcrun_auth.consent import named_servers
 
         if way.oauth2.login_at:
             ui.tell(f"    you log in at {printable(way.oauth2.login_at)}")
         ui.tell(f"    your login and your app are sent to {', '.join(named_servers(way))}")
+
+
+def _receivers(way: Method) -> str:
+    from arcrun_auth.recipe.helpers import receivers
+
+    return ", ".join(receivers(way))
 
 
 def _changes(before: Recipe, after: Recipe) -> list[str]:
@@ -235,7 +241,7 @@ def _changes(before: Recipe, after: Recipe) -> list[str]:
     old = {way.id: way for way in before.ways}
     for way in after.ways:
         if way.id not in old:
-            found.append(f"it has another way in, {way.id}, to {', '.join(way.receivers)}")
+            found.append(f"it has another way in, {way.id}, to {_receivers(way)}")
             continue
         found += consent.changes(consent.project(before, old[way.id]), consent.project(after, way))
     return found
