@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from arcrun_auth.resolve import Connection
 
     Kind = Literal["git", "docker"]
-    Outcome = Literal["unknown", "renewed", "kept"]
 
 
 class Match:
@@ -97,23 +96,19 @@ class Helpers:
         _, source = self._connections.get(service, instance, person=Nobody)
         return source.token()
 
-    def refused(self, match: Match, password: str) -> Outcome:
-        """What to do about a password that a server refused: nothing is deleted.
+    def refused(self, kind: Kind, origin: Origin, password: str) -> tuple[Match, bool] | None:
+        """What a server refused: whose password it was, and whether there is a newer one now.
 
-        `unknown`: it is not the one that is kept. `renewed`: there is a newer one now.
-        `kept`: there is none, and it is what it was.
+        A refused request deletes nothing: a login is renewed, a key stays. None for a password
+        that is not ours, or no longer. Whoever asks may have forgotten which account it was,
+        so all of them are looked at.
         """
-        from hmac import compare_digest
-
-        connection, source = self._connections.get(
-            match.connection.service, match.connection.instance, person=Nobody
-        )
-        assert connection.record is not None
-        grant = connection.record.grant
-        held = grant.access_token.reveal() if grant is not None else source.token().access_token
-        if not compare_digest(held.encode(), password.encode()):
-            return "unknown"
-        return "kept" if source.token(rejected=password).access_token == held else "renewed"
+        for match in self._answering(kind, origin):
+            if self._holds(match.connection, password):
+                service, instance = match.connection.service, match.connection.instance
+                _, source = self._connections.get(service, instance, person=Nobody)
+                return match, source.token(rejected=password).access_token != password
+        return None
 
     def connected(self, kind: Kind) -> list[Match]:
         """What is answered for now: the first that would be, for each host."""
@@ -157,14 +152,41 @@ class Helpers:
         if instance is not None or user in ("", username):
             yield resolver.find(service, instance)
             return
-        account = resolver.catalog.entry(service).account
+        for connection in self._instances(service):
+            identity = connection.record.identity if connection.record is not None else None
+            match = self._match(row, connection) if "{{" in username else None
+            if user in (connection.instance, identity, match and match.username):
+                yield connection
+
+    def _instances(self, service: str) -> Iterator[Connection]:
+        """All that are stored of a service, and the one that would be taken unasked."""
+        resolver = self._resolver
+        first = resolver.find(service, None)
+        yield first
         for key in sorted(resolver.store.keys()):
-            if key.kind == "credential" and key.account == account:
-                connection = resolver.find(service, key.instance)
-                identity = connection.record.identity if connection.record is not None else None
-                match = self._match(row, connection) if "{{" in username else None
-                if user in (key.instance, identity, match and match.username):
-                    yield connection
+            own = key.kind == "credential" and key.account == first.entry.account
+            if own and key.instance != first.instance:
+                yield resolver.find(service, key.instance)
+
+    def _answering(self, kind: Kind, origin: Origin) -> Iterator[Match]:
+        """All connections that answer for an origin, whoever asks."""
+        plain, open_ = self._rows(kind, origin)
+        for row in (*plain, *open_):
+            for connection in self._instances(row[1]):
+                match = self._match(row, connection)
+                if match is not None and self._permits(match.host, origin):
+                    yield match
+
+    @staticmethod
+    def _holds(connection: Connection, password: str) -> bool:
+        """Whether this is the token that is kept. Sends nothing."""
+        from hmac import compare_digest
+
+        record = connection.record
+        assert record is not None
+        key = record.secrets.get(connection.method.token_secret)
+        held = record.grant.access_token if record.grant is not None else key
+        return held is not None and compare_digest(held.reveal().encode(), password.encode())
 
     def _match(self, row: Helper, connection: Connection) -> Match | None:
         """The row filled in for a connection; None where that is none, or by another method."""

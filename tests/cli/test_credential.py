@@ -325,3 +325,22 @@ def test_in_an_agent_s_shell_nothing_that_reveals_is_answered(forge, provider):
         assert (ran.code, ran.out) == (7, ""), args
         assert "CLAUDECODE" in ran.err
         assert provider.static_key not in ran.both
+
+
+# -- what it costs -------------------------------------------------------------------------
+
+
+def test_git_waits_for_no_module_that_is_not_needed(forge, provider):
+    set_up(forge, provider, "demo_static")
+    code = (
+        "import sys; from arcrun_cli import git_credential; sys.argv[1:] = ['get'];"
+        "code = git_credential(); print(*sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    env = {name: value for name, value in forge.env.items() if not name.startswith("COVERAGE_")}
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], input=request(provider).encode(), env=env,
+        capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.startswith(b"username=git\n")
+    loaded = set(done.stderr.decode().split())
+    assert loaded.isdisjoint({"click", "httpx", "authlib", "keyring", "yaml", "msgspec", "asyncio"})

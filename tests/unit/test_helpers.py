@@ -344,22 +344,48 @@ def test_a_token_that_is_about_to_end_is_renewed_first(desk, provider):
 
 def test_a_refused_token_is_renewed_once_and_nothing_is_deleted(desk, provider):
     desk.setup("demo")
-    match = desk.helpers.find("git", origin(provider.issuer))
-    refused = desk.helpers.token(match).access_token
+    here, asked = desk.helpers, origin(provider.issuer)
+    refused = here.token(here.find("git", asked)).access_token
     before = provider.refreshes
-    assert desk.helpers.refused(match, "somebody else's") == "unknown"
+    assert here.refused("git", asked, "somebody else's") is None
+    assert here.refused("git", origin("https://other.example"), refused) is None
     assert provider.refreshes == before
-    assert desk.helpers.refused(match, refused) == "renewed"
-    assert desk.helpers.refused(match, refused) == "unknown"  # that one is history
+    match, is_new = here.refused("git", asked, refused)
+    assert (match.name, is_new) == ("demo", True)
+    assert here.refused("git", asked, refused) is None  # that one is history
     assert provider.refreshes == before + 1
-    assert desk.helpers.token(match).access_token != refused
+    assert here.token(match).access_token != refused
+
+
+def test_of_several_accounts_the_one_whose_token_it_was_is_renewed(desk, provider):
+    """git sends the user of the answer back, and that is the same for all of them."""
+    desk.setup("demo")
+    desk.setup("demo@work")
+    here, asked = desk.helpers, origin(provider.issuer)
+    mine = here.token(here.find("git", asked)).access_token
+    work = here.token(here.find("git", asked, user="work")).access_token
+    match, is_new = here.refused("git", asked, work)
+    assert (match.name, is_new) == ("demo@work", True)
+    assert here.token(here.find("git", asked)).access_token == mine
+    assert provider.refreshes == 1
+
+
+def test_a_login_that_the_provider_has_ended_is_said_to_be(desk, provider):
+    desk.setup("demo")
+    here, asked = desk.helpers, origin(provider.issuer)
+    refused = here.token(here.find("git", asked)).access_token
+    provider.authority.end(refused)
+    with pytest.raises(LoginRequired) as caught:
+        here.refused("git", asked, refused)
+    assert caught.value.why == "revoked"
+    assert desk.store.get(Key("credential", "demo")).grant.dead == "revoked"
 
 
 def test_a_refused_key_is_kept_as_it_is(desk, provider):
     desk.setup("keyed", key=provider.static_key)
     before = desk.store.get(Key("credential", "keyed"))
-    match = desk.helpers.find("docker", origin(provider.issuer))
-    assert desk.helpers.refused(match, provider.static_key) == "kept"
+    match, is_new = desk.helpers.refused("docker", origin(provider.issuer), provider.static_key)
+    assert (match.name, is_new) == ("keyed", False)
     after = desk.store.get(Key("credential", "keyed"))
     assert (after.generation, after.secrets) == (before.generation, before.secrets)
 

@@ -170,10 +170,11 @@ def _hosts(
         for match in () if remove else here.helpers.connected(kind):
             found.setdefault(match.connection.service, []).append(match.host)
         if not found and not remove:
+            named = "; arcrun credential install git SERVICE@INSTANCE" if kind == "git" else ""
             raise LoginRequired(
                 f"Nothing is connected that answers {kind}.",
                 service=kind,
-                hint="arcrun setup SERVICE; arcrun show SERVICE says for which hosts it answers",
+                hint=f"arcrun setup SERVICE, one with {kind} in arcrun show SERVICE{named}",
             )
         return found
     hosts = {name: here.helpers.hosts(kind, name) for name in names}

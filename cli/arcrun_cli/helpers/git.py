@@ -9,9 +9,8 @@ from arcrun_cli.helpers import asking, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from arcrun_auth.helpers import Helpers, Match
+    from arcrun_auth.helpers import Helpers
+    from arcrun_auth.hosts import Origin
 
 
 def serve(action: str, instance: str | None = None) -> int:
@@ -20,17 +19,19 @@ def serve(action: str, instance: str | None = None) -> int:
     What it does not know it passes over, as gitcredentials(7) asks for; and there is nothing
     to `store`: a password that worked is one that is kept here.
     """
-    answer = {"get": _get, "erase": _erase}.get(action)
     data = _read()
-    if answer is None:
+    if action not in ("get", "erase"):
         return 0
     fields = wire.git_request(data)
     origin = wire.origin(fields.get("protocol", ""), fields.get("host", ""))
     if origin is None:
         return 0
     with asking.helpers() as here:
-        match = here.find("git", origin, user=fields.get("username", ""), instance=instance)
-        return 0 if match is None else answer(here, match, fields)
+        if action == "get":
+            _get(here, origin, fields.get("username", ""), instance)
+        else:
+            _erase(here, origin, fields.get("password", ""))
+    return 0
 
 
 def _read() -> bytes:
@@ -43,20 +44,24 @@ def _read() -> bytes:
     return data
 
 
-def _get(here: Helpers, match: Match, fields: Mapping[str, str]) -> int:
-    del fields
+def _get(here: Helpers, origin: Origin, user: str, instance: str | None) -> None:
+    match = here.find("git", origin, user=user, instance=instance)
+    if match is None:
+        return
     agents.refuse(asking.RULE, "A credential", asking.BY_A_PERSON)
     token = here.token(match)
     sys.stdout.buffer.write(wire.git_answer(match.username, token.access_token, token.expires))
-    return 0
 
 
-def _erase(here: Helpers, match: Match, fields: Mapping[str, str]) -> int:
-    """git was refused with this password. A refused request deletes nothing: see `refused`."""
-    outcome = here.refused(match, fields.get("password", ""))
-    if outcome == "renewed":
-        ui.tell(f"{match.host} refused the token of {match.name}; there is a new one: try again.")
-    elif outcome == "kept":
-        ui.tell(f"{match.host} refused the token of {match.name}. It is kept.")
+def _erase(here: Helpers, origin: Origin, password: str) -> None:
+    """git was refused with this password: a login is renewed, and nothing is deleted."""
+    refused = here.refused("git", origin, password) if password else None
+    if refused is None:
+        return
+    match, is_new = refused
+    said = f"{match.host} refused the token of {match.name}"
+    if is_new:
+        ui.tell(f"{said}; there is a new one now: try again.")
+    else:
+        ui.tell(f"{said}. It is kept.")
         ui.tell(f"  → arcrun test {match.name}; arcrun setup {match.name} replaces it")
-    return 0
