@@ -34,7 +34,7 @@ class Match:
         self, connection: Connection, host: str, username: str, password: str = ""
     ) -> None:
         self.connection = connection
-        self.host = host
+        self.host = host.lower()
         self.username = username
         self.password = Secret(password)
         """What goes in the place of the token; empty where that is the token itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from arcrun_auth.hosts import Fence
 from arcrun_auth.recipe.types import Host, Model
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ def faults(way: Method) -> Iterator[tuple[Place, str]]:
     for place, host in hosts(way):
         if host.startswith("*"):
             yield place, "Whoever asks for a password names one host: write each of them."
+        elif "{{" not in host:
+            try:
+                Fence([host])
+            except ValueError as error:
+                yield place, f"{error}."
     for place, name in usernames(way):
         if not name or _NO_USER.search(_PLACEHOLDER.sub("", name)):
             yield place, "A user is a text without a colon or a control character (RFC 7617 §2)."

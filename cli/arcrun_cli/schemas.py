@@ -38,6 +38,10 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "expires_at": "when it ends, or null",
         "scopes": "what it may do, sorted",
     },
+    "credential oidc": {
+        "token": "the identity token of the job",
+        "expires_at": "when it ends, or null",
+    },
     "why": {
         "service": "its name",
         "instance": "the instance",

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from arcrun_cli.helpers import wire
+from arcrun_cli.schemas import SCHEMAS
 from tests import canary
 from tests.cli.conftest import Agrees
 from tests.world import Told
@@ -301,6 +302,7 @@ def test_a_ci_job_gets_its_token(forge):
     args = ("credential", "oidc", "--audience", "vault", "--variable", "ID_TOKEN")
     assert forge(*args, ID_TOKEN=token).out == token + "\n"
     data = json.loads(forge(*args, "--json", ID_TOKEN=token).out)
+    assert set(data) == {"schema", *SCHEMAS["credential oidc"]}
     assert data["token"] == token
     assert data["expires_at"].endswith("+00:00")
     both = forge(*args, "--file", "x", ID_TOKEN=token)
@@ -308,6 +310,17 @@ def test_a_ci_job_gets_its_token(forge):
     none = forge("credential", "oidc", "--audience", "vault")
     assert (none.code, none.out) == (1, "")
     assert "no CI job" in none.err
+
+
+def test_a_recipe_says_for_which_hosts_it_answers(cli):
+    shown = cli("show", "github").out
+    for host in ("github.com", "gist.github.com", "ghcr.io"):
+        assert host in shown
+    data = json.loads(cli("show", "github", "--json").out)
+    assert all(way["docker"] == ["ghcr.io"] for way in data["methods"])
+    assert all(way["git"] == ["github.com", "gist.github.com"] for way in data["methods"])
+    why = json.loads(cli("why", "github", "--json", ARCRUN_GITHUB_TOKEN="github_pat_x").out)
+    assert {"github.com", "ghcr.io"} <= set(why["hosts"])
 
 
 # -- an agent's shell ----------------------------------------------------------------------

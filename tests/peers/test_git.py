@@ -139,7 +139,7 @@ def test_a_token_that_the_server_refuses_is_renewed_for_the_next_try(desk):
 
     refused = desk.git("ls-remote", URL)
     assert refused.returncode != 0
-    assert "there is a new one: try again" in refused.stderr
+    assert "there is a new one now: try again" in refused.stderr
     assert desk.provider.refreshes == 1
     again = desk.git("ls-remote", URL)
     assert (again.returncode, again.stderr) == (0, "")
