@@ -13,7 +13,7 @@ import pytest
 from arcrun_cli.helpers import wire
 from arcrun_cli.schemas import SCHEMAS
 from tests import canary
-from tests.cli.conftest import Agrees
+from tests.cli.conftest import COMMAND, Agrees
 from tests.world import Told
 
 AWS = """\
@@ -49,6 +49,18 @@ def set_up(cli, provider, *names):
             broker.setup(name, key=provider.static_key)
         else:
             broker.setup(name)
+    broker.close()
+
+
+def end_tokens(cli):
+    """By our clock: the provider would still take them."""
+    from arcrun_auth import Broker
+    from arcrun_auth.tokens import Key
+
+    broker = Broker(home=str(cli.home), environ=cli.env)
+    record = broker.store.get(Key("credential", "demo"))
+    ended = record.replace(grant=record.grant.replace(expires=record.grant.issued))
+    broker.store.put(ended, expect=record.generation)
     broker.close()
 
 
@@ -158,6 +170,28 @@ def test_erase_renews_a_login_and_keeps_a_key(forge, provider):
     second = forge("credential", "git", "get", stdin=request(provider)).out
     assert "password=" in second
     assert second != first
+
+
+def test_submodules_that_are_fetched_at_once_renew_once(forge, provider):
+    set_up(forge, provider, "demo")
+    end_tokens(forge)
+    asking = [
+        subprocess.Popen(
+            [*COMMAND, "credential", "git", "get"], env=forge.env, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for _ in range(5)
+    ]  # fmt: skip
+    for child in asking:
+        child.stdin.write(request(provider).encode())
+        child.stdin.close()
+    answers = {child.stdout.read() for child in asking}
+    assert [child.wait(60) for child in asking] == [0] * 5
+    for child in asking:
+        child.stdout.close()
+    assert len(answers) == 1
+    assert b"password=" in answers.pop()
+    assert provider.refreshes == 1
 
 
 def test_erase_keeps_a_key_and_says_how_to_replace_it(forge, provider):

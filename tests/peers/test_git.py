@@ -15,6 +15,7 @@ from arcrun_auth import Broker
 from arcrun_auth.testing import Provider
 from tests import canary
 from tests.cli.conftest import Agrees, cli, served  # noqa: F401 - fixtures
+from tests.cli.test_credential import end_tokens
 from tests.needs import needs
 from tests.peers.git_server import Forge
 from tests.servers import authority, proxy, recorder
@@ -117,15 +118,9 @@ def test_clone_fetch_and_push_with_the_token_of_a_login(desk):
 
 
 def test_a_token_that_has_ended_is_renewed_before_git_gets_it(desk):
-    from arcrun_auth.tokens import Key
-
     desk.set_up("demo")
     desk.install("demo")
-    broker = Broker(home=str(desk.cli.home), environ=desk.cli.env)
-    record = broker.store.get(Key("credential", "demo"))
-    ended = record.replace(grant=record.grant.replace(expires=record.grant.issued))
-    broker.store.put(ended, expect=record.generation)
-    broker.close()
+    end_tokens(desk.cli)
     desk.provider.authority.expire_access_tokens()
 
     assert desk.git("ls-remote", URL).returncode == 0
