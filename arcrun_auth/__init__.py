@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     import httpx
 
     from arcrun_auth import errors, testing
+    from arcrun_auth.adapters.aiohttp import aiohttp_middleware
+    from arcrun_auth.adapters.anthropic import anthropic_credentials
+    from arcrun_auth.adapters.azure import azure_credential, azure_credential_async
+    from arcrun_auth.adapters.boto3 import boto3_session
+    from arcrun_auth.adapters.github import github_auth
+    from arcrun_auth.adapters.google import google_credentials, google_credentials_async
+    from arcrun_auth.adapters.httpx import httpx_auth
+    from arcrun_auth.adapters.huggingface import hf_api
+    from arcrun_auth.adapters.provider import TokenProvider, token_provider
+    from arcrun_auth.adapters.requests import requests_auth
+    from arcrun_auth.adapters.slack import slack_client, slack_client_async
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.broker import Broker, Http
     from arcrun_auth.checkup import Checked
@@ -74,18 +85,34 @@ __all__ = [
     "StoreLocked",
     "SyncConflict",
     "Token",
+    "TokenProvider",
     "TokenRefused",
     "UnknownService",
+    "aiohttp_middleware",
+    "anthropic_credentials",
+    "azure_credential",
+    "azure_credential_async",
     "bind",
     "bind_async",
+    "boto3_session",
     "errors",
     "get_token",
     "get_token_async",
+    "github_auth",
+    "google_credentials",
+    "google_credentials_async",
+    "hf_api",
+    "httpx_auth",
     "list_services",
+    "presigned_url",
     "remove",
+    "requests_auth",
     "setup",
+    "slack_client",
+    "slack_client_async",
     "test",
     "testing",
+    "token_provider",
 ]
 
 
@@ -168,6 +195,28 @@ async def get_token_async(
     )
 
 
+def presigned_url(
+    service: str,
+    url: str,
+    instance: str | None = None,
+    *,
+    method: str = "GET",
+    expires: int = 3600,
+    params: Mapping[str, str] | None = None,
+    interactive: bool | None = None,
+) -> str:
+    """A URL for one request, that anybody may send until it ends. See `Broker.presigned_url`."""
+    return _broker().presigned_url(
+        service,
+        url,
+        instance,
+        method=method,
+        expires=expires,
+        params=params,
+        interactive=interactive,
+    )
+
+
 def list_services() -> dict[str, Service]:
     """What can be bound, and what is connected. See `Broker.list_services`."""
     return _broker().list_services()
@@ -184,6 +233,7 @@ def setup(
     port: int | None = None,
     login: Wish | None = None,
     client_file: str | None = None,
+    key_file: str | None = None,
     replace: bool = False,
     expires: str | float | datetime | None = None,
     **secrets: str | Secret,
@@ -199,6 +249,7 @@ def setup(
         port=port,
         login=login,
         client_file=client_file,
+        key_file=key_file,
         replace=replace,
         expires=expires,
         **secrets,
@@ -224,12 +275,21 @@ def _broker() -> Broker:
 def __getattr__(name: str) -> Any:
     if name in ("errors", "testing"):
         return __import__(f"arcrun_auth.{name}", fromlist=[name])
-    home = {"Broker": "broker", "Secret": "tokens", "Token": "tokens"}.get(name, "errors")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(__import__(f"arcrun_auth.{home}", fromlist=[name]), name)
+    value = getattr(__import__(f"arcrun_auth.{_home(name)}", fromlist=[name]), name)
     globals()[name] = value
     return value
+
+
+def _home(name: str) -> str:
+    """The module of ours that a public name lives in."""
+    home = {"Broker": "broker", "Secret": "tokens", "Token": "tokens"}.get(name)
+    if home is None:
+        from arcrun_auth.adapters import HOMES
+
+        home = f"adapters.{HOMES[name]}" if name in HOMES else "errors"
+    return home
 
 
 def __dir__() -> list[str]:

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 class Authority(Desk):
     """One way in with the params of one record. `app` is None until there is one."""
 
-    def __init__(self, resolver: Resolver, service: str, way: Method, record: Credential) -> None:
+    def __init__(self, resolver: Resolver, name: str, way: Method, record: Credential) -> None:
         from arcrun_auth import rendering
 
-        super().__init__(resolver, service, way, record)
-        self.oauth2 = rendering.endpoints(way, record.params, service, record.endpoints)
+        super().__init__(resolver, name, way, record)
+        self.oauth2 = rendering.endpoints(way, record.params, name, record.endpoints)
         self.app = self._app()
 
     def _app(self) -> App | None:
@@ -35,9 +35,20 @@ class Authority(Desk):
         client_id = self.oauth2.client.id
         if client_id:
             return App(client_id)
-        by_itself = self.oauth2.client.registration == "dcr"
-        server = self.oauth2.registration_endpoint if by_itself else ""
+        server = self.oauth2.registration_endpoint if self.registers else ""
         return stored(self.resolver.store, self.service, self.way, server)
+
+    @property
+    def registers(self) -> bool:
+        """Whether the app here registers itself (RFC 7591)."""
+        return self.oauth2.client.registration == "dcr"
+
+    def registration(self) -> Credential | None:
+        """The record of the app, if it is one that registered itself."""
+        from arcrun_auth.apps.kept import registration
+
+        server = self.oauth2.registration_endpoint
+        return registration(self.resolver.store, self.service, self.way, server)
 
     @property
     def needs_app(self) -> bool:
@@ -45,6 +56,11 @@ class Authority(Desk):
         grants = set(self.oauth2.grants)
         by_itself = grants <= {"jwt_bearer", "token_exchange", "refresh_token"}
         return self.app is None and not (by_itself and self.oauth2.client.auth == "none")
+
+    @property
+    def needs_setup(self) -> bool:
+        """An issuer that has to say where its tokens are is asked at a login alone."""
+        return not self.oauth2.token_endpoint
 
     def known_app(self) -> App:
         """The app. MissingSecret where there is none."""
@@ -59,7 +75,7 @@ class Authority(Desk):
         from arcrun_auth.oauth import call
 
         return call.values(
-            self.record.params,
+            self.params,
             secrets=self.secrets,
             app=self.app,
             access_token=access_token,
@@ -69,7 +85,8 @@ class Authority(Desk):
         """Those of its endpoints, the ones that its issuer named included."""
         from urllib.parse import urlsplit
 
-        return [urlsplit(url).netloc for url in _endpoints(self.oauth2)]
+        others = () if self.way.primitive == "oauth2" else super().hosts()
+        return [*(urlsplit(url).netloc for url in _endpoints(self.oauth2)), *others]
 
     def ask(
         self, call: TokenCall, *, previous: Grant | None = None, requested: Sequence[str] = ()
@@ -88,47 +105,34 @@ class Authority(Desk):
             requested=requested,
             secrets=call.secrets,
             rules=self.way.diagnose,
-            service=self.service,
+            service=self.name,
         )
 
     def issue(self, scopes: Sequence[str]) -> Grant:
         """A grant that needs no person. TokenRefused, ProviderUnavailable, MissingSecret."""
         from arcrun_auth.oauth.requests import UNATTENDED, unattended_request
+        from arcrun_auth.primitives import assertions
 
+        if self.way.primitive != "oauth2":  # one that builds on a server's grants
+            return super().issue(scopes)
         grant = next(name for name in self.oauth2.grants if name in UNATTENDED)
         if self.needs_app:
             self.known_app()
-        now = self.resolver.clock()
+        jwt, signed = self.way.jwt, None
+        if grant == "jwt_bearer":
+            assert jwt is not None
+            at = self.oauth2.token_endpoint
+            signed = assertions.assertion(self, jwt, audience=at, scopes=scopes)
         call = unattended_request(
             self.oauth2,
             self.app,
             grant=grant,
-            scopes=scopes,
-            assertion=self._assertion(now) if grant == "jwt_bearer" else None,
+            scopes=scopes if signed is None else assertions.named_outside(jwt, scopes),
+            assertion=signed,
             values=self.values(),
-            now=now,
+            now=self.resolver.clock(),
         )
         return self.ask(call, requested=scopes)
-
-    def _assertion(self, now: float) -> Secret:
-        """What the recipe's `jwt` says, signed with the secret that it names."""
-        from arcrun_auth.jwt import bearer_assertion
-        from arcrun_auth.oauth.call import plain
-        from arcrun_auth.tokens import Secret
-
-        jwt = self.way.jwt
-        assert jwt is not None
-        key = self.secret(jwt.key)
-        known = self.values()
-        return Secret(
-            bearer_assertion(
-                jwt,
-                key=key,
-                audience=self.oauth2.token_endpoint,
-                now=now,
-                render=lambda text: plain(text, known),
-            )
-        )
 
     def renewed(self, grant: Grant) -> Grant:
         """A newer grant in place of `grant`, in the way that the recipe says."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 
-from arcrun_auth.connections import Connections
-from arcrun_auth.errors import NoToken
+from arcrun_auth.connections import Connections, the_one
 from arcrun_auth.forks import Mutex
 from arcrun_auth.resolve import Resolver
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from arcrun_auth.report import Service, Why
     from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
+    from arcrun_auth.signing import Binding
     from arcrun_auth.sources import Source
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Secret, Token
@@ -103,7 +103,7 @@ class Broker:
         """
         from arcrun_auth.client import bound_client
 
-        connection, source = self._connection(
+        binding, source = self._parts(
             service,
             instance,
             method=method,
@@ -112,7 +112,6 @@ class Broker:
             params=params,
             interactive=interactive,
         )
-        binding = self._connections.resolver.binding(connection)
         client: httpx.Client = bound_client(binding, source, http=http)
         return client
 
@@ -134,22 +133,28 @@ class Broker:
         """
         from arcrun_auth.bound import AsyncBound
 
-        connections = self._connections
-        connections.resolver.entry(service, instance)
-
-        def prepare() -> tuple[Any, Source]:
-            connection, source = self._connection(
-                service,
-                instance,
-                method=method,
-                scopes=scopes,
-                secret=secret,
-                params=params,
-                interactive=interactive,
-            )
-            return connections.resolver.binding(connection), source
-
+        prepare = self.prepare(
+            service,
+            instance,
+            method=method,
+            scopes=scopes,
+            secret=secret,
+            params=params,
+            interactive=interactive,
+        )
         return AsyncBound(prepare, http)
+
+    def prepare(
+        self, service: str, instance: str | None = None, **wanted: Any
+    ) -> Callable[[], tuple[Binding, Source]]:
+        """What a client of any kind is made of, for whoever writes one: `bind` in two steps.
+
+        Checks the name, and raises UnknownService at once. What it gives reads the store and
+        logs in when it is called: where requests may go and how they are signed, and where
+        their tokens come from. `wanted` are the keywords of `bind`, but `http`.
+        """
+        self._connections.resolver.entry(service, instance)
+        return lambda: self._parts(service, instance, **wanted)
 
     def get_token(
         self,
@@ -158,23 +163,18 @@ class Broker:
         *,
         scopes: Scopes | None = None,
         interactive: bool | None = None,
+        rejected: str | None = None,
     ) -> Token:
         """A valid token for an SDK: `token.access_token`, `token.expires_at`.
 
-        Renewed if it is about to end. Raises what `bind` raises, and NoToken where the
-        service has several secrets and no single token.
+        Renewed if it is about to end. `rejected` is the access token that a server has just
+        refused: the token is another one then, if there can be one. Raises what `bind` raises,
+        and NoToken where the service has several secrets and no single token.
         """
         source = self._connections.known(service, instance) if scopes is None else None
         if source is None:
             _, source = self._connection(service, instance, scopes=scopes, interactive=interactive)
-        token = source.token()
-        if not token.access_token:
-            raise NoToken(
-                f"{service} has no single token to hand out.",
-                service=service,
-                hint=f"use auth.bind({service!r}), which signs every request",
-            )
-        return token
+        return the_one(source.token(rejected=rejected), service)
 
     async def get_token_async(
         self,
@@ -183,17 +183,45 @@ class Broker:
         *,
         scopes: Scopes | None = None,
         interactive: bool | None = None,
+        rejected: str | None = None,
     ) -> Token:
         """As `get_token`: from memory at once, else in a worker thread."""
         source = self._connections.known(service, instance) if scopes is None else None
         token = source.peek() if source is not None else None
-        if token is not None and token.access_token:
+        if token is not None and token.access_token and token.access_token != rejected:
             return token
         from arcrun_auth.client import in_thread
 
         return await in_thread(
-            lambda: self.get_token(service, instance, scopes=scopes, interactive=interactive)
+            lambda: self.get_token(
+                service, instance, scopes=scopes, interactive=interactive, rejected=rejected
+            )
         )
+
+    def presigned_url(
+        self,
+        service: str,
+        url: str,
+        instance: str | None = None,
+        *,
+        method: str = "GET",
+        expires: int = 3600,
+        params: Mapping[str, str] | None = None,
+        interactive: bool | None = None,
+    ) -> str:
+        """A URL for one request, that anybody may send for `expires` seconds (1 to 604800).
+
+        `url` is a path below the service's address, or a whole URL of one of its hosts. Nothing
+        is sent. What comes back is a secret for as long as it holds; that of a session ends
+        with the session.
+
+        Raises what `bind` raises, HostNotAllowed, ValueError for such an `expires`, and
+        AuthError where the service has no such URLs.
+        """
+        from arcrun_auth.presigned import presigned_url
+
+        binding, source = self._parts(service, instance, params=params, interactive=interactive)
+        return presigned_url(binding, source, url, method=method, expires=expires)
 
     def list_services(self) -> dict[str, Service]:
         """Every service that can be bound, by its id, and what is connected of it."""
@@ -213,6 +241,7 @@ class Broker:
         port: int | None = None,
         login: Wish | None = None,
         client_file: str | None = None,
+        key_file: str | None = None,
         replace: bool = False,
         expires: str | float | datetime | None = None,
         **secrets: str | Secret,
@@ -221,15 +250,14 @@ class Broker:
 
         Secrets go by their full name or a short one (`token` for `notion_token`); what is
         not given is asked for. A connection by another method is replaced if the person
-        agrees, or with `replace`. `client_file` is one's own OAuth app: the path of the file
-        that the provider's console downloads; it is kept for later logins. `port` is where
-        the login comes back to, instead of the recipe's choice. `login` asks for a way in:
-        `no_browser` opens none here, `device` shows a code for another device, `paste` waits
-        for the address that the browser ends on. `expires` is when the key ends (for a login,
-        the secret of one's own app), to be warned in time.
+        agrees, or with `replace`. `client_file` is one's own OAuth app, `key_file` the key of a
+        service account: paths of what the provider's console downloads, kept here. `port` is
+        where the login comes back to, instead of the recipe's choice. `login` asks for a way in:
+        `no_browser` opens none here, `device` shows a code for another device, `paste` waits for
+        the address that the browser ends on. `expires` is when the key ends (for a login, the
+        secret of one's own app), to be warned in time.
 
-        Raises what `bind` raises, TokenRefused where the service refuses the key,
-        LoginFailed where the login ended without a grant.
+        Raises what `bind` raises, TokenRefused (a key), LoginFailed (a login without a grant).
         """
         from arcrun_auth.report import services
 
@@ -244,6 +272,7 @@ class Broker:
             port=port,
             wish=login,
             client_file=client_file,
+            key_file=key_file,
             replace=replace,
             expires=expires,
         )
@@ -262,7 +291,7 @@ class Broker:
         """Forget the credential of one instance. True if there was one.
 
         With `revoke` the provider is told first, and a login ends there too. Where that fails
-        the credential is forgotten all the same: `removed.error` says why.
+        it is forgotten all the same: `removed.error` says why.
         """
         return self._connections.remove(service, instance, revoke=revoke)
 
@@ -362,6 +391,10 @@ class Broker:
             return self._person
         wanted = self.settings.flag("interactive") if interactive is None else interactive
         return Here(interactive=wanted, environ=self.settings.environ)
+
+    def _parts(self, service: str, instance: str | None, **wanted: Any) -> tuple[Binding, Source]:
+        connection, source = self._connection(service, instance, **wanted)
+        return self._connections.resolver.binding(connection), source
 
     def _connection(
         self,

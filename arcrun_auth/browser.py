@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from arcrun_auth import surroundings
+from arcrun_auth.programs import without_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,6 +87,16 @@ def open_url(
             return Opened(way.name)
         failures.append(f"{way.name}: {failure}")
     return NotOpened("; ".join(failures) or "there is no graphical session")
+
+
+def why_not_opened(show: Callable[[str], object], url: str) -> str:
+    """Why `show`, which may be anybody's, opened no `url`; empty where it did. Never raises: a
+    browser is a help, and no condition."""
+    try:
+        result = show(url)
+    except Exception as error:  # noqa: BLE001 - its text could hold the URL
+        return type(error).__name__
+    return result.reason if isinstance(result, NotOpened) else ""
 
 
 def available(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
@@ -169,14 +180,13 @@ def _program(argv: tuple[str, ...], environ: Mapping[str, str]) -> _Way:
 
 def _run(argv: list[str], environ: Mapping[str, str]) -> str | None:
     """Start a program on its own, away from our terminal; None if it did not fail early."""
-    clean = {k: v for k, v in environ.items() if not k.upper().startswith("ARCRUN_")}
     try:
         process = subprocess.Popen(  # noqa: S603 - a fixed program, or the user's own choice
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=clean,
+            env=without_ours(environ),
             start_new_session=True,
         )
     except OSError as error:

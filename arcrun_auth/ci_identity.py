@@ -6,29 +6,24 @@ the environment, in a variable, or in a file. It is signed for one audience, and
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
 from base64 import urlsafe_b64decode
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused
-from arcrun_auth.tokens import Secret, Token
+from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
+from arcrun_auth.members import parsed
+from arcrun_auth.tokens import Token
+from arcrun_auth.workload import Place, read_small, subject_token
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
 
 REQUEST_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"
 REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - the name of a variable
 
-MAX_BYTES = 1 << 16
-"""How long may a token in a file be?"""
-
-_OK = 200
-_TRANSIENT = (408, 429)
 # RFC 7515 §3.1: three parts of base64url, none of them empty.
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -51,16 +46,17 @@ def identity_token(
     https and public, or one of `allow`.
 
     Raises AuthError where there is none, or one that is not for `audience` or has ended;
-    TokenRefused, ProviderUnavailable and HostNotAllowed for a request.
+    ProviderUnavailable and HostNotAllowed for a request.
     """
     environ = os.environ if environ is None else environ
+    now = clock()
     if variable is not None:
         text, where = environ.get(variable, ""), f"the variable {variable}"
     elif file is not None:
-        text, where = _read(file), file
+        text, where = read_small(file) or "", file
     else:
-        text, where = _request(audience, environ, allow), "the answer"
-    return read_token(text.strip(), audience, where=where, now=clock())
+        text, where = _asked(audience, Place(environ=environ, now=now, allow=allow)), "the answer"
+    return read_token(text.strip(), audience, where=where, now=now)
 
 
 def read_token(text: str, audience: str, *, where: str, now: float) -> Token:
@@ -93,54 +89,24 @@ def _claims(text: str) -> dict[str, Any] | None:
         return None
     body = text.split(".")[1]
     try:
-        found = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    except (ValueError, RecursionError):
+        return parsed(urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode())
+    except ValueError:
         return None
-    return found if isinstance(found, dict) else None
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(MAX_BYTES + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise AuthError(f"The file {path} cannot be read: {reason}.") from None
-    return text if len(text) <= MAX_BYTES else ""
-
-
-def _request(audience: str, environ: Mapping[str, str], allow: Sequence[str]) -> str:
-    from arcrun_auth._http import send_token
-    from arcrun_auth.hosts import Fence
-    from arcrun_auth.oauth.call import TokenCall
-
-    url, bearer = environ.get(REQUEST_URL, ""), environ.get(REQUEST_TOKEN, "")
+def _asked(audience: str, place: Place) -> str:
+    url, bearer = (place.environ.get(name, "") for name in (REQUEST_URL, REQUEST_TOKEN))
     if not url or not bearer:
         raise AuthError("This is no CI job that may ask for an identity token.", hint=_HINT)
+    source = {
+        "url": f"{url}{'&' if '?' in url else '?'}audience={quote(audience, safe='')}",
+        "headers": {"authorization": f"bearer {bearer}"},
+        "format": {"type": "json", "subject_token_field_name": "value"},
+    }
     try:
-        fence = Fence([urlsplit(url).netloc], allow)
-    except ValueError:
-        raise AuthError(f"{REQUEST_URL} holds no address.", hint=_HINT) from None
-    call = TokenCall(
-        f"{url}{'&' if '?' in url else '?'}audience={quote(audience, safe='')}",
-        method="GET",
-        headers={"authorization": f"bearer {bearer}"},
-        content=None,
-        secrets=(Secret(bearer),),
-    )
-    answer = send_token(call, guard=fence)
-    if answer.status == _OK:
-        return _value(answer.body)
-    said = f"The CI system answered with HTTP {answer.status} instead of an identity token."
-    if answer.status in _TRANSIENT or answer.status >= 500:  # noqa: PLR2004 - RFC 9110 §15.6
-        raise ProviderUnavailable(said, status=answer.status, sent=True)
-    raise TokenRefused(said, hint=_HINT)
-
-
-def _value(body: bytes) -> str:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        found = None
-    value = found.get("value") if isinstance(found, dict) else None
-    return value if isinstance(value, str) else ""
+        return subject_token({"credential_source": source}, place).reveal()
+    except (HostNotAllowed, ProviderUnavailable):
+        raise
+    except AuthError as error:
+        error.hint = _HINT
+        raise

@@ -6,7 +6,7 @@ token in memory and one renewal; and one login, however many ask for it at once.
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError
+from arcrun_auth.errors import AuthError, NoToken
 from arcrun_auth.forks import Mutex
 from arcrun_auth.resolve import Connection
 
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from arcrun_auth.checkup import Checked
     from arcrun_auth.keepalive import Kept
     from arcrun_auth.login.plan import Wish
+    from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method
     from arcrun_auth.removal import Removed
     from arcrun_auth.resolve import Resolver
     from arcrun_auth.sources import Source
-    from arcrun_auth.tokens import Credential, Key, Secret
+    from arcrun_auth.tokens import Credential, Key, Secret, Token
 
     Name = tuple[str, str | None]
     Scopes = Sequence[str] | None
@@ -39,7 +40,9 @@ class Connections:
         self._sources: dict[Name, Source] = {}
         self.warned: set[Key] = set()
         """Of whose ends somebody was told."""
+        self._logins = Mutex()
         self._mutex = Mutex()
+        """Guards the sources. Never held while somebody is asked."""
 
     def known(self, service: str, instance: str | None) -> Source | None:
         """The source of a name that was asked for before, by exactly these words."""
@@ -59,15 +62,36 @@ class Connections:
 
         `person` is called only if somebody has to be asked. Raises what `Broker.bind` does.
         """
-        connection = self.resolver.find(service, instance, method)
+        connection = self._find(service, instance, method, params)
         if not connection.connected or scopes is not None:
-            with self._mutex:  # one login, however many threads bind at once
-                connection = self.resolver.find(service, instance, method)
+            with self._logins:  # one login, however many threads bind at once
+                connection = self._find(service, instance, method, params)
                 connection = self._connected(connection, person, scopes, params)
         if params:
             self._with_params(connection, params)
         self.resolver.check(connection)
         return connection, self._source((service, instance), connection)
+
+    def _find(
+        self,
+        service: str,
+        instance: str | None,
+        method: str | None,
+        params: Mapping[str, str] | None,
+    ) -> Connection:
+        """The connection. One that needs no person may lack nothing but the caller's params."""
+        from arcrun_auth.tokens import Credential
+
+        connection = self.resolver.find(service, instance, method)
+        if not params or connection.connected or not connection.method.unattended:
+            return connection
+        before = connection.record
+        held = before or Credential(connection.key)
+        connection.record = held.replace(params={**held.params, **params})
+        self.resolver.complete(connection)
+        if not connection.connected:
+            connection.record = before
+        return connection
 
     def set_up(
         self,
@@ -82,6 +106,7 @@ class Connections:
         port: int | None,
         wish: Wish | None,
         client_file: str | None,
+        key_file: str | None = None,
         replace: bool,
         expires: str | float | datetime | None = None,
     ) -> Connection:
@@ -89,10 +114,11 @@ class Connections:
         from arcrun_auth import ends
 
         end = ends.said(expires, self.resolver.clock())
+        if key_file is not None:
+            method, secrets = self._with_file(service, instance, method, secrets, key_file)
         connection = self._in_place_of(service, instance, method, None if replace else person)
-        if client_file is not None:
-            self._keep_app(connection, client_file)
-        with self._mutex:
+        app = None if client_file is None else self._app_of(connection, client_file)
+        with self._logins:
             fresh = self._connect(
                 connection,
                 person,
@@ -101,6 +127,7 @@ class Connections:
                 secrets=secrets,
                 params=params,
                 scopes=scopes,
+                app=app,
             )
             self._forget(fresh)
         if end is not None and fresh.record is not None and fresh.record.ends is None:
@@ -148,6 +175,11 @@ class Connections:
         return [removed for removed in found if removed]
 
     def close(self) -> None:
+        import sys
+
+        signing_key = sys.modules.get("arcrun_auth.signing_key")
+        if signing_key is not None:  # else no key was ever read
+            signing_key.forget()
         with self._mutex:
             self._sources.clear()
             self.resolver.store.close()
@@ -181,10 +213,20 @@ class Connections:
 
         record = connection.record
         assert record is not None
-        if not record.generation:
-            connection.record = record.replace(params={**record.params, **params})
-            return
-        self._check_params(connection, record, params)
+        if record.generation:
+            free = self._free(connection, params)
+            self._check_params(connection, record, {n: params[n] for n in params if n not in free})
+            params = {name: params[name] for name in free}
+        connection.record = record.replace(params={**record.params, **params})
+
+    def _free(self, connection: Connection, params: Mapping[str, str]) -> set[str]:
+        """Which of `params` a call may choose: where it is, but never whose it is."""
+        from arcrun_auth.resolve import TRUSTED_TIERS
+
+        if connection.entry.tier not in TRUSTED_TIERS:
+            return set()  # the hosts were agreed to one by one
+        _, way = self.resolver.way(connection)
+        return {name for name in params if name in way.params and way.params[name].per_call}
 
     def _check_params(
         self, connection: Connection, record: Credential, params: Mapping[str, str]
@@ -192,8 +234,8 @@ class Connections:
         from arcrun_auth import rendering
 
         _, way = self.resolver.way(connection)
-        held = rendering.values_of(way, record.params, connection.service)
-        asked = rendering.values_of(way, {**held, **params}, connection.service)
+        held = rendering.values_of(way, record.params, connection.name)
+        asked = rendering.values_of(way, {**held, **params}, connection.name)
         other = [f"{name}={value}" for name, value in asked.items() if held[name] != value]
         if other:
             raise AuthError(
@@ -235,7 +277,22 @@ class Connections:
             raise AuthError(f"{held.name} was left as it is.", service=held.service)
         return Connection(held.entry, held.instance, held.entry.method(method), None)
 
-    def _keep_app(self, connection: Connection, client_file: str) -> None:
+    def _with_file(
+        self,
+        service: str,
+        instance: str | None,
+        method: str | None,
+        secrets: Mapping[str, str | Secret],
+        path: str,
+    ) -> tuple[str, Mapping[str, str | Secret]]:
+        """The way in that takes the file, and the secrets with what is in it."""
+        from arcrun_auth import keyfile
+
+        entry, _ = self.resolver.entry(service, instance)
+        way, key = keyfile.way_of(self.resolver.catalog.recipe(entry.service), method)
+        return way.id, {**secrets, key: keyfile.read(path, entry.service)}
+
+    def _app_of(self, connection: Connection, client_file: str) -> App:
         from arcrun_auth import apps
 
         way = self._login_of(connection)
@@ -243,12 +300,12 @@ class Connections:
         absent = apps.lacking(app, way)
         if absent:
             raise apps.missing(connection.service, way, absent)
-        apps.keep(self.resolver.store, connection.service, way, app)
+        return app
 
     def _login_of(self, connection: Connection) -> Method:
         """Its way in, which has to be by OAuth. AuthError for a static key."""
         _, way = self.resolver.way(connection)
-        if way.oauth2 is not None:
+        if way.primitive == "oauth2":
             return way
         others = [m.id for m in connection.entry.methods if m.primitive == "oauth2"]
         raise AuthError(
@@ -324,3 +381,14 @@ def _ends(record: Credential, now: float) -> bool:
     from arcrun_auth.lifetimes import soon
 
     return soon(record, now)
+
+
+def the_one(token: Token, service: str) -> Token:
+    """`token`, where it is a single one that can be handed out. NoToken where it is not."""
+    if token.access_token:
+        return token
+    raise NoToken(
+        f"{service} has no single token to hand out.",
+        service=service,
+        hint=f"use auth.bind({service!r}), which signs every request",
+    )

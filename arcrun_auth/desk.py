@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, MissingSecret
+from arcrun_auth.resolve import TRUSTED_TIERS
+from arcrun_auth.tokens import split_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from arcrun_auth._http import Answer
     from arcrun_auth.oauth.call import TokenCall, Values
@@ -16,21 +20,25 @@ if TYPE_CHECKING:
     from arcrun_auth.tokens import Credential, Grant, Secret
 
 
-def open_desk(resolver: Resolver, service: str, way: Method, record: Credential) -> Desk:
-    """The desk of a way in: that of its authorization server, where it has one."""
+def open_desk(resolver: Resolver, name: str, way: Method, record: Credential) -> Desk:
+    """The desk of a way in: that of its authorization server, where it has one.
+
+    `name` is the connection as it is typed, which is what errors tell to type again.
+    """
     if way.oauth2 is not None:
         from arcrun_auth.authority import Authority
 
-        return Authority(resolver, service, way, record)
-    return Desk(resolver, service, way, record)
+        return Authority(resolver, name, way, record)
+    return Desk(resolver, name, way, record)
 
 
 class Desk:
     """One way in with the params and secrets of one record: see `primitives.base.Desk`."""
 
-    def __init__(self, resolver: Resolver, service: str, way: Method, record: Credential) -> None:
+    def __init__(self, resolver: Resolver, name: str, way: Method, record: Credential) -> None:
         self.resolver = resolver
-        self.service = service
+        self.name = name
+        self.service = split_name(name)[0]
         self.way = way
         self.record = record
         self.scopes: Sequence[str] = way.scopes
@@ -43,11 +51,24 @@ class Desk:
     def params(self) -> Mapping[str, str]:
         from arcrun_auth import rendering
 
-        return rendering.values_of(self.way, self.record.params, self.service)
+        return rendering.values_of(self.way, self.record.params, self.name)
 
-    @property
+    @cached_property
     def secrets(self) -> Mapping[str, Secret]:
-        return self.record.secrets
+        from arcrun_auth.members import flattened
+
+        return flattened(self.way, {**self._of_this_machine(), **self.record.secrets})
+
+    def _of_this_machine(self) -> dict[str, Secret]:
+        """The secrets that are looked up at each use: where a recipe of ours says, no other."""
+        wanted = [secret for secret in self.way.required_secrets if secret.ambient]
+        if not wanted or self.resolver.catalog.entry(self.service).tier not in TRUSTED_TIERS:
+            return {}
+        from arcrun_auth import ambient
+
+        environ = self.resolver.settings.environ
+        found = {secret.key: ambient.find(secret, environ) for secret in wanted}
+        return {key: secret for key, secret in found.items() if secret is not None}
 
     @property
     def checked(self) -> bool:
@@ -57,10 +78,10 @@ class Desk:
         found = self.secrets.get(key)
         if found is None:
             raise MissingSecret(
-                f"{self.service} needs its {key}, and it is nowhere.",
+                f"{self.name} needs its {key}, and it is nowhere.",
                 key=key,
                 service=self.service,
-                hint=f"arcrun setup {self.service}",
+                hint=self._cure(key),
             )
         return found
 
@@ -68,6 +89,29 @@ class Desk:
         from arcrun_auth.oauth import call
 
         return call.values(self.params, secrets=self.secrets, access_token=access_token)
+
+    def _cure(self, key: str) -> str:
+        """What brings a secret of this machine where it is looked for; else a setup."""
+        wanted = key.partition(".")[0]
+        helps = [s.help for s in self.way.required_secrets if s.key == wanted and s.ambient]
+        return next(filter(None, helps), f"arcrun setup {self.name}")
+
+    def subject_token(self, document: Mapping[str, Any], variables: str) -> Secret:
+        from arcrun_auth import workload
+
+        settings = self.resolver.settings
+        place = workload.Place(
+            environ=settings.environ,
+            now=self.now,
+            allow=self.resolver.allow,
+            executables=bool(settings.flag("allow_executables")),
+            prefix=variables,
+        )
+        try:
+            return workload.subject_token(document, place)
+        except AuthError as error:
+            error.service = self.service
+            raise
 
     def hosts(self) -> Sequence[str]:
         """The hosts, with their ports, that a request may go to."""
@@ -90,6 +134,11 @@ class Desk:
     @property
     def needs_app(self) -> bool:
         """Whether nothing can be asked for before there is an OAuth app."""
+        return False
+
+    @property
+    def needs_setup(self) -> bool:
+        """Whether somebody else has to be asked first where tokens are given."""
         return False
 
     def issue(self, scopes: Sequence[str]) -> Grant:

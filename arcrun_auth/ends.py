@@ -11,7 +11,9 @@ from arcrun_auth.moments import epoch_of
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Connection, Resolver
+    from arcrun_auth.tokens import Credential
 
 
 def said(expires: str | float | datetime | None, now: float) -> float | None:
@@ -38,7 +40,7 @@ def is_stored(resolver: Resolver, connection: Connection) -> bool:
 def keep(resolver: Resolver, connection: Connection, end: float) -> None:
     """Notes when the key ends, or for a login the secret of its app."""
     _, way = resolver.way(connection)
-    login = way.oauth2 is not None
+    login = way.primitive == "oauth2"
     key = apps.key_of(connection.service, way) if login else connection.key
     while True:
         record = resolver.store.get(key)
@@ -58,13 +60,32 @@ def warnings_of(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     record = connection.record
     if record is None:  # removed meanwhile
         return ()
-    refresh = app_ends = None
+    refresh, app, registers = None, None, False
     if connection.method.source == "grant":
         try:
             _, way = resolver.way(connection)
-            key = apps.key_of(connection.service, way) if way.oauth2 is not None else None
-            app = resolver.store.get(key) if key is not None else None
+            app = _app(resolver, connection, way) if way.primitive == "oauth2" else None
         except AuthError:  # a recipe or an app that fails is told where it is used
             return ()
-        refresh, app_ends = way.renewal, app.ends if app is not None else None
-    return lifetimes.warnings(record, refresh, app_ends, name=connection.name, now=resolver.clock())
+        refresh, registers = way.renewal, _registers(way)
+    return lifetimes.warnings(
+        record,
+        refresh,
+        app.ends if app is not None else None,
+        name=connection.name,
+        now=resolver.clock(),
+        registers=registers,
+    )
+
+
+def _registers(way: Method) -> bool:
+    return way.oauth2 is not None and way.oauth2.client.registration == "dcr"
+
+
+def _app(resolver: Resolver, connection: Connection, way: Method) -> Credential | None:
+    if not _registers(way):
+        return resolver.store.get(apps.key_of(connection.service, way))
+    from arcrun_auth.authority import Authority
+
+    assert connection.record is not None
+    return Authority(resolver, connection.name, way, connection.record).registration()

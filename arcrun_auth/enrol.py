@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth import agreement, rendering
+from arcrun_auth import agreement, apps, keyfile, rendering
 from arcrun_auth import consent as rules
+from arcrun_auth.completion import Completion
 from arcrun_auth.errors import (
     AuthError,
     ConsentRequired,
     LoginFailed,
     MissingSecret,
-    StoreConflict,
-    TokenRefused,
     printable,
 )
 from arcrun_auth.fields import of_param, of_secret
 from arcrun_auth.primitives import load
-from arcrun_auth.resolve import TRUSTED_TIERS, Connection
+from arcrun_auth.resolve import TRUSTED_TIERS
 from arcrun_auth.signin import SignIn
 from arcrun_auth.tokens import Credential, Secret
 
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
 
     from arcrun_auth.landing import Field
     from arcrun_auth.login.plan import Wish
+    from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method, Recipe, RequiredSecret
-    from arcrun_auth.resolve import Resolver
+    from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.surroundings import Surroundings
-    from arcrun_auth.tokens import Consent
 
     OpenUrl = Callable[[str], object]
 
@@ -90,98 +89,45 @@ class Enroller:
         params: Mapping[str, str] | None = None,
         scopes: Sequence[str] | None = None,
         widen: bool = False,
+        app: App | None = None,
     ) -> Connection:
         """The connection, connected: asked for, agreed to, tried, stored.
 
         `scopes` are what the login asks for; with `widen`, beside what it asked for before.
+        `app` is to be used for this login and later ones: it is kept once all is agreed to.
 
         Raises MissingSecret or LoginRequired where somebody would have to be asked and
         nobody is there, LoginFailed, TokenRefused where the service refuses a new key,
-        ConsentRequired where the person does not agree. Nothing is stored then.
+        ConsentRequired where the person does not agree. Nothing is stored then, but a login
+        that has succeeded: where its service cannot tell the rest, the next call goes on there.
         """
         recipe, way = self._resolver.way(connection)
-        record = Credential(
-            connection.key,
-            method=way.id,
-            params=self._params(way, params or {}, connection),
-        )
+        own, record = self._params(way, params or {}, connection), _of_others(connection, way)
+        record = record.replace(method=way.id, params={**record.params, **own})
         self._agree(connection, recipe, way, record)
+        completion = Completion(self._resolver, self._person, connection, self._verify)
+        if app is not None:
+            self._keep_app(connection, way, app)
+        elif not secrets:
+            begun = completion.gone_on(own, scopes)
+            if begun is not None:
+                return begun
+        if self._person.reach is not None:  # whoever does something for it must not do it in vain
+            self._resolver.store.prepare()
         if way.required_secrets:
-            record = record.replace(secrets=self._secrets(way, secrets or {}, connection))
-            load(way.primitive).check(way, record.secrets)
+            found = self._secrets(way, secrets or {}, connection)
+            load(way.primitive).check(way, found)
+            record = record.replace(secrets={**record.secrets, **found})
         if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
-        record = self._with_found(way, record, connection)
-        consent = agreement.made(connection.entry, recipe, way, record)
-        fresh = Connection(
-            connection.entry,
-            connection.instance,
-            connection.method,
-            record.replace(consents={**_consents(connection), connection.service: consent}),
-        )
-        return self._keep(fresh)
+        return completion.finished(record)
 
-    def _with_found(self, way: Method, record: Credential, connection: Connection) -> Credential:
-        """The record with the params that the login itself brought."""
-        if all(param.source == "user" for param in way.params.values()):
-            return record
-        from arcrun_auth import found
-
-        trial = Connection(connection.entry, connection.instance, connection.method, record)
-        brought = found.params(
-            way,
-            record
-            if connection.record is None
-            else record.replace(params={**connection.record.params, **record.params}),
-            service=connection.name,
-            source=self._resolver.trial(trial),
-            person=self._person,
-            allow=self._resolver.allow,
-            client_id=self._resolver.id_to_send(connection.service, way),
-        )
-        return record.replace(params={**record.params, **brought})
-
-    def _keep(self, fresh: Connection) -> Connection:
-        """A key is tried first, and one that is refused is not kept. A grant is kept at once."""
-        record = fresh.record
-        assert record is not None
-        if record.grant is not None:
-            fresh.record = record = self._put(record)
-        identity = self._tried(fresh)
-        if record.grant is None or identity is not None:
-            fresh.record = self._put(record.replace(identity=identity))
-        self._person.say(f"Saved to the {self._resolver.store.description} as {record.key}.")
-        return fresh
-
-    def _tried(self, fresh: Connection) -> str | None:
-        """Whose account it is. TokenRefused goes on for a key; all else is only told."""
-        assert fresh.record is not None
-        try:
-            identity = self._verify(fresh)
-        except TokenRefused as error:
-            if fresh.record.grant is None:
-                raise
-            problem: AuthError = error
-        except AuthError as error:
-            problem = error
-        else:
-            whose = f" Connected as {identity}." if identity else ""
-            self._person.say(f"Testing connection… OK.{whose}")
-            return identity
-        kept = "key" if fresh.record.grant is None else "login"
-        self._person.say(f"Testing connection… {problem.message} The {kept} is kept, untested.")
-        return None
-
-    def _put(self, record: Credential) -> Credential:
+    def _keep_app(self, connection: Connection, way: Method, app: App) -> None:
         store = self._resolver.store
-        while True:
-            held = store.get(record.key)
-            generation = held.generation if held is not None else 0
-            created = held.created if held is not None else 0.0
-            try:
-                return store.put(record.replace(created=created), expect=generation)
-            except StoreConflict:  # a renewal in another process: this login is the newer word
-                continue
+        apps.keep(store, connection.service, way, app)
+        over = apps.stands_over(store, apps.key_of(connection.service, way))
+        if over:
+            self._person.say(f"What stands in {', '.join(over)} is used before the client file.")
 
     # -- what is asked ---------------------------------------------------------------
 
@@ -192,7 +138,7 @@ class Enroller:
         if connection.entry.tier in TRUSTED_TIERS:
             return
         agreed = agreement.made(connection.entry, recipe, way, record, before_login=True)
-        held = _consents(connection).get(connection.service)
+        held = agreement.held(connection).get(connection.service)
         if held is not None and held.digest == agreed.digest and held.hosts == agreed.hosts:
             return
         self._person.say(
@@ -239,7 +185,7 @@ class Enroller:
         found = {n: v for n in asked if (v := given.get(n, held.get(n))) is not None}
         missing = [n for n in asked if n not in found and way.params[n].default is None]
         found |= self._ask_params(missing, way, connection)
-        return rendering.values_of(way, found, connection.service)
+        return rendering.values_of(way, found, connection.name)
 
     def _ask_params(
         self, missing: Sequence[str], way: Method, connection: Connection
@@ -264,7 +210,9 @@ class Enroller:
     ) -> dict[str, Secret]:
         wanted = way.required_secrets
         found = match_secrets(given, [s.key for s in wanted], connection.service)
-        missing = [s for s in wanted if s.key not in found and not (given and s.optional)]
+        missing = [
+            s for s in wanted if s.key not in found and not s.ambient and not (given and s.optional)
+        ]
         if missing and self._person.reach == "desktop":
             found |= self._on_page([of_secret(s) for s in missing], way, connection)
         elif missing and not found and way.setup_url and self._person.reach:
@@ -311,7 +259,10 @@ class Enroller:
             if line:
                 self._person.say(line)
         optional = " (optional, empty to leave out)" if secret.optional else ""
-        typed = self._person.ask(f"{label}{optional}", hidden=True)
+        if secret.type in keyfile.TYPES:
+            typed = self._ask_for_file(f"{label}, the path of its file{optional}", connection)
+        else:
+            typed = self._person.ask(f"{label}{optional}", hidden=True)
         value = (typed or "").strip()
         if typed is not None and value != typed:
             self._person.say("White space around it was removed.")
@@ -327,6 +278,12 @@ class Enroller:
             hint=f"arcrun setup {connection.name}",
         )
 
+    def _ask_for_file(self, question: str, connection: Connection) -> str | None:
+        """What is in the file whose path is typed: of a text of many lines only the first would
+        get here, and the others into the shell."""
+        path = (self._person.ask(question) or "").strip()
+        return keyfile.read(path, connection.service).reveal() if path else None
+
     def _check_value(self, secret: RequiredSecret, value: Secret, connection: Connection) -> None:
         """What could never be sent is refused; what only looks odd is taken, with a word."""
         if secret.type in ("text", "password") and _BREAKS.search(value.reveal()):
@@ -341,6 +298,14 @@ class Enroller:
             self._person.say(f"This does not look like what is wanted ({label}).{example}")
 
 
-def _consents(connection: Connection) -> Mapping[str, Consent]:
-    """What was agreed to before, for each service of the account."""
-    return connection.record.consents if connection.record is not None else {}
+def _of_others(connection: Connection, way: Method) -> Credential:
+    """What of the record belongs to other services of its account: they go on with it."""
+    record = connection.record
+    if record is None or not agreement.others(connection):
+        return Credential(connection.key)
+    own = {secret.key for secret in way.required_secrets}
+    return Credential(
+        connection.key,
+        secrets={name: value for name, value in record.secrets.items() if name not in own},
+        params={name: value for name, value in record.params.items() if name not in way.params},
+    )

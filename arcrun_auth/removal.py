@@ -88,7 +88,7 @@ def _revoke(resolver: Resolver, connection: Connection) -> bool | None:
         _, way = resolver.way(connection)
         if way.oauth2 is None:  # its token ends by itself, and the key is the person's to withdraw
             return None
-        return _tell(Authority(resolver, connection.service, way, record))
+        return _tell(Authority(resolver, connection.name, way, record))
 
 
 def _tell(authority: Authority) -> bool | None:

@@ -23,7 +23,7 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
 
         _, way = resolver.way(connection)
         assert record.grant is not None
-        return open_desk(resolver, connection.service, way, record).renewed(record.grant)
+        return open_desk(resolver, connection.name, way, record).renewed(record.grant)
 
     def lock(timeout: float) -> AbstractContextManager[object]:
         from arcrun_auth.locks import CredentialLock

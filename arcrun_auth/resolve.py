@@ -85,7 +85,8 @@ class Connection:
         given = self.record.secrets
         if "access_token" in given or "refresh_token" in given:
             return True
-        return self.record.grant is not None and not self.record.grant.dead
+        grant = self.record.grant
+        return grant is not None and not grant.dead and not self.record.incomplete
 
 
 class Resolver:
@@ -172,9 +173,10 @@ class Resolver:
             return None
         _, way = self.way(connection)
         try:
-            if open_desk(self, connection.service, way, held).needs_app:
-                return None
+            desk = open_desk(self, connection.name, way, held)
         except RecipeError:  # a param that somebody has to type
+            return None
+        if desk.needs_app or desk.needs_setup:
             return None
         grant = Grant(access_token=Secret(""), issued=0.0, expires=0.0, requested=way.scopes)
         return held.replace(grant=grant)
@@ -193,7 +195,12 @@ class Resolver:
     def way(self, connection: Connection) -> tuple[Recipe, Method]:
         """The recipe, and its way in of this connection with all that it inherits."""
         recipe = self.catalog.recipe(connection.service)
-        return recipe, recipe.way(connection.method.id)
+        way = recipe.way(connection.method.id)
+        if way.diagnose and connection.entry.tier not in TRUSTED_TIERS:
+            from arcrun_auth.diagnosis import of_a_stranger
+
+            way = of_a_stranger(way)
+        return recipe, way
 
     # -- consent ---------------------------------------------------------------------
 
@@ -242,13 +249,14 @@ class Resolver:
                 help_url=wanted.help_url or way.setup_url or None,
                 hint=connection.setup,
             )
-        ended = connection.record is not None and connection.record.grant is not None
+        grant = connection.record.grant if connection.record is not None else None
+        text, dead = " is not connected", grant is not None and bool(grant.dead)
+        if grant is not None:
+            text = ": the provider has ended this login" if dead else ": the login is not complete"
         return LoginRequired(
-            f"{name}: the provider has ended this login." if ended else f"{name} is not connected.",
-            service=service,
-            why="revoked" if ended else "never",
-            hint=connection.setup,
-        )
+            f"{name}{text}.", service=service, hint=connection.setup,
+            why="revoked" if dead else "never",
+        )  # fmt: skip
 
     def missing_scopes(
         self, connection: Connection, scopes: Sequence[str] | None
@@ -315,7 +323,7 @@ class Resolver:
             if record.generation:
                 record = self.store.get(connection.key) or record
             _, way = self.way(connection)
-            return open_desk(self, connection.service, way, record).issue(way.scopes)
+            return open_desk(self, connection.name, way, record).issue(way.scopes)
 
         return MadeSource(make, self.clock)
 

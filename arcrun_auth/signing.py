@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode
 
-from arcrun_auth.errors import AuthError
-from arcrun_auth.hosts import Fence
+from arcrun_auth.errors import AuthError, HostNotAllowed
+from arcrun_auth.hosts import Fence, is_public_name
 from arcrun_auth.scrub import MASK, SHORTEST, scrub
 from arcrun_auth.template import Template, render_header
 
@@ -49,8 +49,20 @@ class Binding:
     params: Mapping[str, str] = field(default_factory=dict)
     client_id: str = ""
     """The id of the app, where the recipe sends it along with each request."""
+    way: Method | None = None
+    """The way in of the recipe that it was made of."""
     signer: Callable[[Binding], Signer] | None = None
     """What signs for it; a `Signer` if not given."""
+
+    def refusal(self, origin: str, host: str, why: str) -> HostNotAllowed:
+        """What to say of a request that would leave the consented hosts."""
+        return HostNotAllowed(
+            f"{origin} {why}. The credential of {self.service} goes to "
+            f"{', '.join(self.fence.hosts)} only. Nothing was sent.",
+            host=host,
+            service=self.service,
+            hint="use a client of your own for other hosts",
+        )
 
 
 def bind_method(
@@ -83,6 +95,7 @@ def bind_method(
         static_headers={name: render(text) for name, text in way.static_headers.items()},
         params=values,
         client_id=client_id,
+        way=way,
         signer=signer,
     )
 
@@ -126,7 +139,7 @@ class Signer:
             for place in _PLACES
         }
         self.headers = frozenset(name.lower() for name in inject.header)
-        self.in_body = bool(inject.body)
+        self.in_body = self.reads_body = bool(inject.body)
         self._only_headers = not (inject.query or inject.body or inject.path or inject.cookie)
         self._braces = re.compile(
             r"%7[Bb](" + "|".join(map(re.escape, inject.path)) + r")%7[Dd]" if inject.path else "$^"
@@ -171,6 +184,15 @@ class Signer:
                 changed.append(("Content-Length", str(len(signed_body))))
         return Signed(self._with_url(url, ready), tuple(changed), signed_body)
 
+    def presign(self, *, method: str, url: str, expires: int, token: Token) -> str:
+        """`url` with a permission in it, where this kind of signature has one. AuthError here."""
+        del method, url, expires, token
+        raise AuthError(
+            f"{self.binding.service} has no URLs that carry their own permission.",
+            service=self.binding.service,
+            hint=f"use auth.bind({self.binding.service!r}), which signs every request",
+        )
+
     def unsigned_url(self, url: str) -> str:
         """`url` from somebody else (a `Location`), with every injected value taken out.
 
@@ -181,6 +203,19 @@ class Signer:
             if ready is not None:
                 url = self._without(url, ready)
         return url
+
+    def bars(self, scheme: str, host: str, port: int | None, *, body: bool) -> str | None:
+        """Why a redirect to another host is not followed even without the secret; None if it is.
+
+        `body`: whether the request would take a body along. Who redirects is the service: to
+        private addresses it leads only where the user allows them.
+        """
+        public = scheme == "https" and is_public_name(host)
+        if not (public or self.binding.fence.allows(scheme, host, port)):
+            return "is where the service redirects to, and is no public https"
+        if self.in_body and body:
+            return "would have got the body that carries the secret"
+        return None
 
     def shows(self, text: str) -> bool:
         """Whether `text` holds one of the secrets, in any encoding that we know."""

@@ -292,8 +292,8 @@ class GrantSource(Source):
         text = f"{self._service}: the provider has ended this login (invalid_grant)."
         if was_interrupted:
             text += (
-                " An earlier renewal was cut off before its answer could be saved "
-                "(rotation interrupted), and the provider takes a refresh token only once."
+                " An earlier renewal was begun and never ended. If its answer was lost on the way "
+                "(rotation interrupted), that is why: the provider takes a refresh token only once."
             )
         if error is None or error.meaning is None:
             return LoginRequired(text, service=self._service, why="revoked")
@@ -360,8 +360,11 @@ class _Held:
         return known == (theirs.access_token, theirs.expires, theirs.secrets)
 
     def good(self, now: float, rejected: str | None) -> bool:
-        """Good for use, and not the one that a server has just refused."""
-        return self.token.access_token != rejected and self.fresh(now)
+        """Good for use, and not the one that a server has just refused.
+
+        Where only further secrets sign, no refusal can name the one that it was.
+        """
+        return (not rejected or self.token.access_token != rejected) and self.fresh(now)
 
     def fresh(self, now: float) -> bool:
         """Good for use without a thought of renewing it."""

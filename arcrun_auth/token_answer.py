@@ -13,7 +13,7 @@ import re
 
 from arcrun_auth import diagnosis
 from arcrun_auth.answers import pick
-from arcrun_auth.errors import ProviderUnavailable, TokenRefused, printable
+from arcrun_auth.errors import ProviderUnavailable, TokenRefused, may_pass, printable
 from arcrun_auth.moments import epoch_of
 from arcrun_auth.tokens import Grant, Secret
 
@@ -45,9 +45,10 @@ MAX_KEPT = 2048
 # How much of an answer do the recipe's rules on errors look at, in bytes?
 MAX_TEXT = 16 * 1024
 
-_SUCCESS, _SERVER_ERROR = 2, 5  # first digits of a status
+_SUCCESS = 2  # the first digit of a status
 _SCOPE_BREAK = re.compile(r"[\s,]+")
-_NOT_VSCHAR = re.compile(r"[^\x21-\x7e]")  # RFC 6749 Appendix A.12, and no blank either
+_ACCESS = re.compile(r"[\x21-\x7e]+")  # RFC 6749 Appendix A.12, and no blank either
+_REFRESH = re.compile(r" *[\x21-\x7e][\x20-\x7e]*")  # Appendix A.17; it never is in a header
 
 
 def read_token(
@@ -92,6 +93,20 @@ def says_ok(oauth2: recipe.OAuth2, headers: Mapping[str, str], body: bytes) -> b
     # RFC 7009 §2.2: a revocation may be answered by nothing at all.
     said = pick(data, ok.path, headers) if ok is not None else None
     return ok is None or said is None or said == ok.equals
+
+
+def check_now(
+    what: str, status: int, headers: Mapping[str, str], *, now: float, service: str
+) -> None:
+    """ProviderUnavailable where the status of another endpoint says to come back later."""
+    if may_pass(status):
+        raise ProviderUnavailable(
+            f"{what} (HTTP {status}).",
+            service=service,
+            hint=f"arcrun setup {service}",
+            status=status,
+            retry_after=retry_after(headers, now),
+        )
 
 
 class _Censor:
@@ -146,7 +161,7 @@ class _Reader:
         status = self.status
         if previous is not None and previous.since:  # 0: a token from elsewhere, of any age
             self.age = self.now - previous.since
-        if status in (408, 429) or status // 100 == _SERVER_ERROR:
+        if may_pass(status):
             self.unavailable(f"answered {status}")
         data = _parse(body, self.headers.get("content-type", ""))
         if self.rules:
@@ -157,10 +172,10 @@ class _Reader:
         if data is None:
             self.unavailable(f"answered {status}, but neither JSON nor a form")
         root = self.at(data, self.paths.root) if self.paths.root else data
-        access = _secret(self.at(root, self.paths.access_token))
+        access = _secret(self.at(root, self.paths.access_token), _ACCESS)
         if access is None:
             self.unavailable(f"answered {status}, but without an access token")
-        refresh = _secret(self.at(root, self.paths.refresh_token))
+        refresh = _secret(self.at(root, self.paths.refresh_token), _REFRESH)
         kept = {
             name: str(value)[:MAX_KEPT]
             for name, path in self.paths.keep.items()
@@ -225,7 +240,7 @@ class _Reader:
         )
 
     def unavailable(self, what: str) -> NoReturn:
-        wait = _retry_after(self.headers.get("retry-after", ""), self.now)
+        wait = retry_after(self.headers, self.now)
         when = "in a while" if wait is None else f"in {math.ceil(wait)} s"
         raise ProviderUnavailable(
             f"The token endpoint of {self.host} {what}.",
@@ -313,11 +328,9 @@ def _parse(body: bytes, content_type: str) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def _secret(value: Any) -> Secret | None:
-    """A token, if it may stand in a header: a line break in it could forge another one."""
-    if isinstance(value, str) and value and not _NOT_VSCHAR.search(value):
-        return Secret(value)
-    return None
+def _secret(value: Any, shape: re.Pattern[str]) -> Secret | None:
+    """A token of that shape: a line break in it could forge a header."""
+    return Secret(value) if isinstance(value, str) and shape.fullmatch(value) else None
 
 
 def _scheme(value: Any) -> str:
@@ -348,8 +361,9 @@ def _scaled(value: Any, unit: float) -> Any:
         return value
 
 
-def _retry_after(value: str, now: float) -> float | None:
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """`Retry-After` as seconds from now: a number or a date (RFC 9110 §10.2.3)."""
+    value = headers.get("retry-after", "")
     if re.fullmatch(r"\s*[0-9]{1,9}\s*", value, re.ASCII):
         return float(value)
     from email.utils import parsedate_to_datetime

@@ -307,19 +307,8 @@ class Credential(_Unsharable):
     """
 
     __slots__ = (
-        "consents",
-        "created",
-        "endpoints",
-        "ends",
-        "extra",
-        "generation",
-        "grant",
-        "identity",
-        "key",
-        "method",
-        "params",
-        "secrets",
-        "updated",
+        "consents", "created", "endpoints", "ends", "extra", "generation", "grant", "identity",
+        "incomplete", "key", "method", "params", "secrets", "updated",
     )  # fmt: skip
 
     def __init__(
@@ -334,6 +323,7 @@ class Credential(_Unsharable):
         identity: str | None = None,
         endpoints: Mapping[str, str] | None = None,
         ends: float | None = None,
+        incomplete: bool = False,
         generation: int = 0,
         created: float = 0.0,
         updated: float = 0.0,
@@ -353,6 +343,8 @@ class Credential(_Unsharable):
         """What the issuer's metadata named at the login, by the names of RFC 8414: pinned."""
         self.ends = ends
         """When the secret itself ends (a key with an expiry, an app's secret), if that is known."""
+        self.incomplete = incomplete
+        """Whether the address of its service is still to be found, and then it can be used."""
         self.generation = generation
         self.created = created
         self.updated = updated
@@ -384,6 +376,8 @@ class Credential(_Unsharable):
             data["endpoints"] = dict(self.endpoints)
         if self.ends is not None:
             data["ends"] = self.ends
+        if self.incomplete:
+            data["incomplete"] = True
         data["created"], data["updated"] = self.created, self.updated
         return data
 

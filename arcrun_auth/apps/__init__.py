@@ -11,8 +11,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from arcrun_auth.apps.asking import ask, fill, from_file
-    from arcrun_auth.apps.kept import forget, keep, key_of, lacking, missing, proof_of, stored
-    from arcrun_auth.apps.usage import Kept, Use, find, registered, uses
+    from arcrun_auth.apps.kept import (
+        forget,
+        keep,
+        key_of,
+        lacking,
+        missing,
+        proof_of,
+        registration,
+        stored,
+    )
+    from arcrun_auth.apps.usage import Kept, Use, find, registered, stands_over, uses
     from arcrun_auth.oauth.app import App
 
 __all__ = [
@@ -30,6 +39,8 @@ __all__ = [
     "missing",
     "proof_of",
     "registered",
+    "registration",
+    "stands_over",
     "stored",
     "uses",
 ]
@@ -38,9 +49,9 @@ _HOMES = {
     "arcrun_auth.oauth.app": ("App",),
     "arcrun_auth.apps.asking": ("ask", "fill", "from_file"),
     "arcrun_auth.apps.kept": (
-        "forget", "keep", "key_of", "lacking", "missing", "proof_of", "stored",
+        "forget", "keep", "key_of", "lacking", "missing", "proof_of", "registration", "stored",
     ),
-    "arcrun_auth.apps.usage": ("Kept", "Use", "find", "registered", "uses"),
+    "arcrun_auth.apps.usage": ("Kept", "Use", "find", "registered", "stands_over", "uses"),
 }  # fmt: skip
 """In which module does each name live? It is loaded when it is first asked for."""
 

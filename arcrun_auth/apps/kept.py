@@ -45,14 +45,27 @@ def stored(store: Store, service: str, way: Method, server: str = "") -> App | N
 
     `server` is the registration endpoint, where clients register themselves.
     """
-    key = key_of(service, way)
-    record = store.get(key)
-    if server and not _is_of(record, server):
-        record = store.get(_key_at(key, server))
+    record = store.get(_key_used(store, key_of(service, way), server))
     if record is None:
         return None
     app = app_of(record)
     return app if app.client_id and not lacking(app, way) else None
+
+
+def _key_used(store: Store, key: Key, server: str) -> Key:
+    return key if not server or _is_of(store.get(key), server) else _key_at(key, server)
+
+
+def registration(store: Store, service: str, way: Method, server: str) -> Credential | None:
+    """The record of the client that registered itself at `server`; None where another is used:
+    what a person gave is theirs to replace."""
+    key = _key_used(store, key_of(service, way), server)
+    primary: Store = getattr(store, "primary", store)
+    used, own = store.get(key), primary.get(key)
+    if used is None or own is None or own.endpoints.get(REGISTERED) != server:
+        return None
+    same = used.secrets.get("client_id") == own.secrets.get("client_id")
+    return own if same else None
 
 
 def app_of(record: Credential) -> App:

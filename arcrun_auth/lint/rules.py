@@ -6,10 +6,11 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from arcrun_auth import primitives
 from arcrun_auth.hosts import is_public_name
 from arcrun_auth.lint import oauth, texts
 from arcrun_auth.recipe.parts import headers, hosts, templates, urls
-from arcrun_auth.recipe.rules import host_of
+from arcrun_auth.recipe.rules import host_of, spelled
 from arcrun_auth.template import Template
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ def _all_hosts(way: Method) -> Iterator[tuple[Place, str]]:
         yield place, host_of(url)
     for place, host in hosts(way):
         yield place, host.lower()
+
+
+def _spelled_hosts(way: Method) -> Iterator[tuple[Place, str]]:
+    for place, host in _all_hosts(way):
+        for each in spelled(host, way.params):
+            yield place, each
 
 
 def links(subject: Subject) -> Iterator[Finding]:
@@ -108,7 +115,7 @@ def _covers(pattern: str, host: str) -> bool:
 def suffixes(subject: Subject) -> Iterator[Finding]:
     """What is fixed of a host must belong to one owner: no public suffix (ICANN's section)."""
     for at, way, _ in subject.ways():
-        for place, host in _all_hosts(way):
+        for place, host in _spelled_hosts(way):
             name = host.partition(":")[0]
             fixed = re.split(r"\}\}", name)[-1].removeprefix("*").lstrip(".")
             open_ = name.startswith("*.") or ("{{" in name and not _finite(name, way.params))
@@ -209,6 +216,8 @@ def carried(subject: Subject) -> Iterator[Finding]:
     """Where the secrets go, and whether they go anywhere."""
     for at, way, _ in subject.ways():
         used = {way.jwt.key} if way.jwt is not None else set()  # it signs, and is not sent
+        primitive = primitives.find(way.primitive)
+        used |= set(primitive.uses(way)) if primitive is not None else set()
         for place, text, _names in templates(way):
             for ns, name, _ in Template.parse(text, strict=True).placeholders:
                 if ns not in ("secret", "token", "runtime"):
@@ -219,8 +228,9 @@ def carried(subject: Subject) -> Iterator[Finding]:
                         "secret-in-url", (*at, *place), "A secret in a URL ends up in logs.",
                         "Use a header if the service takes one.", "warning",
                     )  # fmt: skip
+        whole = {name.partition(".")[0] for name in used}  # a member of it is enough
         for index, secret in enumerate(way.required_secrets):
-            if secret.key not in used:
+            if secret.key not in whole:
                 yield subject.finding(
                     "secret-unused", (*at, "required_secrets", index),
                     f"Nothing carries the secret {secret.key!r}.",
@@ -260,5 +270,5 @@ RULES: tuple[Rule, ...] = (
     https, links, own_hosts, suffixes, host_params, same_owner,
     literal_braces, carried, header_fields,
     oauth.sound, oauth.unused, oauth.literals, texts.diagnoses,
-    texts.texts, texts.patterns, texts.secrets, texts.complete,
+    texts.texts, texts.patterns, texts.secrets, texts.sdk, texts.complete,
 )  # fmt: skip

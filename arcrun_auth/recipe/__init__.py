@@ -23,10 +23,13 @@ import msgspec
 from msgspec import inspect
 
 from arcrun_auth import primitives
-from arcrun_auth.recipe import rules
+from arcrun_auth.recipe import kinds, rules
+from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.model import (
     SCHEMA_VERSION,
+    AssumeRole,
+    Aws,
     Callback,
     Choose,
     ClientAuth,
@@ -61,10 +64,12 @@ if TYPE_CHECKING:
     Bases = Mapping[str, "Document"]
 
 __all__ = [
-    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "Docker", "Git",
-    "GuideStep", "Inject", "Jwt", "Method", "OAuth2", "Ok", "Param", "Recipe", "Redirect",
-    "Refresh", "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange", "TokenRequest",
-    "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "load", "merge", "read",
+    "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
+    "Discover", "Docker", "Federation", "Git", "GuideStep", "Impersonation", "Inject", "Jwt",
+    "Method", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh", "RequiredSecret",
+    "Revoke", "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest",
+    "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
+    "merge", "read",
 ]  # fmt: skip
 
 MAX_EXTENDS = 3
@@ -73,7 +78,7 @@ MAX_EXTENDS = 3
 # What one method does not have in common with another: everything else is inherited.
 _OWN = {
     "id", "label", "primitive", "required_secrets", "inject", "oauth2", "token_secret", "jwt",
-    "service_account_kind", "token_exchange", "options",
+    "service_account_kind", "token_exchange", "options", "assume_role",
 }  # fmt: skip
 _INHERITED = tuple(name for name in Method.__struct_fields__ if name not in _OWN)
 
@@ -136,7 +141,10 @@ def is_base(service: object) -> bool:
 
 
 def merge(document: Document, bases: Bases) -> dict[str, Any]:
-    """The data of `document` over that of its bases: maps deep, lists replaced, null deletes."""
+    """The data of `document` over that of its bases: maps deep, lists replaced, null deletes.
+
+    Under a way in that is a kind of service account lies the base of that kind too.
+    """
     own = _typed(document)
     chain = [own]
     seen = {own.get("service")}
@@ -153,21 +161,13 @@ def merge(document: Document, bases: Bases) -> dict[str, Any]:
         chain.append(_typed(bases[wanted]))
     merged = chain.pop()
     while chain:
-        merged = _over(merged, chain.pop())
-    return merged
+        merged = kinds.over(merged, chain.pop())
+    return kinds.laid(merged, {name: _typed(bases[name]) for name in kinds.wanted(merged, bases)})
 
 
-def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in top.items():
-        below = base.get(key)
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(below, dict):
-            merged[key] = _over(below, value)
-        else:
-            merged[key] = value
-    return merged
+def lays_bases(data: Mapping[str, Any]) -> bool:
+    """Whether the document lies over any base."""
+    return "extends" in data or bool(kinds.named(data))
 
 
 def _typed(document: Document) -> dict[str, Any]:
@@ -221,14 +221,16 @@ def _complete(data: dict[str, Any]) -> dict[str, Any]:
     full = _method(data)
     if isinstance(methods, list) and all(isinstance(method, dict) for method in methods):
         inherited = {name: data[name] for name in _INHERITED if name in data}
-        full["methods"] = [_method({**inherited, **method}) for method in methods]
+        full["methods"] = [
+            _method(kinds.with_scopes({**inherited, **method}, data)) for method in methods
+        ]
     if isinstance(data.get("service"), str):
         full.setdefault("account", data["service"])
     return full
 
 
 def _method(data: dict[str, Any]) -> dict[str, Any]:
-    full = dict(data)
+    full = kinds.completed(data)
     name = data.get("primitive")
     primitive = primitives.find(name) if isinstance(name, str) else None
     if "id" not in data and isinstance(name, str):

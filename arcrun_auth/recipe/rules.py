@@ -30,6 +30,8 @@ _URL = re.compile(r"(https?)://((?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-])+)((?:[/?]
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\#]|[^\x00-\x7f]")
 _HOST = re.compile(r"(\*\.)?(?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-])+")
 _IN_HOST = re.compile(r"\{\{([^{}]*)\}\}")
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_AT_END = re.compile(r"\{\{param\.([^{}]*)\}\}$")
 
 _SHORT = 1000  # far below the limit of a template, whatever its characters
 
@@ -53,6 +55,20 @@ def host_of(url: str) -> str:
         return ""
     parts = re.split(r"(\{\{[^{}]*\}\})", match[2])
     return "".join(part if part.startswith("{{") else part.lower() for part in parts)
+
+
+def spelled(host: str, params: Mapping[str, Param]) -> tuple[str, ...]:
+    """`host` with each domain of an enum that it ends in; itself where it does not.
+
+    >>> from arcrun_auth.recipe import Param
+    >>> spelled("sts.{{param.domain}}", {"domain": Param(enum=("aws.example", "aws.test.example"))})
+    ('sts.aws.example', 'sts.aws.test.example')
+    """
+    match = _AT_END.search(host)
+    param = params.get(match[1]) if match else None
+    if match is None or param is None or not all(map(_DOMAIN.fullmatch, param.enum)):
+        return (host,)
+    return tuple(host[: match.start()] + value for value in param.enum) or (host,)
 
 
 def check(recipe: Recipe, *, strict: bool) -> None:
@@ -89,9 +105,9 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
 
 
 def _check_primitive(way: Method, at: Place) -> None:
-    if (way.oauth2 is not None) != (way.primitive == "oauth2"):
-        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
     primitive = primitives.find(way.primitive)
+    if (way.oauth2 is not None) != (primitive is not None and primitive.has_server):
+        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
     # One that nobody here has may come with a package later: it is told at its first use.
     for place, why in primitive.faults(way) if primitive is not None else ():
         raise Fault(why, (*at, *place))
@@ -129,8 +145,13 @@ def _check_assertion(way: Method, at: Place) -> None:
     keys = [secret.key for secret in way.required_secrets]
     if "jwt_bearer" in way.oauth2.grants and way.jwt is None:
         raise Fault("The grant jwt_bearer needs the assertion to sign.", (*at, "jwt"))
-    if way.jwt is not None and way.jwt.key not in keys:
-        raise Fault(f"There is no secret {way.jwt.key!r}.", (*at, "jwt", "key"))
+    if way.jwt is None or (way.service_account is not None and way.service_account.document):
+        return  # a document that the recipe writes holds no key
+    key, dot, _ = way.jwt.key.partition(".")
+    if key not in keys:
+        raise Fault(f"There is no secret {key!r}.", (*at, "jwt", "key"))
+    if dot and key not in parts.json_secrets(way):
+        raise Fault(f"The secret {key!r} has no members: it is no json_blob.", (*at, "jwt", "key"))
 
 
 def _check_found(way: Method, at: Place) -> None:
@@ -198,8 +219,8 @@ def _check_template(text: str, names: Names, at: Place, *, strict: bool) -> None
     except ValueError as error:
         raise Fault(f"{error}.", at) from None
     for ns, name, _ in template.placeholders:
-        allowed = names.get(ns)
-        if allowed is not None and name in allowed:
+        allowed = names.get(ns, frozenset())
+        if name in allowed or parts.any_member(name) in allowed:
             continue
         # On the platform an unknown secret renders empty; anywhere else it is a mistake.
         if not strict and ns in ("secret", "runtime") and at[-3:-2] != ("allowed_hosts",):
@@ -237,6 +258,11 @@ def _check_hosts(way: Method, at: Place) -> None:
 
 def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:
     """A placeholder in a host: an enum, or a pattern followed by a fixed suffix; nothing else."""
+    for each in spelled(host, params):
+        _check_spelled(each, params, at)
+
+
+def _check_spelled(host: str, params: Mapping[str, Param], at: Place) -> None:
     if not _HOST.fullmatch(host):
         raise Fault("This is no host: ASCII letters, digits, dots, hyphens, one leading *.", at)
     for match in _IN_HOST.finditer(host):

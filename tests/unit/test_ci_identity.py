@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrun_auth.ci_identity import (
-    MAX_BYTES,
     REQUEST_TOKEN,
     REQUEST_URL,
     identity_token,
     read_token,
 )
-from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable, TokenRefused
+from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
 from tests import canary
 from tests.servers import Reply, recorder
 
@@ -88,24 +87,25 @@ def test_nothing_is_sent_to_a_host_that_is_not_public_and_was_not_allowed(action
 def test_a_redirect_is_not_followed(actions):
     with recorder() as elsewhere:
         actions.reply = Reply(302, {"location": elsewhere.origin})
-        with pytest.raises(TokenRefused, match="HTTP 302"):
+        with pytest.raises(AuthError, match="302"):
             actions.ask()
         assert elsewhere.seen == []
 
 
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [
-        (400, TokenRefused), (401, TokenRefused), (403, TokenRefused),
-        (408, ProviderUnavailable), (429, ProviderUnavailable), (500, ProviderUnavailable),
-        (503, ProviderUnavailable),
-    ],
-)  # fmt: skip
-def test_a_refusal_and_a_bad_day_are_told_apart(actions, status, error):
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refusal_says_what_the_job_may_lack(actions, status):
     actions.reply = Reply(status, body=canary.fresh("answer").encode())
-    with pytest.raises(error) as caught:
+    with pytest.raises(AuthError, match=str(status)) as caught:
         actions.ask()
+    assert "id-token: write" in caught.value.hint
     assert canary.hits(str(caught.value)) == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_bad_day_is_worth_another_try(actions, status):
+    actions.reply = Reply(status)
+    with pytest.raises(ProviderUnavailable):
+        actions.ask()
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,9 @@ def test_a_refusal_and_a_bad_day_are_told_apart(actions, status, error):
 )
 def test_an_answer_without_a_token_is_none(actions, body):
     actions.reply = Reply(body=body)
-    with pytest.raises(AuthError, match="no identity token"):
+    with pytest.raises(AuthError) as caught:
         actions.ask()
+    assert "id-token: write" in caught.value.hint
 
 
 @pytest.mark.parametrize("missing", [REQUEST_URL, REQUEST_TOKEN])
@@ -159,15 +160,10 @@ def test_one_that_has_ended_is_said_to_have():
 def test_a_variable_that_is_not_set_and_a_file_that_is_not_there(tmp_path):
     with pytest.raises(AuthError, match="the variable ID_TOKEN"):
         ask({}, variable="ID_TOKEN")
-    with pytest.raises(AuthError, match="cannot be read"):
-        ask({}, file=str(tmp_path / "none"))
-    big = tmp_path / "big"
-    big.write_text("x" * (MAX_BYTES + 1))
     with pytest.raises(AuthError, match="no identity token"):
-        ask({}, file=str(big))
-    big.write_bytes(b"\xff\xfe")
-    with pytest.raises(AuthError, match="not text"):
-        ask({}, file=str(big))
+        ask({}, file=str(tmp_path / "none"))
+    with pytest.raises(AuthError, match="cannot be read"):
+        ask({}, file=str(tmp_path))
 
 
 @pytest.mark.parametrize("body", ["e30", "W10", "e", "bm8", "_w"])

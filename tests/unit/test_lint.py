@@ -105,6 +105,11 @@ CASES = [
      KEY + "allowed_hosts: [api.shop.example, '*.shop.co.uk']\n"),
     ("host-suffix", "error", KEY + "allowed_hosts: [api.shop.example, co.uk]\n", KEY),
     ("host-suffix", "error",
+     KEY + "allowed_hosts: [api.shop.example, '*.{{param.d}}']\n"
+           "params: {d: {enum: [shop.example, co.uk]}}\n",
+     KEY + "allowed_hosts: [api.shop.example, '*.{{param.d}}']\n"
+           "params: {d: {enum: [shop.example, shop.co.uk]}}\n"),
+    ("host-suffix", "error",
      swap(KEY, "api.shop.example", f"{SHOP}.co.uk") + "params: {shop: {pattern: '[a-z]+'}}\n",
      swap(KEY, "api.shop.example", f"{SHOP}.myshopify.com") + "params: {shop: {pattern: '[a-z]+'}}\n"),
     ("host-suffix", "error",
@@ -207,6 +212,7 @@ def test_every_rule_has_its_case():
 
     names = {name for text in sources for name in re.findall(r'finding\(\s*"([a-z-]+)"', text)}
     elsewhere = {
+        "sdk-tier",
         "host-other",
         "host-twice",
         "name-confusable",
@@ -215,6 +221,12 @@ def test_every_rule_has_its_case():
         "file-name",
     }
     assert names == {rule for rule, *_ in CASES} - {"yaml", "format"} | elsewhere
+
+
+def test_only_a_bundled_recipe_names_what_people_install():
+    text = KEY + "sdk: {package: shop-sdk, import: shop, class: Shop}\n"
+    assert [f.rule for f in found(text, tier="local")] == ["sdk-tier"]
+    assert found(text) == found(KEY, tier="local") == []
 
 
 def test_a_finding_says_where():

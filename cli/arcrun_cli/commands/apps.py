@@ -124,8 +124,8 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
 
     here = broker(interactive=False if no_input else None)
     app, group = _named(here, name)
-    key = Key("app", app)
-    if here.store.get(key) is None:
+    kept = _kept(here, app)
+    if not kept and here.store.get(Key("app", app)) is None:
         ui.tell(f"There is no app {app}: there is nothing to remove.")
         return 0
     users = connected(here, group)
@@ -137,7 +137,7 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
         if not here.person.confirm(f"Forget the app {app}?"):
             ui.tell("It was left as it is.")
             return 1
-    if not apps.forget(here.store, key):
+    if not [key for key in kept if apps.forget(here.store, key)]:
         raise AuthError(
             f"The app {app} is not in the {here.store.name}: there is nothing stored to remove.",
             hint="arcrun app list says from which variable or file it comes",
@@ -148,11 +148,16 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
     return 0
 
 
+def _kept(here: Broker, name: str) -> list[Key]:
+    """Where the app of that name is kept: of one that registers itself, for each server."""
+    return [key for key in here.store.keys() if (key.kind, key.account) == ("app", name)]
+
+
 def _named(here: Broker, name: str) -> tuple[str, list[Use]]:
     """The whole app of that name, though no recipe may know it any more."""
     from arcrun_auth import apps
 
-    if here.store.get(Key("app", name)) is not None:
+    if _kept(here, name) or here.store.get(Key("app", name)) is not None:
         return name, apps.uses(here.recipes).get(name, [])
     app, _ = apps.find(here.recipes, name)
     return app, apps.uses(here.recipes)[app]
@@ -216,9 +221,14 @@ def warn(app: Kept) -> None:
             f"{ui.mark('warn', ui.err)} {app.name}: the client id is from the {both[0]}, the "
             f"secret from the {both[1]}. Do they belong together?"
         )
-    if app.ends is not None and app.ends <= time.time():
-        ui.tell(f"{ui.mark('warn', ui.err)} {app.name}: its secret has ended. Make another there.")
-        ui.tell(f"  → arcrun app add {app.name}")
+    if app.ends is None or app.ends > time.time():
+        return
+    ended = f"{ui.mark('warn', ui.err)} {app.name}: its secret has ended"
+    if app.by_itself:
+        ui.tell(f"{ended}: the next login registers it anew.")
+        return
+    ui.tell(f"{ended}. Make another there.")
+    ui.tell(f"  → arcrun app add {app.name}")
 
 
 def ends(when: float | None) -> str:

@@ -14,6 +14,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, printable
+from arcrun_auth.programs import without_ours
 from arcrun_cli import programs
 from arcrun_cli.helpers.edits import Edit, read
 
@@ -158,11 +159,10 @@ def _values(copy: str, question: Sequence[str]) -> list[tuple[str, str]]:
 
 def _git(args: Sequence[str]) -> str | None:
     """What git prints; None where it fails: nothing found, no repository. AuthError without git."""
-    environ = {name: text for name, text in os.environ.items() if not name.startswith("ARCRUN_")}
     try:
         done = subprocess.run(  # noqa: S603 - a fixed program, no shell
             ["git", *args],  # noqa: S607 - the user's own, by the PATH
-            env=environ,
+            env=without_ours(os.environ),
             capture_output=True,
             check=False,
             timeout=PATIENCE,
