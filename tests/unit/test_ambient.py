@@ -196,7 +196,7 @@ class TestKinds:
         ("change", "says"),
         [
             ({"jwt": {"key": "nothing.private_key"}}, "no secret 'nothing'"),
-            ({"required_secrets": [{"key": "google_service_account"}]}, "not declared"),
+            ({"required_secrets": [{"key": "google_service_account"}]}, "no members"),
             ({"token_exchange": "https://x.example"}, "Expected `object"),
             ({"jwt": {"claims": {"x": "{{secret.other.a}}"}}}, "not declared"),
             ({"token_exchange": {"endpoint": "oauth2.googleapis.com"}}, "no URL"),
