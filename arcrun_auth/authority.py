@@ -41,7 +41,8 @@ class Authority:
             return App(client_id)
         by_itself = self.oauth2.client.registration == "dcr"
         server = self.oauth2.registration_endpoint if by_itself else ""
-        return stored(self.resolver.store, self.service, self.way, server)
+        instance = self.record.key.instance
+        return stored(self.resolver.store, self.service, self.way, server, instance=instance)
 
     @property
     def needs_app(self) -> bool:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import time
 
-from arcrun_auth.connections import Connections
+from arcrun_auth.connections import connections_of
 from arcrun_auth.errors import NoToken
 from arcrun_auth.forks import Mutex
-from arcrun_auth.resolve import Resolver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +23,11 @@ if TYPE_CHECKING:
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
+    from arcrun_auth.connections import Connections
     from arcrun_auth.declared import Needed
     from arcrun_auth.keepalive import Kept
     from arcrun_auth.login.plan import Wish
+    from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
     from arcrun_auth.removal import Removed
     from arcrun_auth.report import Service, Why
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from arcrun_auth.settings import Settings
     from arcrun_auth.sources import Source
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Secret, Token
+    from arcrun_auth.tokens import Grant, Secret, Token
 
     Http = Literal["httpx", "httpx2"]
     Secrets = Mapping[str, str | Secret]
@@ -248,6 +249,28 @@ class Broker:
         )
         return services(self._connections.resolver, only=fresh.service)[fresh.service]
 
+    def adopt(
+        self,
+        service: str,
+        instance: str | None = None,
+        *,
+        grant: Grant,
+        app: App | None = None,
+        interactive: bool | None = None,
+    ) -> Service:
+        """Take over a login of another program: `adopt("dropbox", grant=grant, app=app)`.
+
+        It is renewed once and tested. Its `app` serves the whole family from then on, in an
+        instance other than the default one that alone. Where each renewal brings a new refresh
+        token, the other program has lost the login. Raises AuthError where the instance is
+        connected or has another app, LoginRequired where the login has ended, what renewing does.
+        """
+        from arcrun_auth.report import services
+
+        person, made = self._whoever(interactive), self._connections
+        fresh = made.adopt(service, instance, person=person, grant=grant, app=app)
+        return services(made.resolver, only=fresh.service)[fresh.service]
+
     def test(self, service: str, instance: str | None = None) -> Checked:
         """Send the recipe's test request. Tells whose account it is.
 
@@ -320,33 +343,16 @@ class Broker:
         made = self._made
         if made is None:
             with self._mutex:
-                made = self._made = self._made or self._make()
+                made = self._made = self._made or connections_of(
+                    self.settings,
+                    recipes=self._recipes,
+                    store=self._store,
+                    person=lambda: self._whoever(None),
+                    allow_hosts=self._allow_hosts,
+                    clock=self._clock,
+                    open_url=self._open_url,
+                )
         return made
-
-    def _make(self) -> Connections:
-        from arcrun_auth.catalog import Catalog
-
-        settings = self.settings
-        catalog = self._recipes or Catalog(settings.home)
-        store = self._store
-        if store is None:
-            from arcrun_auth.stores.opening import open_store
-
-            def ask(question: str, *, confirm: bool) -> str | None:
-                from arcrun_auth.people import ask_hidden
-
-                return ask_hidden(self._whoever(None), question, confirm=confirm)
-
-            store = open_store(settings, catalog, ask=ask)
-        resolver = Resolver(
-            settings,
-            catalog,
-            store,
-            allow=(*settings.allow_hosts, *self._allow_hosts),
-            clock=self._clock,
-            say=lambda text: self._whoever(None).say(text),
-        )
-        return Connections(resolver, self._open_url)
 
     def _whoever(self, interactive: bool | None) -> Person:
         from arcrun_auth.people import Here, Nobody

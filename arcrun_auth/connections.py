@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from arcrun_auth.errors import AuthError
 from arcrun_auth.forks import Mutex
-from arcrun_auth.resolve import Connection
+from arcrun_auth.resolve import Connection, Resolver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from arcrun_auth.adoption import Adoption
+    from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
     from arcrun_auth.keepalive import Kept
     from arcrun_auth.login.plan import Wish
+    from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method
     from arcrun_auth.removal import Removed
-    from arcrun_auth.resolve import Resolver
+    from arcrun_auth.settings import Settings
     from arcrun_auth.sources import Source
-    from arcrun_auth.tokens import Credential, Key, Secret
+    from arcrun_auth.stores.base import Store
+    from arcrun_auth.tokens import Credential, Grant, Key, Secret
 
     Name = tuple[str, str | None]
     Scopes = Sequence[str] | None
@@ -105,6 +109,39 @@ class Connections:
             self._forget(fresh)
         if end is not None and fresh.record is not None and fresh.record.ends is None:
             ends.keep(self.resolver, fresh, end)
+        return fresh
+
+    def adopt(
+        self,
+        service: str,
+        instance: str | None,
+        *,
+        person: Person,
+        grant: Grant,
+        app: App | None,
+    ) -> Connection:
+        """See `Broker.adopt`."""
+        from arcrun_auth.adoption import Adoption
+
+        held = self.resolver.find(service, instance)
+        if held.record is not None and held.record.generation:
+            raise AuthError(
+                f"{held.name} is connected already: it was left as it is.",
+                service=held.service,
+                hint=f"take it in as {held.service}@another, or first: arcrun remove {held.name}",
+            )
+        ways = [way for way in held.entry.methods if way.primitive == "oauth2"]
+        if not ways:
+            raise AuthError(
+                f"{held.name} takes a key: there is no login to take over.",
+                service=held.service,
+                hint=f"arcrun setup {held.name}",
+            )
+        connection = Connection(held.entry, held.instance, ways[0], None)
+        adoption = Adoption(self.resolver, person, grant, app)
+        with self._mutex:
+            fresh = self._connect(connection, person, adoption=adoption)
+            self._forget(fresh)
         return fresh
 
     def test(self, connection: Connection, source: Source) -> Checked:
@@ -263,6 +300,7 @@ class Connections:
         person: Person,
         port: int | None = None,
         wish: Wish | None = None,
+        adoption: Adoption | None = None,
         **wanted: Any,
     ) -> Connection:
         """Enrols it. What the test request tells of a key's end is kept beside the key."""
@@ -293,6 +331,7 @@ class Connections:
             verify=verify,
             port=port,
             wish=wish,
+            adoption=adoption,
         ).connect(connection, **wanted)
         if told[-1] is not None and fresh.record is not None and fresh.record.grant is None:
             ends.keep(resolver, fresh, told[-1])
@@ -313,6 +352,39 @@ class Connections:
             self.warned.add(connection.key)
             for warning in found:
                 logging.getLogger("arcrun_auth").warning("%s: %s", connection.name, warning)
+
+
+def connections_of(
+    settings: Settings,
+    *,
+    recipes: Catalog | None,
+    store: Store | None,
+    person: Callable[[], Person],
+    allow_hosts: Sequence[str],
+    clock: Callable[[], float],
+    open_url: Callable[[str], object] | None,
+) -> Connections:
+    """The connections of these settings, with what is given in place of what they say."""
+    from arcrun_auth.catalog import Catalog
+
+    catalog = recipes or Catalog(settings.home)
+    if store is None:
+        from arcrun_auth.stores.opening import open_store
+
+        def ask(question: str, *, confirm: bool) -> str | None:
+            from arcrun_auth.people import ask_hidden
+
+            return ask_hidden(person(), question, confirm=confirm)
+
+        store = open_store(settings, catalog, ask=ask)
+    allow = (*settings.allow_hosts, *allow_hosts)
+
+    def say(text: str) -> None:
+        person().say(text)
+
+    return Connections(
+        Resolver(settings, catalog, store, allow=allow, clock=clock, say=say), open_url
+    )
 
 
 def _ends(record: Credential, now: float) -> bool:

@@ -92,7 +92,8 @@ def _require_renewal(resolver: Resolver, connection: Connection) -> None:
             why="expired",
             hint=f"arcrun setup {connection.name}",
         )
-    if apps.stored(resolver.store, connection.service, way) is None:
+    instance = connection.instance
+    if apps.stored(resolver.store, connection.service, way, instance=instance) is None:
         raise apps.missing(connection.service, way)
 
 

@@ -11,7 +11,9 @@ from arcrun_auth.moments import epoch_of
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Connection, Resolver
+    from arcrun_auth.tokens import Key
 
 
 def said(expires: str | float | datetime | None, now: float) -> float | None:
@@ -39,7 +41,7 @@ def keep(resolver: Resolver, connection: Connection, end: float) -> None:
     """Notes when the key ends, or for a login the secret of its app."""
     _, way = resolver.way(connection)
     login = way.oauth2 is not None
-    key = apps.key_of(connection.service, way) if login else connection.key
+    key = _app_key(resolver, connection, way) if login else connection.key
     while True:
         record = resolver.store.get(key)
         if record is None or not record.generation or record.ends == end:
@@ -53,6 +55,10 @@ def keep(resolver: Resolver, connection: Connection, end: float) -> None:
         return
 
 
+def _app_key(resolver: Resolver, connection: Connection, way: Method) -> Key:
+    return apps.key_for(resolver.store, connection.service, way, connection.instance)
+
+
 def warnings_of(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     """What will end soon, or has, and after the arrow the command to type."""
     record = connection.record
@@ -62,7 +68,7 @@ def warnings_of(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     if connection.method.primitive != "static_key":
         try:
             _, way = resolver.way(connection)
-            app = resolver.store.get(apps.key_of(connection.service, way))
+            app = resolver.store.get(_app_key(resolver, connection, way))
         except AuthError:  # a recipe or an app that fails is told where it is used
             return ()
         assert way.oauth2 is not None

@@ -253,13 +253,13 @@ def _app(resolver: Resolver, connection: Connection) -> tuple[Origin, ...]:
     """The parts of the OAuth app that serves this connection; none for a static key."""
     if connection.method.primitive != "oauth2":
         return ()
-    from arcrun_auth.apps import key_of
+    from arcrun_auth.apps import key_for
 
     try:
         _, way = resolver.way(connection)
     except RecipeError:
         return ()
-    key = key_of(connection.service, way)
+    key = key_for(resolver.store, connection.service, way, connection.instance)
     return origins_of(resolver.store, key, resolver.store.get(key))
 
 

@@ -319,12 +319,12 @@ class Resolver:
                 service=connection.service,
                 params=self.params(way, connection.record),
                 allow=self.allow,
-                client_id=self.id_to_send(connection.service, way),
+                client_id=self.id_to_send(connection, way),
             )
         except ValueError as error:
             raise unfit(connection, error) from None
 
-    def id_to_send(self, service: str, way: Method) -> str:
+    def id_to_send(self, connection: Connection, way: Method) -> str:
         """The id of the app, if the recipe sends it along with each request; else nothing."""
         inject = way.inject
         places = (inject.header, inject.query, inject.body, inject.path, inject.cookie)
@@ -333,8 +333,10 @@ class Resolver:
             return ""
         from arcrun_auth.apps.kept import stored
 
-        app = None if way.oauth2.client.id else stored(self.store, service, way)
-        return way.oauth2.client.id or (app.client_id if app is not None else "")
+        if way.oauth2.client.id:
+            return way.oauth2.client.id
+        app = stored(self.store, connection.service, way, instance=connection.instance)
+        return app.client_id if app is not None else ""
 
     @staticmethod
     def params(way: Method, record: Credential) -> Mapping[str, str]:

@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from arcrun_auth.apps.asking import ask, fill, from_file
-    from arcrun_auth.apps.kept import forget, keep, key_of, lacking, missing, proof_of, stored
+    from arcrun_auth.apps.kept import (
+        forget,
+        keep,
+        key_for,
+        key_of,
+        lacking,
+        missing,
+        proof_of,
+        stored,
+    )
     from arcrun_auth.apps.usage import Kept, Use, find, registered, uses
     from arcrun_auth.oauth.app import App
 
@@ -25,6 +34,7 @@ __all__ = [
     "forget",
     "from_file",
     "keep",
+    "key_for",
     "key_of",
     "lacking",
     "missing",
@@ -38,7 +48,7 @@ _HOMES = {
     "arcrun_auth.oauth.app": ("App",),
     "arcrun_auth.apps.asking": ("ask", "fill", "from_file"),
     "arcrun_auth.apps.kept": (
-        "forget", "keep", "key_of", "lacking", "missing", "proof_of", "stored",
+        "forget", "keep", "key_for", "key_of", "lacking", "missing", "proof_of", "stored",
     ),
     "arcrun_auth.apps.usage": ("Kept", "Use", "find", "registered", "uses"),
 }  # fmt: skip

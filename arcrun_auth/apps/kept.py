@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import MissingSecret, StoreConflict
 from arcrun_auth.oauth.app import App
-from arcrun_auth.tokens import Credential, Key
+from arcrun_auth.tokens import DEFAULT_INSTANCE, Credential, Key
 
 if TYPE_CHECKING:
     from arcrun_auth.recipe.model import Method
@@ -18,10 +18,20 @@ REGISTERED = "registration_endpoint"
 """By which of its endpoints is the server known that a client registered itself at?"""
 
 
-def key_of(service: str, way: Method) -> Key:
-    """Under which name the app is kept: services of one family share it."""
+def key_of(service: str, way: Method, instance: str = DEFAULT_INSTANCE) -> Key:
+    """Under which name the app is kept: services of one family share it.
+
+    An `instance` may have one of its own: a grant works only with the client that got it.
+    """
     assert way.oauth2 is not None
-    return Key("app", way.oauth2.client.app or service)
+    return Key("app", way.oauth2.client.app or service, instance)
+
+
+def key_for(store: Store, service: str, way: Method, instance: str) -> Key:
+    """Under which name the app of this instance is found: its own, else that of the family."""
+    own = key_of(service, way, instance)
+    family = key_of(service, way)
+    return own if own == family or store.get(own) is not None else family
 
 
 def _key_at(key: Key, server: str) -> Key:
@@ -40,12 +50,14 @@ def _is_of(record: Credential | None, server: str) -> bool:
     return record is not None and record.endpoints.get(REGISTERED, server) == server
 
 
-def stored(store: Store, service: str, way: Method, server: str = "") -> App | None:
+def stored(
+    store: Store, service: str, way: Method, server: str = "", *, instance: str = DEFAULT_INSTANCE
+) -> App | None:
     """The app out of store, config.toml or environment; None if there is none, or half of one.
 
     `server` is the registration endpoint, where clients register themselves.
     """
-    key = key_of(service, way)
+    key = key_for(store, service, way, instance)
     record = store.get(key)
     if server and not _is_of(record, server):
         record = store.get(_key_at(key, server))
@@ -97,12 +109,14 @@ def keep(
     ends: float | None = None,
     manage: Secret | None = None,
     server: str = "",
+    instance: str = DEFAULT_INSTANCE,
 ) -> None:
     """Saves the app for every service of its family. `ends`: when its secret does; `manage`: the
-    token that manages a client which registered itself (RFC 7591 §3.2.1), `server`: where."""
+    token that manages a client which registered itself (RFC 7591 §3.2.1), `server`: where;
+    `instance`: the only one that it is for, if it is not the default one."""
     # What it was given is kept, though the environment may stand over it today.
     primary: Store = getattr(store, "primary", store)
-    key = key_of(service, way)
+    key = key_of(service, way, instance)
     if server and primary.get(key) is not None and not _is_of(primary.get(key), server):
         key = _key_at(key, server)
     endpoints = {REGISTERED: server} if server else {}

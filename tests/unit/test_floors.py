@@ -32,11 +32,12 @@ FLOORS = [
     (
         "hall",
         """
-        agreement apps authority bound broker checkup connections declared discovery ends
+        adoption agreement apps authority bound broker checkup connections declared discovery ends
         enrol found keepalive removal renewal report resolve shared signin
         """,
     ),
     ("door", "__init__ testing"),
+    ("roof", "importers"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}
 
