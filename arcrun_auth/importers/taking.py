@@ -1,0 +1,182 @@
+"""From what was found to a connection: which one, whether it is there already, and tested."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from arcrun_auth import apps
+from arcrun_auth.apps.kept import app_of
+from arcrun_auth.errors import AuthError
+from arcrun_auth.tokens import DEFAULT_INSTANCE, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arcrun_auth.broker import Broker
+    from arcrun_auth.checkup import Checked
+    from arcrun_auth.importers.model import Found
+    from arcrun_auth.importers.services import Services
+    from arcrun_auth.stores.base import Store
+    from arcrun_auth.tokens import Credential
+
+_TRIES = 20
+"""How many instances of a name do we try, before it is somebody else's to choose one?"""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A finding, and the connection that it would become or already is."""
+
+    found: Found
+    instance: str = ""
+    held: bool = False
+    """Whether this very secret is that connection's already."""
+
+    @property
+    def name(self) -> str:
+        """The connection as it is typed; empty where it cannot be taken in."""
+        if not self.found.service or not self.instance:
+            return ""
+        plain = self.instance == DEFAULT_INSTANCE
+        return self.found.service if plain else f"{self.found.service}@{self.instance}"
+
+    @property
+    def open(self) -> bool:
+        """Whether it can be taken in, and is not yet."""
+        return bool(self.name) and not self.held and not self.found.why_not
+
+
+class Taking:
+    """Makes connections of findings, by the verbs of the broker. Overwrites none."""
+
+    def __init__(self, broker: Broker, services: Services) -> None:
+        self._broker = broker
+        self._services = services
+        store = broker.store
+        # What the environment gives is gone with it: only what is kept here is there already.
+        self._store: Store = getattr(store, "primary", store)
+        self._reserved: dict[Key, Found] = {}
+
+    def plan(self, found: Found, *, instance: str = "", reserve: bool = False) -> Planned:
+        """What this would become: in `instance` if one is named, else in the first free one.
+
+        With `reserve` the next is planned as if this one were taken in.
+        """
+        if found.why_not or not found.service:
+            return Planned(found)
+        account = self._broker.recipes.entry(found.service).account
+        for key in self._keys(account):
+            if self._is_held(key, found):
+                return Planned(found, key.instance, held=True)
+        chosen = instance or next(self._free(account, found), "")
+        if reserve:
+            self._reserved[Key("credential", account, chosen)] = found
+        return Planned(found, chosen)
+
+    def take(self, planned: Planned) -> Checked:
+        """Takes it in, and tests what is kept. Whose account it is stands in the answer.
+
+        Raises what `Broker.setup` and `Broker.adopt` raise. What the test request refuses then
+        is kept if it is a login.
+        """
+        found, service, instance = planned.found, planned.found.service, planned.instance
+        if found.grant is not None:
+            self._broker.adopt(service, instance, grant=found.grant, app=found.app)
+        else:
+            self._broker.setup(
+                service,
+                instance,
+                method=found.method,
+                params=found.params or None,
+                **found.secrets,
+            )
+        return self._broker.test(service, instance)
+
+    def aimed(self, found: Found, service: str, instance: str) -> Found:
+        """The finding for the service that a person names. AuthError where it cannot be."""
+        service = self._broker.recipes.entry(service).service
+        if found.foreign_app and instance in ("", DEFAULT_INSTANCE):
+            raise AuthError(
+                f"This login belongs to {found.foreign_app}'s own OAuth app, which must not serve "
+                f"all services: it needs an instance of its own.",
+                service=service,
+                hint=f"arcrun import {found.source} --as {service}@{found.foreign_app}",
+            )
+        if service == found.service:
+            return found
+        if found.grant is not None:
+            self._check_login(found, service)
+            return replace(found, service=service, why_not="", hint="")
+        ways = self._services.keys(service)
+        key = self._services.only_secret(service, ways[0]) if ways else ""
+        if not key or len(found.secrets) != 1:
+            raise AuthError(
+                f"This is no key of {service}.", service=service, hint=f"arcrun setup {service}"
+            )
+        (value,) = found.secrets.values()
+        return replace(
+            found, service=service, method=ways[0], secrets={key: value}, why_not="", hint=""
+        )
+
+    def _check_login(self, found: Found, service: str) -> None:
+        ways = [way.id for way in self._broker.recipes.entry(service).methods]
+        servers = [
+            o.token_endpoint for id_ in ways if (o := self._services.way(service, id_).oauth2)
+        ]
+        if not found.token_endpoint or found.token_endpoint not in servers:
+            raise AuthError(
+                f"This is no login of {service}: it is renewed elsewhere.",
+                service=service,
+                hint=f"arcrun setup {service}",
+            )
+
+    # -- which instance --------------------------------------------------------------------
+
+    def _keys(self, account: str) -> list[Key]:
+        held = [k for k in self._store.keys() if k.kind == "credential" and k.account == account]
+        return [*sorted(held), *(key for key in self._reserved if key.account == account)]
+
+    def _is_held(self, key: Key, found: Found) -> bool:
+        if key in self._reserved:
+            return self._reserved[key].values == found.values
+        record = self._store.get(key)
+        return record is not None and found.values <= _values(record)
+
+    def _free(self, account: str, found: Found) -> Iterator[str]:
+        name = re.sub(r"[^a-z0-9._+-]+", "-", found.name.lower()).strip("-._+")[:40]
+        usual = [] if found.foreign_app else [DEFAULT_INSTANCE]
+        # A profile is what people call an account there: it keeps its name.
+        wanted = [name, *usual] if found.source == "aws" else [*usual, name]
+        more = [f"{name or found.source}-{number}" for number in range(2, _TRIES)]
+        for instance in [*wanted, found.source, *more]:
+            key = Key("credential", account, instance or DEFAULT_INSTANCE)
+            if not instance or key in self._reserved or self._store.get(key) is not None:
+                continue
+            if self._app_fits(found, instance):
+                yield instance
+
+    def _app_fits(self, found: Found, instance: str) -> bool:
+        """Whether no other app stands where this login's would have to."""
+        if found.app is None:
+            return True
+        entry = self._broker.recipes.entry(found.service)
+        method = next(way.id for way in entry.methods if way.primitive == "oauth2")
+        key = apps.key_of(found.service, self._services.way(found.service, method), instance)
+        record = self._broker.store.get(key)
+        planned = [
+            each.app
+            for at, each in self._reserved.items()
+            if each.app is not None and at.instance == instance and each.service == found.service
+        ]
+        others = [app_of(record)] if record is not None else planned
+        return all(app.client_id == found.app.client_id for app in others)
+
+
+def _values(record: Credential) -> set[str]:
+    """The secrets of a record, to compare."""
+    grant = record.grant
+    token = (grant.refresh_token or grant.access_token) if grant is not None else None
+    found = (*record.secrets.values(), *([token] if token is not None else []))
+    return {secret.reveal() for secret in found}
