@@ -45,17 +45,17 @@ def _read(file: File, services: Services, where: Where) -> Iterator[Found]:
                     at = (_text(host), token)
                     found.setdefault(at, (_text(host), user, []))[2].append(span)
     for (_, token), (host_name, user, spans) in found.items():
-        at = f"{host_name}, user {user}" if user else host_name
+        place = f"{host_name}, user {user}" if user else host_name
         service = services.first([SERVICE]) if host_name == HOST else ""
         if not service:
             why = f"there is no recipe for {host_name}"
-            yield Found("gh", file.path, at, "key", why_not=why)
+            yield Found("gh", file.path, place, "key", why_not=why)
             continue
         method = services.keys(service)[0]
         yield Found(
             "gh",
             file.path,
-            at,
+            place,
             "key",
             service=service,
             method=method,

@@ -170,7 +170,7 @@ def _found(file: File, entry: Entry, match: Match, services: Services) -> Found:
             file.path,
             at,
             "password",
-            why_not=f"{match.service} takes more than a login and a password",
+            why_not=f"its login and password are not what {match.service} takes",
             hint=f"arcrun setup {match.service}",
         )
     return Found(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import apps
 from arcrun_auth.apps.kept import app_of
@@ -33,6 +33,8 @@ class Planned:
     instance: str = ""
     held: bool = False
     """Whether this very secret is that connection's already."""
+    twin: bool = False
+    """Whether it is the same secret as one that was planned before."""
 
     @property
     def name(self) -> str:
@@ -58,6 +60,8 @@ class Taking:
         # What the environment gives is gone with it: only what is kept here is there already.
         self._store: Store = getattr(store, "primary", store)
         self._reserved: dict[Key, Found] = {}
+        self._apps: dict[Key, str] = {}
+        """The client ids of the apps that would be kept with those."""
 
     def plan(self, found: Found, *, instance: str = "", reserve: bool = False) -> Planned:
         """What this would become: in `instance` if one is named, else in the first free one.
@@ -69,29 +73,35 @@ class Taking:
         account = self._broker.recipes.entry(found.service).account
         for key in self._keys(account):
             if self._is_held(key, found):
-                return Planned(found, key.instance, held=True)
+                twin = key in self._reserved
+                return Planned(found, key.instance, held=not twin, twin=twin)
         chosen = instance or next(self._free(account, found), "")
         if reserve:
             self._reserved[Key("credential", account, chosen)] = found
+            if found.app is not None:
+                self._apps[self._app_key(found, chosen)] = found.app.client_id
         return Planned(found, chosen)
 
     def take(self, planned: Planned) -> Checked:
         """Takes it in, and tests what is kept. Whose account it is stands in the answer.
 
-        Raises what `Broker.setup` and `Broker.adopt` raise. What the test request refuses then
-        is kept if it is a login.
+        Raises what `Broker.setup` and `Broker.adopt` raise, AuthError where the instance is
+        connected. What the test request refuses then is kept if it is a login.
         """
         found, service, instance = planned.found, planned.found.service, planned.instance
+        account = self._broker.recipes.entry(service).account
+        if self._store.get(Key("credential", account, instance)) is not None:
+            raise AuthError(
+                f"{planned.name} is connected already: it was left as it is.",
+                service=service,
+                hint=f"arcrun import {found.source} --as {service}@another",
+            )
         if found.grant is not None:
             self._broker.adopt(service, instance, grant=found.grant, app=found.app)
         else:
-            self._broker.setup(
-                service,
-                instance,
-                method=found.method,
-                params=found.params or None,
-                **found.secrets,
-            )
+            secrets: dict[str, Any] = dict(found.secrets)
+            params = found.params or None
+            self._broker.setup(service, instance, method=found.method, params=params, **secrets)
         return self._broker.test(service, instance)
 
     def aimed(self, found: Found, service: str, instance: str) -> Found:
@@ -161,17 +171,15 @@ class Taking:
         """Whether no other app stands where this login's would have to."""
         if found.app is None:
             return True
+        key = self._app_key(found, instance)
+        record = self._broker.store.get(key)
+        kept = app_of(record).client_id if record is not None else self._apps.get(key)
+        return kept in (None, found.app.client_id)
+
+    def _app_key(self, found: Found, instance: str) -> Key:
         entry = self._broker.recipes.entry(found.service)
         method = next(way.id for way in entry.methods if way.primitive == "oauth2")
-        key = apps.key_of(found.service, self._services.way(found.service, method), instance)
-        record = self._broker.store.get(key)
-        planned = [
-            each.app
-            for at, each in self._reserved.items()
-            if each.app is not None and at.instance == instance and each.service == found.service
-        ]
-        others = [app_of(record)] if record is not None else planned
-        return all(app.client_id == found.app.client_id for app in others)
+        return apps.key_of(found.service, self._services.way(found.service, method), instance)
 
 
 def _values(record: Credential) -> set[str]:

@@ -113,7 +113,8 @@ COMMON_WORDS = {"line", "resend", "linear", "together", "notion", "github"}
 def test_no_provider_is_named_in_code() -> None:
     names = {name.replace("_", " ") for name in services()} | services()
     names |= {"google", "microsoft", "github"}
-    for path in [*FILES, *(ROOT / "cli").rglob("*.py")]:
+    named = [path for path in FILES if room(path) != "importers"]
+    for path in [*named, *(ROOT / "cli").rglob("*.py")]:
         tree = ast.parse(path.read_text())
         docs = {
             id(node.value)

@@ -16,7 +16,13 @@ from arcrun_cli.app import Group
 from arcrun_cli.commands import app_add
 from arcrun_cli.commands.why import origins
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import app_argument, broker, json_option, no_input_option
+from arcrun_cli.options import (
+    app_argument,
+    broker,
+    json_option,
+    kept_app_argument,
+    no_input_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +118,7 @@ def show(name: str, *, as_json: bool) -> int:
     short_help="Forget an app.",
     examples=("arcrun app remove google", "arcrun app remove github --yes"),
 )
-@app_argument
+@kept_app_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @no_input_option
 def remove(name: str, *, yes: bool, no_input: bool) -> int:
@@ -123,12 +129,14 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
     from arcrun_auth import apps
 
     here = broker(interactive=False if no_input else None)
-    app, group = _named(here, name)
-    key = Key("app", app)
+    family, _, instance = name.partition("@")
+    app, group = _named(here, family, instance)
+    key = Key("app", app, instance or DEFAULT_INSTANCE)
+    app = f"{app}@{instance}" if instance else app
     if here.store.get(key) is None:
         ui.tell(f"There is no app {app}: there is nothing to remove.")
         return 0
-    users = connected(here, group)
+    users = connected(here, group, instance)
     if users:
         ui.tell(f"Without it these cannot be renewed: {', '.join(users)}.")
     if not yes:
@@ -148,24 +156,24 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
     return 0
 
 
-def _named(here: Broker, name: str) -> tuple[str, list[Use]]:
+def _named(here: Broker, name: str, instance: str) -> tuple[str, list[Use]]:
     """The whole app of that name, though no recipe may know it any more."""
     from arcrun_auth import apps
 
-    if here.store.get(Key("app", name)) is not None:
+    if here.store.get(Key("app", name, instance or DEFAULT_INSTANCE)) is not None:
         return name, apps.uses(here.recipes).get(name, [])
     app, _ = apps.find(here.recipes, name)
     return app, apps.uses(here.recipes)[app]
 
 
-def connected(here: Broker, group: Sequence[Use]) -> list[str]:
-    """The connections that were logged in by these ways."""
+def connected(here: Broker, group: Sequence[Use], only: str = "") -> list[str]:
+    """The connections that were logged in by these ways; of one instance if it is named."""
     ways = {(use.service, use.way.id) for use in group}
     return [
         service.service if name == DEFAULT_INSTANCE else f"{service.service}@{name}"
         for service in here.list_services().values()
         for name, instance in service.instances.items()
-        if (service.service, instance.method) in ways
+        if (service.service, instance.method) in ways and only in ("", name)
     ]
 
 
