@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from arcrun_auth import apps, scopes
 from arcrun_auth.apps.kept import app_of
 from arcrun_auth.authority import Authority
+from arcrun_auth.custody import fingerprint
 from arcrun_auth.errors import AuthError, LoginRequired
 
 if TYPE_CHECKING:
@@ -21,6 +22,27 @@ if TYPE_CHECKING:
     from arcrun_auth.recipe.model import Method, Recipe
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.tokens import Credential, Grant
+
+
+MARK = "adopted"
+"""In which field of a record is the fingerprint of the refresh token that it was adopted with?"""
+
+
+def is_of(record: Credential, grant: Grant) -> bool:
+    """Whether the record is this very login, however often it was renewed since.
+
+    To adopt it a second time would look like theft (RFC 9700 §4.14.2): a provider whose refresh
+    tokens rotate ends the whole login then.
+    """
+    held = record.grant
+    if grant.refresh_token is None:
+        return held is not None and held.access_token == grant.access_token
+    same = held is not None and held.refresh_token == grant.refresh_token
+    return same or record.extra.get(MARK) == fingerprint(grant)
+
+
+def _mark(grant: Grant) -> dict[str, str]:
+    return {MARK: fingerprint(grant)} if grant.refresh_token is not None else {}
 
 
 class Adoption:
@@ -67,7 +89,7 @@ class Adoption:
         lacking = scopes.missing(way.oauth2, way.oauth2.scopes, grant.scopes)
         if lacking:
             self._person.say(f"It was not granted: {' '.join(lacking)}. What needs it fails.")
-        return record.replace(grant=grant)
+        return record.replace(grant=grant, extra={**record.extra, **_mark(self._grant)})
 
     def _place(self, authority: Authority, connection: Connection) -> bool:
         """Puts the grant's app in; whether it has to be kept, since it is not there yet."""

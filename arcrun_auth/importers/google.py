@@ -132,6 +132,8 @@ def _logins(
         foreign_app="gcloud" if app.client_id == GCLOUD else "",
     )
     services_of = services.by_login(endpoint, scopes)
+    if any(map(services.rotates, services_of)):
+        services_of = services_of[:1]  # a second one would renew with what the first has used up
     if not services_of:
         told = f"none is for its scopes ({' '.join(map(_short, scopes))})" if scopes else _UNTOLD
         yield replace(known, why_not=f"which service it is for is not known: {told}", hint=_AS)

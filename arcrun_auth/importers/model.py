@@ -35,8 +35,11 @@ class Where:
     @classmethod
     def here(cls, environ: Mapping[str, str] | None = None) -> Where:
         """This user's home and this process's folder."""
-        environ = os.environ if environ is None else environ
-        return cls(environ, os.path.expanduser("~"), os.getcwd())
+        environ, home = os.environ if environ is None else environ, os.path.expanduser("~")
+        try:
+            return cls(environ, home, os.getcwd())
+        except OSError:  # somebody has deleted it under us
+            return cls(environ, home, home)
 
     def config(self, name: str, on_windows: str | None = None) -> str:
         """The folder of a program's settings: `~/.config/name`, or where the system has them."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import apps
+from arcrun_auth.adoption import is_of
 from arcrun_auth.apps.kept import app_of
 from arcrun_auth.errors import AuthError
 from arcrun_auth.tokens import DEFAULT_INSTANCE, Key
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from arcrun_auth.importers.model import Found
     from arcrun_auth.importers.services import Services
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Credential
 
 _TRIES = 20
 """How many instances of a name do we try, before it is somebody else's to choose one?"""
@@ -152,7 +152,9 @@ class Taking:
         if key in self._reserved:
             return self._reserved[key].values == found.values
         record = self._store.get(key)
-        return record is not None and found.values <= _values(record)
+        if record is None or found.grant is not None:
+            return record is not None and found.grant is not None and is_of(record, found.grant)
+        return found.values <= {secret.reveal() for secret in record.secrets.values()}
 
     def _free(self, account: str, found: Found) -> Iterator[str]:
         name = re.sub(r"[^a-z0-9._+-]+", "-", found.name.lower()).strip("-._+")[:40]
@@ -180,11 +182,3 @@ class Taking:
         entry = self._broker.recipes.entry(found.service)
         method = next(way.id for way in entry.methods if way.primitive == "oauth2")
         return apps.key_of(found.service, self._services.way(found.service, method), instance)
-
-
-def _values(record: Credential) -> set[str]:
-    """The secrets of a record, to compare."""
-    grant = record.grant
-    token = (grant.refresh_token or grant.access_token) if grant is not None else None
-    found = (*record.secrets.values(), *([token] if token is not None else []))
-    return {secret.reveal() for secret in found}

@@ -22,7 +22,7 @@ from arcrun_auth.importers.originals import remove, without
 NAMES = st.sampled_from(["A", "B2", "LONG_NAME", "_x", "dotted.name"])
 ENDS = st.sampled_from(["\n", "\r\n"])
 PLAIN = st.text("abcXYZ019-_./:+~", min_size=1, max_size=12)
-QUOTED = st.text("aé\n #\"=$\\`", min_size=1, max_size=12)
+QUOTED = st.text('aé\n #"=$\\`', min_size=1, max_size=12)
 OTHERS = st.sampled_from(
     ["", "  ", "# A=1", "\t# note", "not an assignment", "1X=2", "\ue000é", "="]
 )
