@@ -47,20 +47,20 @@ def _read(file: File, services: Services, where: Where) -> Iterator[Found]:
     for (_, token), (host_name, user, spans) in found.items():
         place = f"{host_name}, user {user}" if user else host_name
         service = services.first([SERVICE]) if host_name == HOST else ""
-        if not service:
+        way = services.key_way(service) if service else None
+        if way is None:
             why = f"there is no recipe for {host_name}"
             yield Found("gh", file.path, place, "key", why_not=why)
             continue
-        method = services.keys(service)[0]
         yield Found(
             "gh",
             file.path,
             place,
             "key",
             service=service,
-            method=method,
+            method=way[0],
             name=user,
-            secrets={services.only_secret(service, method): Secret(token)},
+            secrets={way[1]: Secret(token)},
             cut=tuple(spans),
             breaks=_LOGGED_OUT,
             file=file,

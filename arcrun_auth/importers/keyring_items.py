@@ -46,19 +46,19 @@ def find(where: Where, services: Services, keyring: OSKeyring) -> Iterator[Found
             yield Found(NAME, "", "", "item", why_not=error.message, hint="arcrun doctor")
             return
         known = services.first([service])
-        if not value or (item, value) in seen or not known:
+        way = services.key_way(known) if known else None
+        if not value or (item, value) in seen or way is None:
             continue
         seen.add((item, value))
-        method = services.keys(known)[0]
         yield Found(
             NAME,
             "",
             f"{item}, user {user}" if user else item,
             "key",
             service=known,
-            method=method,
+            method=way[0],
             name=user or program,
-            secrets={services.only_secret(known, method): Secret(value)},
+            secrets={way[1]: Secret(value)},
         )
 
 

@@ -163,9 +163,13 @@ class Services:
         required = [s.key for s in self.way(service, method).required_secrets if not s.optional]
         return required[0] if len(required) == 1 else ""
 
-    def keys(self, service: str) -> list[str]:
-        """The ways in by a key, the default one first."""
-        return [method.id for entry, method in self._keyed() if entry.service == service]
+    def key_way(self, service: str) -> tuple[str, str] | None:
+        """The first way in by one key alone, and the name of that; None if there is none."""
+        for entry, method in self._keyed():
+            key = self.only_secret(service, method.id) if entry.service == service else ""
+            if key:
+                return method.id, key
+        return None
 
     def _keyed(self) -> Iterator[tuple[Entry, MethodEntry]]:
         for entry in self._entries:

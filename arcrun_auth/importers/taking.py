@@ -119,15 +119,14 @@ class Taking:
         if found.grant is not None:
             self._check_login(found, service)
             return replace(found, service=service, why_not="", hint="")
-        ways = self._services.keys(service)
-        key = self._services.only_secret(service, ways[0]) if ways else ""
-        if not key or len(found.secrets) != 1:
+        way = self._services.key_way(service)
+        if way is None or len(found.secrets) != 1:
             raise AuthError(
                 f"This is no key of {service}.", service=service, hint=f"arcrun setup {service}"
             )
         (value,) = found.secrets.values()
         return replace(
-            found, service=service, method=ways[0], secrets={key: value}, why_not="", hint=""
+            found, service=service, method=way[0], secrets={way[1]: value}, why_not="", hint=""
         )
 
     def _check_login(self, found: Found, service: str) -> None:

@@ -335,6 +335,23 @@ def test_another_key_of_a_connected_service_gets_an_instance_of_its_own(desk) ->
     assert desk.data()[0]["name"] == "keyed@work"
 
 
+def test_profiles_of_aws_keep_their_names(desk) -> None:
+    recipe = desk.provider.recipe_yaml("aws", primitive="static_key")
+    recipe = recipe.replace("aws_key", "access_key_id")
+    (Path(desk.home) / "recipes" / "aws.yaml").write_text(recipe)
+    (desk.user / ".aws").mkdir()
+    (desk.user / ".aws" / "credentials").write_text(
+        "".join(
+            f"[{name}]\naws_access_key_id = demo_{name}\naws_secret_access_key = {canary.fresh()}\n"
+            for name in ("default", "Team A", "Team-A", "\u00e9")
+        )
+    )
+    assert desk.run("aws", "--json") == 0
+    assert [found["name"] for found in desk.data()] == [
+        "aws", "aws@team-a", "aws@aws", "aws@aws-2",
+    ]  # fmt: skip
+
+
 # -- --as and --file -----------------------------------------------------------------------
 
 

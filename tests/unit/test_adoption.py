@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from arcrun_auth import errors
+from arcrun_auth.adoption import is_of
 from arcrun_auth.broker import Broker
 from arcrun_auth.oauth.app import App
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider
 from arcrun_auth.testing._records import Family
 from arcrun_auth.tokens import Credential, Grant, Key, Secret
-from tests.world import Told, home_with
+from tests.world import Told, home_with, master_key
 
 DEMO = Key("credential", "demo")
 
@@ -92,6 +93,43 @@ def test_in_another_instance_its_app_serves_that_one_alone(tmp_path, provider) -
     }  # fmt: skip
     assert broker.why("demo").app[0].store == "memory"
     assert broker.remove("demo", "old", revoke=True).told
+
+
+def test_an_instance_s_own_app_may_come_from_the_environment(tmp_path, provider) -> None:
+    """It stands before the family's, at a login as at a renewal."""
+    desk(tmp_path, provider).close()
+    broker = Broker(
+        home=str(tmp_path / "home"),
+        person=Told(),
+        allow_hosts=[provider.issuer],
+        open_url=provider.follow,
+        environ={
+            **master_key(),
+            "ARCRUN_DEMO_CLIENT_ID": "mine",
+            "ARCRUN_DEMO_CLIENT_SECRET": "s",
+            "ARCRUN_DEMO__WORK__CLIENT_ID": "demo-post",
+            "ARCRUN_DEMO__WORK__CLIENT_SECRET": provider.client_secret,
+        },
+    )
+    broker.setup("demo", "work")
+    provider.authority.expire_access_tokens()
+    assert broker.get_token("demo", "work").access_token
+    assert broker.why("demo", "work").app[0].place == "ARCRUN_DEMO__WORK__CLIENT_ID"
+    broker.close()
+
+
+def test_a_login_is_known_again_by_its_first_refresh_token(tmp_path, provider) -> None:
+    broker = desk(tmp_path, provider)
+    grant = login_of(provider)
+    broker.adopt("demo", grant=grant, app=app_of(provider))
+    record = broker.store.get(DEMO)
+    assert is_of(record, grant)
+    assert is_of(record, record.grant)
+    assert is_of(type(record).load(record.dump()), grant), "it outlives the process"
+    assert not is_of(record, login_of(provider))
+    token = record.grant.replace(refresh_token=None)
+    assert is_of(record, token)
+    assert not is_of(record.replace(grant=None), token)
 
 
 def test_where_another_app_stands_nothing_is_sent(tmp_path, provider) -> None:

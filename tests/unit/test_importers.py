@@ -1,4 +1,4 @@
-"""What other programs keep, in the formats that they write it in: what is found of it, and where."""
+"""What other programs keep, in their own formats: what is found of it, and where."""
 
 from __future__ import annotations
 
@@ -478,6 +478,16 @@ def test_a_catalogue_without_aws_says_so(user, tmp_path) -> None:
     assert {each.why_not for each in found} == {"there is no recipe for AWS"}
 
 
+def test_a_configuration_that_cannot_be_read_only_names_no_region(user, with_aws) -> None:
+    credentials(user)
+    config = os.path.join(user.home, ".aws", "config")
+    os.unlink(config)
+    os.mkdir(config)
+    first, second, unread = find(user, with_aws, ["aws"])
+    assert first.params == second.params == {}
+    assert unread.why_not == "it is a folder"
+
+
 # -- .env ----------------------------------------------------------------------------------
 
 
@@ -512,16 +522,12 @@ def test_a_value_is_known_by_its_beginning_if_one_service_alone_begins_so(user, 
     here(
         user,
         ".env",
-        "\n".join(
-            [
-                "MY_KEY=hf_AAAAAAAAAAAAAAAA0000",
-                "CLAUDE=sk-ant-AAAAAAAAAAAAAAA0",
-                "AMBIGUOUS=sk-AAAAAAAAAAAAAAAAA0",
-                "SHORT=hf_A0",
-                "WORDS=re_build_everything_always",
-                "HEX=0123456789abcdef0123456789abcdef",
-            ]
-        ),
+        "MY_KEY=hf_AAAAAAAAAAAAAAAA0000\n"
+        "CLAUDE=sk-ant-AAAAAAAAAAAAAAA0\n"
+        "AMBIGUOUS=sk-AAAAAAAAAAAAAAAAA0\n"
+        "SHORT=hf_A0\n"
+        "WORDS=re_build_everything_always\n"
+        "HEX=0123456789abcdef0123456789abcdef\n",
     )
     found = {each.at.split(" ")[0]: each for each in find(user, services, ["env"])}
     assert {at: each.service for at, each in found.items()} == {
@@ -683,6 +689,28 @@ def test_a_file_that_the_system_does_not_open_says_why(user) -> None:
     os.symlink(path, path)
     with pytest.raises(Unreadable, match="cannot be read: Too many levels"):
         read_file(path)
+
+
+def test_places_that_are_gone_or_damaged_are_passed_over(user, services, monkeypatch) -> None:
+    gone = Where({}, user.home, f"{user.folder}/gone", "linux")
+    assert find(gone, services, ["env"]) == []
+    os.makedirs(os.path.join(user.home, ".config", "gh", "hosts.yml"))
+    ring = OSKeyring(lambda: Backend({}))
+    assert find(user, services, ["keyring"], keyring=ring) == []
+    with pytest.raises(AuthError, match="nothing that can be taken in"):
+        find_in(here(user, "t.json", '{"refresh_token": '), user, services)
+    monkeypatch.setattr(os, "getcwd", _no_folder)
+    assert Where.here({}).folder == Where.here({}).home
+
+
+def _no_folder() -> str:
+    raise FileNotFoundError  # what the system says where the folder was deleted under us
+
+
+def test_services_without_a_fitting_key_are_none(services) -> None:
+    assert services.keyed_way("notion", "access_key_id") == ""
+    assert services.key_way("twilio") is None
+    assert services.first(["nothing"]) == ""
 
 
 def test_bytes_that_are_no_text_come_back_as_they_were(user) -> None:

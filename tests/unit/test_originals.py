@@ -5,7 +5,7 @@ from __future__ import annotations
 import netrc as reference
 import os
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +16,9 @@ from arcrun_auth.importers import ini, netrc
 from arcrun_auth.importers.dotenv import assignments
 from arcrun_auth.importers.model import Found, read_file, whole_line
 from arcrun_auth.importers.originals import remove, without
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # -- .env ----------------------------------------------------------------------------------
 

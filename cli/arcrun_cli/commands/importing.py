@@ -294,9 +294,10 @@ class _Session:
 
 def _only(found: Sequence[Found]) -> Found:
     """The one finding that `--as` can mean."""
-    known = {(each.path, each.at if not each.grant else "") for each in found}
-    fits = [each for each in found if each.grant or each.secrets]
-    if len(known) != 1 or not fits:
+    fits = [each for each in found if each.grant is not None or each.secrets]
+    # A login that is good for several services is found once for each of them.
+    known = {(each.path, each.at if each.grant is None else "") for each in fits}
+    if len(known) != 1:
         raise UsageFault(
             "--as is for one thing that was found, and here are "
             + (ui.count(len(known), "of them.") if known else "none."),
