@@ -24,10 +24,7 @@ _KEYS = {
 """Each part of a key, and what it is called in these files."""
 
 _TEMPORARY = "It is a temporary key: it ends by itself, within hours as a rule."
-_GONE = (
-    "the AWS tools have no key for this profile then; they can ask us: "
-    "arcrun credential install aws"
-)
+_GONE = "the AWS tools have no key for this profile"
 
 
 def _places(where: Where) -> list[str]:

@@ -26,7 +26,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 _COMMENT = re.compile(r"(?:^|[ \t])#.*", re.DOTALL)
 _COMPUTED = re.compile(r"\$[{(A-Za-z_]|`")
 """What makes a value of others, so that it is no secret by itself?"""
-_LEFT = "what reads this variable finds nothing then; arcrun run gives it to a program"
+_LEFT = "what reads these variables finds them empty: auth.bind or arcrun token takes their place"
 
 
 @dataclass(frozen=True)

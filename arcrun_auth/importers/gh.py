@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from arcrun_auth.importers.services import Services
 
 HOST, SERVICE = "github.com", "github"
-_LOGGED_OUT = "gh is logged out then: gh auth login"
+_LOGGED_OUT = "gh is logged out, until: gh auth login"
 
 
 def _places(where: Where) -> list[str]:

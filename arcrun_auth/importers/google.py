@@ -63,7 +63,7 @@ def _read_adc(file: File, services: Services, where: Where) -> Iterator[Found]:
 
 
 _ADC_GONE = (
-    "Google's libraries find no default credentials then: gcloud auth application-default login"
+    "Google's libraries find no default credentials, until: gcloud auth application-default login"
 )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SPACE = " \t\r\n"
 _BASIC = re.compile(r"Basic (?:\{\{secret\.([\w.-]+)\}\}|[^:]*):(?:\{\{secret\.([\w.-]+)\}\})?")
-_LEFT = "curl, git and whatever else reads it log in no more by themselves there"
+_LEFT = "curl, git and whatever else reads it no longer log in there by themselves"
 
 
 class NotNetrc(Exception):

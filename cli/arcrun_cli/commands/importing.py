@@ -28,7 +28,7 @@ _ASKABLE = ("terminal", "notebook")
 @click.command(
     "import",
     cls=Command,
-    short_help="Take in what other programs keep: a dry run first, then you are asked.",
+    short_help="Take in what other programs keep: .env, gh, rclone, AWS and more.",
     examples=(
         "arcrun import                          look everywhere, then ask about each",
         "arcrun import env gh --yes             take in all of it, without asking",
