@@ -13,6 +13,7 @@ from arcrun_auth.apps.kept import app_of
 from arcrun_auth.authority import Authority
 from arcrun_auth.custody import fingerprint
 from arcrun_auth.errors import AuthError, LoginRequired
+from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,12 @@ def is_of(record: Credential, grant: Grant) -> bool:
         return held is not None and held.access_token == grant.access_token
     same = held is not None and held.refresh_token == grant.refresh_token
     return same or record.extra.get(MARK) == fingerprint(grant)
+
+
+def _kept(connection: Connection, app: str) -> str:
+    if connection.instance == DEFAULT_INSTANCE:
+        return f"Its OAuth app is kept as {app}: later logins use it as well."
+    return f"Its OAuth app is kept as {app}@{connection.instance}, for that instance alone."
 
 
 def _mark(grant: Grant) -> dict[str, str]:
@@ -86,6 +93,7 @@ class Adoption:
         if keeps and self._app is not None:
             store, service = self._resolver.store, connection.service
             apps.keep(store, service, way, self._app, instance=connection.instance)
+            self._person.say(_kept(connection, apps.key_of(service, way).account))
         lacking = scopes.missing(way.oauth2, way.oauth2.scopes, grant.scopes)
         if lacking:
             self._person.say(f"It was not granted: {' '.join(lacking)}. What needs it fails.")

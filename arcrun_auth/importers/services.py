@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from arcrun_auth.catalog import Catalog, Entry, MethodEntry
-    from arcrun_auth.recipe.model import Method
+    from arcrun_auth.recipe.model import Method, Recipe
 
 SHORTEST_GUESS = 20
 """How long must a value be that only looks like a key, for us to send it to a service?"""
@@ -40,6 +40,7 @@ class Services:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._recipes: dict[str, Recipe] = {}
 
     @cached_property
     def _entries(self) -> list[Entry]:
@@ -62,8 +63,9 @@ class Services:
 
     def way(self, service: str, method: str = "") -> Method:
         """A way in of a service, with all that its recipe says."""
-        entry = self._catalog.entry(service)
-        return self._catalog.recipe(service).way(method or entry.methods[0].id)
+        if service not in self._recipes:
+            self._recipes[service] = self._catalog.recipe(service)
+        return self._recipes[service].way(method or self._catalog.entry(service).methods[0].id)
 
     def rotates(self, service: str) -> bool:
         """Whether a renewal may end the refresh token that it used."""

@@ -382,6 +382,16 @@ def test_as_refuses_what_it_is_not_and_what_is_taken(desk) -> None:
     assert desk.run("--file", str(env), "--as", "github@x", "--yes") == 0
 
 
+def test_a_login_that_rotates_is_not_taken_in_a_second_time(desk) -> None:
+    other = desk.provider.recipe_yaml("other", auth="post").replace("- read", "- other.read")
+    (Path(desk.home) / "recipes" / "other.yaml").write_text(other)
+    desk.token_json()
+    assert desk.run("token", "--yes") == 0
+    assert desk.run("token", "--as", "other", "--yes") == 1
+    assert "kept as demo@default already" in desk.err
+    assert (desk.provider.refreshes, desk.provider.reuses) == (1, 0)
+
+
 def test_as_wants_one_thing(desk) -> None:
     full(desk)
     assert desk.run("--as", "demo") == 2

@@ -67,6 +67,7 @@ def test_it_is_renewed_with_its_own_app_tested_and_kept(tmp_path, provider) -> N
     assert record.consents["demo"].tier == "local"
     assert broker.store.get(Key("app", "demo")).secrets["client_id"].reveal() == "demo-post"
     assert "Do you agree?" in person.asked
+    assert "Its OAuth app is kept as demo: later logins use it as well." in person.said
     provider.authority.expire_access_tokens()
     with broker.bind("demo", interactive=False) as client:
         assert client.get("/me").status_code == 200

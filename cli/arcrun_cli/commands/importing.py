@@ -68,16 +68,13 @@ def command(
         _refuse_agents(sources)
     session = _Session(here, Where.here())
     plans = session.look(sources, path, name)
-    if as_json and not yes:
-        ui.put_json({"found": [session.as_data(plan) for plan in plans]})
-        return 0
     if not as_json:
         session.show(plans)
     asks = not yes and not as_json and here.person.reach in _ASKABLE and not agents.marker()
     if yes or asks:
         session.take(plans, asks=asks)
     if as_json:
-        ui.put_json({"found": [session.as_data(plan) for plan in plans]})
+        ui.put_json({"found": [session.as_data(n, plan) for n, plan in enumerate(plans)]})
     elif asks:
         session.offer_removal(plans)
     else:
@@ -136,9 +133,7 @@ class _Session:
             service, _, instance = name.partition("@")
             found = [self._taking.aimed(_only(found), service, instance)]
         planner = Taking(self._here, self._services)
-        plans = [planner.plan(each, instance=instance, reserve=True) for each in found]
-        self._index = {id(plan): number for number, plan in enumerate(plans)}
-        return plans
+        return [planner.plan(each, instance=instance, reserve=True) for each in found]
 
     def _keyring(self, wanted: Sequence[str]) -> Any:
         from arcrun_auth.stores import keyring_backend
@@ -272,10 +267,9 @@ class _Session:
                 else "  → arcrun import in a terminal asks about each; --yes takes all of it in"
             )
 
-    def as_data(self, plan: Planned) -> dict[str, Any]:
+    def as_data(self, number: int, plan: Planned) -> dict[str, Any]:
         """A finding for programs: never a value."""
-        found, number = plan.found, self._index[id(plan)]
-        error = self._errors.get(number)
+        found, error = plan.found, self._errors.get(number)
         return {
             "source": found.source,
             "path": found.path or None,
