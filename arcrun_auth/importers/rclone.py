@@ -114,7 +114,7 @@ def _login(file: File, section: Section, kind: str, services: Services) -> Found
         app=app,
         notices=rotating(services, service, "rclone"),
         cut=section.cut("token", "client_secret"),
-        breaks=f"rclone cannot use {section.name}:, until: rclone config reconnect {section.name}:",
+        breaks=f"rclone cannot use {section.name}: until rclone config has set it up anew",
         file=file,
     )
 
@@ -139,7 +139,7 @@ def _key_pair(file: File, section: Section, services: Services) -> Found:
         name=section.name,
         secrets=secrets,
         cut=section.cut(*parts),
-        breaks=f"rclone cannot use {section.name}:",
+        breaks=f"rclone cannot use {section.name}: until rclone config has set it up anew",
         file=file,
     )
 
