@@ -141,7 +141,7 @@ def _incomplete(found: Found, match: Match) -> Found:
     return replace(
         found,
         why_not=f"{match.service} needs {', '.join(match.missing)} as well, which is not there",
-        hint=f"arcrun setup {match.service} --method {match.method}",
+        hint=f"arcrun setup {match.service}",
     )
 
 

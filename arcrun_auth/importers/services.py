@@ -208,8 +208,8 @@ def _head(pattern: str, value: str) -> str:
 
     >>> _head("^(sk|rk)_(test|live)_[a-z]+$", "rk_live_abc")
     'rk_'
-    >>> _head("^[0-9a-f]{32}$", "00ff")
-    ''
+    >>> _head("^[0-9a-f]{32}$", "00ff"), _head("key", "key")
+    ('', '')
     """
     match = _HEAD.match(pattern)
     if match is None:

@@ -77,6 +77,11 @@ class Taking:
                 twin = key in self._reserved
                 return Planned(found, key.instance, held=not twin, twin=twin)
         chosen = instance or next(self._free(account, found), "")
+        if not chosen:
+            hint = f"arcrun import {found.source} --as {found.service}@another"
+            return Planned(
+                replace(found, why_not="every name that it could have is taken", hint=hint)
+            )
         if reserve:
             self._reserved[Key("credential", account, chosen)] = found
             if found.app is not None:

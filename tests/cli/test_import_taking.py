@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import arcrun_cli
-from arcrun_auth.tokens import Key
+from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
 from tests.cli.import_desk import desk, drive_recipe, full, provider
 from tests.world import Told
@@ -36,6 +36,7 @@ def test_a_login_is_taken_in_and_renewed_by_its_own_app(desk) -> None:
     path = desk.token_json()
     assert desk.run("token") == 0
     assert not path.exists()
+    assert "token.json is deleted." in desk.err
     assert "may lose it" in desk.err
     provider, broker = desk.provider, desk.broker()
     assert provider.refreshes == 1
@@ -68,6 +69,45 @@ def test_a_second_run_knows_what_is_there_and_only_offers_to_remove_it(desk) -> 
     assert desk.person.asked == ["Remove it from .env?"]
     assert desk.provider.requests.total() == sent + 1, "it is tested before it is offered"
     assert path.read_text() == "A=1\nB=2\n"
+
+
+def test_what_is_there_and_works_no_more_keeps_its_original(desk) -> None:
+    path = desk.env()
+    assert desk.run("--yes") == 0
+    desk.provider.static_key = "demo_" + canary.fresh("another")
+    before = path.read_bytes()
+    assert desk.run() == 5
+    assert "refused" in desk.err
+    assert desk.person.asked == []
+    assert path.read_bytes() == before
+
+
+def test_where_another_app_is_kept_the_login_gets_an_instance_of_its_own(desk) -> None:
+    other = {"client_id": Secret("mine"), "client_secret": Secret("s")}
+    broker = desk.broker()
+    broker.store.put(Credential(Key("app", "demo"), secrets=other), expect=0)
+    broker.close()
+    desk.token_json()
+    assert desk.run("token") == 0
+    assert "kept as demo@token, for that instance alone" in desk.err
+    broker = desk.broker()
+    assert broker.list_services()["demo"].instances["token"].identity == "ada@example.com"
+    assert broker.store.get(Key("app", "demo")).secrets["client_id"].reveal() == "mine"
+    broker.close()
+
+
+def test_where_all_names_are_taken_it_is_for_the_person_to_choose_one(desk) -> None:
+    broker = desk.broker()
+    names = ["default", "work", "env", *(f"work-{number}" for number in range(2, 20))]
+    for name in names:
+        broker.store.put(Credential(Key("credential", "keyed", name)), expect=0)
+    broker.close()
+    desk.env()
+    assert desk.run("env", "--json") == 0
+    assert desk.data()[0]["name"] is None
+    assert "--as keyed@another" in desk.data()[0]["hint"]
+    assert desk.run("env", "--yes") == 0
+    assert desk.run("env", "--as", "keyed@mine", "--yes") == 0
 
 
 def test_what_is_declined_is_left_alone(desk) -> None:

@@ -234,7 +234,8 @@ class _Session:
             self.worst = max(self.worst, failures.exit_code(error))
             ui.tell(f"{ui.mark('fail', ui.err)} {printable(error.message)}")
             return
-        ui.tell(f"{ui.mark('ok', ui.err)} Removed from {path}.")
+        done = f"{path} is deleted." if group[0].found.whole else f"Removed from {path}."
+        ui.tell(f"{ui.mark('ok', ui.err)} {done}")
 
     def _originals(self, plans: Sequence[Planned]) -> list[list[Planned]]:
         """What is kept here and lies in clear there, by file. A file that is one login for
@@ -311,4 +312,4 @@ def _becomes(plan: Planned) -> str:
         return "-"
     if plan.held or plan.twin:
         return f"{plan.name} ({'there already' if plan.held else 'the same'})"
-    return plan.name or "-"
+    return plan.name
