@@ -15,6 +15,7 @@ import arcrun_cli
 from arcrun_auth.broker import Broker
 from arcrun_auth.testing import Provider
 from arcrun_auth.testing._records import Family
+from arcrun_cli import hardening
 from arcrun_cli.commands import importing
 from tests import canary
 from tests.world import Told, home_with, master_key
@@ -66,6 +67,8 @@ class Desk:
         monkeypatch.setenv("HOME", str(self.user))
         monkeypatch.chdir(self.work)
         monkeypatch.setattr(importing, "broker", self.broker)
+        # What it does to a process cannot be taken back, and this one runs other tests.
+        monkeypatch.setattr(hardening, "apply", lambda: None)
 
     def broker(self, *, interactive: bool | None = None) -> Broker:
         return Broker(
