@@ -15,7 +15,7 @@ import arcrun_cli
 from arcrun_auth.broker import Broker
 from arcrun_auth.testing import Provider
 from arcrun_auth.testing._records import Family
-from arcrun_cli import hardening
+from arcrun_cli import agents, hardening
 from arcrun_cli.commands import importing
 from tests import canary
 from tests.world import Told, home_with, master_key
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 def provider():
     with Provider() as running:
         yield running
+
+
+FOREIGN = (
+    "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "CLOUDSDK_CONFIG", "GH_CONFIG_DIR",
+    "GOOGLE_APPLICATION_CREDENTIALS", "NETRC", "RCLONE_CONFIG", "XDG_CONFIG_HOME",
+)  # fmt: skip
+"""Which variables lead to files of whoever runs the tests?"""
 
 
 def drive_recipe(provider) -> str:
@@ -64,6 +71,10 @@ class Desk:
         self.environ = master_key()
         self.person = Told()
         self.out = self.err = ""
+        for name in agents.MARKERS:
+            monkeypatch.delenv(name, raising=False)
+        for name in FOREIGN:
+            monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("HOME", str(self.user))
         monkeypatch.chdir(self.work)
         monkeypatch.setattr(importing, "broker", self.broker)
