@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint types bench faults docs lock clean
+.PHONY: demo test test-sdk lint types bench faults docs lock clean
 
 demo: $(VENV)/.package
 	@$(BIN)/arcrun demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+# With the official SDKs that the adapters serve: they weigh more than all the rest.
+test-sdk: $(VENV)/.sdk
+	$(BIN)/python -m pytest -n auto tests/sdk $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
@@ -33,7 +37,7 @@ docs: $(VENV)/.package
 
 # The lock files pin what tests, checks and benches install: uv is needed only to renew them.
 lock:
-	for group in test lint bench; do \
+	for group in test sdk lint bench; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url \
 	    --generate-hashes --no-strip-extras --group $$group pyproject.toml --output-file requirements/$$group.txt; \
 	done
@@ -52,6 +56,6 @@ $(VENV)/.package: $(BIN)/python pyproject.toml
 	$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(VENV)/.package requirements/%.txt
+$(VENV)/.test $(VENV)/.sdk $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(VENV)/.package requirements/%.txt
 	$(PIP) --requirement requirements/$*.txt
 	@touch $@

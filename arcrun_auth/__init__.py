@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import httpx
 
     from arcrun_auth import errors, testing
+    from arcrun_auth.adapters.boto3 import boto3_session
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.broker import Broker, Http
     from arcrun_auth.checkup import Checked
@@ -78,10 +79,12 @@ __all__ = [
     "UnknownService",
     "bind",
     "bind_async",
+    "boto3_session",
     "errors",
     "get_token",
     "get_token_async",
     "list_services",
+    "presigned_url",
     "remove",
     "setup",
     "test",
@@ -168,6 +171,28 @@ async def get_token_async(
     )
 
 
+def presigned_url(
+    service: str,
+    url: str,
+    instance: str | None = None,
+    *,
+    method: str = "GET",
+    expires: int = 3600,
+    params: Mapping[str, str] | None = None,
+    interactive: bool | None = None,
+) -> str:
+    """A URL for one request, that anybody may send until it ends. See `Broker.presigned_url`."""
+    return _broker().presigned_url(
+        service,
+        url,
+        instance,
+        method=method,
+        expires=expires,
+        params=params,
+        interactive=interactive,
+    )
+
+
 def list_services() -> dict[str, Service]:
     """What can be bound, and what is connected. See `Broker.list_services`."""
     return _broker().list_services()
@@ -224,12 +249,21 @@ def _broker() -> Broker:
 def __getattr__(name: str) -> Any:
     if name in ("errors", "testing"):
         return __import__(f"arcrun_auth.{name}", fromlist=[name])
-    home = {"Broker": "broker", "Secret": "tokens", "Token": "tokens"}.get(name, "errors")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(__import__(f"arcrun_auth.{home}", fromlist=[name]), name)
+    value = getattr(__import__(f"arcrun_auth.{_home(name)}", fromlist=[name]), name)
     globals()[name] = value
     return value
+
+
+def _home(name: str) -> str:
+    """The module of ours that a public name lives in."""
+    home = {"Broker": "broker", "Secret": "tokens", "Token": "tokens"}.get(name)
+    if home is None:
+        from arcrun_auth.adapters import HOMES
+
+        home = f"adapters.{HOMES[name]}" if name in HOMES else "errors"
+    return home
 
 
 def __dir__() -> list[str]:

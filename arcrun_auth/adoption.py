@@ -85,9 +85,9 @@ class Adoption:
         if way.oauth2.discovery:
             from arcrun_auth.discovery import discover
 
-            found = discover(self._resolver, connection.service, way, record)
+            found = discover(self._resolver, connection, way, record)
             record = record.replace(endpoints=found.endpoints)
-        authority = Authority(self._resolver, connection.service, way, record)
+        authority = Authority(self._resolver, connection.name, way, record)
         keeps = self._place(authority, connection)
         grant = self._proven(authority, connection)
         if keeps and self._app is not None:

@@ -56,6 +56,7 @@ def check(resolver: Resolver, connection: Connection, consent: Consent | None) -
             f"The recipe of {entry.service} is not the one you agreed to: " + "; ".join(changes),
             service=entry.service,
             changes=changes,
+            hint=connection.setup,
         )
     # It came with a release of this package: the wheel is code, and code was trusted.
     resolver.say(f"The recipe of {entry.service} changed with this release: " + "; ".join(changes))

@@ -6,31 +6,27 @@ endpoints of the recipe, or to those its issuer named at the login, and to no ot
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError, MissingSecret
+from arcrun_auth.desk import Desk
 from arcrun_auth.oauth.app import App
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from arcrun_auth._http import Answer
     from arcrun_auth.oauth.call import TokenCall, Values
     from arcrun_auth.recipe.model import Method, OAuth2
     from arcrun_auth.resolve import Resolver
-    from arcrun_auth.tokens import Credential, Grant, Secret
+    from arcrun_auth.tokens import Credential, Grant, Key, Secret
 
 
-class Authority:
+class Authority(Desk):
     """One way in with the params of one record. `app` is None until there is one."""
 
-    def __init__(self, resolver: Resolver, service: str, way: Method, record: Credential) -> None:
+    def __init__(self, resolver: Resolver, name: str, way: Method, record: Credential) -> None:
         from arcrun_auth import rendering
 
-        self.resolver = resolver
-        self.service = service
-        self.way = way
-        self.record = record
-        self.oauth2 = rendering.endpoints(way, record.params, service, record.endpoints)
+        super().__init__(resolver, name, way, record)
+        self.oauth2 = rendering.endpoints(way, record.params, name, record.endpoints)
         self.app = self._app()
 
     def _app(self) -> App | None:
@@ -39,10 +35,33 @@ class Authority:
         client_id = self.oauth2.client.id
         if client_id:
             return App(client_id)
-        by_itself = self.oauth2.client.registration == "dcr"
-        server = self.oauth2.registration_endpoint if by_itself else ""
-        instance = self.record.key.instance
-        return stored(self.resolver.store, self.service, self.way, server, instance=instance)
+        store, instance = self.resolver.store, self.record.key.instance
+        return stored(store, self.service, self.way, self._registrar, instance=instance)
+
+    @property
+    def registers(self) -> bool:
+        """Whether the app here registers itself (RFC 7591)."""
+        return self.oauth2.client.registration == "dcr"
+
+    def registration(self) -> Credential | None:
+        """The record of the app, if it is one that registered itself."""
+        from arcrun_auth.apps.kept import registration
+
+        store, instance = self.resolver.store, self.record.key.instance
+        return registration(store, self.service, self.way, self._registrar, instance=instance)
+
+    @property
+    def app_key(self) -> Key:
+        """Which record is the app here."""
+        from arcrun_auth.apps.kept import key_for
+
+        store, instance = self.resolver.store, self.record.key.instance
+        return key_for(store, self.service, self.way, instance, self._registrar)
+
+    @property
+    def _registrar(self) -> str:
+        """Where the app registers itself; empty where it does not."""
+        return self.oauth2.registration_endpoint if self.registers else ""
 
     @property
     def needs_app(self) -> bool:
@@ -50,6 +69,11 @@ class Authority:
         grants = set(self.oauth2.grants)
         by_itself = grants <= {"jwt_bearer", "token_exchange", "refresh_token"}
         return self.app is None and not (by_itself and self.oauth2.client.auth == "none")
+
+    @property
+    def needs_setup(self) -> bool:
+        """An issuer that has to say where its tokens are is asked at a login alone."""
+        return not self.oauth2.token_endpoint
 
     def known_app(self) -> App:
         """The app. MissingSecret where there is none."""
@@ -65,24 +89,16 @@ class Authority:
 
         return call.values(
             self.record.params,
-            secrets=self.record.secrets,
+            secrets=self.secrets,
             app=self.app,
             access_token=access_token,
         )
 
-    def send(self, call: TokenCall) -> Answer:
-        """Sends a request to an endpoint of this server. Raises as `_http.send_token`."""
+    def hosts(self) -> Sequence[str]:
+        """Those of its endpoints, the ones that its issuer named included."""
         from urllib.parse import urlsplit
 
-        from arcrun_auth._http import send_token
-        from arcrun_auth.hosts import Fence
-
-        hosts = [urlsplit(url).netloc for url in _endpoints(self.oauth2)]
-        try:
-            return send_token(call, guard=Fence(hosts, self.resolver.allow))
-        except AuthError as error:
-            error.service = self.service
-            raise
+        return [urlsplit(url).netloc for url in _endpoints(self.oauth2)]
 
     def ask(
         self, call: TokenCall, *, previous: Grant | None = None, requested: Sequence[str] = ()
@@ -101,7 +117,7 @@ class Authority:
             requested=requested,
             secrets=call.secrets,
             rules=self.way.diagnose,
-            service=self.service,
+            service=self.name,
         )
 
     def issue(self, scopes: Sequence[str]) -> Grant:
@@ -131,13 +147,7 @@ class Authority:
 
         jwt = self.way.jwt
         assert jwt is not None
-        key = self.record.secrets.get(jwt.key)
-        if key is None:
-            raise MissingSecret(
-                f"{self.service} needs its {jwt.key} to sign with.",
-                key=jwt.key,
-                service=self.service,
-            )
+        key = self.secret(jwt.key)
         known = self.values()
         return Secret(
             bearer_assertion(
@@ -155,9 +165,7 @@ class Authority:
 
         mode, now = self.oauth2.refresh.mode, self.resolver.clock()
         if mode == "reissue":
-            fresh = self.issue(grant.requested)
-            since = grant.since or fresh.since
-            return fresh.replace(since=since, kept={**grant.kept, **fresh.kept})
+            return super().renewed(grant)
         if self.needs_app:
             self.known_app()
         if mode == "exchange":

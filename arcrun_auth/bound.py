@@ -79,9 +79,10 @@ def for_this_call(
         Connection(entry, named, way, None).key, method=way.id, secrets=found, params=params
     )
     connection = Connection(entry, named, way, record)
+    resolver.complete(connection)
     resolver.require(connection)
     resolver.check(connection)
-    if way.primitive == "static_key":  # nor may a stored key stand in for one that is refused
+    if way.source != "grant":  # nor may a stored key stand in for one that is refused
         return connection, resolver.trial(connection)
     return connection, resolver.source(connection)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from arcrun_auth.report import Service, Why
     from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
+    from arcrun_auth.signing import Binding
     from arcrun_auth.sources import Source
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Grant, Secret, Token
@@ -103,7 +104,7 @@ class Broker:
         """
         from arcrun_auth.client import bound_client
 
-        connection, source = self._connection(
+        binding, source = self._parts(
             service,
             instance,
             method=method,
@@ -112,7 +113,6 @@ class Broker:
             params=params,
             interactive=interactive,
         )
-        binding = self._connections.resolver.binding(connection)
         client: httpx.Client = bound_client(binding, source, http=http)
         return client
 
@@ -134,22 +134,28 @@ class Broker:
         """
         from arcrun_auth.bound import AsyncBound
 
-        connections = self._connections
-        connections.resolver.entry(service, instance)
-
-        def prepare() -> tuple[Any, Source]:
-            connection, source = self._connection(
-                service,
-                instance,
-                method=method,
-                scopes=scopes,
-                secret=secret,
-                params=params,
-                interactive=interactive,
-            )
-            return connections.resolver.binding(connection), source
-
+        prepare = self.prepare(
+            service,
+            instance,
+            method=method,
+            scopes=scopes,
+            secret=secret,
+            params=params,
+            interactive=interactive,
+        )
         return AsyncBound(prepare, http)
+
+    def prepare(
+        self, service: str, instance: str | None = None, **wanted: Any
+    ) -> Callable[[], tuple[Binding, Source]]:
+        """What a client of any kind is made of, for whoever writes one: `bind` in two steps.
+
+        Checks the name, and raises UnknownService at once. What it gives reads the store and
+        logs in when it is called: where requests may go and how they are signed, and where
+        their tokens come from. `wanted` are the keywords of `bind`, but `http`.
+        """
+        self._connections.resolver.entry(service, instance)
+        return lambda: self._parts(service, instance, **wanted)
 
     def get_token(
         self,
@@ -194,6 +200,31 @@ class Broker:
         return await in_thread(
             lambda: self.get_token(service, instance, scopes=scopes, interactive=interactive)
         )
+
+    def presigned_url(
+        self,
+        service: str,
+        url: str,
+        instance: str | None = None,
+        *,
+        method: str = "GET",
+        expires: int = 3600,
+        params: Mapping[str, str] | None = None,
+        interactive: bool | None = None,
+    ) -> str:
+        """A URL for one request, that anybody may send for `expires` seconds (1 to 604800).
+
+        `url` is a path below the service's address, or a whole URL of one of its hosts. Nothing
+        is sent. What comes back is a secret for as long as it holds; that of a session ends
+        with the session.
+
+        Raises what `bind` raises, HostNotAllowed, ValueError for such an `expires`, and
+        AuthError where the service has no such URLs.
+        """
+        from arcrun_auth.presigned import presigned_url
+
+        binding, source = self._parts(service, instance, params=params, interactive=interactive)
+        return presigned_url(binding, source, url, method=method, expires=expires)
 
     def list_services(self) -> dict[str, Service]:
         """Every service that can be bound, by its id, and what is connected of it."""
@@ -363,6 +394,10 @@ class Broker:
             return self._person
         wanted = self.settings.flag("interactive") if interactive is None else interactive
         return Here(interactive=wanted, environ=self.settings.environ)
+
+    def _parts(self, service: str, instance: str | None, **wanted: Any) -> tuple[Binding, Source]:
+        connection, source = self._connection(service, instance, **wanted)
+        return self._connections.resolver.binding(connection), source
 
     def _connection(
         self,

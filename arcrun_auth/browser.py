@@ -88,6 +88,16 @@ def open_url(
     return NotOpened("; ".join(failures) or "there is no graphical session")
 
 
+def why_not_opened(show: Callable[[str], object], url: str) -> str:
+    """Why `show`, which may be anybody's, opened no `url`; empty where it did. Never raises: a
+    browser is a help, and no condition."""
+    try:
+        result = show(url)
+    except Exception as error:  # noqa: BLE001 - its text could hold the URL
+        return type(error).__name__
+    return result.reason if isinstance(result, NotOpened) else ""
+
+
 def available(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
     """Whether `open_url` has anything to try. Starts nothing."""
     return any(True for _ in _ways(environ, platform))

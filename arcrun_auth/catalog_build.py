@@ -18,8 +18,11 @@ from arcrun_auth import catalog, catalog_index, consent
 from arcrun_auth.catalog import OVERRIDE, env_name
 from arcrun_auth.catalog_index import Index
 from arcrun_auth.errors import RecipeError, StoreError, printable
+from arcrun_auth.primitives import BUILT_IN
+from arcrun_auth.primitives import load as primitive
 from arcrun_auth.recipe import encode, is_base, load, reader
 from arcrun_auth.stores import private
+from arcrun_auth.template import Template
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
@@ -263,7 +266,7 @@ def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
         names = (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
         secrets.append((secret.key, secret.optional, names))
     digest = consent.digest(consent.project(recipe, way))
-    refresh = way.oauth2.refresh if way.oauth2 else None
+    renewal = way.renewal
     return [
         way.id,
         way.primitive,
@@ -271,21 +274,34 @@ def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
         digest,
         token_secret(way),
         secrets,
-        refresh.rotates if refresh else "no",
-        refresh.mode if refresh else "no",
+        renewal.rotates,
+        renewal.mode,
         is_unattended(way),
+        primitive(way.primitive).source if way.primitive in BUILT_IN else "",
+        injected(way),
     ]
 
 
 def is_unattended(way: Method) -> bool:
-    """Whether its first grant needs nobody at a browser."""
+    """Whether its first token needs nobody at a browser."""
     from arcrun_auth.oauth.requests import UNATTENDED
 
-    return (
-        way.oauth2 is not None
-        and way.oauth2.grants[:1] != ()
-        and any(grant in UNATTENDED for grant in way.oauth2.grants[:1])
-    )
+    if way.oauth2 is None:
+        return way.primitive != "static_key"
+    return any(grant in UNATTENDED for grant in way.oauth2.grants[:1])
+
+
+def injected(way: Method) -> list[str]:
+    """The keys of the secrets that `inject` names."""
+    places = (getattr(way.inject, kind) for kind in ("header", "query", "body", "path", "cookie"))
+    texts = [text for place in places for text in place.values()]
+    named = {
+        name
+        for text in texts
+        for space, name, _ in Template.parse(text, strict=False).placeholders
+        if space in ("secret", "runtime")
+    }
+    return [secret.key for secret in way.required_secrets if secret.key in named]
 
 
 def token_secret(way: Method) -> str:

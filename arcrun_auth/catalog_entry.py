@@ -19,8 +19,8 @@ class MethodEntry:
     """One way in, as far as the hot path has to know it."""
 
     __slots__ = (
-        "digest", "id", "label", "primitive", "refresh", "rotates", "secrets", "token_secret",
-        "unattended",
+        "_source", "digest", "id", "injected", "label", "primitive", "refresh", "rotates",
+        "secrets", "token_secret", "unattended",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0917 - a row of the index, in its order
@@ -34,6 +34,8 @@ class MethodEntry:
         rotates: str,
         refresh: str,
         unattended: bool,
+        source: str,
+        injected: Sequence[str],
     ) -> None:
         self.id = id
         self.primitive = primitive
@@ -51,7 +53,19 @@ class MethodEntry:
         self.refresh = refresh
         """How a grant is renewed: yes (by its refresh token), reissue, exchange, or no."""
         self.unattended = unattended
-        """Whether a grant is given without a person: to the app itself, or for an assertion."""
+        """Whether its token comes without a person: to the app itself, or for an assertion."""
+        self._source = source
+        self.injected = tuple(injected)
+        """The keys of the secrets that `inject` names."""
+
+    @property
+    def source(self) -> str:
+        """What signs: `secrets` as they are, a token `made` here, or a `grant` that is kept."""
+        if not self._source:  # a plug-in's, which may have been absent when this was indexed
+            from arcrun_auth.primitives import load
+
+            self._source = load(self.primitive).source
+        return self._source
 
     def __repr__(self) -> str:
         return f"MethodEntry({self.id!r}, {self.primitive!r})"

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     Stat = tuple[str, int, int]
 
-# Whose rules made an index? Of the modules that begin so, and of the package `recipe`; after
-# a change it is built anew.
+# Whose rules made an index? Of the modules that begin so, and of the packages below; after a
+# change it is built anew.
 _RULES = ("template", "answers", "consent", "catalog")
+_RULE_PACKAGES = ("recipe", "primitives")
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -169,7 +170,7 @@ def fingerprint(tier: str, release: str) -> str:
     """What an index depends on beside its files: the rules that made it, by their own files."""
     here = os.path.dirname(os.path.abspath(__file__))
     newest = 0
-    for folder in (here, os.path.join(here, "recipe")):
+    for folder in (here, *(os.path.join(here, name) for name in _RULE_PACKAGES)):
         with os.scandir(folder) as modules:
             times = [m.stat().st_mtime_ns for m in modules if folder != here or _is_rule(m.name)]
         newest = max(newest, *times)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import diagnosis, rendering
 from arcrun_auth.answers import pick
-from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, printable
+from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, may_pass, printable
 from arcrun_auth.moments import epoch_of
 from arcrun_auth.probe import Reply, fetch
 from arcrun_auth.recipe.model import TestRequest
@@ -27,8 +28,6 @@ USERINFO = TestRequest()
 IDENTITY = "email || preferred_username || name || sub"
 """Who is it, of the claims of OpenID Connect Core §5.1 the one that people know best?"""
 _REFUSED = (401, 403)
-_PASSING = (408, 425, 429)
-_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def check(resolver: Resolver, connection: Connection, source: Source) -> Checked
     assert connection.record is not None
     if way.test is None:
         return _userinfo(resolver, connection, way, source)
-    test, values = way.test, rendering.values_of(way, connection.record.params, connection.service)
+    test, values = way.test, rendering.values_of(way, connection.record.params, connection.name)
     reply = fetch(
         resolver.binding(connection),
         source,
@@ -78,7 +77,7 @@ def _userinfo(resolver: Resolver, connection: Connection, way: Method, source: S
     from arcrun_auth.oauth.requests import userinfo_request
 
     assert connection.record is not None
-    authority = Authority(resolver, connection.service, way, connection.record)
+    authority = Authority(resolver, connection.name, way, connection.record)
     if not authority.oauth2.userinfo_endpoint:
         return nothing
     token = Secret(source.token().access_token)
@@ -97,12 +96,14 @@ def _judge(
     good = test.ok is None or pick(data, test.ok.path) == test.ok.equals
     if status in test.expect and good:
         return
+    if test.denied and re.search(test.denied, reply.text[:MAX_TEXT]):
+        return  # by whom, is known there
     reason = _reason(data, _in_use(connection, source))
     meant = diagnosis.find(
         way.diagnose, status=status, error=reason or "", text=reply.text[:MAX_TEXT]
     )
     meaning, do = (f" {meant.say}", meant.do) if meant is not None else ("", "")
-    if status >= _SERVER_ERROR or status in _PASSING:
+    if may_pass(status):
         raise ProviderUnavailable(
             f"{name} answered {status}.{meaning}",
             service=service,

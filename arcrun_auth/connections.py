@@ -43,7 +43,9 @@ class Connections:
         self._sources: dict[Name, Source] = {}
         self.warned: set[Key] = set()
         """Of whose ends somebody was told."""
+        self._logins = Mutex()
         self._mutex = Mutex()
+        """Guards the sources. Never held while somebody is asked."""
 
     def known(self, service: str, instance: str | None) -> Source | None:
         """The source of a name that was asked for before, by exactly these words."""
@@ -65,7 +67,7 @@ class Connections:
         """
         connection = self.resolver.find(service, instance, method)
         if not connection.connected or scopes is not None:
-            with self._mutex:  # one login, however many threads bind at once
+            with self._logins:  # one login, however many threads bind at once
                 connection = self.resolver.find(service, instance, method)
                 connection = self._connected(connection, person, scopes, params)
         if params:
@@ -94,9 +96,8 @@ class Connections:
 
         end = ends.said(expires, self.resolver.clock())
         connection = self._in_place_of(service, instance, method, None if replace else person)
-        if client_file is not None:
-            self._keep_app(connection, client_file)
-        with self._mutex:
+        app = None if client_file is None else self._app_of(connection, client_file)
+        with self._logins:
             fresh = self._connect(
                 connection,
                 person,
@@ -105,6 +106,7 @@ class Connections:
                 secrets=secrets,
                 params=params,
                 scopes=scopes,
+                app=app,
             )
             self._forget(fresh)
         if end is not None and fresh.record is not None and fresh.record.ends is None:
@@ -139,7 +141,7 @@ class Connections:
             )
         connection = Connection(held.entry, held.instance, ways[0], None)
         adoption = Adoption(self.resolver, person, grant, app)
-        with self._mutex:
+        with self._logins:
             fresh = self._connect(connection, person, adoption=adoption)
             self._forget(fresh)
         return fresh
@@ -218,10 +220,20 @@ class Connections:
 
         record = connection.record
         assert record is not None
-        if not record.generation:
-            connection.record = record.replace(params={**record.params, **params})
-            return
-        self._check_params(connection, record, params)
+        if record.generation:
+            free = self._free(connection, params)
+            self._check_params(connection, record, {n: params[n] for n in params if n not in free})
+            params = {name: params[name] for name in free}
+        connection.record = record.replace(params={**record.params, **params})
+
+    def _free(self, connection: Connection, params: Mapping[str, str]) -> set[str]:
+        """Which of `params` a call may choose: where it is, but never whose it is."""
+        from arcrun_auth.resolve import TRUSTED_TIERS
+
+        if connection.entry.tier not in TRUSTED_TIERS:
+            return set()  # the hosts were agreed to one by one
+        _, way = self.resolver.way(connection)
+        return {name for name in params if name in way.params and way.params[name].per_call}
 
     def _check_params(
         self, connection: Connection, record: Credential, params: Mapping[str, str]
@@ -229,8 +241,8 @@ class Connections:
         from arcrun_auth import rendering
 
         _, way = self.resolver.way(connection)
-        held = rendering.values_of(way, record.params, connection.service)
-        asked = rendering.values_of(way, {**held, **params}, connection.service)
+        held = rendering.values_of(way, record.params, connection.name)
+        asked = rendering.values_of(way, {**held, **params}, connection.name)
         other = [f"{name}={value}" for name, value in asked.items() if held[name] != value]
         if other:
             raise AuthError(
@@ -272,7 +284,7 @@ class Connections:
             raise AuthError(f"{held.name} was left as it is.", service=held.service)
         return Connection(held.entry, held.instance, held.entry.method(method), None)
 
-    def _keep_app(self, connection: Connection, client_file: str) -> None:
+    def _app_of(self, connection: Connection, client_file: str) -> App:
         from arcrun_auth import apps
 
         way = self._login_of(connection)
@@ -280,7 +292,7 @@ class Connections:
         absent = apps.lacking(app, way)
         if absent:
             raise apps.missing(connection.service, way, absent)
-        apps.keep(self.resolver.store, connection.service, way, app)
+        return app
 
     def _login_of(self, connection: Connection) -> Method:
         """Its way in, which has to be by OAuth. AuthError for a static key."""

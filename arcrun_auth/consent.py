@@ -125,7 +125,7 @@ def hosts(
 
 
 def servers(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
-    """The hosts of its authorization server: a code, a token or the app's secret goes there.
+    """The hosts that it gets its token from: a code, a key or the app's secret goes there.
 
     What only the login brings stands as the recipe writes it.
     """
@@ -137,15 +137,12 @@ def named_servers(method: Method) -> tuple[str, ...]:
 
     An issuer counts where it names the endpoints, which lie with it then.
     """
-    from arcrun_auth.recipe.parameters import ENDPOINTS
+    from arcrun_auth import primitives
     from arcrun_auth.recipe.rules import host_of
 
-    oauth2 = method.oauth2
-    if oauth2 is None:
-        return ()
-    for_eyes = {"authorization_endpoint"} | (set() if oauth2.discovery else {"issuer"})
-    urls = [getattr(oauth2, name) for name in ENDPOINTS if name not in for_eyes]
-    return tuple(dict.fromkeys(host_of(url) for url in (*urls, oauth2.refresh.url) if url))
+    primitive = primitives.find(method.primitive)
+    urls = primitive.servers(method) if primitive is not None else ()
+    return tuple(dict.fromkeys(host_of(url) for _, url in urls))
 
 
 def _hosts(
@@ -214,6 +211,11 @@ WORDS = {
     "param_names": "the login's parameters would have other names",
     "resource": "the token would be for another API",
     "jwt": "another assertion would be signed with your key",
+    "token_exchange": "the calls that get the token would change",
+    "service_account_kind": "your service account would be used otherwise",
+    "options": "the settings of its plug-in would change",
+    "aws": "requests would be signed for another service or region",
+    "assume_role": "another role would be assumed with your access key",
     "authorize_params": "the login would be asked for otherwise",
     "pkce": "the protection of the login against interception (PKCE) would change",
 }

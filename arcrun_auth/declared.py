@@ -76,24 +76,21 @@ def _require(resolver: Resolver, connection: Connection, need: Need) -> None:
 
 
 def _require_renewal(resolver: Resolver, connection: Connection) -> None:
-    from arcrun_auth import apps
+    from arcrun_auth import apps, lifetimes
+    from arcrun_auth.desk import open_desk
 
     assert connection.record is not None
     grant = connection.record.grant
-    assert grant is not None
     _, way = resolver.way(connection)
-    assert way.oauth2 is not None
-    ended = grant.refresh_expires is not None and grant.refresh_expires <= resolver.clock()
-    by_token = grant.refresh_token is not None and not ended
-    if not (by_token or way.oauth2.refresh.mode == "reissue"):
+    assert grant is not None
+    if not lifetimes.can_renew(grant, way.renewal, resolver.clock()):
         raise LoginRequired(
             f"{connection.name}: its token has ended, and there is none to renew it with.",
             service=connection.service,
             why="expired",
             hint=f"arcrun setup {connection.name}",
         )
-    instance = connection.instance
-    if apps.stored(resolver.store, connection.service, way, instance=instance) is None:
+    if open_desk(resolver, connection.name, way, connection.record).needs_app:
         raise apps.missing(connection.service, way)
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from arcrun_auth.recipe import Diagnosis
-    from arcrun_auth.recipe.model import When
+    from arcrun_auth.recipe.model import Method, When
 
 
 def find(
@@ -28,6 +28,31 @@ def find(
     'Log in again.'
     """
     return next((rule for rule in rules if _fits(rule.when, status, error, text, age)), None)
+
+
+def attributed(rules: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:
+    """The rules of somebody else: quoted, and without a hint, which is there to be typed.
+
+    >>> from arcrun_auth.recipe import Diagnosis, When
+    >>> attributed([Diagnosis(when=When(), say="Odd.", do="curl x | sh")])[0].say
+    'The recipe says: "Odd." And what to do: "curl x | sh"'
+    """
+    return tuple(_attributed(rule) for rule in rules)
+
+
+def of_a_stranger(way: Method) -> Method:
+    """A way in whose recipe did not come with us."""
+    import msgspec
+
+    return msgspec.structs.replace(way, diagnose=attributed(way.diagnose))
+
+
+def _attributed(rule: Diagnosis) -> Diagnosis:
+    import msgspec
+
+    say, do = (text.replace('"', "'") for text in (rule.say, rule.do))
+    said = f'The recipe says: "{say}"' + (f' And what to do: "{do}"' if do else "")
+    return msgspec.structs.replace(rule, say=said, do="")
 
 
 def _fits(when: When, status: int | None, error: str, text: str, age: float) -> bool:

@@ -12,33 +12,39 @@ from arcrun_auth.hosts import Fence
 from arcrun_auth.oauth.metadata import ENDPOINTS, read_metadata, well_known
 from arcrun_auth.oauth.registration import read_registration, registration_request
 from arcrun_auth.oauth.requests import get_request
+from arcrun_auth.token_answer import check_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arcrun_auth.authority import Authority
-    from arcrun_auth.oauth.app import App
     from arcrun_auth.oauth.metadata import Metadata
     from arcrun_auth.recipe.model import Method, OAuth2
-    from arcrun_auth.resolve import Resolver
+    from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.tokens import Credential
 
 
-def discover(resolver: Resolver, service: str, way: Method, record: Credential) -> Metadata:
+def discover(
+    resolver: Resolver, connection: Connection, way: Method, record: Credential
+) -> Metadata:
     """The issuer's metadata: RFC 8414 §3, or OpenID Connect Discovery §4, whichever is there.
 
     Asked for once, at the login, and kept with the grant: a renewal goes where the login went.
     Raises LoginFailed where there is none or it is another issuer's, ProviderUnavailable.
     """
-    oauth2 = rendering.endpoints(way, record.params, service)
+    oauth2 = rendering.endpoints(way, record.params, connection.name)
     named = [name for name in ENDPOINTS if getattr(oauth2, name)]
     fence = Fence([urlsplit(oauth2.issuer).netloc], resolver.allow)
+    by_certificate = oauth2.client.auth == "tls_client_auth"
     failed: ProviderUnavailable | None = None
     try:
         for url in well_known(oauth2.issuer):
             answer = send_token(get_request(url), guard=fence)
             try:
-                found = read_metadata(oauth2.issuer, answer.status, answer.body, named=named)
+                found = read_metadata(
+                    oauth2.issuer, answer.status, answer.body,
+                    named=named, by_certificate=by_certificate,
+                )  # fmt: skip
             except ProviderUnavailable as error:  # perhaps the next place knows more
                 failed = error
                 continue
@@ -51,8 +57,8 @@ def discover(resolver: Resolver, service: str, way: Method, record: Credential) 
             hint="name the endpoints in the recipe, and leave discovery out",
         )
     except AuthError as error:
-        error.service = service
-        error.hint = error.hint or f"arcrun setup {service}"
+        error.service = connection.name
+        error.hint = error.hint or connection.setup
         raise
 
 
@@ -79,18 +85,22 @@ def _check_complete(found: Metadata, oauth2: OAuth2) -> None:
             )
 
 
-def register(authority: Authority, *, scopes: Sequence[str]) -> App:
+def register(authority: Authority, *, scopes: Sequence[str]) -> None:
     """A client of our own at this server (RFC 7591), kept before it is used."""
     call = registration_request(authority.oauth2, scopes=scopes)
     answer = authority.send(call)
+    check_now(
+        f"The provider of {authority.name} cannot register a client now",
+        answer.status, answer.headers, now=authority.resolver.clock(), service=authority.name,
+    )  # fmt: skip
     try:
         app, ends, manage = read_registration(answer.status, answer.body)
     except LoginFailed as error:
-        error.service, error.hint = authority.service, f"arcrun app add {authority.service}"
+        error.service = authority.name
+        error.hint = f"arcrun setup {authority.name} --client-file FILE, with an app made there"
         raise
     apps.keep(
         authority.resolver.store, authority.service, authority.way, app,
         ends=ends, manage=manage, server=call.url,
     )  # fmt: skip
     authority.app = app
-    return app

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arcrun_auth import apps, lifetimes
+from arcrun_auth import lifetimes
 from arcrun_auth.errors import AuthError, StoreConflict
 from arcrun_auth.moments import epoch_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from arcrun_auth.authority import Authority
     from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Connection, Resolver
-    from arcrun_auth.tokens import Key
+    from arcrun_auth.tokens import Credential
 
 
 def said(expires: str | float | datetime | None, now: float) -> float | None:
@@ -41,7 +42,7 @@ def keep(resolver: Resolver, connection: Connection, end: float) -> None:
     """Notes when the key ends, or for a login the secret of its app."""
     _, way = resolver.way(connection)
     login = way.oauth2 is not None
-    key = _app_key(resolver, connection, way) if login else connection.key
+    key = _authority(resolver, connection, way).app_key if login else connection.key
     while True:
         record = resolver.store.get(key)
         if record is None or not record.generation or record.ends == end:
@@ -55,22 +56,42 @@ def keep(resolver: Resolver, connection: Connection, end: float) -> None:
         return
 
 
-def _app_key(resolver: Resolver, connection: Connection, way: Method) -> Key:
-    return apps.key_for(resolver.store, connection.service, way, connection.instance)
-
-
 def warnings_of(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     """What will end soon, or has, and after the arrow the command to type."""
     record = connection.record
     if record is None:  # removed meanwhile
         return ()
-    refresh = app_ends = None
-    if connection.method.primitive != "static_key":
+    refresh, app, registers = None, None, False
+    if connection.method.source == "grant":
         try:
             _, way = resolver.way(connection)
-            app = resolver.store.get(_app_key(resolver, connection, way))
+            app = _app(resolver, connection, way) if way.oauth2 is not None else None
         except AuthError:  # a recipe or an app that fails is told where it is used
             return ()
-        assert way.oauth2 is not None
-        refresh, app_ends = way.oauth2.refresh, app.ends if app is not None else None
-    return lifetimes.warnings(record, refresh, app_ends, name=connection.name, now=resolver.clock())
+        refresh, registers = way.renewal, _registers(way)
+    return lifetimes.warnings(
+        record,
+        refresh,
+        app.ends if app is not None else None,
+        name=connection.name,
+        now=resolver.clock(),
+        registers=registers,
+    )
+
+
+def _registers(way: Method) -> bool:
+    return way.oauth2 is not None and way.oauth2.client.registration == "dcr"
+
+
+def _app(resolver: Resolver, connection: Connection, way: Method) -> Credential | None:
+    authority = _authority(resolver, connection, way)
+    if authority.registers:
+        return authority.registration()
+    return resolver.store.get(authority.app_key)
+
+
+def _authority(resolver: Resolver, connection: Connection, way: Method) -> Authority:
+    from arcrun_auth.authority import Authority
+
+    assert connection.record is not None
+    return Authority(resolver, connection.name, way, connection.record)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth import agreement, rendering
+from arcrun_auth import agreement, apps, rendering
 from arcrun_auth import consent as rules
+from arcrun_auth.completion import Completion, consents_of
 from arcrun_auth.errors import (
     AuthError,
     ConsentRequired,
     LoginFailed,
     MissingSecret,
-    StoreConflict,
-    TokenRefused,
     printable,
 )
 from arcrun_auth.fields import of_param, of_secret
-from arcrun_auth.resolve import TRUSTED_TIERS, Connection
+from arcrun_auth.primitives import load
+from arcrun_auth.resolve import TRUSTED_TIERS
 from arcrun_auth.signin import SignIn
 from arcrun_auth.tokens import Credential, Secret
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from arcrun_auth.adoption import Adoption
     from arcrun_auth.landing import Field
     from arcrun_auth.login.plan import Wish
+    from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method, Recipe, RequiredSecret
-    from arcrun_auth.resolve import Resolver
+    from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.surroundings import Surroundings
-    from arcrun_auth.tokens import Consent
 
     OpenUrl = Callable[[str], object]
 
@@ -96,14 +96,17 @@ class Enroller:
         params: Mapping[str, str] | None = None,
         scopes: Sequence[str] | None = None,
         widen: bool = False,
+        app: App | None = None,
     ) -> Connection:
         """The connection, connected: asked for, agreed to, tried, stored.
 
         `scopes` are what the login asks for; with `widen`, beside what it asked for before.
+        `app` is to be used for this login and later ones: it is kept once all is agreed to.
 
         Raises MissingSecret or LoginRequired where somebody would have to be asked and
         nobody is there, LoginFailed, TokenRefused where the service refuses a new key,
-        ConsentRequired where the person does not agree. Nothing is stored then.
+        ConsentRequired where the person does not agree. Nothing is stored then, but a login
+        that has succeeded: where its service cannot tell the rest, the next call goes on there.
         """
         recipe, way = self._resolver.way(connection)
         record = Credential(
@@ -112,81 +115,21 @@ class Enroller:
             params=self._params(way, params or {}, connection),
         )
         self._agree(connection, recipe, way, record)
+        completion = Completion(self._resolver, self._person, connection, self._verify)
+        if app is not None:
+            store, service = self._resolver.store, connection.service
+            of = apps.key_for(store, service, way, connection.instance)  # its own, if it has one
+            apps.keep(store, service, way, app, instance=of.instance)
+        else:
+            begun = completion.gone_on(record.params, scopes)
+            if begun is not None:
+                return begun
         if way.required_secrets:
             record = record.replace(secrets=self._secrets(way, secrets or {}, connection))
-        if way.oauth2 is not None:
+            load(way.primitive).check(way, record.secrets)
+        if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
-        record = self._with_found(way, record, connection)
-        consent = agreement.made(connection.entry, recipe, way, record)
-        fresh = Connection(
-            connection.entry,
-            connection.instance,
-            connection.method,
-            record.replace(consents={**_consents(connection), connection.service: consent}),
-        )
-        return self._keep(fresh)
-
-    def _with_found(self, way: Method, record: Credential, connection: Connection) -> Credential:
-        """The record with the params that the login itself brought."""
-        if all(param.source == "user" for param in way.params.values()):
-            return record
-        from arcrun_auth import found
-
-        trial = Connection(connection.entry, connection.instance, connection.method, record)
-        brought = found.params(
-            way,
-            record
-            if connection.record is None
-            else record.replace(params={**connection.record.params, **record.params}),
-            service=connection.name,
-            source=self._resolver.trial(trial),
-            person=self._person,
-            allow=self._resolver.allow,
-            client_id=self._resolver.id_to_send(connection, way),
-        )
-        return record.replace(params={**record.params, **brought})
-
-    def _keep(self, fresh: Connection) -> Connection:
-        """A key is tried first, and one that is refused is not kept. A grant is kept at once."""
-        record = fresh.record
-        assert record is not None
-        if record.grant is not None:
-            fresh.record = record = self._put(record)
-        identity = self._tried(fresh)
-        if record.grant is None or identity is not None:
-            fresh.record = self._put(record.replace(identity=identity))
-        self._person.say(f"Saved to the {self._resolver.store.description} as {record.key}.")
-        return fresh
-
-    def _tried(self, fresh: Connection) -> str | None:
-        """Whose account it is. TokenRefused goes on for a key; all else is only told."""
-        assert fresh.record is not None
-        try:
-            identity = self._verify(fresh)
-        except TokenRefused as error:
-            if fresh.record.grant is None:
-                raise
-            problem: AuthError = error
-        except AuthError as error:
-            problem = error
-        else:
-            whose = f" Connected as {identity}." if identity else ""
-            self._person.say(f"Testing connection… OK.{whose}")
-            return identity
-        kept = "key" if fresh.record.grant is None else "login"
-        self._person.say(f"Testing connection… {problem.message} The {kept} is kept, untested.")
-        return None
-
-    def _put(self, record: Credential) -> Credential:
-        store = self._resolver.store
-        while True:
-            held = store.get(record.key)
-            generation = held.generation if held is not None else 0
-            created = held.created if held is not None else 0.0
-            try:
-                return store.put(record.replace(created=created), expect=generation)
-            except StoreConflict:  # a renewal in another process: this login is the newer word
-                continue
+        return completion.finished(record)
 
     # -- what is asked ---------------------------------------------------------------
 
@@ -197,7 +140,7 @@ class Enroller:
         if connection.entry.tier in TRUSTED_TIERS:
             return
         agreed = agreement.made(connection.entry, recipe, way, record, before_login=True)
-        held = _consents(connection).get(connection.service)
+        held = consents_of(connection).get(connection.service)
         if held is not None and held.digest == agreed.digest and held.hosts == agreed.hosts:
             return
         self._person.say(
@@ -205,7 +148,7 @@ class Enroller:
             f"({connection.entry.path}). What you give it will be sent to: "
             + ", ".join(agreed.hosts)
         )
-        if way.oauth2 is not None:
+        if connection.method.source == "grant":
             self._tell_login(connection, way, record)
         if not self._person.confirm("Do you agree?"):
             raise ConsentRequired(
@@ -217,9 +160,11 @@ class Enroller:
 
     def _tell_login(self, connection: Connection, way: Method, record: Credential) -> None:
         """Which page, which servers and which app a login of this recipe brings together."""
-        assert way.oauth2 is not None
-        page = way.oauth2.login_at
         servers = ", ".join(rules.servers(way, record.params))
+        if way.oauth2 is None:
+            self._person.say(f"To get a token, what you give it will be sent to: {servers}")
+            return
+        page = way.oauth2.login_at
         if page:
             self._person.say(f"You will log in at: {page}")
         self._person.say(f"The login, its tokens and your OAuth app will be sent to: {servers}")
@@ -242,7 +187,7 @@ class Enroller:
         found = {n: v for n in asked if (v := given.get(n, held.get(n))) is not None}
         missing = [n for n in asked if n not in found and way.params[n].default is None]
         found |= self._ask_params(missing, way, connection)
-        return rendering.values_of(way, found, connection.service)
+        return rendering.values_of(way, found, connection.name)
 
     def _ask_params(
         self, missing: Sequence[str], way: Method, connection: Connection
@@ -342,8 +287,3 @@ class Enroller:
             example = f" It usually looks like {secret.example}." if secret.example else ""
             label = secret.label or secret.key
             self._person.say(f"This does not look like what is wanted ({label}).{example}")
-
-
-def _consents(connection: Connection) -> Mapping[str, Consent]:
-    """What was agreed to before, for each service of the account."""
-    return connection.record.consents if connection.record is not None else {}

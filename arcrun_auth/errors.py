@@ -62,6 +62,15 @@ def printable(text: str, limit: int = 300) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
+_LATER = (408, 425, 429)  # RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4
+_SERVER_ERROR = 500
+
+
+def may_pass(status: int) -> bool:
+    """Whether an HTTP status says that the same request may succeed later."""
+    return status in _LATER or status >= _SERVER_ERROR
+
+
 class AuthError(Exception):
     """The root of the tree. `hint` is the next command to type, or what to do instead."""
 

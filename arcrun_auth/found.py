@@ -14,6 +14,7 @@ from arcrun_auth.errors import (
     LoginFailed,
     ProviderUnavailable,
     TokenRefused,
+    may_pass,
     printable,
 )
 from arcrun_auth.hosts import Fence
@@ -21,7 +22,7 @@ from arcrun_auth.probe import fetch
 from arcrun_auth.signing import Binding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Choose, Discover, Method
@@ -31,42 +32,57 @@ if TYPE_CHECKING:
     Values = dict[str, str]
 
 REFUSED = (401, 403)
-PASSING = (408, 425, 429)
-SERVER_ERROR = 500
 MAX_CHOICES = 50
 """How many items do we offer? Whoever has more is asked for the name of one."""
 
 
-def params(
+def of_login(way: Method, record: Credential, *, service: str) -> Values:
+    """The params of `way` that came with the login, checked.
+
+    Raises LoginFailed for one that is missing or does not fit.
+    """
+    given = [name for name, param in way.params.items() if param.source not in ("user", "discover")]
+    return _checked(way, given, brought(way, record), service)
+
+
+def discovered(
     way: Method,
     record: Credential,
     *,
+    before: Mapping[str, str],
     service: str,
     source: Source,
     person: Person,
     allow: Sequence[str],
     client_id: str = "",
 ) -> Values:
-    """The params of `way` that the login itself brought, checked.
+    """The params of `way` that its service tells, checked: sends the requests of `discover`.
 
-    Sends the requests of the recipe's `discover`. Raises LoginFailed for one that is missing
-    or does not fit, and what sending raises.
+    `before` are those of the last login: what was chosen then is chosen again. Raises
+    LoginFailed for one that is missing or does not fit, AuthError where several are there and
+    none is chosen, TokenRefused, and what sending raises.
     """
-    found = brought(way, record)
+    told: Values = {}
     for step in way.discover:
-        known = {name: value for name, value in record.params.items() if name in step.save}
+        known = {name: value for name, value in before.items() if name in step.save}
         try:
-            binding = _binding(step, way, {**record.params, **found}, service, allow)
+            binding = _binding(step, way, {**record.params, **told}, service, allow)
             binding = replace(binding, client_id=client_id)
         except ValueError as error:
             raise _not_brought(service, error) from None
-        found |= _discovered(step, way, binding, source=source, person=person, known=known)
+        told |= _said(step, way, binding, source=source, person=person, known=known)
+    names = [name for name, param in way.params.items() if param.source == "discover"]
+    return _checked(way, names, told, service)
+
+
+def _checked(way: Method, names: Iterable[str], given: Mapping[str, str], service: str) -> Values:
     checked: Values = {}
-    for name, param in way.params.items():
-        if param.source == "user" or (name not in found and param.default is not None):
+    for name in names:
+        param = way.params[name]
+        if name not in given and param.default is not None:
             continue
         try:
-            checked[name] = param.check(name, found.get(name))
+            checked[name] = param.check(name, given.get(name))
         except ValueError as error:
             raise _not_brought(service, error) from None
     return checked
@@ -109,7 +125,7 @@ def _binding(
     )
 
 
-def _discovered(
+def _said(
     step: Discover,
     way: Method,
     binding: Binding,
@@ -120,7 +136,7 @@ def _discovered(
 ) -> Values:
     service = binding.service
     reply = fetch(binding, source, binding.base_url)
-    if reply.status >= SERVER_ERROR or reply.status in PASSING:
+    if may_pass(reply.status):
         raise ProviderUnavailable(
             f"{service} could not say now which one is meant (status {reply.status}).",
             service=service,

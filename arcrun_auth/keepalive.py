@@ -89,8 +89,7 @@ def _keep(connections: Connections, connection: Connection, services: tuple[str,
 def _keep_grant(
     connections: Connections, connection: Connection, way: Method, grant: Grant
 ) -> Literal["renewed", "fine", "left"]:
-    assert way.oauth2 is not None
-    refresh, now = way.oauth2.refresh, connections.resolver.clock()
+    refresh, now = way.renewal, connections.resolver.clock()
     if lifetimes.ended(grant, now):
         raise LoginRequired(
             f"{connection.name}: this login has ended.",

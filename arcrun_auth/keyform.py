@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import queue
 import secrets
-import threading
 import time
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from arcrun_auth import landing
-from arcrun_auth.browser import NotOpened
+from arcrun_auth import landing, threads
+from arcrun_auth.browser import why_not_opened
 from arcrun_auth.errors import LoginFailed, printable
 from arcrun_auth.landing import Field
 from arcrun_auth.listener import Listener, Reply, Request
@@ -141,7 +140,7 @@ class _Browser:
         self._open_url = open_url
         self._say = say
         self._reasons: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._open, name="arcrun-browser", daemon=True).start()
+        threads.start(self._open, "arcrun-browser")
 
     def has_nothing_to_say(self) -> bool:
         """Tell, from the thread that waits, why none was opened. The wait always goes on."""
@@ -150,12 +149,9 @@ class _Browser:
         return False
 
     def _open(self) -> None:
-        try:
-            result = self._open_url(self._url)
-        except Exception as error:  # noqa: BLE001 - the address is on the screen as well
-            result = NotOpened(type(error).__name__)
-        if isinstance(result, NotOpened):
-            self._reasons.put(result.reason)
+        failed = why_not_opened(self._open_url, self._url)
+        if failed:
+            self._reasons.put(failed)
 
 
 def _tell(url: str, port: int, say: Callable[[str], None], environ: Mapping[str, str]) -> None:

@@ -93,21 +93,28 @@ def soon(record: Credential, now: float) -> bool:
 
 
 def warnings(
-    record: Credential, refresh: Refresh | None, app_ends: float | None, *, name: str, now: float
+    record: Credential,
+    refresh: Refresh | None,
+    app_ends: float | None,
+    *,
+    name: str,
+    now: float,
+    registers: bool = False,
 ) -> tuple[str, ...]:
     """What will end, or has, and after the arrow the command to type. Nothing secret.
 
     `refresh` is the recipe's word on renewal, for a login; `app_ends` is when the secret of
-    the OAuth app ends; `name` is the connection as it is typed.
+    the OAuth app ends, which `registers` itself anew at a login once it has; `name` is the
+    connection as it is typed.
     """
     grant = record.grant
     found = []
     if record.ends is not None and record.ends - now < KEY_DAYS * DAY:
         found.append(f"the key {_when(record.ends, now)}{ARROW}arcrun setup {name}")
-    if app_ends is not None and app_ends - now < APP_DAYS * DAY:
+    if app_ends is not None and app_ends - now < (0 if registers else APP_DAYS * DAY):
         found.append(
             f"the client secret of your OAuth app {_when(app_ends, now)}"
-            f"{ARROW}arcrun setup {name} --client-file FILE"
+            f"{ARROW}arcrun setup {name}" + ("" if registers else " --client-file FILE")
         )
     if grant is not None and refresh is not None and not grant.dead:
         found += _of_grant(grant, refresh, name, now)

@@ -85,7 +85,10 @@ def _revoke(resolver: Resolver, connection: Connection) -> bool | None:
         if record is None or record.grant is None or not record.generation:
             return None
         resolver.check(connection)
-        return _tell(Authority(resolver, connection.service, resolver.way(connection)[1], record))
+        _, way = resolver.way(connection)
+        if way.oauth2 is None:  # its token ends by itself, and the key is the person's to withdraw
+            return None
+        return _tell(Authority(resolver, connection.name, way, record))
 
 
 def _tell(authority: Authority) -> bool | None:

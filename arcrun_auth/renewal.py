@@ -19,11 +19,11 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
     from arcrun_auth.sources import GrantSource
 
     def renew(record: Credential) -> Grant:
-        from arcrun_auth.authority import Authority
+        from arcrun_auth.desk import open_desk
 
         _, way = resolver.way(connection)
         assert record.grant is not None
-        return Authority(resolver, connection.service, way, record).renewed(record.grant)
+        return open_desk(resolver, connection.name, way, record).renewed(record.grant)
 
     def lock(timeout: float) -> AbstractContextManager[object]:
         from arcrun_auth.locks import CredentialLock
@@ -40,6 +40,7 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         service=connection.name,
         rotates=connection.method.rotates,
         mode=connection.method.refresh,
+        injected=connection.method.injected,
         clock=resolver.clock,
     )
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from arcrun_auth.catalog import Entry
-    from arcrun_auth.recipe.oauth2 import OAuth2
+    from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Key
@@ -159,8 +159,8 @@ def _times(resolver: Resolver, connection: Connection) -> dict[str, Any]:
     grant = record.grant
     if grant is None:
         return found
-    server, now = _server(resolver, connection), resolver.clock()
-    refresh = server.refresh if server is not None else None
+    way, now = _way(resolver, connection), resolver.clock()
+    refresh = way.renewal if way is not None else None
     return {
         **found,
         "expires_at": _when(grant.expires) if grant.access_token else None,
@@ -170,18 +170,18 @@ def _times(resolver: Resolver, connection: Connection) -> dict[str, Any]:
     }
 
 
-def _server(resolver: Resolver, connection: Connection) -> OAuth2 | None:
+def _way(resolver: Resolver, connection: Connection) -> Method | None:
     try:
-        return resolver.way(connection)[1].oauth2
+        return resolver.way(connection)[1]
     except AuthError:  # told where the recipe is used
         return None
 
 
 def _can_revoke(resolver: Resolver, connection: Connection) -> bool:
-    record, server = connection.record, _server(resolver, connection)
-    if record is None or record.grant is None or server is None:
+    record, way = connection.record, _way(resolver, connection)
+    if record is None or record.grant is None or way is None or way.oauth2 is None:
         return False
-    return bool(server.revocation_endpoint or record.endpoints.get("revocation_endpoint"))
+    return bool(way.oauth2.revocation_endpoint or record.endpoints.get("revocation_endpoint"))
 
 
 def status_of(resolver: Resolver, connection: Connection) -> str:
@@ -254,12 +254,16 @@ def _app(resolver: Resolver, connection: Connection) -> tuple[Origin, ...]:
     if connection.method.primitive != "oauth2":
         return ()
     from arcrun_auth.apps import key_for
+    from arcrun_auth.authority import Authority
 
+    record = connection.record
     try:
         _, way = resolver.way(connection)
+        key = key_for(resolver.store, connection.service, way, connection.instance)
+        if record is not None and way.oauth2 and way.oauth2.client.registration == "dcr":
+            key = Authority(resolver, connection.name, way, record).app_key
     except RecipeError:
         return ()
-    key = key_for(resolver.store, connection.service, way, connection.instance)
     return origins_of(resolver.store, key, resolver.store.get(key))
 
 

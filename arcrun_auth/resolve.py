@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from arcrun_auth.signing import Binding
     from arcrun_auth.sources import Source
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Credential
+    from arcrun_auth.tokens import Credential, Grant, Secret
 
 TRUSTED_TIERS = ("bundled",)
 """Whose recipes may use a secret of the environment, which nobody was asked about?"""
@@ -80,12 +80,13 @@ class Connection:
         """Whether there is something to sign with, or to renew it by."""
         if self.record is None:
             return False
-        if self.method.primitive == "static_key":
+        if self.method.source != "grant":
             return not self.missing()
         given = self.record.secrets
         if "access_token" in given or "refresh_token" in given:
             return True
-        return self.record.grant is not None and not self.record.grant.dead
+        grant = self.record.grant
+        return grant is not None and not grant.dead and not self.record.incomplete
 
 
 class Resolver:
@@ -154,13 +155,17 @@ class Resolver:
                 hint=f"arcrun setup {entry.service}@{named} --method {chosen.id}",
             )
         connection = Connection(entry, named, chosen, record)
-        if chosen.unattended and not connection.connected:
-            connection.record = self._unattended(connection) or record
+        self.complete(connection)
         return connection
 
+    def complete(self, connection: Connection) -> None:
+        """Puts a grant that is still to be asked for where nothing but that is missing."""
+        method = connection.method
+        if method.source == "grant" and method.unattended and not connection.connected:
+            connection.record = self._unattended(connection) or connection.record
+
     def _unattended(self, connection: Connection) -> Credential | None:
-        """A record whose grant is still to be asked for, where nothing but that is missing."""
-        from arcrun_auth.authority import Authority
+        from arcrun_auth.desk import open_desk
         from arcrun_auth.tokens import Credential, Grant, Secret
 
         held = connection.record or Credential(connection.key)
@@ -168,12 +173,12 @@ class Resolver:
             return None
         _, way = self.way(connection)
         try:
-            if Authority(self, connection.service, way, held).needs_app:
-                return None
+            desk = open_desk(self, connection.name, way, held)
         except RecipeError:  # a param that somebody has to type
             return None
-        assert way.oauth2 is not None
-        grant = Grant(access_token=Secret(""), issued=0.0, expires=0.0, requested=way.oauth2.scopes)
+        if desk.needs_app or desk.needs_setup:
+            return None
+        grant = Grant(access_token=Secret(""), issued=0.0, expires=0.0, requested=way.scopes)
         return held.replace(grant=grant)
 
     def _method(self, entry: Entry, record: Credential | None, wanted: str | None) -> MethodEntry:
@@ -190,7 +195,12 @@ class Resolver:
     def way(self, connection: Connection) -> tuple[Recipe, Method]:
         """The recipe, and its way in of this connection with all that it inherits."""
         recipe = self.catalog.recipe(connection.service)
-        return recipe, recipe.way(connection.method.id)
+        way = recipe.way(connection.method.id)
+        if way.diagnose and connection.entry.tier not in TRUSTED_TIERS:
+            from arcrun_auth.diagnosis import of_a_stranger
+
+            way = of_a_stranger(way)
+        return recipe, way
 
     # -- consent ---------------------------------------------------------------------
 
@@ -228,7 +238,7 @@ class Resolver:
 
     def _absent(self, connection: Connection) -> MissingSecret | LoginRequired:
         service, name = connection.service, connection.name
-        if connection.method.primitive == "static_key":
+        if connection.missing():
             _, way = self.way(connection)
             missing = connection.missing()
             wanted = next(s for s in way.required_secrets if s.key == missing[0])
@@ -239,13 +249,14 @@ class Resolver:
                 help_url=wanted.help_url or way.setup_url or None,
                 hint=connection.setup,
             )
-        ended = connection.record is not None and connection.record.grant is not None
+        grant = connection.record.grant if connection.record is not None else None
+        text, dead = " is not connected", grant is not None and bool(grant.dead)
+        if grant is not None:
+            text = ": the provider has ended this login" if dead else ": the login is not complete"
         return LoginRequired(
-            f"{name}: the provider has ended this login." if ended else f"{name} is not connected.",
-            service=service,
-            why="revoked" if ended else "never",
-            hint=connection.setup,
-        )
+            f"{name}{text}.", service=service, hint=connection.setup,
+            why="revoked" if dead else "never",
+        )  # fmt: skip
 
     def missing_scopes(
         self, connection: Connection, scopes: Sequence[str] | None
@@ -274,7 +285,9 @@ class Resolver:
         from arcrun_auth.sources import FixedSource
 
         assert connection.record is not None
-        if connection.method.primitive == "static_key":
+        if connection.method.source == "made":
+            return self._maker(connection)
+        if connection.method.source == "secrets":
             return FixedSource(
                 static_token(connection.method, connection.record),
                 lambda: self._reread(connection),
@@ -293,8 +306,26 @@ class Resolver:
         record = connection.record
         assert record is not None
         if record.grant is not None:
-            return FixedSource(token_of(record.grant))
+            return FixedSource(token_of(record.grant, signing_secrets(connection.method, record)))
+        if connection.method.source == "made":
+            return self._maker(connection)
         return FixedSource(static_token(connection.method, record))
+
+    def _maker(self, connection: Connection) -> Source:
+        """Makes tokens of what the record holds now: another process may have changed it."""
+        from arcrun_auth.sources import MadeSource
+
+        def make() -> Grant:
+            from arcrun_auth.desk import open_desk
+
+            record = connection.record
+            assert record is not None
+            if record.generation:
+                record = self.store.get(connection.key) or record
+            _, way = self.way(connection)
+            return open_desk(self, connection.name, way, record).issue(way.scopes)
+
+        return MadeSource(make, self.clock)
 
     def _reread(self, connection: Connection) -> Token | None:
         record = self.store.get(connection.key)
@@ -309,6 +340,7 @@ class Resolver:
 
     def binding(self, connection: Connection) -> Binding:
         """Where its requests go, and where in them the secrets stand."""
+        from arcrun_auth.primitives import load
         from arcrun_auth.signing import bind_method
 
         _, way = self.way(connection)
@@ -320,6 +352,7 @@ class Resolver:
                 params=self.params(way, connection.record),
                 allow=self.allow,
                 client_id=self.id_to_send(connection, way),
+                signer=load(way.primitive).signer,
             )
         except ValueError as error:
             raise unfit(connection, error) from None
@@ -331,11 +364,10 @@ class Resolver:
         texts = (text for place in places for text in place.values())
         if way.oauth2 is None or not any("{{client.id" in text for text in texts):
             return ""
-        from arcrun_auth.apps.kept import stored
+        from arcrun_auth.authority import Authority
 
-        if way.oauth2.client.id:
-            return way.oauth2.client.id
-        app = stored(self.store, connection.service, way, instance=connection.instance)
+        assert connection.record is not None
+        app = Authority(self, connection.name, way, connection.record).app
         return app.client_id if app is not None else ""
 
     @staticmethod
@@ -355,6 +387,11 @@ def unfit(connection: Connection, error: ValueError) -> RecipeError:
         service=connection.service,
         hint=f"arcrun setup {connection.name}",
     )
+
+
+def signing_secrets(method: MethodEntry, record: Credential) -> dict[str, Secret]:
+    """The stored secrets that the recipe's `inject` names beside a grant's token."""
+    return {key: record.secrets[key] for key in method.injected if key in record.secrets}
 
 
 def static_token(method: MethodEntry, record: Credential) -> Token:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth import apps, scopes
 from arcrun_auth.authority import Authority
-from arcrun_auth.errors import AuthError, LoginRequired, printable
+from arcrun_auth.desk import open_desk
+from arcrun_auth.errors import AuthError, LoginFailed, LoginRequired, TokenRefused, printable
 from arcrun_auth.login import Dialogue, LoginPlan, choose, log_in
 from arcrun_auth.qr import qr_lines
 
@@ -60,7 +61,9 @@ class SignIn:
         LoginRequired or MissingSecret where somebody would be needed and nobody is there,
         LoginFailed, TokenRefused, ProviderUnavailable.
         """
-        assert way.oauth2 is not None
+        if way.oauth2 is None:
+            desk = open_desk(self._resolver, connection.name, way, record)
+            return record.replace(grant=desk.issue(asked or way.scopes))
         before = connection.record.grant if connection.record is not None else None
         self._check_names(connection, way.oauth2, asked or ())
         wanted = scopes.wanted(way.oauth2, asked, held=before, widen=widen)
@@ -69,30 +72,32 @@ class SignIn:
         if way.oauth2.discovery:
             from arcrun_auth.discovery import discover
 
-            found = discover(self._resolver, connection.service, way, record)
+            found = discover(self._resolver, connection, way, record)
             record = record.replace(endpoints=found.endpoints)
             iss_required = found.iss_in_callback
-        authority = Authority(self._resolver, connection.service, way, record)
-        app = self._app(authority, recipe, wanted)
-        typed = app is not authority.app
-        authority.app = app
-        if connection.method.unattended:
-            grant = authority.issue(wanted)
-        else:
-            assert app is not None
+        authority = Authority(self._resolver, connection.name, way, record)
+        typed = None
+        if authority.needs_app and not authority.registers:
+            typed = authority.app = self._app(authority, recipe, wanted)
+
+        def bring() -> Grant:
+            if connection.method.unattended:
+                return authority.issue(wanted)
             plan = LoginPlan(
                 service=connection.name,
                 display_name=recipe.display_name or recipe.service,
                 oauth2=authority.oauth2,
-                app=app,
+                app=authority.known_app(),
                 scopes=wanted,
                 params=record.params,
                 rules=way.diagnose,
                 iss_required=iss_required,
             )
-            grant = self._log_in(plan, authority)
-        if typed and app is not None:  # kept once it has worked
-            apps.keep(self._resolver.store, authority.service, authority.way, app)
+            return self._log_in(plan, authority)
+
+        grant = self._registered(authority, wanted, bring) if authority.registers else bring()
+        if typed is not None:  # kept once it has worked
+            apps.keep(self._resolver.store, authority.service, authority.way, typed)
         self._tell(way, grant)
         return record.replace(grant=grant)
 
@@ -118,13 +123,31 @@ class SignIn:
 
     # -- the app ---------------------------------------------------------------------
 
-    def _app(self, authority: Authority, recipe: Recipe, wanted: Sequence[str]) -> App | None:
-        if not authority.needs_app:
-            return authority.app
-        if authority.oauth2.client.registration == "dcr":
-            from arcrun_auth.discovery import register
+    def _registered(
+        self, authority: Authority, wanted: Sequence[str], bring: Callable[[], Grant]
+    ) -> Grant:
+        """What `bring` brings, by a client that registers itself where there is none of use.
 
-            return register(authority, scopes=wanted)
+        One whose secret has ended, or that its server knows no more, registers anew, and never
+        twice for one login.
+        """
+        from arcrun_auth.discovery import register
+
+        known, now = authority.registration(), self._resolver.clock()
+        ended = known is not None and known.ends is not None and known.ends <= now
+        if authority.needs_app or ended:
+            register(authority, scopes=wanted)
+            return bring()
+        try:
+            return bring()
+        except (LoginFailed, TokenRefused) as error:
+            if known is None or error.error != "invalid_client":
+                raise
+        self._person.say("The provider no longer knows the app here: it is registered anew.")
+        register(authority, scopes=wanted)
+        return bring()
+
+    def _app(self, authority: Authority, recipe: Recipe, wanted: Sequence[str]) -> App:
         if self._person.reach is None:
             return authority.known_app()
         title = recipe.display_name or recipe.service

@@ -18,7 +18,7 @@ from arcrun_auth.scrub import MASK, SHORTEST, scrub
 from arcrun_auth.template import Template, render_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from arcrun_auth.recipe.model import Inject, Method
     from arcrun_auth.tokens import Token
@@ -49,6 +49,10 @@ class Binding:
     params: Mapping[str, str] = field(default_factory=dict)
     client_id: str = ""
     """The id of the app, where the recipe sends it along with each request."""
+    way: Method | None = None
+    """The way in of the recipe that it was made of."""
+    signer: Callable[[Binding], Signer] | None = None
+    """What signs for it; a `Signer` if not given."""
 
 
 def bind_method(
@@ -58,6 +62,7 @@ def bind_method(
     params: Mapping[str, str],
     allow: Iterable[str] = (),
     client_id: str = "",
+    signer: Callable[[Binding], Signer] | None = None,
 ) -> Binding:
     """The binding of a recipe's method with the user's params filled in.
 
@@ -80,6 +85,8 @@ def bind_method(
         static_headers={name: render(text) for name, text in way.static_headers.items()},
         params=values,
         client_id=client_id,
+        way=way,
+        signer=signer,
     )
 
 
@@ -122,7 +129,7 @@ class Signer:
             for place in _PLACES
         }
         self.headers = frozenset(name.lower() for name in inject.header)
-        self.in_body = bool(inject.body)
+        self.in_body = self.reads_body = bool(inject.body)
         self._only_headers = not (inject.query or inject.body or inject.path or inject.cookie)
         self._braces = re.compile(
             r"%7[Bb](" + "|".join(map(re.escape, inject.path)) + r")%7[Dd]" if inject.path else "$^"
@@ -166,6 +173,15 @@ class Signer:
                 changed.append(("Content-Type", kind))
                 changed.append(("Content-Length", str(len(signed_body))))
         return Signed(self._with_url(url, ready), tuple(changed), signed_body)
+
+    def presign(self, *, method: str, url: str, expires: int, token: Token) -> str:
+        """`url` with a permission in it, where this kind of signature has one. AuthError here."""
+        del method, url, expires, token
+        raise AuthError(
+            f"{self.binding.service} has no URLs that carry their own permission.",
+            service=self.binding.service,
+            hint=f"use auth.bind({self.binding.service!r}), which signs every request",
+        )
 
     def unsigned_url(self, url: str) -> str:
         """`url` from somebody else (a `Location`), with every injected value taken out.

@@ -28,11 +28,11 @@ from arcrun_auth.tokens import Token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Credential, Grant, Key
+    from arcrun_auth.tokens import Credential, Grant, Key, Secret
 
     Renew = Callable[[Credential], Grant]
     """Sends the one token request. Raises TokenRefused or ProviderUnavailable."""
@@ -93,6 +93,35 @@ class FixedSource(Source):
         return self._token
 
 
+class MadeSource(Source):
+    """Tokens that are made here, without a request and without a trace in the store.
+
+    One serves everybody until shortly before its end, or until a server refuses it.
+    """
+
+    def __init__(self, make: Callable[[], Grant], clock: Callable[[], float] = time.time) -> None:
+        self._make = make
+        self._clock = clock
+        self._mutex = Mutex()
+        self._held: _Held | None = None
+
+    def peek(self) -> Token | None:
+        held = self._held
+        return held.token if held is not None and held.fresh(self._clock()) else None
+
+    def token(self, *, rejected: str | None = None) -> Token:
+        """A token made now or before. Raises what making it raises: MissingSecret, AuthError."""
+        held = self._held
+        if held is None or not held.good(self._clock(), rejected):
+            with self._mutex:
+                held = self._held
+                if held is None or not held.good(self._clock(), rejected):
+                    grant = self._make()
+                    held = _Held(token_of(grant), grant, self._clock(), early=EARLY)
+                    self._held = held
+        return held.token
+
+
 class GrantSource(Source):
     """An OAuth grant in a store, renewed under a lock that every process shares.
 
@@ -111,11 +140,12 @@ class GrantSource(Source):
         service: str,
         rotates: str = "maybe",
         mode: str = "yes",
+        injected: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`rotates` is the recipe's word on its refresh tokens: yes, no, maybe. `mode` says how
         it is renewed: yes (by a refresh token), reissue (asked for again), exchange (the live
-        token for a newer one), no.
+        token for a newer one), no. `injected` are the stored secrets that sign with the token.
         """
         self._custody = Custody(store, key, service)
         self._renew = renew
@@ -123,6 +153,7 @@ class GrantSource(Source):
         self._service = service
         self._rotates = rotates
         self._mode = mode
+        self._injected = tuple(injected)
         self._clock = clock
         self._mutex = Mutex()
         self._held: _Held | None = None
@@ -166,12 +197,15 @@ class GrantSource(Source):
     def _of(self, record: Credential) -> _Held:
         """The record's token. One that is in memory already keeps the end it has there."""
         assert record.grant is not None
-        held, fresh = self._held, self._holding(record.grant)
+        held, fresh = self._held, self._holding(record, record.grant)
         return held if held is not None and held.same(fresh) else fresh
 
-    def _holding(self, grant: Grant) -> _Held:
+    def _holding(self, record: Credential, grant: Grant) -> _Held:
+        signing = {k: s for k, s in record.secrets.items() if k in self._injected}
+        token = token_of(grant, signing)
         # A token that can be exchanged only while it lives is exchanged long before its end.
-        return _Held(grant, self._clock(), early=EARLY if self._mode != "exchange" else None)
+        early = EARLY if self._mode != "exchange" else None
+        return _Held(token, grant, self._clock(), early=early)
 
     def _renewed(self, rejected: str | None, arrived: int) -> _Held:
         failed = self._recent_failure(arrived)
@@ -201,7 +235,7 @@ class GrantSource(Source):
                     raise
                 continue
             self._failed, self._failures = None, 0
-            return self._holding(grant)
+            return self._holding(record, grant)
 
     def _request(self, record: Credential) -> Grant:
         assert record.grant is not None
@@ -303,9 +337,9 @@ class _Held:
 
     __slots__ = ("_deadline", "_end", "_grace", "token")
 
-    def __init__(self, grant: Grant, now: float, *, early: float | None) -> None:
+    def __init__(self, token: Token, grant: Grant, now: float, *, early: float | None) -> None:
         """`early`: how many seconds before its end to renew at most; None: by its share alone."""
-        self.token = token_of(grant)
+        self.token = token
         self._end = grant.expires
         self._grace = 0.0
         self._deadline = 0.0
@@ -322,11 +356,15 @@ class _Held:
 
     def same(self, other: _Held) -> bool:
         mine, theirs = self.token, other.token
-        return (mine.access_token, mine.expires) == (theirs.access_token, theirs.expires)
+        known = (mine.access_token, mine.expires, mine.secrets)
+        return known == (theirs.access_token, theirs.expires, theirs.secrets)
 
     def good(self, now: float, rejected: str | None) -> bool:
-        """Good for use, and not the one that a server has just refused."""
-        return self.token.access_token != rejected and self.fresh(now)
+        """Good for use, and not the one that a server has just refused.
+
+        Where only further secrets sign, no refusal can name the one that it was.
+        """
+        return (not rejected or self.token.access_token != rejected) and self.fresh(now)
 
     def fresh(self, now: float) -> bool:
         """Good for use without a thought of renewing it."""
@@ -337,12 +375,13 @@ class _Held:
         return self._end is None or self._left(now) > 0
 
 
-def token_of(grant: Grant) -> Token:
-    """The token to sign with, out of a grant."""
+def token_of(grant: Grant, secrets: Mapping[str, Secret] | None = None) -> Token:
+    """The token to sign with, out of a grant and of the stored `secrets` that sign with it."""
     return Token(
         grant.access_token.reveal(),
         token_type=grant.token_type,
         expires=grant.expires,
         scopes=grant.scopes,
+        secrets={**(secrets or {}), **grant.secrets},
         kept=grant.kept,
     )

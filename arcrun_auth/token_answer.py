@@ -13,7 +13,7 @@ import re
 
 from arcrun_auth import diagnosis
 from arcrun_auth.answers import pick
-from arcrun_auth.errors import ProviderUnavailable, TokenRefused, printable
+from arcrun_auth.errors import ProviderUnavailable, TokenRefused, may_pass, printable
 from arcrun_auth.moments import epoch_of
 from arcrun_auth.tokens import Grant, Secret
 
@@ -45,7 +45,7 @@ MAX_KEPT = 2048
 # How much of an answer do the recipe's rules on errors look at, in bytes?
 MAX_TEXT = 16 * 1024
 
-_SUCCESS, _SERVER_ERROR = 2, 5  # first digits of a status
+_SUCCESS = 2  # the first digit of a status
 _SCOPE_BREAK = re.compile(r"[\s,]+")
 _NOT_VSCHAR = re.compile(r"[^\x21-\x7e]")  # RFC 6749 Appendix A.12, and no blank either
 
@@ -92,6 +92,20 @@ def says_ok(oauth2: recipe.OAuth2, headers: Mapping[str, str], body: bytes) -> b
     # RFC 7009 §2.2: a revocation may be answered by nothing at all.
     said = pick(data, ok.path, headers) if ok is not None else None
     return ok is None or said is None or said == ok.equals
+
+
+def check_now(
+    what: str, status: int, headers: Mapping[str, str], *, now: float, service: str
+) -> None:
+    """ProviderUnavailable where the status of another endpoint says to come back later."""
+    if may_pass(status):
+        raise ProviderUnavailable(
+            f"{what} (HTTP {status}).",
+            service=service,
+            hint=f"arcrun setup {service}",
+            status=status,
+            retry_after=retry_after(headers, now),
+        )
 
 
 class _Censor:
@@ -146,7 +160,7 @@ class _Reader:
         status = self.status
         if previous is not None and previous.since:  # 0: a token from elsewhere, of any age
             self.age = self.now - previous.since
-        if status in (408, 429) or status // 100 == _SERVER_ERROR:
+        if may_pass(status):
             self.unavailable(f"answered {status}")
         data = _parse(body, self.headers.get("content-type", ""))
         if self.rules:
@@ -225,7 +239,7 @@ class _Reader:
         )
 
     def unavailable(self, what: str) -> NoReturn:
-        wait = _retry_after(self.headers.get("retry-after", ""), self.now)
+        wait = retry_after(self.headers, self.now)
         when = "in a while" if wait is None else f"in {math.ceil(wait)} s"
         raise ProviderUnavailable(
             f"The token endpoint of {self.host} {what}.",
@@ -348,8 +362,9 @@ def _scaled(value: Any, unit: float) -> Any:
         return value
 
 
-def _retry_after(value: str, now: float) -> float | None:
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """`Retry-After` as seconds from now: a number or a date (RFC 9110 §10.2.3)."""
+    value = headers.get("retry-after", "")
     if re.fullmatch(r"\s*[0-9]{1,9}\s*", value, re.ASCII):
         return float(value)
     from email.utils import parsedate_to_datetime

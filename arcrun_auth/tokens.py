@@ -97,7 +97,7 @@ class Token(_Unsharable):
         """When it ends, in seconds since the epoch; None where the provider did not say."""
         self.scopes = frozenset(scopes)
         self.secrets: Mapping[str, Secret] = secrets or {}
-        """Further secrets that the recipe's templates may name; empty for OAuth."""
+        """The secrets that the recipe's `inject` names, and those that came with the token."""
         self.kept: Mapping[str, str] = kept or {}
         """What came with the token and the recipe wanted kept: a realm, an instance's address."""
 
@@ -196,7 +196,7 @@ class Grant(_Unsharable):
 
     __slots__ = (
         "access_token", "dead", "expires", "intent", "issued", "kept", "refresh_expires",
-        "refresh_token", "requested", "scopes", "since", "token_type",
+        "refresh_token", "requested", "scopes", "secrets", "since", "token_type",
     )  # fmt: skip
 
     def __init__(
@@ -212,6 +212,7 @@ class Grant(_Unsharable):
         scopes: Iterable[str] = (),
         requested: Iterable[str] = (),
         kept: Mapping[str, str] | None = None,
+        secrets: Mapping[str, Secret] | None = None,
         intent: Intent | None = None,
         dead: str | None = None,
     ) -> None:
@@ -228,6 +229,8 @@ class Grant(_Unsharable):
         self.requested = tuple(requested)
         self.kept: Mapping[str, str] = kept or {}
         """Values of the answer or the callback that the recipe wants kept; untrusted."""
+        self.secrets: Mapping[str, Secret] = secrets or {}
+        """Further secrets that came with the token, and sign together with it."""
         self.intent = intent
         self.dead = dead
         """Why no renewal can succeed any more (`revoked`, `expired`); None while it may."""
@@ -241,6 +244,7 @@ class Grant(_Unsharable):
         data["refresh_token"] = self.refresh_token and self.refresh_token.reveal()
         data["intent"] = self.intent and self.intent.dump()
         data["kept"] = dict(self.kept)
+        data["secrets"] = {name: value.reveal() for name, value in self.secrets.items()}
         return {name: value for name, value in data.items() if value not in (None, (), {})}
 
     @classmethod
@@ -249,6 +253,8 @@ class Grant(_Unsharable):
         fields["access_token"] = Secret(data["access_token"])
         if "refresh_token" in data:
             fields["refresh_token"] = Secret(data["refresh_token"])
+        if "secrets" in data:
+            fields["secrets"] = {name: Secret(value) for name, value in data["secrets"].items()}
         if "intent" in data:
             fields["intent"] = Intent.load(data["intent"])
         return cls(**fields)
@@ -301,19 +307,8 @@ class Credential(_Unsharable):
     """
 
     __slots__ = (
-        "consents",
-        "created",
-        "endpoints",
-        "ends",
-        "extra",
-        "generation",
-        "grant",
-        "identity",
-        "key",
-        "method",
-        "params",
-        "secrets",
-        "updated",
+        "consents", "created", "endpoints", "ends", "extra", "generation", "grant", "identity",
+        "incomplete", "key", "method", "params", "secrets", "updated",
     )  # fmt: skip
 
     def __init__(
@@ -328,6 +323,7 @@ class Credential(_Unsharable):
         identity: str | None = None,
         endpoints: Mapping[str, str] | None = None,
         ends: float | None = None,
+        incomplete: bool = False,
         generation: int = 0,
         created: float = 0.0,
         updated: float = 0.0,
@@ -347,6 +343,8 @@ class Credential(_Unsharable):
         """What the issuer's metadata named at the login, by the names of RFC 8414: pinned."""
         self.ends = ends
         """When the secret itself ends (a key with an expiry, an app's secret), if that is known."""
+        self.incomplete = incomplete
+        """Whether the address of its service is still to be found, and then it can be used."""
         self.generation = generation
         self.created = created
         self.updated = updated
@@ -378,6 +376,8 @@ class Credential(_Unsharable):
             data["endpoints"] = dict(self.endpoints)
         if self.ends is not None:
             data["ends"] = self.ends
+        if self.incomplete:
+            data["incomplete"] = True
         data["created"], data["updated"] = self.created, self.updated
         return data
 

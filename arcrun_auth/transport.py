@@ -86,7 +86,7 @@ class Rules:
         self.lib = lib
         self.binding = binding
         self.source = source
-        self.signer = Signer(binding)
+        self.signer = (binding.signer or Signer)(binding)
         self._origin = lib.URL(binding.base_url).copy_with(raw_path=b"/")
         self._root_paths = binding.root_paths or ("\0",)  # which no URL begins with
         scrub.watch(self.signer)
@@ -155,7 +155,7 @@ class Rules:
         if headers is not None:
             return self._copy(request, request.url, headers)
         body = None
-        if self.signer.in_body and isinstance(request.stream, self.lib.ByteStream):
+        if self.signer.reads_body and isinstance(request.stream, self.lib.ByteStream):
             body = request.read()
         url = str(request.url)
         signed = self.signer.sign(

@@ -24,6 +24,7 @@ ROWS = {
     9: ("writing", "row_9", 31),
     10: ("requesting", "row_10", 61),
     11: ("listing", "row_11", 31),
+    13: ("signatures", "row_13", 61),
     18: ("logins", "row_18", 31),
 }
 """Where is each row of the scoreboard, and how many rounds does it take?"""

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 WIDTH = 100
 
 PEERS = (
-    "arcrun-auth", "authlib", "cryptography", "google-auth", "google-auth-oauthlib", "httpx",
-    "keyring", "keyrings.alt", "keyrings.cryptfile", "msal", "msal-extensions", "requests",
-    "requests-oauthlib", "secretstorage",
+    "arcrun-auth", "authlib", "botocore", "cryptography", "google-auth", "google-auth-oauthlib",
+    "httpx", "httpx-auth", "keyring", "keyrings.alt", "keyrings.cryptfile", "msal",
+    "msal-extensions", "requests", "requests-oauthlib", "secretstorage",
 )  # fmt: skip
 
 

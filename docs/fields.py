@@ -9,6 +9,7 @@ import re
 
 import msgspec
 
+from arcrun_auth.primitives import BUILT_IN
 from arcrun_auth.recipe import model as recipe_model
 from arcrun_auth.recipe import schema as recipe_schema
 
@@ -29,7 +30,8 @@ CLASSES = {
     "Refresh": "oauth2refresh", "Revoke": "oauth2revoke", "Callback": "oauth2callback",
     "Choose": "discover", "Discover": "discover", "Jwt": "jwt", "When": "diagnose",
     "Diagnosis": "diagnose", "Ok": "ok", "TestRequest": "test", "GuideStep": "app_guide",
-    "Verified": "verified", "Method": "one-way-in",
+    "Verified": "verified", "Method": "one-way-in", "TokenExchange": "token_exchange",
+    "Step": "step", "Aws": "aws", "AssumeRole": "assume_role",
 }  # fmt: skip
 
 
@@ -65,7 +67,7 @@ def _type(annotation: ast.expr) -> str:
         r"Literal\[[^\]]*\]", ", ".join(f"`{c}`" for c in choices), ast.unparse(annotation)
     )
     if text == "Primitive":
-        text = "`static_key`, `oauth2`"
+        text = ", ".join(f"`{name}`" for name in BUILT_IN) + ", or a plug-in's"
     for pattern, word in WORDS:
         text = re.sub(pattern, word, text)
     for name, anchor in CLASSES.items():

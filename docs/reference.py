@@ -36,10 +36,11 @@ SECTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
     "Functions": tuple(
         (f"auth.{name}", getattr(arcrun_auth, name))
         for name in (
-            "bind", "bind_async", "get_token", "get_token_async", "list_services", "setup",
-            "test", "remove",
+            "bind", "bind_async", "get_token", "get_token_async", "presigned_url",
+            "list_services", "setup", "test", "remove",
         )
     ),
+    "Adapters": (("auth.boto3_session", arcrun_auth.boto3_session),),
     "What they give back": (
         ("AsyncBound", AsyncBound), ("auth.Token", arcrun_auth.Token),
         ("auth.Secret", arcrun_auth.Secret), ("Service", Service), ("Instance", Instance),

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
         keep,
         key_for,
         key_of,
+        keys,
         lacking,
         missing,
         proof_of,
+        registration,
         stored,
     )
     from arcrun_auth.apps.usage import Kept, Use, find, registered, uses
@@ -36,10 +38,12 @@ __all__ = [
     "keep",
     "key_for",
     "key_of",
+    "keys",
     "lacking",
     "missing",
     "proof_of",
     "registered",
+    "registration",
     "stored",
     "uses",
 ]
@@ -48,7 +52,8 @@ _HOMES = {
     "arcrun_auth.oauth.app": ("App",),
     "arcrun_auth.apps.asking": ("ask", "fill", "from_file"),
     "arcrun_auth.apps.kept": (
-        "forget", "keep", "key_for", "key_of", "lacking", "missing", "proof_of", "stored",
+        "forget", "keep", "key_for", "key_of", "keys", "lacking", "missing",
+        "proof_of", "registration", "stored",
     ),
     "arcrun_auth.apps.usage": ("Kept", "Use", "find", "registered", "uses"),
 }  # fmt: skip

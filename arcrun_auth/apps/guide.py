@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arcrun_auth.browser import why_not_opened
 from arcrun_auth.oauth import redirect_uri
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def walk(way: Method, scopes: Sequence[str], person: Person, open_url: OpenUrl |
 
 def _opened(url: str, open_url: OpenUrl, person: Person) -> bool:
     """Shows a page; where that does not work the person is told to do it."""
-    failed = getattr(open_url(url), "reason", "")
+    failed = why_not_opened(open_url, url)
     if failed:
         person.say(f"The page could not be opened ({failed}): open it yourself.")
     return not failed

@@ -27,11 +27,20 @@ def key_of(service: str, way: Method, instance: str = DEFAULT_INSTANCE) -> Key:
     return Key("app", way.oauth2.client.app or service, instance)
 
 
-def key_for(store: Store, service: str, way: Method, instance: str) -> Key:
-    """Under which name the app of this instance is found: its own, else that of the family."""
-    own = key_of(service, way, instance)
+def key_for(
+    store: Store, service: str, way: Method, instance: str = DEFAULT_INSTANCE, server: str = ""
+) -> Key:
+    """Which record is the app of this instance: its own, else that of the family.
+
+    Where clients register themselves, at `server`, neither may be of another one: what is left
+    is the client that registered there, if there is one yet.
+    """
     family = key_of(service, way)
-    return own if own == family or store.get(own) is not None else family
+    for key in (key_of(service, way, instance), family):
+        record = store.get(key)
+        if record is not None and (not server or _is_of(record, server)):
+            return key
+    return _key_at(family, server) if server else family
 
 
 def _key_at(key: Key, server: str) -> Key:
@@ -57,14 +66,25 @@ def stored(
 
     `server` is the registration endpoint, where clients register themselves.
     """
-    key = key_for(store, service, way, instance)
-    record = store.get(key)
-    if server and not _is_of(record, server):
-        record = store.get(_key_at(key, server))
+    record = store.get(key_for(store, service, way, instance, server))
     if record is None:
         return None
     app = app_of(record)
     return app if app.client_id and not lacking(app, way) else None
+
+
+def registration(
+    store: Store, service: str, way: Method, server: str, *, instance: str = DEFAULT_INSTANCE
+) -> Credential | None:
+    """The record of the client that registered itself at `server`; None where another is used:
+    what a person gave is theirs to replace."""
+    key = key_for(store, service, way, instance, server)
+    primary: Store = getattr(store, "primary", store)
+    used, own = store.get(key), primary.get(key)
+    if used is None or own is None or own.endpoints.get(REGISTERED) != server:
+        return None
+    same = used.secrets.get("client_id") == own.secrets.get("client_id")
+    return own if same else None
 
 
 def app_of(record: Credential) -> App:
@@ -148,6 +168,24 @@ def forget(store: Store, key: Key) -> bool:
         except StoreConflict:
             continue
         return True
+
+
+def keys(store: Store, name: str, instance: str = DEFAULT_INSTANCE) -> list[Key]:
+    """Where the app of that name is stored: of one that registers itself, for each server.
+
+    What an instance has for itself is named by that instance alone.
+    """
+    wanted = Key("app", name, instance)
+    return [
+        key
+        for key in store.keys()
+        if key == wanted
+        or (
+            (key.kind, key.account, instance) == ("app", name, DEFAULT_INSTANCE)
+            and (record := store.get(key)) is not None
+            and REGISTERED in record.endpoints
+        )
+    ]
 
 
 def missing(service: str, way: Method, part: str = "client_id") -> MissingSecret:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from arcrun_auth.apps.kept import app_of, key_of, lacking
+from arcrun_auth.apps.kept import REGISTERED, app_of, key_of, lacking
 from arcrun_auth.errors import AuthError
 from arcrun_auth.report import Origin, origins_of
 from arcrun_auth.tokens import Key
@@ -42,6 +42,8 @@ class Kept:
     services: tuple[str, ...]
     ends: float | None
     """When its secret does, if that was told and it is the one that was saved."""
+    by_itself: bool
+    """Whether it registered itself (RFC 7591)."""
 
 
 def uses(catalog: Catalog) -> dict[str, list[Use]]:
@@ -105,4 +107,5 @@ def _kept(store: Store, key: Key, group: list[Use]) -> Kept | None:
         and (not group or any(not lacking(app, use.way) for use in group)),
         services=tuple(dict.fromkeys(use.service for use in group)),
         ends=record.ends if own else None,
+        by_itself=REGISTERED in record.endpoints,
     )

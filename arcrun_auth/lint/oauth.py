@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arcrun_auth.recipe.rules import templates
+from arcrun_auth.recipe.parts import templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

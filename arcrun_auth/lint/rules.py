@@ -6,9 +6,11 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from arcrun_auth import primitives
 from arcrun_auth.hosts import is_public_name
 from arcrun_auth.lint import oauth, texts
-from arcrun_auth.recipe.rules import headers, host_of, templates, urls
+from arcrun_auth.recipe.parts import headers, templates, urls
+from arcrun_auth.recipe.rules import host_of, spelled
 from arcrun_auth.template import Template
 
 if TYPE_CHECKING:
@@ -50,6 +52,12 @@ def _all_hosts(way: Method) -> Iterator[tuple[Place, str]]:
         yield place, host_of(url)
     for index, host in enumerate(way.allowed_hosts):
         yield ("allowed_hosts", index), host.lower()
+
+
+def _spelled_hosts(way: Method) -> Iterator[tuple[Place, str]]:
+    for place, host in _all_hosts(way):
+        for each in spelled(host, way.params):
+            yield place, each
 
 
 def links(subject: Subject) -> Iterator[Finding]:
@@ -107,7 +115,7 @@ def _covers(pattern: str, host: str) -> bool:
 def suffixes(subject: Subject) -> Iterator[Finding]:
     """What is fixed of a host must belong to one owner: no public suffix (ICANN's section)."""
     for at, way, _ in subject.ways():
-        for place, host in _all_hosts(way):
+        for place, host in _spelled_hosts(way):
             name = host.partition(":")[0]
             fixed = re.split(r"\}\}", name)[-1].removeprefix("*").lstrip(".")
             open_ = name.startswith("*.") or ("{{" in name and not _finite(name, way.params))
@@ -208,6 +216,8 @@ def carried(subject: Subject) -> Iterator[Finding]:
     """Where the secrets go, and whether they go anywhere."""
     for at, way, _ in subject.ways():
         used = {way.jwt.key} if way.jwt is not None else set()  # it signs, and is not sent
+        primitive = primitives.find(way.primitive)
+        used |= set(primitive.uses(way)) if primitive is not None else set()
         for place, text, _names in templates(way):
             for ns, name, _ in Template.parse(text, strict=True).placeholders:
                 if ns not in ("secret", "token", "runtime"):

@@ -117,4 +117,7 @@ def _unfinished(plan: LoginPlan, ways: Ways, timeout: float) -> LoginFailed:
             " If the provider complained about the redirect URI, register this one: "
             f"{oauth.redirect_uri(plan.oauth2.redirect)}"
         )
+        if plan.oauth2.client.registration == "dcr":
+            name = plan.oauth2.client.app or plan.service.partition("@")[0]
+            text += f". If it did not know the app: arcrun app remove {name}, then log in again."
     return LoginFailed(text, service=plan.service, hint=plan.again)

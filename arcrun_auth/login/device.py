@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from arcrun_auth.browser import why_unsafe
@@ -12,7 +12,7 @@ from arcrun_auth.login.code import failed
 from arcrun_auth.oauth.call import values
 from arcrun_auth.oauth.device import SLOWER, read_device_code
 from arcrun_auth.oauth.requests import device_request, device_token_request
-from arcrun_auth.token_answer import error_in, read_token
+from arcrun_auth.token_answer import check_now, error_in, read_token, retry_after
 
 if TYPE_CHECKING:
     import threading
@@ -25,6 +25,14 @@ EXPIRED = "expired_token"
 """RFC 8628 §3.5: how does a server call a code that nobody entered in time?"""
 SLOWEST = 60.0
 """How long do we wait at most between two polls of a server that does not answer, in seconds?"""
+
+
+class _Later(NamedTuple):
+    """Nobody has agreed yet: how many seconds slower to ask from now on, and how long to wait
+    the next time at least."""
+
+    slower: float
+    pause: float
 
 
 class DeviceLogin:
@@ -40,16 +48,20 @@ class DeviceLogin:
             plan.oauth2, plan.app, scopes=plan.scopes, values=self._values, now=clock()
         )
         answer = send(call)
+        check_now(
+            f"{plan.title} cannot give a code for another device now",
+            answer.status, answer.headers, now=clock(), service=plan.service,
+        )  # fmt: skip
         try:
             self.code = read_device_code(plan.oauth2, answer.status, answer.body)
         except LoginFailed as error:
-            error.service, error.hint = plan.service, f"{plan.again} --no-browser"
+            error.service, error.hint = plan.service, plan.without_device
             raise
         if why_unsafe(self.code.uri) is not None:
             raise LoginFailed(
                 "The provider names no https address to type the code at.",
                 service=plan.service,
-                hint=f"{plan.again} --no-browser",
+                hint=plan.without_device,
             )
         if why_unsafe(self.code.complete_uri) is not None or not self._is_one_place():
             self.code.complete_uri = ""  # a camera would follow it as it is
@@ -62,26 +74,29 @@ class DeviceLogin:
 
     def run(self, stopped: threading.Event) -> Grant | None:
         """Ask until somebody agreed; None once `stopped`. LoginFailed where it ends otherwise."""
-        interval = self.code.interval
-        while time.monotonic() < self._until:
+        interval, pause = self.code.interval, 0.0
+        while (left := self._until - time.monotonic()) > 0:
+            if pause > max(interval, left):  # it wants to hear nothing before the code ends
+                if stopped.wait(left):
+                    return None
+                break
             # Whole to the end: RFC 8628 §3.5 lets nobody ask sooner, even a last time.
-            if stopped.wait(interval):
+            if stopped.wait(max(interval, pause)):
                 return None
             try:
                 found = self._ask()
-            except ProviderUnavailable:
+            except ProviderUnavailable as error:
                 # RFC 8628 §3.5: slower, and slower again, while the server does not answer.
                 interval = max(interval, min(interval * 2, SLOWEST))
+                pause = error.retry_after or 0.0
                 continue
-            if found is None:
-                continue
-            if not isinstance(found, float):
+            if not isinstance(found, _Later):
                 return found
-            interval += found
+            interval, pause = interval + found.slower, found.pause
         raise self._expired()
 
-    def _ask(self) -> Grant | float | None:
-        """The grant, how much slower to ask from now on, or None: not yet."""
+    def _ask(self) -> Grant | _Later:
+        """The grant, or when to ask again."""
         plan = self.plan
         call = device_token_request(
             plan.oauth2,
@@ -93,7 +108,8 @@ class DeviceLogin:
         answer = self._send(call)
         said = error_in(plan.oauth2, answer.headers, answer.body)
         if said in ("authorization_pending", "slow_down"):
-            return SLOWER if said == "slow_down" else None
+            pause = retry_after(answer.headers, self._clock()) or 0.0
+            return _Later(SLOWER if said == "slow_down" else 0.0, pause)
         try:
             return read_token(
                 plan.oauth2,

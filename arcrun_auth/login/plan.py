@@ -58,6 +58,11 @@ class LoginPlan:
         return f"arcrun setup {self.service}"
 
     @property
+    def without_device(self) -> str:
+        """The same by another way than a code for another device, where there is one."""
+        return f"{self.again} --no-browser" if self.has_code else self.again
+
+    @property
     def has_code(self) -> bool:
         return "authorization_code" in self.oauth2.grants and bool(
             self.oauth2.authorization_endpoint
@@ -120,7 +125,7 @@ def choose(
         raise AuthError(
             f"{plan.title} has no login by a code for another device.",
             service=plan.service,
-            hint=f"{plan.again} --no-browser",
+            hint=plan.without_device,
         )
     if not ways.code and not ways.device:
         raise _nothing(plan, https_only=https_only)

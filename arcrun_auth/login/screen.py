@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from arcrun_auth import threads
-from arcrun_auth.browser import NotOpened
+from arcrun_auth.browser import why_not_opened
 from arcrun_auth.errors import AuthError, printable
 
 if TYPE_CHECKING:
@@ -150,12 +150,9 @@ class Screen:
 
     def _open(self) -> None:
         assert self.code is not None
-        try:
-            result = self.person.open_url(self.code.url)
-        except Exception as error:  # noqa: BLE001 - a browser is a help, never a condition
-            result = NotOpened(type(error).__name__)
-        if isinstance(result, NotOpened):
-            self._messages.put(("say", f"No browser was opened here ({result.reason})."))
+        failed = why_not_opened(self.person.open_url, self.code.url)
+        if failed:
+            self._messages.put(("say", f"No browser was opened here ({failed})."))
 
     def _poll(self) -> None:
         assert self.device is not None

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 _DESKTOP = "create an OAuth client of the type Desktop app, and take that file"
 
 
-def read_client(text: str, service: str, redirects: Sequence[str] = ()) -> App:
+def read_client(text: str, service: str, redirects: Sequence[str] | None = None) -> App:
     """The app in the content of a client file. AuthError says what is wrong with it.
 
     `redirects` are the redirect URIs with a port that a login of this service comes back to:
-    a Web client serves where one of them is registered, and nowhere else.
+    a Web client serves where one of them is registered, and nowhere else. None where they are
+    not known: then it has to have any that leads to this machine.
     """
     import json
 
@@ -53,10 +54,12 @@ def read_client(text: str, service: str, redirects: Sequence[str] = ()) -> App:
     )
 
 
-def _check_web(client: object, service: str, redirects: Sequence[str]) -> None:
+def _check_web(client: object, service: str, redirects: Sequence[str] | None) -> None:
     """RFC 8252 §8.4: the URIs of such a client are compared exactly, the port included."""
     listed = client.get("redirect_uris") if isinstance(client, dict) else None
     registered = [uri for uri in listed if isinstance(uri, str)] if listed else []
+    if redirects is None:
+        redirects = [uri for uri in registered if _is_local(uri)]
     if set(registered) & set(redirects):
         return
     there = f" Registered are: {printable(', '.join(registered))}." if registered else ""
@@ -68,6 +71,15 @@ def _check_web(client: object, service: str, redirects: Sequence[str]) -> None:
         service=service,
         hint=_DESKTOP + (f", or register {redirects[0]}" if redirects else ""),
     )
+
+
+def _is_local(uri: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        return urlsplit(uri).hostname in ("127.0.0.1", "localhost")  # of `Redirect.host`
+    except ValueError:
+        return False
 
 
 def _text(client: Mapping[str, object], name: str) -> str:

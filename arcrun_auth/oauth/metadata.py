@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from arcrun_auth.errors import LoginFailed, ProviderUnavailable, printable
+from arcrun_auth.errors import LoginFailed, ProviderUnavailable, may_pass, printable
 from arcrun_auth.hosts import DEFAULT_PORTS, address_fault
 
 if TYPE_CHECKING:
@@ -25,9 +25,13 @@ ENDPOINTS = (
     "registration_endpoint",
 )  # fmt: skip
 """Which places do we ask for? They have the same names in a recipe."""
-OK, SERVER_ERROR = 200, 500
-AGAIN = (408, 425, 429)
-"""Which statuses below 500 say that it may work later?"""
+ALIASED = frozenset({
+    "token_endpoint", "device_authorization_endpoint", "revocation_endpoint",
+    "introspection_endpoint",
+})  # fmt: skip
+"""At which of them does the client prove itself, so that they may have an alias for clients
+with a certificate (RFC 8705 §5)?"""
+OK = 200
 
 # What RFC 3986 lets stand in a URL, more or less: no blank, control, quote or backslash,
 # which some parsers drop and others take for something else; and no brace: a template has it.
@@ -69,14 +73,20 @@ def well_known(issuer: str) -> tuple[str, ...]:
 
 
 def read_metadata(
-    issuer: str, status: int, body: bytes, *, named: Collection[str] = ()
+    issuer: str,
+    status: int,
+    body: bytes,
+    *,
+    named: Collection[str] = (),
+    by_certificate: bool = False,
 ) -> Metadata | None:
     """The metadata in an answer of `issuer`; None where there are none: ask the next place.
 
     `named` are the endpoints that the recipe names itself: what is said of them is not read.
+    `by_certificate`: the client proves itself in TLS, and goes to the endpoints for that.
     Raises LoginFailed where the answer must not be used, and ProviderUnavailable.
     """
-    if status >= SERVER_ERROR or status in AGAIN:
+    if may_pass(status):
         raise ProviderUnavailable(
             f"{printable(issuer, 100)} could not tell its metadata now (HTTP {status}).",
             status=status,
@@ -92,9 +102,12 @@ def read_metadata(
             error="issuer_mismatch",
             hint="the recipe's `oauth2.issuer` is written exactly as the server writes it",
         )
-    wanted = [name for name in ENDPOINTS if name not in named and data.get(name) is not None]
+    told = {name: data.get(name) for name in ENDPOINTS}
+    if by_certificate:
+        told |= _aliases(data.get("mtls_endpoint_aliases"))
+    wanted = {n: url for n, url in told.items() if n not in named and url is not None}
     return Metadata(
-        endpoints={name: _endpoint(issuer, name, data[name]) for name in wanted},
+        endpoints={name: _endpoint(issuer, name, url) for name, url in wanted.items()},
         pkce=_takes_s256(data.get("code_challenge_methods_supported")),
         iss_in_callback=data.get("authorization_response_iss_parameter_supported") is True,
     )
@@ -106,6 +119,12 @@ def _object(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None
+
+
+def _aliases(told: object) -> dict[str, object]:
+    """RFC 8705 §5: they go before the endpoints of the same names."""
+    aliases = told if isinstance(told, dict) else {}
+    return {name: aliases[name] for name in ALIASED if aliases.get(name) is not None}
 
 
 def _takes_s256(methods: object) -> bool | None:

@@ -22,9 +22,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import inspect
 
+from arcrun_auth import primitives
 from arcrun_auth.recipe import rules
+from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.model import (
     SCHEMA_VERSION,
+    AssumeRole,
+    Aws,
     Callback,
     Choose,
     ClientAuth,
@@ -57,19 +61,21 @@ if TYPE_CHECKING:
     Bases = Mapping[str, "Document"]
 
 __all__ = [
-    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
-    "Inject", "Jwt", "Method", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "TestRequest", "TokenRequest", "TokenResponse", "Verified",
-    "When", "decode", "encode", "is_base", "load", "merge", "read",
+    "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
+    "Discover", "GuideStep", "Inject", "Jwt", "Method", "OAuth2", "Ok", "Param", "Recipe",
+    "Redirect", "Refresh", "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange",
+    "TokenRequest", "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "load",
+    "merge", "read",
 ]  # fmt: skip
 
 MAX_EXTENDS = 3
 """How many bases may lie under one recipe?"""
 
-DEFAULT_METHOD_ID = {"static_key": "key", "oauth2": "oauth"}
-
 # What one method does not have in common with another: everything else is inherited.
-_OWN = {"id", "label", "primitive", "required_secrets", "inject", "oauth2", "token_secret"}
+_OWN = {
+    "id", "label", "primitive", "required_secrets", "inject", "oauth2", "token_secret", "jwt",
+    "service_account_kind", "token_exchange", "options", "assume_role",
+}  # fmt: skip
 _INHERITED = tuple(name for name in Method.__struct_fields__ if name not in _OWN)
 
 
@@ -224,10 +230,11 @@ def _complete(data: dict[str, Any]) -> dict[str, Any]:
 
 def _method(data: dict[str, Any]) -> dict[str, Any]:
     full = dict(data)
-    primitive = data.get("primitive")
-    if "id" not in data and primitive in DEFAULT_METHOD_ID:
-        full["id"] = DEFAULT_METHOD_ID[primitive]
-    if primitive == "oauth2" and "inject" not in data:
+    name = data.get("primitive")
+    primitive = primitives.find(name) if isinstance(name, str) else None
+    if "id" not in data and isinstance(name, str):
+        full["id"] = (primitive and primitive.method_id) or name
+    if primitive is not None and primitive.source != "secrets" and "inject" not in data:
         full["inject"] = {"header": {"Authorization": "Bearer {{token.access_token}}"}}
     base_url = data.get("base_url")
     if "allowed_hosts" not in data and isinstance(base_url, str):

@@ -12,6 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.recipe.aws import AssumeRole, Aws
+from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.oauth2 import (
     Callback,
     ClientAuth,
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "SCHEMA_VERSION", "Callback", "Choose", "ClientAuth", "Diagnosis", "Discover", "GuideStep",
-    "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "TestRequest", "TokenRequest", "TokenResponse", "Verified", "When",
+    "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
+    "Discover", "GuideStep", "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe",
+    "Redirect", "Refresh", "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange",
+    "TokenRequest", "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -83,6 +86,9 @@ class Param(Model, frozen=True):
     """A regular expression that the whole value must match."""
     default: str | None = None
     """The value if the user gives none; without a default it has to be given."""
+    per_call: bool = False
+    """Whether a call may name another value than the connection has: a region, and no account.
+    Honoured in bundled recipes only."""
     suffix: str = ""
     """What users paste along with it and is cut off: `.myshopify.com`."""
     source: Literal["user", "callback", "token", "discover", "secret"] = msgspec.field(
@@ -237,6 +243,9 @@ class TestRequest(Model, frozen=True):
     """The status codes that prove the connection."""
     ok: Ok | None = None
     """For services that answer 200 to a failure: what a good answer says."""
+    denied: str = ""
+    """A regular expression found in an answer that takes the credential, and only does not
+    allow it this request: that proves the connection, too."""
     identity: str = ""
     """The path of the account's name in the answer: `email || id`."""
     identity_label: Text = ""
@@ -256,18 +265,23 @@ class Verified(Model, frozen=True):
     """The pages and files they were taken from."""
 
 
-Primitive = Literal["static_key", "oauth2"]
+Primitive = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$(?!\n)")]
+
+
+ANEW = Refresh(mode="reissue", rotates="no")
+"""How is a token renewed that nobody logged in for?"""
 
 
 class Method(Model, frozen=True, kw_only=True):
-    """One way in. Under `methods`, all is inherited but secrets, inject, oauth2, token_secret."""
+    """One way in. Under `methods` it inherits all but what says how it works: secrets, inject,
+    oauth2, jwt, token_exchange and their like."""
 
     id: Name = ""
     """How the user names it: `key` for a static key, `oauth` for OAuth, if not given."""
     label: Text = ""
     """What it is called in a choice."""
     primitive: Primitive
-    """How it works: a static key, or an OAuth 2 grant."""
+    """How it works: `static_key`, `oauth2`, one of the others, or the name of a plug-in's."""
     base_url: Url = ""
     """What relative URLs are resolved against."""
     required_secrets: tuple[RequiredSecret, ...] = ()
@@ -289,7 +303,18 @@ class Method(Model, frozen=True, kw_only=True):
     discover: Annotated[tuple[Discover, ...], Meta(max_length=2)] = ()
     """Requests after the login that find params."""
     jwt: Jwt | None = None
-    """The assertion of the grant `jwt_bearer`."""
+    """The JWT that is signed here: of the grant `jwt_bearer`, a service account, `signed_jwt`."""
+    aws: Aws | None = None
+    """What requests are signed for by AWS Signature Version 4; for `aws_sigv4` and
+    `aws_assume_role`."""
+    assume_role: AssumeRole | None = None
+    """The role whose temporary credentials sign; for the primitive `aws_assume_role`."""
+    service_account_kind: str = ""
+    """Which kind of service account: the base of that name (`_google_jwt`) is laid under it."""
+    token_exchange: TokenExchange | None = None
+    """The calls of a login that answer a token."""
+    options: dict[str, Any] = {}
+    """Settings of a plug-in's primitive, which alone knows what they mean."""
     test: TestRequest | None = None
     """The request that proves the connection."""
     diagnose: tuple[Diagnosis, ...] = ()
@@ -300,6 +325,18 @@ class Method(Model, frozen=True, kw_only=True):
     """Where the user starts."""
     app_register_url: Url = ""
     """Where one's own OAuth app is registered."""
+
+    @property
+    def renewal(self) -> Refresh:
+        """How its token is renewed; by asking for it again, where there is no OAuth grant."""
+        return self.oauth2.refresh if self.oauth2 is not None else ANEW
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that are asked for unless the user chooses others."""
+        if self.oauth2 is not None:
+            return self.oauth2.scopes
+        return self.token_exchange.scopes if self.token_exchange is not None else ()
 
     def values(self, given: Mapping[str, str]) -> dict[str, str]:
         """The value of every param, checked; ValueError names one that is missing or unfit.
@@ -349,10 +386,6 @@ class Recipe(Method, frozen=True, kw_only=True):
     """The service to use instead."""
     docs_url: Url = ""
     """The documentation of its API."""
-    service_account_kind: str = ""
-    """A field of the platform, for a primitive that this version does not have."""
-    token_exchange: dict[str, Any] | None = None
-    """A field of the platform, for a primitive that this version does not have."""
     methods: tuple[Method, ...] = ()
     """Further ways in, beside the default one."""
     verified: Verified | None = None

@@ -9,23 +9,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth import answers
-from arcrun_auth.recipe import parameters
-from arcrun_auth.recipe.parameters import ENDPOINTS
+from arcrun_auth import answers, primitives
+from arcrun_auth.recipe import parameters, parts
 from arcrun_auth.template import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from arcrun_auth.recipe.model import Method, OAuth2, Param, Recipe
     from arcrun_auth.recipe.reader import Place
 
     Names = Mapping[str, frozenset[str]]
-
-ANSWER_PATHS = (
-    "root", "access_token", "refresh_token", "expires_in", "expires_at", "refresh_expires_in",
-    "scope", "error", "error_description",
-)  # fmt: skip
 
 # Which headers belong to the HTTP client? One set by a recipe would smuggle or reroute.
 _HOP = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "upgrade"})
@@ -36,6 +30,8 @@ _URL = re.compile(r"(https?)://((?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-])+)((?:[/?]
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\#]|[^\x00-\x7f]")
 _HOST = re.compile(r"(\*\.)?(?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-])+")
 _IN_HOST = re.compile(r"\{\{([^{}]*)\}\}")
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_AT_END = re.compile(r"\{\{param\.([^{}]*)\}\}$")
 
 _SHORT = 1000  # far below the limit of a template, whatever its characters
 
@@ -61,6 +57,20 @@ def host_of(url: str) -> str:
     return "".join(part if part.startswith("{{") else part.lower() for part in parts)
 
 
+def spelled(host: str, params: Mapping[str, Param]) -> tuple[str, ...]:
+    """`host` with each domain of an enum that it ends in; itself where it does not.
+
+    >>> from arcrun_auth.recipe import Param
+    >>> spelled("sts.{{param.domain}}", {"domain": Param(enum=("aws.example", "aws.test.example"))})
+    ('sts.aws.example', 'sts.aws.test.example')
+    """
+    match = _AT_END.search(host)
+    param = params.get(match[1]) if match else None
+    if match is None or param is None or not all(map(_DOMAIN.fullmatch, param.enum)):
+        return (host,)
+    return tuple(host[: match.start()] + value for value in param.enum) or (host,)
+
+
 def check(recipe: Recipe, *, strict: bool) -> None:
     """Raises Fault at the first rule that is broken."""
     seen: set[str] = set()
@@ -73,27 +83,35 @@ def check(recipe: Recipe, *, strict: bool) -> None:
 
 
 def _check_method(way: Method, at: Place, *, strict: bool) -> None:
-    if (way.oauth2 is not None) != (way.primitive == "oauth2"):
-        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
+    _check_primitive(way, at)
     _check_secrets(way, at)
     for name, param in way.params.items():
         _check_param(param, (*at, "params", name))
-    for place, text, names in templates(way):
+    for place, text, names in parts.templates(way):
         _check_template(text, names, (*at, *place), strict=strict)
-    for place, name in headers(way):
+    for place, name in parts.headers(way):
         _check_header(name, (*at, *place))
-    for place, url in urls(way):
+    for place, url in parts.urls(way):
         _check_url(url, way.params, (*at, *place))
     for index, host in enumerate(way.allowed_hosts):
         _check_host(host, way.params, (*at, "allowed_hosts", index))
-    for place, pattern in patterns(way):
+    for place, pattern in parts.patterns(way):
         _check_pattern(pattern, (*at, *place))
-    for place, path in paths(way):
+    for place, path in parts.paths(way):
         _check_path(path, (*at, *place))
     _check_found(way, at)
     if way.oauth2 is not None:
         _check_oauth2(way.oauth2, (*at, "oauth2"))
         _check_assertion(way, at)
+
+
+def _check_primitive(way: Method, at: Place) -> None:
+    if (way.oauth2 is not None) != (way.primitive == "oauth2"):
+        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
+    primitive = primitives.find(way.primitive)
+    # One that nobody here has may come with a package later: it is told at its first use.
+    for place, why in primitive.faults(way) if primitive is not None else ():
+        raise Fault(why, (*at, *place))
 
 
 def _check_secrets(way: Method, at: Place) -> None:
@@ -177,18 +195,6 @@ def _check_param(param: Param, at: Place) -> None:
             raise Fault(f"The default does not fit: {error}.", (*at, "default")) from None
 
 
-def patterns(way: Method) -> Iterator[tuple[Place, str]]:
-    """The regular expressions of a method."""
-    for name, param in way.params.items():
-        yield ("params", name, "pattern"), param.pattern
-        yield ("params", name, "take"), param.take
-    for index, item in enumerate(way.diagnose):
-        yield ("diagnose", index, "when", "error"), item.when.error
-        yield ("diagnose", index, "when", "body"), item.when.body
-    if way.oauth2 is not None:
-        yield ("oauth2", "client", "id_pattern"), way.oauth2.client.id_pattern
-
-
 def _check_pattern(pattern: str, at: Place) -> None:
     try:
         compiled = re.compile(pattern)
@@ -199,86 +205,6 @@ def _check_pattern(pattern: str, at: Place) -> None:
 
 
 # -- templates -------------------------------------------------------------------------
-
-
-def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
-    """Every template of a method: where, what, and which names it may use."""
-    everywhere = {"param": frozenset(way.params), "now": frozenset({""}), "uuid": frozenset({""})}
-    early = {**everywhere, "param": _known_before_login(way)}
-    signing = everywhere | _signing(way)
-    for kind in ("header", "query", "body", "path", "cookie"):
-        for name, text in getattr(way.inject, kind).items():
-            yield ("inject", kind, name), text, signing
-    for place, text in urls(way):
-        own = place == ("oauth2", "revocation_endpoint")
-        known = early if place[0] == "oauth2" else everywhere
-        yield place, text, known | ({"client": frozenset({"id"})} if own else {})
-    for index, text in enumerate(way.allowed_hosts):
-        yield ("allowed_hosts", index), text, everywhere
-    for place, fields in _plain_maps(way):
-        known = early if place[0] == "oauth2" else everywhere
-        for name, text in fields.items():
-            yield (*place, name), text, known
-    for place, fields, names in _secret_maps(way, early, everywhere):
-        for name, text in fields.items():
-            yield (*place, name), text, names
-    if way.test is not None:
-        yield ("test", "path"), way.test.path, everywhere
-        yield ("test", "body"), way.test.body, everywhere
-
-
-def _known_before_login(way: Method) -> frozenset[str]:
-    """The params that a login may name; the others are what it brings."""
-    return frozenset(
-        name
-        for name, param in way.params.items()
-        if param.source == "user" or param.default is not None
-    )
-
-
-def _signing(way: Method) -> dict[str, frozenset[str]]:
-    """The names of what signs a request: secrets, or the token and what came with it."""
-    secrets = {"secret": frozenset(secret.key for secret in way.required_secrets)}
-    if way.oauth2 is None:
-        return secrets
-    kept = frozenset(way.oauth2.token_response.keep)
-    return {
-        **secrets,
-        "token": frozenset({"access_token"}) | kept,
-        "runtime": frozenset({"access_token"}),  # the platform's name for the same
-        "client": frozenset({"id"}),
-    }
-
-
-def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
-    """The maps of templates that carry no secret."""
-    yield ("static_headers",), way.static_headers
-    if way.test is not None:
-        yield ("test", "headers"), way.test.headers
-    if way.oauth2 is not None:
-        yield ("oauth2", "authorize_params"), way.oauth2.authorize_params
-        yield ("oauth2", "token_request", "headers"), way.oauth2.token_request.headers
-    for index, found in enumerate(way.discover):
-        yield ("discover", index, "headers"), found.headers
-
-
-def _secret_maps(
-    way: Method, early: Names, everywhere: Names
-) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
-    """The maps of templates that end in the body of a token request, or in its signature."""
-    if way.oauth2 is None:
-        return
-    signing = _signing(way)
-    hidden = {name: signing[name] for name in ("secret", "client")}
-    mine = {**early, **hidden}
-    yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params, mine
-    later = {**everywhere, **hidden, "token": frozenset({"access_token"})}
-    yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, later
-    yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, later
-    if way.jwt is not None:
-        yield ("jwt", "header"), way.jwt.header, mine
-        yield ("jwt", "claims"), way.jwt.claims, mine
-        yield ("jwt",), {"subject": way.jwt.subject}, mine
 
 
 def _check_template(text: str, names: Names, at: Place, *, strict: bool) -> None:
@@ -302,48 +228,12 @@ def _check_template(text: str, names: Names, at: Place, *, strict: bool) -> None
 # -- headers, URLs, hosts, paths -------------------------------------------------------
 
 
-def headers(way: Method) -> Iterator[tuple[Place, str]]:
-    """The names of all headers that a method sets."""
-    maps: list[tuple[Place, Mapping[str, str]]] = [
-        (("inject", "header"), way.inject.header),
-        (("static_headers",), way.static_headers),
-    ]
-    if way.test is not None:
-        maps.append((("test", "headers"), way.test.headers))
-    if way.oauth2 is not None:
-        maps.append((("oauth2", "token_request", "headers"), way.oauth2.token_request.headers))
-    for place, fields in maps:
-        for name in fields:
-            yield (*place, name), name
-
-
 def _check_header(name: str, at: Place) -> None:
     lower = name.lower()
     if not _TOKEN.fullmatch(name):
         raise Fault("This is no name of a header (RFC 9110 §5.6.2).", at)
     if lower in _HOP or lower.startswith("proxy-"):
         raise Fault("This header belongs to the HTTP client.", at)
-
-
-def urls(way: Method) -> Iterator[tuple[Place, str]]:
-    """The URLs that a method sends requests to."""
-    if way.base_url:
-        yield ("base_url",), way.base_url
-    if way.test is not None and way.test.url:
-        yield ("test", "url"), way.test.url
-    for index, found in enumerate(way.discover):
-        yield ("discover", index, "url"), found.url
-    if way.oauth2 is not None:
-        for name in ENDPOINTS:
-            if url := getattr(way.oauth2, name):
-                yield ("oauth2", name), url
-        for place, url in (
-            (("oauth2", "refresh", "url"), way.oauth2.refresh.url),
-            (("oauth2", "resource"), way.oauth2.resource),
-            (("oauth2", "client", "audience"), way.oauth2.client.audience),
-        ):
-            if url:
-                yield place, url
 
 
 def _check_url(url: str, params: Mapping[str, Param], at: Place) -> None:
@@ -357,6 +247,11 @@ def _check_url(url: str, params: Mapping[str, Param], at: Place) -> None:
 
 def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:
     """A placeholder in a host: an enum, or a pattern followed by a fixed suffix; nothing else."""
+    for each in spelled(host, params):
+        _check_spelled(each, params, at)
+
+
+def _check_spelled(host: str, params: Mapping[str, Param], at: Place) -> None:
     if not _HOST.fullmatch(host):
         raise Fault("This is no host: ASCII letters, digits, dots, hyphens, one leading *.", at)
     for match in _IN_HOST.finditer(host):
@@ -375,30 +270,6 @@ def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:
             raise Fault(
                 f"After {{{{param.{name}}}}} a fixed suffix has to follow: .example.com", at
             )
-
-
-def paths(way: Method) -> Iterator[tuple[Place, str]]:
-    """The paths into answers of a method."""
-    if way.test is not None:
-        yield ("test", "identity"), way.test.identity
-        if way.test.ok is not None:
-            yield ("test", "ok", "path"), way.test.ok.path
-        yield ("test", "expires"), way.test.expires
-    for index, found in enumerate(way.discover):
-        for name, path in found.save.items():
-            yield ("discover", index, "save", name), path
-        if found.choose is not None:
-            yield ("discover", index, "choose", "items"), found.choose.items
-            yield ("discover", index, "choose", "label"), found.choose.label
-    if way.oauth2 is None:
-        return
-    answer, at = way.oauth2.token_response, ("oauth2", "token_response")
-    for name in ANSWER_PATHS:
-        yield (*at, name), getattr(answer, name)
-    for name, path in answer.keep.items():
-        yield (*at, "keep", name), path
-    if answer.ok is not None:
-        yield (*at, "ok", "path"), answer.ok.path
 
 
 def _check_path(path: str, at: Place) -> None:

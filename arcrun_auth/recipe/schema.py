@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from arcrun_auth.primitives import BUILT_IN
+from arcrun_auth.recipe import aws, exchange, oauth2, types
 from arcrun_auth.recipe import model as models
-from arcrun_auth.recipe import oauth2, types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,10 @@ def schema() -> dict[str, Any]:
 
 
 def _loosen(definitions: dict[str, Any]) -> None:
-    """With `extends`, what a recipe needs may stand in its base."""
+    """What JSON Schema cannot say by itself: with `extends`, what is needed may stand in a base."""
     definitions["Recipe"]["required"] = ["service"]
+    for name in ("Recipe", "Method"):  # a plug-in may bring others: offered, not demanded
+        definitions[name]["properties"]["primitive"]["examples"] = list(BUILT_IN)
     definitions["Recipe"]["anyOf"] = [{"required": ["primitive"]}, {"required": ["extends"]}]
 
 
@@ -54,7 +57,7 @@ def doc(described: dict[tuple[str, str], str], model: str, field: str) -> str:
 def field_docs() -> dict[tuple[str, str], str]:
     """The docstring under each field of the model: (class, field) -> text."""
     found: dict[tuple[str, str], str] = {}
-    for module in (types, oauth2, models):
+    for module in (types, aws, exchange, oauth2, models):
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef):
                 found |= {(node.name, name): text for name, text in _docs_of(node)}

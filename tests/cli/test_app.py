@@ -369,6 +369,27 @@ def test_a_secret_that_has_ended_is_told(guided, provider):
     assert "ends 2001-09-09" in guided("app", "show", "solo").out
 
 
+def test_clients_that_registered_themselves_are_told_apart_and_removed_together(guided):
+    """One for each of two servers: nobody can add such an app, and a login registers it anew."""
+    from arcrun_auth import Broker, apps
+    from arcrun_auth.tokens import Secret
+
+    broker = Broker(home=str(guided.home), environ=guided.env)
+    way = broker.recipes.recipe("solo").way()
+    for server in ("https://a.example/register", "https://b.example/register"):
+        app = apps.App(f"at-{server}", Secret(canary.fresh()))
+        apps.keep(broker.store, "tenants", way, app, ends=1e9, server=server)
+    broker.close()
+
+    listed = guided("app", "list")
+    assert listed.err.count("the next login registers it anew") == 2
+    assert "arcrun app add" not in listed.err
+    assert len(apps_of(guided)) == 2
+    ran = guided("app", "remove", "tenants", "--yes")
+    assert ran.code == 0, ran.err
+    assert apps_of(guided) == {}
+
+
 def test_what_is_saved_under_a_variable_is_said_to_be_unused(guided, provider):
     text = json.dumps(stdin_of(provider))
     ran = guided("app", "add", "solo", "--stdin", stdin=text, ARCRUN_SOLO_CLIENT_ID="other")
@@ -421,6 +442,29 @@ def test_remove_says_who_suffers_and_asks(guided, provider):
     assert "delete it there, at https://console.example.com/apps" in " ".join(said.split())
     assert apps_of(guided) == {}
     assert "nothing to remove" in guided("app", "remove", "solo").err
+
+
+def test_another_client_in_its_place_says_which_logins_it_cannot_renew(guided, provider):
+    """A grant belongs to the client that it was given to (RFC 6749 §6)."""
+    from arcrun_auth import Broker
+    from tests.cli.conftest import Agrees
+
+    text = json.dumps(stdin_of(provider))
+    first = guided("app", "add", "family", "--stdin", "--no-login", stdin=text)
+    assert "log in" not in first.err
+    broker = Broker(
+        home=str(guided.home), environ=guided.env, person=Agrees(), open_url=provider.follow,
+        allow_hosts=[provider.issuer],
+    )  # fmt: skip
+    broker.setup("duo")
+    broker.close()
+    again = guided("app", "add", "family", "--stdin", "--no-login", stdin=text)
+    assert "have to log in again" not in again.err  # the same client, perhaps a new secret
+
+    other = json.dumps(stdin_of(provider) | {"client_id": "other-app"})
+    ran = guided("app", "add", "trio", "--stdin", "--no-login", stdin=other)
+    assert ran.code == 0, ran.err
+    assert "These have to log in again, since it is another client: duo." in ran.err
 
 
 def test_remove_of_what_the_environment_gives(guided):

@@ -123,7 +123,7 @@ def test_a_pipe_gives_the_secret_and_the_terminal_the_consent(served, provider, 
 def test_a_key_has_no_ways_to_log_in(served, way):
     ran = served("setup", "demo_static", way)
     assert ran.code == 2
-    assert "set up with a key" in ran.err
+    assert "set up without a login" in ran.err
     assert "→ arcrun setup demo_static" in ran.err
 
 

@@ -25,7 +25,7 @@ from tests.docs.props import ACCOUNTS, API, BROWSER, HOSTS, KEYS, LOGIN_PATHS, S
 from tests.servers import Reply, authority, proxy, recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tests.docs.pages import Block
@@ -38,14 +38,26 @@ PATIENCE = 60
 class Stage:
     """A home, a working folder, and an Internet of this machine's own. `with Stage(folder):`."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environ: Mapping[str, str] | None = None,
+        *,
+        api: Callable[[Seen], Reply | None] | None = None,
+        hosts: Sequence[str] = (),
+    ) -> None:
+        """`api` plays the services, on `hosts` too; the props of the pages if not given."""
         self._more = dict(environ or {})
+        self._api = api or _props
+        self._hosts = sorted({*HOSTS, *hosts})
         self.home = folder / "home"
         self.work = folder / "work"
         self._bin = folder / "bin"
         self._stand_ins = folder / "stand_ins"
         self._stack = ExitStack()
         self.refused: list[str] = []
+        self.typed: dict[str, str] = {}
+        """What the person types beside the keys of the pages: by the end of the question."""
 
     def __enter__(self) -> Self:
         for path in (self.home, self.work, self._bin, self._stand_ins, self.home / "Downloads"):
@@ -57,7 +69,7 @@ class Stage:
         self.provider.authority.issuer = f"https://{ACCOUNTS}"
         self.client_id = "1234567890-example.apps.googleusercontent.com"
         self.provider.register(self.client_id, auth="post")
-        self._ca, context = authority(self._bin, *HOSTS)
+        self._ca, context = authority(self._bin, *self._hosts)
         server = self._stack.enter_context(recorder(self._answer, context))
         self._proxy = self._stack.enter_context(proxy(lambda host, tls: self._route(host, server)))
         self._write_programs()
@@ -70,7 +82,7 @@ class Stage:
     # -- who answers ---------------------------------------------------------------------
 
     def _route(self, host: str, server) -> int:
-        assert host in HOSTS, f"an example talks to {host}, and nobody plays that here"
+        assert host in self._hosts, f"an example talks to {host}, and nobody plays that here"
         return server.port
 
     def _answer(self, seen: Seen) -> Reply:
@@ -80,10 +92,9 @@ class Stage:
         if not self._knows(seen.headers.get("authorization", "")):
             self.refused.append(f"{host}{url.path}")
             return Reply(401, body=b'{"error": "unauthorized"}')
-        found = API.get((seen.method, host, url.path))
-        status = 200 if found is not None else 404
-        body = json.dumps({"error": "not_found"} if found is None else found)
-        return Reply(status, {"content-type": "application/json"}, body.encode())
+        return self._api(seen) or Reply(
+            404, {"content-type": "application/json"}, b'{"error": "not_found"}'
+        )
 
     def _knows(self, authorization: str) -> bool:
         given = authorization.removeprefix("Bearer ")
@@ -156,17 +167,21 @@ class Stage:
         """What a program prints. It runs where nobody types, and a browser can be opened."""
         self.write("test_example.py" if test else "example.py", code)
         argv = ["pytest", "-q", "test_example.py"] if test else ["python", "example.py"]
-        done = subprocess.run(
-            [f"{self._bin}/{argv[0]}", *argv[1:]],
+        done = self.program(*argv)
+        assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def program(self, name: str, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """How a program ended that runs where nobody types, and a browser can be opened."""
+        return subprocess.run(
+            [f"{self._bin}/{name}", *args],
             cwd=self.work,
-            env={**self.environ, "ARCRUN_INTERACTIVE": "1"},
+            env={**self.environ, "ARCRUN_INTERACTIVE": "1", **environ},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=PATIENCE,
         )
-        assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
 
     def terminal(self, commands: list[str]) -> list[str]:
         """What a terminal shows below each command, typed one after the other into one shell.
@@ -187,6 +202,7 @@ class Stage:
         shown = ""
         answers = {
             **KEYS,
+            **self.typed,
             "client file": str(self.client_file),
             "empty: none": "google_drive",
             "s skips the step": "s",
@@ -206,6 +222,14 @@ class Stage:
         parts = shown.split(f"{mark}\n")
         assert len(parts) == len(commands) + 1, shown
         return parts[:-1]
+
+
+def _props(seen: Seen) -> Reply | None:
+    """What the props of the pages say to a request."""
+    found = API.get((seen.method, seen.headers["host"], urlsplit(seen.target).path))
+    if found is None:
+        return None
+    return Reply(200, {"content-type": "application/json"}, json.dumps(found).encode())
 
 
 def _program(path: Path, line: str) -> None:

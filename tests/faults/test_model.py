@@ -110,7 +110,7 @@ class WithoutSecondReading(Broken):
 
     def _under_lock(self, rejected):
         record = self._custody.read(locked=True)
-        return self._holding(self._request(record))
+        return self._holding(record, self._request(record))
 
 
 class CommitsLater(Broken):

@@ -79,10 +79,18 @@ def test_the_pages_are_offered_and_a_step_can_be_skipped() -> None:
     assert person.asked.count("Enter opens this page, s skips the step") == 3
 
 
-def test_a_page_that_cannot_be_opened_is_said_so_and_left_to_the_person() -> None:
+def failing(url):
+    raise OSError(url)
+
+
+@pytest.mark.parametrize(
+    ("shows", "why"),
+    [(lambda _: browser.NotOpened("no screen"), "no screen"), (failing, "OSError")],
+)
+def test_a_page_that_cannot_be_opened_is_said_so_and_left_to_the_person(shows, why) -> None:
     person = Told("", "", "", "id-1")
-    asked(person, MAKE, MAKE, PASTE, open_url=lambda url: browser.NotOpened("no screen"), **PUBLIC)
-    assert "The page could not be opened (no screen): open it yourself." in person.said
+    asked(person, MAKE, MAKE, PASTE, open_url=shows, **PUBLIC)
+    assert f"The page could not be opened ({why}): open it yourself." in person.said
     offers, waits = "Enter opens this page, s skips the step", "Enter when that is done"
     assert person.asked[:3] == [offers, waits, waits]  # what does not work is offered once
 

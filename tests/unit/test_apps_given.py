@@ -7,7 +7,13 @@ import json
 import pytest
 
 from arcrun_auth import apps
-from arcrun_auth.errors import AuthError, MissingSecret, StoreError, UnknownService
+from arcrun_auth.errors import (
+    AuthError,
+    ConsentRequired,
+    MissingSecret,
+    StoreError,
+    UnknownService,
+)
 from arcrun_auth.report import Origin, origins_of
 from arcrun_auth.stores.apps import ClientFiles, ConfigApps
 from arcrun_auth.testing import Provider
@@ -225,3 +231,53 @@ def test_a_client_file_without_the_secret_that_is_demanded_is_refused(world, tmp
     with pytest.raises(MissingSecret) as caught:
         world().setup("one", client_file=path)
     assert caught.value.key == "client_secret"
+
+
+def test_a_client_file_is_kept_only_once_its_recipe_is_agreed_to(world, tmp_path) -> None:
+    """Before that a stranger's recipe could put its own in the place of a family's app."""
+    broker = world(person=Told(yes=False))
+    kept = Credential(APP, secrets={"client_id": Secret("id-0")})
+    broker.store.put(kept, expect=0)
+    path = client_file(tmp_path, "id-9", canary.fresh())
+    with pytest.raises(ConsentRequired):
+        broker.setup("one", client_file=path)
+    assert broker.store.get(APP).secrets["client_id"].reveal() == "id-0"
+
+
+def test_a_client_file_is_kept_for_later_though_its_login_fails(world, tmp_path, provider) -> None:
+    provider.register("own-app", auth="post")
+    broker = world()
+    path = client_file(tmp_path, "own-app", canary.fresh())
+    with pytest.raises(AuthError, match="invalid_client"):
+        broker.setup("one", client_file=path)
+    assert app_of(broker, "two").client_id == "own-app"
+
+
+@pytest.mark.parametrize(
+    ("uri", "serves"),
+    [
+        ("http://127.0.0.1:8423/callback", True),
+        ("http://localhost:8423/callback", True),
+        ("https://localhost/callback", True),
+        ("https://site.example/callback", False),
+        ("http://localhost.evil.example/", False),
+        ("http://[x", False),
+        (7, False),
+    ],
+)
+def test_a_web_client_that_is_laid_down_serves_if_a_login_could_come_back(
+    world, tmp_path, uri, serves
+) -> None:
+    """Which services use it is not known there: at `--client-file` the exact URI is asked for."""
+    web = {"client_id": "id-7", "client_secret": canary.fresh(), "redirect_uris": [uri]}
+    path = file_with(tmp_path, "web.json", json.dumps({"web": web}))
+    for broker in (
+        world(f'[apps.fleet]\nclient_file = "{path}"'),
+        world(ARCRUN_FLEET_CLIENT_FILE=path),
+    ):
+        if serves:
+            assert app_of(broker).client_id == "id-7"
+        else:
+            with pytest.raises(AuthError, match="Web client"):
+                app_of(broker)
+        broker.close()

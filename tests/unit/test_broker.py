@@ -19,6 +19,8 @@ from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
 from tests.world import Told, broker_for, home_with
 
+HANG = 20
+
 
 @pytest.fixture
 def provider():
@@ -154,6 +156,29 @@ def test_what_was_asked_for_once_is_asked_for_once_by_many_threads(desk, provide
         thread.join(60)
     assert results == [200] * 16
     assert len(provider.authorizations) == 1
+
+
+def test_a_login_that_waits_for_its_person_holds_up_no_other_service(desk, provider) -> None:
+    desk.setup("keyed", key=provider.static_key)
+    opened, go_on, got = threading.Event(), threading.Event(), []
+
+    def open_url(url):
+        opened.set()
+        go_on.wait(HANG)
+        provider.follow(url)
+
+    desk._connections._open_url = open_url
+    login = threading.Thread(target=lambda: desk.bind("demo").close())
+    other = threading.Thread(target=lambda: got.append(desk.get_token("keyed").access_token))
+    login.start()
+    assert opened.wait(HANG)
+    other.start()
+    other.join(HANG / 4)
+    before_the_login = list(got)
+    go_on.set()
+    login.join(HANG)
+    other.join(HANG)
+    assert before_the_login == got == [provider.static_key]
 
 
 # -- scopes --------------------------------------------------------------------------------

@@ -22,7 +22,10 @@ RICH = {
     "display_name": "Rich", "description": "All fields.", "aliases": ["wealthy"],
     "category": "test", "tags": ["t"], "status": "deprecated", "successor": "richer",
     "docs_url": "https://docs.rich.example", "service_account_kind": "kind",
-    "token_exchange": {"endpoint": "https://x.rich.example"},
+    "token_exchange": {"endpoint": "https://x.rich.example"}, "options": {"a": 1},
+    "aws": {"service": "s3", "region": "eu"},
+    "assume_role": {"endpoint": "https://sts.rich.example/", "role_arn": "arn:r", "session_name": "s",
+                    "external_id": "e", "duration_s": 900},
     "verified": {"date": "2026-01-01", "method": "doc", "sources": ["https://s.example"]},
     "id": "oauth", "label": "OAuth", "primitive": "oauth2",
     "base_url": "https://{{param.region}}.rich.example/v1",
@@ -69,7 +72,7 @@ RICH = {
     },
     "token_secret": "a",
     "params": {"region": {"label": "R", "help": "h", "type": "enum", "enum": ["eu", "us"],
-                          "pattern": "..", "default": "eu", "suffix": ".x", "from": "discover",
+                          "pattern": "..", "default": "eu", "per_call": True, "suffix": ".x", "from": "discover",
                           "key": "r", "take": "(.)$"}},
     "static_headers": {"X-Version": "1"}, "root_paths": ["/upload/"],
     "allowed_hosts": ["{{param.region}}.rich.example", "*.cdn.rich.example", "me.rich.example"],
@@ -81,7 +84,7 @@ RICH = {
                   "say": "It means this.", "do": "Do that."}],
     "test": {"method": "POST", "path": "/me", "url": "https://eu.rich.example/me",
              "headers": {"X-T": "1"}, "body": "{}", "expect": [201],
-             "ok": {"path": "ok", "equals": "yes"}, "identity": "id", "identity_label": "User",
+             "ok": {"path": "ok", "equals": "yes"}, "denied": "no right", "identity": "id", "identity_label": "User",
              "expires": "end"},
     "app_guide": [{"text": "Do", "url": "https://g.example", "value": "v"}],
     "setup_url": "https://setup.example", "app_register_url": "https://apps.example",
@@ -326,9 +329,7 @@ def test_each_changed_field_has_its_line_and_oauth_is_looked_into():
 
 def test_every_field_of_the_method_has_words_of_its_own():
     told = set(consent.project(convert(RICH), convert(RICH).way())) - {"oauth2", "id"}
-    assert (
-        told - consent.WORDS.keys() == {"schema", "service_account_kind", "token_exchange"} & told
-    )
+    assert told - consent.WORDS.keys() == {"schema"} & told
 
 
 def test_no_change_says_nothing():

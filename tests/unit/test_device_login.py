@@ -8,6 +8,7 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,6 +152,38 @@ def test_a_failure_never_makes_it_ask_faster_than_the_provider_wants(clock) -> N
     assert waits == [100.0, 100.0]
 
 
+def later(status, seconds, error="") -> Answer:
+    body = json.dumps({"error": error} if error else {}).encode()
+    return Answer(status, {"retry-after": str(seconds)}, body)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_says_when_to_come_back_is_asked_no_sooner(clock, status) -> None:
+    answers = [later(status, 90), refusal("authorization_pending"), later(status, 3)]
+    _, waits, _ = polled(clock, *answers, token_answer())
+    assert waits == [5.0, 90.0, 10.0, 20.0]  # once, and never sooner than without its word
+
+
+@pytest.mark.parametrize("error", ["authorization_pending", "slow_down"])
+def test_so_is_one_that_says_it_beside_a_reason(clock, error) -> None:
+    slower = 10.0 if error == "slow_down" else 5.0
+    answers = [later(429, 30, error), later(400, 1, error), token_answer()]
+    _, waits, _ = polled(clock, *answers)
+    assert waits == [5.0, 30.0, slower + (5.0 if error == "slow_down" else 0.0)]
+
+
+@pytest.mark.parametrize("seconds", [600, 10**9 - 1])
+def test_nobody_waits_longer_than_the_code_lives(clock, seconds) -> None:
+    error, waits, script = polled(clock, later(503, seconds))
+    assert (error.error, waits, script.answers) == ("expired_token", [5.0, 595.0], [])
+
+
+def test_a_long_wait_ends_when_another_way_has_won() -> None:
+    script = Script(code_answer(), later(503, 10_000))
+    login = devices.DeviceLogin(plan(), send=script, clock=lambda: 5.0)
+    assert login.run(Pauses(until=1)) is None
+
+
 @pytest.mark.parametrize("last", ["here", "there"])
 def test_a_code_that_nobody_entered_has_expired(clock, last) -> None:
     pending = [refusal("authorization_pending")] * (3 if last == "here" else 1)
@@ -235,7 +268,30 @@ def test_an_endpoint_that_refuses_says_why(answer, why) -> None:
     with pytest.raises(LoginFailed) as caught:
         devices.DeviceLogin(plan(), send=Script(answer), clock=lambda: 5.0)
     assert why in caught.value.message
-    assert (caught.value.service, caught.value.hint) == ("demo", "arcrun setup demo --no-browser")
+    assert (caught.value.service, caught.value.hint) == ("demo", "arcrun setup demo")
+
+
+@pytest.mark.parametrize(
+    "answer", [refusal("unauthorized_client"), code_answer(verification_uri="-x")]
+)
+def test_where_there_is_another_way_the_hint_leads_there(answer) -> None:
+    oauth2 = msgspec.structs.replace(
+        plan().oauth2,
+        grants=("authorization_code", "device_code"),
+        authorization_endpoint="https://id.example/login",
+    )
+    with pytest.raises(LoginFailed) as caught:
+        devices.DeviceLogin(plan(oauth2=oauth2), send=Script(answer), clock=lambda: 5.0)
+    assert caught.value.hint == "arcrun setup demo --no-browser"
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_an_endpoint_that_cannot_now_is_to_be_asked_again(status) -> None:
+    script = Script(Answer(status, {"retry-after": "7"}, b""))
+    with pytest.raises(ProviderUnavailable) as caught:
+        devices.DeviceLogin(plan(), send=script, clock=lambda: 5.0)
+    assert (caught.value.status, caught.value.retry_after) == (status, 7.0)
+    assert (caught.value.service, caught.value.hint) == ("demo", "arcrun setup demo")
 
 
 UNSAFE = ("http://id.example/a", "javascript:alert(1)", "https://u@id.example/", "-x", "id.example")
@@ -248,7 +304,7 @@ def test_an_address_that_is_not_https_is_refused_and_not_shown(uri) -> None:
     with pytest.raises(LoginFailed, match="no https address") as caught:
         enter(plan(), script, shown=shown, ways=Ways(loopback=False, paste=False, device=True))
     assert uri not in "".join(shown) + str(caught.value)
-    assert caught.value.hint == "arcrun setup demo --no-browser"
+    assert caught.value.hint == "arcrun setup demo"
 
 
 @pytest.mark.parametrize(

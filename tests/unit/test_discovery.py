@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrun_auth import errors, rendering
+from arcrun_auth.discovery import discover
 from arcrun_auth.oauth.registration import read_registration, redirect_uris, registration_request
 from arcrun_auth.recipe import OAuth2, Redirect
 from arcrun_auth.recipe.model import Method
+from arcrun_auth.recipe.oauth2 import ClientAuth
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider
-from arcrun_auth.tokens import Key
+from arcrun_auth.tokens import Credential, Key
 from tests import canary
 from tests.servers import Reply, recorder
 from tests.unit.test_device_login import JSON
@@ -146,6 +148,24 @@ def test_what_forbids_pkce_is_believed_where_the_recipe_does_without(tmp_path, m
         broker.setup("demo")
         assert works(broker)
         assert "code_challenge" not in provider.authorizations[0]
+
+
+@pytest.mark.parametrize(
+    ("auth", "place"), [("tls_client_auth", "mtls"), ("private_key_jwt", "token")]
+)
+def test_the_alias_for_a_certificate_is_pinned_where_one_is_shown(
+    tmp_path, provider, auth, place
+) -> None:
+    with recorder() as server:
+        aliases = {"token_endpoint": f"{server.origin}/mtls"}
+        server.answer = Issuer(server, {OAUTH: (200, {"mtls_endpoint_aliases": aliases})})
+        resolver = desk(tmp_path, provider)._connections.resolver
+        demo = resolver.find("demo", None)
+        resolver.allow += (server.origin,)
+        oauth2 = OAuth2(issuer=server.origin, discovery=True, client=ClientAuth(auth=auth))
+        way = Method(primitive="oauth2", oauth2=oauth2)
+        found = discover(resolver, demo, way, Credential(DEMO))
+        assert found.endpoints["token_endpoint"] == f"{server.origin}/{place}"
 
 
 # -- what is pinned ------------------------------------------------------------------------

@@ -51,9 +51,11 @@ def find(
     grant = Grant(access_token=Secret(canary.fresh("at")), issued=1.0, kept=kept or {})
     held = {name: Secret(text) for name, text in (secrets or {}).items()}
     record = Credential(KEY, params=before or {}, secrets=held, grant=grant)
-    return found.params(
+    came = found.of_login(way, record, service="thing")
+    return came | found.discovered(
         way,
-        record,
+        record.replace(params={**record.params, **came}),
+        before=before or {},
         service="thing",
         source=FixedSource(Token(grant.access_token.reveal())),
         person=person or Told(),
@@ -338,7 +340,8 @@ def test_a_value_that_no_address_can_hold_ends_the_login_and_not_the_program(
         says(api, {"id": value})
         with pytest.raises(errors.LoginFailed, match="did not bring"):
             broker.setup("demo")
-        assert broker.store.get(DEMO) is None
+        assert broker.store.get(DEMO).params == {}
+        assert broker.why("demo").status == "incomplete"
 
 
 @pytest.mark.parametrize("value", ["..", ".", "a/../b", "x?y=1", "x#", "a%2fb", "a\\b", "//evil"])

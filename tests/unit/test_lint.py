@@ -105,6 +105,11 @@ CASES = [
      KEY + "allowed_hosts: [api.shop.example, '*.shop.co.uk']\n"),
     ("host-suffix", "error", KEY + "allowed_hosts: [api.shop.example, co.uk]\n", KEY),
     ("host-suffix", "error",
+     KEY + "allowed_hosts: [api.shop.example, '*.{{param.d}}']\n"
+           "params: {d: {enum: [shop.example, co.uk]}}\n",
+     KEY + "allowed_hosts: [api.shop.example, '*.{{param.d}}']\n"
+           "params: {d: {enum: [shop.example, shop.co.uk]}}\n"),
+    ("host-suffix", "error",
      swap(KEY, "api.shop.example", f"{SHOP}.co.uk") + "params: {shop: {pattern: '[a-z]+'}}\n",
      swap(KEY, "api.shop.example", f"{SHOP}.myshopify.com") + "params: {shop: {pattern: '[a-z]+'}}\n"),
     ("host-suffix", "error",

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcrun_auth.errors import LoginFailed, ProviderUnavailable
-from arcrun_auth.oauth.metadata import ENDPOINTS, Metadata, read_metadata, well_known
+from arcrun_auth.oauth.metadata import ALIASED, ENDPOINTS, Metadata, read_metadata, well_known
 from arcrun_auth.recipe import OAuth2
 
 ISSUER = "https://id.example.com/tenant"
 
 
-def read(issuer=ISSUER, status=200, named=(), **members):
+def read(issuer=ISSUER, status=200, named=(), certificate=False, **members):
     body = json.dumps({"issuer": issuer, **members}).encode()
-    return read_metadata(issuer, status, body, named=named)
+    return read_metadata(issuer, status, body, named=named, by_certificate=certificate)
 
 
 class TestWellKnown:
@@ -125,6 +125,35 @@ class TestReading:
             with pytest.raises(LoginFailed):
                 read(local, token_endpoint=other)
 
+    def test_by_a_certificate_the_client_goes_to_the_aliases(self):
+        """RFC 8705 §5: where it authenticates they come first, and the browser never goes there."""
+        usual = {name: f"{ISSUER}/{name}" for name in ENDPOINTS}
+        aliases = {name: f"{ISSUER}/mtls/{name}" for name in ENDPOINTS}
+        assert read(**usual, mtls_endpoint_aliases=aliases).endpoints == usual
+        found = read(certificate=True, **usual, mtls_endpoint_aliases=aliases)
+        assert found.endpoints == usual | {name: aliases[name] for name in ALIASED}
+        assert "authorization_endpoint" not in ALIASED
+
+    def test_an_alias_alone_is_an_endpoint_and_what_a_recipe_names_is_not_read(self):
+        one = {"token_endpoint": f"{ISSUER}/mtls"}
+        assert read(certificate=True, mtls_endpoint_aliases=one).endpoints == one
+        named = read(certificate=True, named={"token_endpoint"}, mtls_endpoint_aliases=one)
+        assert named.endpoints == {}
+
+    @pytest.mark.parametrize("url", ["https://mtls.example.com/t", "http://id.example.com/t", 5])
+    def test_an_alias_elsewhere_is_refused_like_any_other(self, url):
+        usual = f"{ISSUER}/t"
+        aliases = {"token_endpoint": url}
+        with pytest.raises(LoginFailed, match="The token_endpoint that") as caught:
+            read(certificate=True, token_endpoint=usual, mtls_endpoint_aliases=aliases)
+        assert caught.value.error == "foreign_endpoint"
+        assert read(token_endpoint=usual, mtls_endpoint_aliases=aliases).endpoints
+
+    @pytest.mark.parametrize("aliases", [None, [], "x", 5, {"token_endpoint": None}, {"x": 1}])
+    def test_what_is_no_alias_changes_nothing(self, aliases):
+        usual = {"token_endpoint": f"{ISSUER}/t"}
+        assert read(certificate=True, **usual, mtls_endpoint_aliases=aliases).endpoints == usual
+
     @pytest.mark.parametrize("status", [204, 301, 400, 401, 403, 404, 410])
     def test_where_nothing_lies_the_next_place_is_asked(self, status):
         assert read(status=status) is None
@@ -160,9 +189,9 @@ PLACES = st.sampled_from(
     st.dictionaries(
         st.sampled_from(
             [*ENDPOINTS, "issuer", "code_challenge_methods_supported",
-             "authorization_response_iss_parameter_supported"]
+             "authorization_response_iss_parameter_supported", "mtls_endpoint_aliases"]
         ),
-        JSON | PLACES,
+        JSON | PLACES | st.dictionaries(st.sampled_from(ENDPOINTS), JSON | PLACES),
     )
     | JSON,
     st.booleans(),

@@ -369,6 +369,22 @@ def test_a_login_that_is_made_again_by_itself_needs_no_refresh_token(
     desk.close()
 
 
+def test_an_app_that_comes_with_the_recipe_cannot_be_missing(
+    tmp_path, provider, monkeypatch
+) -> None:
+    provider.register("shipped")
+    recipe = provider.recipe_yaml("demo").replace("auth: none", "auth: none\n    id: shipped")
+    declare(tmp_path / "project", '["demo"]')
+    monkeypatch.chdir(tmp_path / "project")
+    desk = broker_for(home_with(tmp_path, provider, demo=recipe), provider, store=Memory())
+    app = Key("app", "demo")
+    desk.store.delete(app, expect=desk.store.get(app).generation)
+    desk.setup("demo")
+    with_grant(desk, expires=1.0)
+    assert checked(desk)["demo"] == ("expired", (), True)
+    desk.close()
+
+
 def test_a_recipe_that_was_changed_is_not_agreed_to(desk, provider, tmp_path) -> None:
     declare(tmp_path / "project", '["keyed"]')
     desk.setup("keyed", key=provider.static_key)

@@ -299,7 +299,10 @@ def test_what_an_oauth_template_may_name():
     refused(OAUTH + "inject: {header: {A: '{{token.refresh_token}}'}}", "not declared")
 
 
-HOST = "params: {shop: {pattern: '[a-z0-9-]+'}, r: {enum: [eu, us]}, free: {}}\n"
+HOST = (
+    "params: {shop: {pattern: '[a-z0-9-]+'}, r: {enum: [eu, us]}, free: {},"
+    " domain: {enum: [shop.example, shop.com.example]}, short: {enum: [shop.example, eu]}}\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +310,7 @@ HOST = "params: {shop: {pattern: '[a-z0-9-]+'}, r: {enum: [eu, us]}, free: {}}\n
     [
         "{{param.shop}}.shop.example", "api-{{param.shop}}.shop.example", "{{param.r}}",
         "{{param.r}}.example", "{{param.shop}}.{{param.r}}.shop.example", "a.{{param.shop}}-b.shop.io:8443",
+        "{{param.shop}}.{{param.domain}}",
     ],
 )  # fmt: skip
 def test_a_param_may_stand_in_a_host(host):
@@ -321,6 +325,8 @@ def test_a_param_may_stand_in_a_host(host):
         ("{{param.shop}}.example", "fixed suffix"),
         ("shop.example.{{param.shop}}", "fixed suffix"),
         ("{{param.shop}}.x.{{param.r}}", "fixed suffix"),
+        ("{{param.shop}}.{{param.short}}", "fixed suffix"),
+        ("{{param.shop}}{{param.domain}}", "fixed suffix"),
         ("{{param.shop}}shop.example", "fixed suffix"),
         ("{{param.free}}.shop.example", "enum or a pattern"),
         ("{{param.shop|lower}}.shop.example", "without a filter"),

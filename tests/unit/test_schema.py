@@ -64,7 +64,7 @@ def test_every_shipped_recipe_fits(path):
     "fault",
     [
         {"nope": 1},
-        {"primitive": "nope"},
+        {"primitive": "No Name"},
         {"oauth2": {"nope": 1}},
         {"required_secrets": [{}]},
         {"service": "Shop"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -177,9 +178,25 @@ def test_a_server_that_registers_nobody_says_why(tmp_path, provider, status, bod
         broker._connections.resolver.allow += (server.origin,)
         with pytest.raises(errors.LoginFailed, match=text) as caught:
             broker.setup("demo")
-    assert (caught.value.service, caught.value.hint) == ("demo", "arcrun app add demo")
+    assert caught.value.service == "demo"
+    # `arcrun app add` knows of no app for a client that registers itself.
+    assert caught.value.hint == "arcrun setup demo --client-file FILE, with an app made there"
     assert list(broker.store.keys()) == []
     assert provider.authorizations == []
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_server_that_cannot_register_now_is_to_be_asked_again(tmp_path, provider, status) -> None:
+    with recorder(lambda _: Reply(status, {"retry-after": "7"})) as server:
+        broker = desk(tmp_path, provider, app=None, registration="dcr")
+        rewritten(
+            tmp_path, lambda was: was.replace(f"{provider.issuer}/register", f"{server.origin}/r")
+        )
+        broker._connections.resolver.allow += (server.origin,)
+        with pytest.raises(errors.ProviderUnavailable) as caught:
+            broker.setup("demo@work")
+    assert (caught.value.status, caught.value.retry_after) == (status, 7.0)
+    assert caught.value.hint == "arcrun setup demo@work"
 
 
 # -- grants without a person ---------------------------------------------------------------
@@ -281,3 +298,65 @@ def test_half_a_character_in_an_answer_loses_no_grant(tmp_path) -> None:
     record = Credential(DEMO, secrets={"a": Secret("x\ud800y")})
     assert load_record(dump_record(record), DEMO).secrets["a"].reveal() == "x\ud800y"
     assert Memory().put(record, expect=0).generation == 1
+
+
+# -- what to type next ---------------------------------------------------------------------
+
+
+def forget_secret(provider) -> None:
+    app = provider.authority.apps["demo-post"]
+    provider.authority.apps["demo-post"] = dataclasses.replace(app, secret="another")
+
+
+@pytest.mark.parametrize("grant", ["authorization_code", "client_credentials"])
+def test_a_refused_renewal_names_the_instance_to_set_up(tmp_path, provider, grant) -> None:
+    broker = desk(tmp_path, provider, app="post", auth="post", grant=grant)
+    broker.setup("demo@work")
+    _, source = broker._connections.get("demo@work", None, person=Nobody)
+    forget_secret(provider)
+    with pytest.raises(errors.TokenRefused) as caught:
+        source.token(rejected=source.token().access_token)
+    assert caught.value.hint == "arcrun setup demo@work"
+
+
+def test_an_issuer_that_is_another_names_the_instance_to_set_up(tmp_path) -> None:
+    with Provider() as provider, recorder() as gone:
+        broker = desk(tmp_path, provider, discovery=True)
+        rewritten(tmp_path, lambda text: text.replace(provider.issuer, gone.origin))
+        broker._connections.resolver.allow += (gone.origin,)
+        gone.answer = lambda _: Reply(503)
+        with pytest.raises(errors.ProviderUnavailable) as caught:
+            broker.setup("demo@work")
+        assert caught.value.hint == "arcrun setup demo@work"
+
+
+def test_a_changed_recipe_names_the_instance_to_set_up(tmp_path, provider) -> None:
+    broker = desk(tmp_path, provider)
+    broker.setup("demo@work")
+    rewritten(tmp_path, lambda text: text + "static_headers: {X-A: b}\n")
+    again = desk(tmp_path, provider, app=None, store=broker.store)
+    with pytest.raises(errors.ConsentRequired) as caught:
+        again.bind("demo@work")
+    assert caught.value.hint == "arcrun setup demo@work"
+
+
+def test_a_param_that_is_missing_names_the_instance_to_set_up(tmp_path, provider) -> None:
+    broker = desk(tmp_path, provider)
+    broker.setup("demo@work")
+    rewritten(tmp_path, lambda text: text + "params: {p: {}}\n")
+    again = desk(tmp_path, provider, app=None, store=broker.store)
+    with pytest.raises(errors.RecipeError) as caught:
+        again.setup("demo@work", replace=True)
+    assert caught.value.hint == "arcrun setup demo@work"
+
+
+def test_an_issuer_that_was_never_asked_is_asked_by_a_setup(tmp_path, provider) -> None:
+    """Where a grant needs no person, all else is there without one."""
+    broker = desk(
+        tmp_path, provider, app="post", auth="post", grant="client_credentials", discovery=True
+    )
+    with pytest.raises(errors.LoginRequired) as caught:
+        broker.get_token("demo", interactive=False)
+    assert caught.value.hint == "arcrun setup demo"
+    broker.setup("demo")
+    assert works(broker)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arcrun_auth.tokens import Secret
+from arcrun_auth.tokens import Key, Secret
 from arcrun_cli import stdin, ui
 from arcrun_cli.commands.setup import SetupCommand, may_replace
 from arcrun_cli.faults import UsageFault
@@ -113,8 +113,11 @@ def command(
     else:
         chosen = None if no_login else choose(group, here, person)
         app = _walked(app, [chosen] if chosen else group, app_name, person)
+    before = here.store.get(Key("app", app_name))
     apps.keep(here.store, use.service, use.way, app, ends=ends)
     ui.tell(f"{ui.mark('ok', ui.err)} Saved to the {here.store.description} as the app {app_name}.")
+    if before is not None and before.secrets.get("client_id") != Secret(app.client_id):
+        _tell_whose_login_ends(here, app_name)
     _overridden(here, app_name)
     if given and asks and not no_login:
         chosen = choose(group, here, person)
@@ -232,10 +235,23 @@ def _end(day: datetime | None) -> float | None:
     return ends
 
 
+def _tell_whose_login_ends(here: Broker, name: str) -> None:
+    """A grant belongs to the client that it was given to (RFC 6749 §6)."""
+    from arcrun_auth import apps
+    from arcrun_cli.commands.apps import connected
+
+    users = connected(here, name, apps.uses(here.recipes)[name])
+    if users:
+        names = ", ".join(users)
+        ui.tell(
+            f"{ui.mark('warn', ui.err)} These have to log in again, since it is another client: "
+            f"{names}."
+        )
+
+
 def _overridden(here: Broker, name: str) -> None:
     """Says so where what was kept is not what will be used."""
     from arcrun_auth.report import origins_of
-    from arcrun_auth.tokens import Key
 
     key = Key("app", name)
     over = [

@@ -130,13 +130,13 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
 
     here = broker(interactive=False if no_input else None)
     family, _, instance = name.partition("@")
-    app, group = _named(here, family, instance)
-    key = Key("app", app, instance or DEFAULT_INSTANCE)
-    app = f"{app}@{instance}" if instance else app
-    if here.store.get(key) is None:
+    family, group = _named(here, family, instance)
+    app = f"{family}@{instance}" if instance else family
+    kept = apps.keys(here.store, family, instance or DEFAULT_INSTANCE)
+    if not kept and here.store.get(Key("app", family, instance or DEFAULT_INSTANCE)) is None:
         ui.tell(f"There is no app {app}: there is nothing to remove.")
         return 0
-    users = connected(here, group, instance)
+    users = connected(here, family, group, instance)
     if users:
         ui.tell(f"Without it these cannot be renewed: {', '.join(users)}.")
     if not yes:
@@ -145,7 +145,7 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
         if not here.person.confirm(f"Forget the app {app}?"):
             ui.tell("It was left as it is.")
             return 1
-    if not apps.forget(here.store, key):
+    if not [key for key in kept if apps.forget(here.store, key)]:
         raise AuthError(
             f"The app {app} is not in the {here.store.name}: there is nothing stored to remove.",
             hint="arcrun app list says from which variable or file it comes",
@@ -160,20 +160,27 @@ def _named(here: Broker, name: str, instance: str) -> tuple[str, list[Use]]:
     """The whole app of that name, though no recipe may know it any more."""
     from arcrun_auth import apps
 
-    if here.store.get(Key("app", name, instance or DEFAULT_INSTANCE)) is not None:
+    named = instance or DEFAULT_INSTANCE
+    if apps.keys(here.store, name, named) or here.store.get(Key("app", name, named)) is not None:
         return name, apps.uses(here.recipes).get(name, [])
     app, _ = apps.find(here.recipes, name)
     return app, apps.uses(here.recipes)[app]
 
 
-def connected(here: Broker, group: Sequence[Use], only: str = "") -> list[str]:
-    """The connections that were logged in by these ways; of one instance if it is named."""
+def connected(here: Broker, app: str, group: Sequence[Use], instance: str = "") -> list[str]:
+    """The connections that were logged in by these ways with the app of the family; or with the
+    one that `instance` has for itself."""
     ways = {(use.service, use.way.id) for use in group}
+
+    def serves(name: str) -> bool:
+        own = here.store.get(Key("app", app, name)) is not None
+        return own and name == instance if instance else name == DEFAULT_INSTANCE or not own
+
     return [
         service.service if name == DEFAULT_INSTANCE else f"{service.service}@{name}"
         for service in here.list_services().values()
-        for name, instance in service.instances.items()
-        if (service.service, instance.method) in ways and only in ("", name)
+        for name, held in service.instances.items()
+        if (service.service, held.method) in ways and serves(name)
     ]
 
 
@@ -224,9 +231,14 @@ def warn(app: Kept) -> None:
             f"{ui.mark('warn', ui.err)} {app.name}: the client id is from the {both[0]}, the "
             f"secret from the {both[1]}. Do they belong together?"
         )
-    if app.ends is not None and app.ends <= time.time():
-        ui.tell(f"{ui.mark('warn', ui.err)} {app.name}: its secret has ended. Make another there.")
-        ui.tell(f"  → arcrun app add {app.name}")
+    if app.ends is None or app.ends > time.time():
+        return
+    ended = f"{ui.mark('warn', ui.err)} {app.name}: its secret has ended"
+    if app.by_itself:
+        ui.tell(f"{ended}: the next login registers it anew.")
+        return
+    ui.tell(f"{ended}. Make another there.")
+    ui.tell(f"  → arcrun app add {app.name}")
 
 
 def ends(when: float | None) -> str:

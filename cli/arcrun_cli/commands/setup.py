@@ -188,7 +188,7 @@ def connect(
     way = _way(here, name, method)
     if login is not None and way.primitive != "oauth2":
         raise UsageFault(
-            f"{name} is set up with a key: there is no login to choose a way for.",
+            f"{name} is set up without a login: there is no way to choose for it.",
             f"arcrun setup {name}",
         )
     secrets = _read_stdin(entry.service, way) if from_stdin else {}

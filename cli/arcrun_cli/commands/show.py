@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from arcrun_auth.recipe import Method, Recipe
 
 VERIFIED = {"live": "tried", "doc": "two sources agree", "code": "not confirmed"}
-PRIMITIVES = {"static_key": "a key that you paste", "oauth2": "log in with the browser (OAuth 2)"}
 
 
 @click.command(
@@ -73,7 +72,7 @@ def _way(way: Method) -> list[tuple[str, str]]:
     ]
     oauth2 = way.oauth2
     return [
-        ("way in", PRIMITIVES[way.primitive]),
+        ("way in", _primitive(way.primitive)),
         ("needs", printable_lines("\n".join(secrets))),
         ("your app", printable(way.app_register_url) if oauth2 is not None else ""),
         ("asks also", ", ".join(f"--param {name}=…" for name in way.params)),
@@ -82,6 +81,13 @@ def _way(way: Method) -> list[tuple[str, str]]:
         ("sets", ", ".join(oauth2.scope_sets) if oauth2 is not None else ""),
         ("base URL", printable(way.base_url)),
     ]
+
+
+def _primitive(name: str) -> str:
+    from arcrun_auth.primitives import find
+
+    known = find(name)
+    return (known and known.label) or (name if known else f"{name}, which nothing here brings")
 
 
 def printable_lines(text: str) -> str:

@@ -1,0 +1,71 @@
+"""What the primitives of recipes do: one small class each, loaded when it is asked for.
+
+A recipe's `primitive` is the name of one of ours, or of one that an installed package brings
+by the entry point group `arcrun_auth.primitives`.
+"""
+
+from __future__ import annotations
+
+from arcrun_auth.errors import RecipeError, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from arcrun_auth.primitives.base import Primitive
+
+GROUP: Final = "arcrun_auth.primitives"
+"""Under which entry point group does a package bring primitives of its own?"""
+
+BUILT_IN: Final = {
+    "static_key": "static_key:StaticKey",
+    "oauth2": "oauth2:OAuth2",
+    "aws_sigv4": "aws_sigv4:AwsSigV4",
+    "aws_assume_role": "aws_assume_role:AwsAssumeRole",
+}
+"""Where is each of ours? Module and class of this package."""
+
+_loaded: dict[str, Primitive] = {}
+
+
+def load(name: str) -> Primitive:
+    """The primitive of that name. RecipeError where neither we nor a package here have it."""
+    if name not in _loaded:
+        kind = _ours(BUILT_IN[name]) if name in BUILT_IN else _theirs(name)
+        _loaded[name] = kind()
+    return _loaded[name]
+
+
+def find(name: str) -> Primitive | None:
+    """As `load`; None where nobody here has it."""
+    try:
+        return load(name)
+    except RecipeError:
+        return None
+
+
+def _ours(place: str) -> type[Primitive]:
+    from importlib import import_module
+
+    module, _, name = place.partition(":")
+    kind: type[Primitive] = getattr(import_module(f"{__name__}.{module}"), name)
+    return kind
+
+
+def _theirs(name: str) -> type[Primitive]:
+    from importlib.metadata import entry_points
+
+    from arcrun_auth.primitives.base import Primitive
+
+    for point in entry_points(group=GROUP, name=name):
+        kind = point.load()
+        if isinstance(kind, type) and issubclass(kind, Primitive):
+            return kind
+        raise RecipeError(
+            f"What {printable(point.value, 120)} brings as the primitive {name!r} is no subclass "
+            "of arcrun_auth.primitives.base.Primitive."
+        )
+    raise RecipeError(
+        f"No package that is installed here brings the primitive {printable(name, 80)!r}.",
+        hint="install the package that the recipe's documentation names, beside arcrun-auth",
+    )

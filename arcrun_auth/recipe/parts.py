@@ -1,0 +1,194 @@
+"""What one way in holds, as far as rules and the linter look at it: its templates, URLs,
+headers, paths into answers, regular expressions; each with its place. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arcrun_auth import primitives
+from arcrun_auth.recipe.parameters import ENDPOINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from arcrun_auth.recipe.model import Method
+    from arcrun_auth.recipe.reader import Place
+
+    Names = Mapping[str, frozenset[str]]
+
+ANSWER_PATHS = (
+    "root", "access_token", "refresh_token", "expires_in", "expires_at", "refresh_expires_in",
+    "scope", "error", "error_description",
+)  # fmt: skip
+
+
+def patterns(way: Method) -> Iterator[tuple[Place, str]]:
+    """The regular expressions of a method."""
+    for name, param in way.params.items():
+        yield ("params", name, "pattern"), param.pattern
+        yield ("params", name, "take"), param.take
+    for index, item in enumerate(way.diagnose):
+        yield ("diagnose", index, "when", "error"), item.when.error
+        yield ("diagnose", index, "when", "body"), item.when.body
+    if way.test is not None:
+        yield ("test", "denied"), way.test.denied
+    if way.oauth2 is not None:
+        yield ("oauth2", "client", "id_pattern"), way.oauth2.client.id_pattern
+
+
+def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
+    """Every template of a method: where, what, and which names it may use."""
+    everywhere = {"param": frozenset(way.params), "now": frozenset({""}), "uuid": frozenset({""})}
+    early = {**everywhere, "param": _known_before_login(way)}
+    signing = everywhere | _signing(way)
+    for kind in ("header", "query", "body", "path", "cookie"):
+        for name, text in getattr(way.inject, kind).items():
+            yield ("inject", kind, name), text, signing
+    for place, text in urls(way):
+        own = place == ("oauth2", "revocation_endpoint")
+        known = early if place[0] == "oauth2" else everywhere
+        yield place, text, known | ({"client": frozenset({"id"})} if own else {})
+    for index, text in enumerate(way.allowed_hosts):
+        yield ("allowed_hosts", index), text, everywhere
+    for place, fields in _plain_maps(way):
+        known = early if place[0] == "oauth2" else everywhere
+        for name, text in fields.items():
+            yield (*place, name), text, known
+    for place, fields, names in _secret_maps(way, early, everywhere):
+        for name, text in fields.items():
+            yield (*place, name), text, names
+    if way.test is not None:
+        yield ("test", "path"), way.test.path, everywhere
+        yield ("test", "body"), way.test.body, everywhere
+
+
+def _known_before_login(way: Method) -> frozenset[str]:
+    """The params that a login may name; the others are what it brings."""
+    return frozenset(
+        name
+        for name, param in way.params.items()
+        if param.source == "user" or param.default is not None
+    )
+
+
+def _signing(way: Method) -> dict[str, frozenset[str]]:
+    """The names of what signs a request: secrets, or the token and what came with it."""
+    keys = frozenset(secret.key for secret in way.required_secrets)
+    secrets: dict[str, frozenset[str]] = {"secret": keys}
+    primitive = primitives.find(way.primitive)
+    if primitive is not None and primitive.source == "secrets":
+        return secrets
+    given = {"token": frozenset({"access_token"}), "runtime": frozenset({"access_token"})}
+    if way.oauth2 is not None:
+        given["token"] |= frozenset(way.oauth2.token_response.keep)
+        given["client"] = frozenset({"id"})
+    return secrets | given
+
+
+def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
+    """The maps of templates that carry no secret."""
+    yield ("static_headers",), way.static_headers
+    if way.test is not None:
+        yield ("test", "headers"), way.test.headers
+    if way.oauth2 is not None:
+        yield ("oauth2", "authorize_params"), way.oauth2.authorize_params
+        yield ("oauth2", "token_request", "headers"), way.oauth2.token_request.headers
+    for index, found in enumerate(way.discover):
+        yield ("discover", index, "headers"), found.headers
+    if way.aws is not None:
+        yield ("aws",), {"region": way.aws.region}
+    if (role := way.assume_role) is not None:
+        named = ("role_arn", "session_name", "external_id")
+        yield ("assume_role",), {name: getattr(role, name) for name in named}
+
+
+def _secret_maps(
+    way: Method, early: Names, everywhere: Names
+) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
+    """The maps of templates that end in the body of a token request, or in its signature."""
+    signing = _signing(way)
+    hidden = {name: signing[name] for name in signing if name in ("secret", "client")}
+    mine: Names = {**early, **hidden}
+    if way.jwt is not None:
+        yield ("jwt", "header"), way.jwt.header, mine
+        yield ("jwt", "claims"), way.jwt.claims, mine
+        yield ("jwt",), {"subject": way.jwt.subject}, mine
+    if way.oauth2 is None:
+        return
+    yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params, mine
+    later: Names = {**everywhere, **hidden, "token": frozenset({"access_token"})}
+    yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, later
+    yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, later
+
+
+def headers(way: Method) -> Iterator[tuple[Place, str]]:
+    """The names of all headers that a method sets."""
+    maps: list[tuple[Place, Mapping[str, str]]] = [
+        (("inject", "header"), way.inject.header),
+        (("static_headers",), way.static_headers),
+    ]
+    if way.test is not None:
+        maps.append((("test", "headers"), way.test.headers))
+    if way.oauth2 is not None:
+        maps.append((("oauth2", "token_request", "headers"), way.oauth2.token_request.headers))
+    for place, fields in maps:
+        for name in fields:
+            yield (*place, name), name
+
+
+def urls(way: Method) -> Iterator[tuple[Place, str]]:
+    """The URLs that a method sends requests to."""
+    if way.base_url:
+        yield ("base_url",), way.base_url
+    if way.test is not None and way.test.url:
+        yield ("test", "url"), way.test.url
+    for index, found in enumerate(way.discover):
+        yield ("discover", index, "url"), found.url
+    yield from _token_urls(way)
+
+
+def _token_urls(way: Method) -> Iterator[tuple[Place, str]]:
+    """The URLs of requests that get a token."""
+    if way.token_exchange is not None:
+        if way.token_exchange.endpoint:
+            yield ("token_exchange", "endpoint"), way.token_exchange.endpoint
+        for index, step in enumerate(way.token_exchange.steps):
+            yield ("token_exchange", "steps", index, "url"), step.url
+    if way.assume_role is not None:
+        yield ("assume_role", "endpoint"), way.assume_role.endpoint
+    if way.oauth2 is not None:
+        for name in ENDPOINTS:
+            if url := getattr(way.oauth2, name):
+                yield ("oauth2", name), url
+        for place, url in (
+            (("oauth2", "refresh", "url"), way.oauth2.refresh.url),
+            (("oauth2", "resource"), way.oauth2.resource),
+            (("oauth2", "client", "audience"), way.oauth2.client.audience),
+        ):
+            if url:
+                yield place, url
+
+
+def paths(way: Method) -> Iterator[tuple[Place, str]]:
+    """The paths into answers of a method."""
+    if way.test is not None:
+        yield ("test", "identity"), way.test.identity
+        if way.test.ok is not None:
+            yield ("test", "ok", "path"), way.test.ok.path
+        yield ("test", "expires"), way.test.expires
+    for index, found in enumerate(way.discover):
+        for name, path in found.save.items():
+            yield ("discover", index, "save", name), path
+        if found.choose is not None:
+            yield ("discover", index, "choose", "items"), found.choose.items
+            yield ("discover", index, "choose", "label"), found.choose.label
+    if way.oauth2 is None:
+        return
+    answer, at = way.oauth2.token_response, ("oauth2", "token_response")
+    for name in ANSWER_PATHS:
+        yield (*at, name), getattr(answer, name)
+    for name, path in answer.keep.items():
+        yield (*at, "keep", name), path
+    if answer.ok is not None:
+        yield (*at, "ok", "path"), answer.ok.path

@@ -1,0 +1,59 @@
+"""A page of the documentation, played from top to bottom on a stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.docs.pages import ROOT, Block, blocks
+from tests.docs.props import KEYS
+from tests.docs.stage import Stage, matches, session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def play(page: Path, stage: Stage) -> None:
+    """Runs every block, unchanged, and compares what it shows with what the page says."""
+    shown: list[str] = []
+    printed = ""
+    for block in blocks(page):
+        where = f"{page.relative_to(ROOT)}, line {block.line}"
+        if block.note == "not run":
+            continue
+        if block.note == "file":
+            stage.write(block.about, block.text)
+        elif block.note == "prints":
+            assert printed.split() == block.text.split(), where
+        elif block.language == "python":
+            try:
+                printed = stage.python(block.text, test=block.note == "pytest")
+            except AssertionError as error:
+                pytest.fail(f"{where}: {error}", pytrace=False)
+            shown.append(printed)
+        elif block.language == "console":
+            shown += _typed(stage, block, where)
+    assert not stage.refused, "a credential was refused, or was not sent"
+    _keeps_secrets(stage, shown)
+
+
+def _typed(stage: Stage, block: Block, where: str) -> list[str]:
+    steps = session(block)
+    shown = stage.terminal([command for command, _ in steps])
+    for (command, expected), actual in zip(steps, shown, strict=True):
+        if not matches(expected, actual):
+            said = "\n".join(expected)
+            pytest.fail(
+                f"{where}: $ {command}\n-- the page says:\n{said}\n-- it shows:\n{actual}",
+                pytrace=False,
+            )
+    return shown
+
+
+def _keeps_secrets(stage: Stage, shown: list[str]) -> None:
+    """What was typed hidden stands in no output and in no file."""
+    files = [path.read_bytes() for path in stage.home.rglob("*") if path.is_file()]
+    for key in filter(None, {**KEYS, **stage.typed}.values()):
+        assert not any(key in text for text in shown)
+        assert not any(key.encode() in data for data in files)
