@@ -11,6 +11,7 @@ no redirect, keeps no cookie, reads no more than a megabyte and ends in bounded 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from importlib import import_module
 
@@ -88,6 +89,22 @@ def library(name: str = "httpx") -> Any:
         raise AuthError(
             f"{name} is not installed.", hint=f"pip install 'arcrun-auth[{name}]'"
         ) from None
+
+
+def installed() -> list[Any]:
+    """Whichever of the two libraries there are, imported now."""
+    from importlib.util import find_spec
+
+    return [library(name) for name in _LIBRARIES if find_spec(name) is not None]
+
+
+def library_of(request: object) -> Any:
+    """The library that a request belongs to. TypeError for what is none of either."""
+    for name in _LIBRARIES:
+        lib = sys.modules.get(name)  # whoever has a request of it has imported it
+        if lib is not None and isinstance(request, lib.Request):
+            return lib
+    raise TypeError(f"{type(request).__name__} is no request of {' or '.join(_LIBRARIES)}")
 
 
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}

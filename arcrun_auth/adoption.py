@@ -13,6 +13,7 @@ from arcrun_auth.apps.kept import app_of
 from arcrun_auth.authority import Authority
 from arcrun_auth.custody import fingerprint
 from arcrun_auth.errors import AuthError, LoginRequired
+from arcrun_auth.resolve import Connection
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method, Recipe
-    from arcrun_auth.resolve import Connection, Resolver
+    from arcrun_auth.resolve import Resolver
     from arcrun_auth.tokens import Credential, Grant
 
 
@@ -40,6 +41,27 @@ def is_of(record: Credential, grant: Grant) -> bool:
         return held is not None and held.access_token == grant.access_token
     same = held is not None and held.refresh_token == grant.refresh_token
     return same or record.extra.get(MARK) == fingerprint(grant)
+
+
+def in_place_of(held: Connection) -> Connection:
+    """Where a login would go: a connection that is not there yet, by its way in with a login.
+
+    AuthError where it is connected already, or has no such way in.
+    """
+    if held.record is not None and held.record.generation:
+        raise AuthError(
+            f"{held.name} is connected already: it was left as it is.",
+            service=held.service,
+            hint=f"take it in as {held.service}@another, or first: arcrun remove {held.name}",
+        )
+    ways = [way for way in held.entry.methods if way.primitive == "oauth2"]
+    if not ways:
+        raise AuthError(
+            f"{held.name} takes a key: there is no login to take over.",
+            service=held.service,
+            hint=f"arcrun setup {held.name}",
+        )
+    return Connection(held.entry, held.instance, ways[0], None)
 
 
 def _kept(connection: Connection, app: str) -> str:

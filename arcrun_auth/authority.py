@@ -88,7 +88,7 @@ class Authority(Desk):
         from arcrun_auth.oauth import call
 
         return call.values(
-            self.record.params,
+            self.params,
             secrets=self.secrets,
             app=self.app,
             access_token=access_token,
@@ -98,7 +98,8 @@ class Authority(Desk):
         """Those of its endpoints, the ones that its issuer named included."""
         from urllib.parse import urlsplit
 
-        return [urlsplit(url).netloc for url in _endpoints(self.oauth2)]
+        others = () if self.way.primitive == "oauth2" else super().hosts()
+        return [*(urlsplit(url).netloc for url in _endpoints(self.oauth2)), *others]
 
     def ask(
         self, call: TokenCall, *, previous: Grant | None = None, requested: Sequence[str] = ()
@@ -123,41 +124,28 @@ class Authority(Desk):
     def issue(self, scopes: Sequence[str]) -> Grant:
         """A grant that needs no person. TokenRefused, ProviderUnavailable, MissingSecret."""
         from arcrun_auth.oauth.requests import UNATTENDED, unattended_request
+        from arcrun_auth.primitives import assertions
 
+        if self.way.primitive != "oauth2":  # one that builds on a server's grants
+            return super().issue(scopes)
         grant = next(name for name in self.oauth2.grants if name in UNATTENDED)
         if self.needs_app:
             self.known_app()
-        now = self.resolver.clock()
+        jwt, signed = self.way.jwt, None
+        if grant == "jwt_bearer":
+            assert jwt is not None
+            at = self.oauth2.token_endpoint
+            signed = assertions.assertion(self, jwt, audience=at, scopes=scopes)
         call = unattended_request(
             self.oauth2,
             self.app,
             grant=grant,
-            scopes=scopes,
-            assertion=self._assertion(now) if grant == "jwt_bearer" else None,
+            scopes=scopes if signed is None else assertions.named_outside(jwt, scopes),
+            assertion=signed,
             values=self.values(),
-            now=now,
+            now=self.resolver.clock(),
         )
         return self.ask(call, requested=scopes)
-
-    def _assertion(self, now: float) -> Secret:
-        """What the recipe's `jwt` says, signed with the secret that it names."""
-        from arcrun_auth.jwt import bearer_assertion
-        from arcrun_auth.oauth.call import plain
-        from arcrun_auth.tokens import Secret
-
-        jwt = self.way.jwt
-        assert jwt is not None
-        key = self.secret(jwt.key)
-        known = self.values()
-        return Secret(
-            bearer_assertion(
-                jwt,
-                key=key,
-                audience=self.oauth2.token_endpoint,
-                now=now,
-                render=lambda text: plain(text, known),
-            )
-        )
 
     def renewed(self, grant: Grant) -> Grant:
         """A newer grant in place of `grant`, in the way that the recipe says."""

@@ -6,44 +6,34 @@ Make one of your own to give it another home, store, person, browser or clock.
 
 from __future__ import annotations
 
-import time
-
-from arcrun_auth.connections import connections_of
-from arcrun_auth.errors import NoToken
-from arcrun_auth.forks import Mutex
+from arcrun_auth.connections import the_one
+from arcrun_auth.parts import Parts, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from typing import Any, Literal
 
     import httpx
 
     from arcrun_auth.bound import AsyncBound
-    from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
-    from arcrun_auth.connections import Connections
     from arcrun_auth.declared import Needed
     from arcrun_auth.keepalive import Kept
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.oauth.app import App
-    from arcrun_auth.people import Person
+    from arcrun_auth.parts import Scopes, Secrets
     from arcrun_auth.removal import Removed
     from arcrun_auth.report import Service, Why
-    from arcrun_auth.resolve import Connection
-    from arcrun_auth.settings import Settings
     from arcrun_auth.signing import Binding
     from arcrun_auth.sources import Source
-    from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Grant, Secret, Token
 
     Http = Literal["httpx", "httpx2"]
-    Secrets = Mapping[str, str | Secret]
-    Scopes = str | Sequence[str]
 
 
-class Broker:
+class Broker(Parts):
     """Authenticated connections for one user. Safe to share between threads and tasks.
 
     `home` is the folder of vault and configuration (`ARCRUN_HOME`, else `~/.arcrun`);
@@ -52,30 +42,6 @@ class Broker:
     epoch seconds; `allow_hosts` are further exact origins that may be private or plain
     http; `environ` stands for `os.environ`.
     """
-
-    def __init__(
-        self,
-        *,
-        home: str | None = None,
-        store: Store | None = None,
-        recipes: Catalog | None = None,
-        person: Person | None = None,
-        open_url: Callable[[str], object] | None = None,
-        clock: Callable[[], float] = time.time,
-        allow_hosts: Sequence[str] = (),
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
-        from arcrun_auth.settings import Settings
-
-        self.settings: Settings = Settings(home, environ=environ)
-        self._store = store
-        self._recipes = recipes
-        self._person = person
-        self._open_url = open_url
-        self._clock = clock
-        self._allow_hosts = tuple(allow_hosts)
-        self._mutex = Mutex()
-        self._made: Connections | None = None
 
     # -- the verbs -------------------------------------------------------------------
 
@@ -164,23 +130,18 @@ class Broker:
         *,
         scopes: Scopes | None = None,
         interactive: bool | None = None,
+        rejected: str | None = None,
     ) -> Token:
         """A valid token for an SDK: `token.access_token`, `token.expires_at`.
 
-        Renewed if it is about to end. Raises what `bind` raises, and NoToken where the
-        service has several secrets and no single token.
+        Renewed if it is about to end. `rejected` is the access token that a server has just
+        refused: the token is another one then, if there can be one. Raises what `bind` raises,
+        and NoToken where the service has several secrets and no single token.
         """
         source = self._connections.known(service, instance) if scopes is None else None
         if source is None:
             _, source = self._connection(service, instance, scopes=scopes, interactive=interactive)
-        token = source.token()
-        if not token.access_token:
-            raise NoToken(
-                f"{service} has no single token to hand out.",
-                service=service,
-                hint=f"use auth.bind({service!r}), which signs every request",
-            )
-        return token
+        return the_one(source.token(rejected=rejected), service)
 
     async def get_token_async(
         self,
@@ -189,16 +150,19 @@ class Broker:
         *,
         scopes: Scopes | None = None,
         interactive: bool | None = None,
+        rejected: str | None = None,
     ) -> Token:
         """As `get_token`: from memory at once, else in a worker thread."""
         source = self._connections.known(service, instance) if scopes is None else None
         token = source.peek() if source is not None else None
-        if token is not None and token.access_token:
+        if token is not None and token.access_token and token.access_token != rejected:
             return token
         from arcrun_auth.client import in_thread
 
         return await in_thread(
-            lambda: self.get_token(service, instance, scopes=scopes, interactive=interactive)
+            lambda: self.get_token(
+                service, instance, scopes=scopes, interactive=interactive, rejected=rejected
+            )
         )
 
     def presigned_url(
@@ -244,6 +208,7 @@ class Broker:
         port: int | None = None,
         login: Wish | None = None,
         client_file: str | None = None,
+        key_file: str | None = None,
         replace: bool = False,
         expires: str | float | datetime | None = None,
         **secrets: str | Secret,
@@ -252,15 +217,14 @@ class Broker:
 
         Secrets go by their full name or a short one (`token` for `notion_token`); what is
         not given is asked for. A connection by another method is replaced if the person
-        agrees, or with `replace`. `client_file` is one's own OAuth app: the path of the file
-        that the provider's console downloads; it is kept for later logins. `port` is where
-        the login comes back to, instead of the recipe's choice. `login` asks for a way in:
-        `no_browser` opens none here, `device` shows a code for another device, `paste` waits
-        for the address that the browser ends on. `expires` is when the key ends (for a login,
-        the secret of one's own app), to be warned in time.
+        agrees, or with `replace`. `client_file` is one's own OAuth app, `key_file` the key of a
+        service account: paths of what the provider's console downloads, kept here. `port` is
+        where the login comes back to, instead of the recipe's choice. `login` asks for a way in:
+        `no_browser` opens none here, `device` shows a code for another device, `paste` waits for
+        the address that the browser ends on. `expires` is when the key ends (for a login, the
+        secret of one's own app), to be warned in time.
 
-        Raises what `bind` raises, TokenRefused where the service refuses the key,
-        LoginFailed where the login ended without a grant.
+        Raises what `bind` raises, TokenRefused (a key), LoginFailed (a login without a grant).
         """
         from arcrun_auth.report import services
 
@@ -269,12 +233,13 @@ class Broker:
             instance,
             person=self._whoever(interactive),
             method=method,
-            scopes=_list(scopes),
+            scopes=listed(scopes),
             params=params,
             secrets=secrets,
             port=port,
             wish=login,
             client_file=client_file,
+            key_file=key_file,
             replace=replace,
             expires=expires,
         )
@@ -315,7 +280,7 @@ class Broker:
         """Forget the credential of one instance. True if there was one.
 
         With `revoke` the provider is told first, and a login ends there too. Where that fails
-        the credential is forgotten all the same: `removed.error` says why.
+        it is forgotten all the same: `removed.error` says why.
         """
         return self._connections.remove(service, instance, revoke=revoke)
 
@@ -346,90 +311,3 @@ class Broker:
         from arcrun_auth.declared import check
 
         return check(self._connections.resolver)
-
-    # -- what they are made of -------------------------------------------------------
-
-    @property
-    def recipes(self) -> Catalog:
-        """The catalogue of services."""
-        return self._connections.resolver.catalog
-
-    @property
-    def store(self) -> Store:
-        """Where credentials are read and written."""
-        return self._connections.resolver.store
-
-    @property
-    def person(self) -> Person:
-        """Whoever can be asked."""
-        return self._whoever(None)
-
-    def close(self) -> None:
-        """Let go of files and of tokens in memory. The next use opens them again."""
-        if self._made is not None:
-            self._made.close()
-
-    @property
-    def _connections(self) -> Connections:
-        made = self._made
-        if made is None:
-            with self._mutex:
-                made = self._made = self._made or connections_of(
-                    self.settings,
-                    recipes=self._recipes,
-                    store=self._store,
-                    person=lambda: self._whoever(None),
-                    allow_hosts=self._allow_hosts,
-                    clock=self._clock,
-                    open_url=self._open_url,
-                )
-        return made
-
-    def _whoever(self, interactive: bool | None) -> Person:
-        from arcrun_auth.people import Here, Nobody
-
-        if interactive is False:
-            return Nobody()
-        if self._person is not None:
-            return self._person
-        wanted = self.settings.flag("interactive") if interactive is None else interactive
-        return Here(interactive=wanted, environ=self.settings.environ)
-
-    def _parts(self, service: str, instance: str | None, **wanted: Any) -> tuple[Binding, Source]:
-        connection, source = self._connection(service, instance, **wanted)
-        return self._connections.resolver.binding(connection), source
-
-    def _connection(
-        self,
-        service: str,
-        instance: str | None,
-        *,
-        method: str | None = None,
-        scopes: Scopes | None = None,
-        secret: Secrets | None = None,
-        params: Mapping[str, str] | None = None,
-        interactive: bool | None = None,
-    ) -> tuple[Connection, Source]:
-        if secret is not None:
-            from arcrun_auth.bound import for_this_call
-
-            return for_this_call(
-                self._connections.resolver,
-                service,
-                instance,
-                method=method,
-                secrets=secret,
-                params=params or {},
-            )
-        return self._connections.get(
-            service,
-            instance,
-            person=lambda: self._whoever(interactive),
-            method=method,
-            scopes=_list(scopes),
-            params=params,
-        )
-
-
-def _list(scopes: Scopes | None) -> Sequence[str] | None:
-    return [scopes] if isinstance(scopes, str) else scopes

@@ -20,7 +20,7 @@ from arcrun_auth.catalog_index import Index
 from arcrun_auth.errors import RecipeError, StoreError, printable
 from arcrun_auth.primitives import BUILT_IN
 from arcrun_auth.primitives import load as primitive
-from arcrun_auth.recipe import encode, is_base, load, reader
+from arcrun_auth.recipe import encode, is_base, lays_bases, load, reader
 from arcrun_auth.stores import private
 from arcrun_auth.template import Template
 from arcrun_auth.tokens import DEFAULT_INSTANCE
@@ -184,7 +184,7 @@ class _Builder:
         try:
             document = _read(path)
             service = printable(str(document.data.get("service") or ""), 130)
-            extends = "extends" in document.data
+            extends = lays_bases(document.data)
             if _is_base(path) != is_base(service):
                 raise document.error("A base, and its file too, begins with _.", ("service",))
             if is_base(service):
@@ -198,7 +198,7 @@ class _Builder:
         return (*stat_, service, extends, "", None, None)
 
     def _recipe(self, document: Document) -> None:
-        recipe = load(document, bases=self._known_bases() if "extends" in document.data else None)
+        recipe = load(document, bases=self._known_bases() if lays_bases(document.data) else None)
         path = str(document.path)
         override = os.path.splitext(path)[0].endswith(OVERRIDE)
         row = entry_row(recipe, tier=self._tier, release=self._release, path=path)
@@ -262,9 +262,10 @@ def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
     secrets = []
     for secret in way.required_secrets:
         # A local recipe must not read a variable that it names: `env: [AWS_SECRET_ACCESS_KEY]`.
-        further = secret.env if tier == "bundled" else ()
+        # What is this machine's is looked up at its use, and makes up no connection by itself.
+        further = secret.env if tier == "bundled" and not secret.ambient else ()
         names = (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
-        secrets.append((secret.key, secret.optional, names))
+        secrets.append((secret.key, secret.optional or secret.ambient, names))
     digest = consent.digest(consent.project(recipe, way))
     renewal = way.renewal
     return [

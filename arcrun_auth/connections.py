@@ -6,9 +6,8 @@ token in memory and one renewal; and one login, however many ask for it at once.
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError
+from arcrun_auth.errors import AuthError, NoToken
 from arcrun_auth.forks import Mutex
-from arcrun_auth.resolve import Connection, Resolver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,18 +16,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from arcrun_auth.adoption import Adoption
-    from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
     from arcrun_auth.keepalive import Kept
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
-    from arcrun_auth.recipe.model import Method
     from arcrun_auth.removal import Removed
-    from arcrun_auth.settings import Settings
+    from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.sources import Source
-    from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Credential, Grant, Key, Secret
+    from arcrun_auth.tokens import Credential, Grant, Key, Secret, Token
 
     Name = tuple[str, str | None]
     Scopes = Sequence[str] | None
@@ -65,15 +61,36 @@ class Connections:
 
         `person` is called only if somebody has to be asked. Raises what `Broker.bind` does.
         """
-        connection = self.resolver.find(service, instance, method)
+        connection = self._find(service, instance, method, params)
         if not connection.connected or scopes is not None:
             with self._logins:  # one login, however many threads bind at once
-                connection = self.resolver.find(service, instance, method)
+                connection = self._find(service, instance, method, params)
                 connection = self._connected(connection, person, scopes, params)
         if params:
             self._with_params(connection, params)
         self.resolver.check(connection)
         return connection, self._source((service, instance), connection)
+
+    def _find(
+        self,
+        service: str,
+        instance: str | None,
+        method: str | None,
+        params: Mapping[str, str] | None,
+    ) -> Connection:
+        """The connection. One that needs no person may lack nothing but the caller's params."""
+        from arcrun_auth.tokens import Credential
+
+        connection = self.resolver.find(service, instance, method)
+        if not params or connection.connected or not connection.method.unattended:
+            return connection
+        before = connection.record
+        held = before or Credential(connection.key)
+        connection.record = held.replace(params={**held.params, **params})
+        self.resolver.complete(connection)
+        if not connection.connected:
+            connection.record = before
+        return connection
 
     def set_up(
         self,
@@ -88,15 +105,22 @@ class Connections:
         port: int | None,
         wish: Wish | None,
         client_file: str | None,
+        key_file: str | None = None,
         replace: bool,
         expires: str | float | datetime | None = None,
     ) -> Connection:
         """Connects, whatever is there. Another method takes the first one's place if agreed."""
-        from arcrun_auth import ends
+        from arcrun_auth import ends, named
 
         end = ends.said(expires, self.resolver.clock())
-        connection = self._in_place_of(service, instance, method, None if replace else person)
-        app = None if client_file is None else self._app_of(connection, client_file)
+        resolver = self.resolver
+        if key_file is not None:
+            entry, _ = resolver.entry(service, instance)
+            recipe = resolver.catalog.recipe(entry.service)
+            method, secrets = named.with_file(recipe, method, secrets, key_file)
+        asked = None if replace else person
+        connection = named.in_place_of(resolver, service, instance, method, asked)
+        app = None if client_file is None else named.app_of(resolver, connection, client_file)
         with self._logins:
             fresh = self._connect(
                 connection,
@@ -123,23 +147,9 @@ class Connections:
         app: App | None,
     ) -> Connection:
         """See `Broker.adopt`."""
-        from arcrun_auth.adoption import Adoption
+        from arcrun_auth.adoption import Adoption, in_place_of
 
-        held = self.resolver.find(service, instance)
-        if held.record is not None and held.record.generation:
-            raise AuthError(
-                f"{held.name} is connected already: it was left as it is.",
-                service=held.service,
-                hint=f"take it in as {held.service}@another, or first: arcrun remove {held.name}",
-            )
-        ways = [way for way in held.entry.methods if way.primitive == "oauth2"]
-        if not ways:
-            raise AuthError(
-                f"{held.name} takes a key: there is no login to take over.",
-                service=held.service,
-                hint=f"arcrun setup {held.name}",
-            )
-        connection = Connection(held.entry, held.instance, ways[0], None)
+        connection = in_place_of(self.resolver.find(service, instance))
         adoption = Adoption(self.resolver, person, grant, app)
         with self._logins:
             fresh = self._connect(connection, person, adoption=adoption)
@@ -187,6 +197,11 @@ class Connections:
         return [removed for removed in found if removed]
 
     def close(self) -> None:
+        import sys
+
+        signing_key = sys.modules.get("arcrun_auth.signing_key")
+        if signing_key is not None:  # else no key was ever read
+            signing_key.forget()
         with self._mutex:
             self._sources.clear()
             self.resolver.store.close()
@@ -272,40 +287,6 @@ class Connections:
                 if (entry.account, named) == account:
                     del self._sources[name, instance]
 
-    def _in_place_of(
-        self, service: str, instance: str | None, method: str | None, person: Person | None
-    ) -> Connection:
-        held = self.resolver.find(service, instance)
-        if method is None or held.method.id == held.entry.method(method).id:
-            return held
-        question = f"{held.name} is connected by {held.method.id}. Replace it by {method}?"
-        stands = held.record is not None and bool(held.record.method)
-        if stands and person is not None and person.reach and not person.confirm(question):
-            raise AuthError(f"{held.name} was left as it is.", service=held.service)
-        return Connection(held.entry, held.instance, held.entry.method(method), None)
-
-    def _app_of(self, connection: Connection, client_file: str) -> App:
-        from arcrun_auth import apps
-
-        way = self._login_of(connection)
-        app = apps.from_file(client_file, connection.service, way)
-        absent = apps.lacking(app, way)
-        if absent:
-            raise apps.missing(connection.service, way, absent)
-        return app
-
-    def _login_of(self, connection: Connection) -> Method:
-        """Its way in, which has to be by OAuth. AuthError for a static key."""
-        _, way = self.resolver.way(connection)
-        if way.oauth2 is not None:
-            return way
-        others = [m.id for m in connection.entry.methods if m.primitive == "oauth2"]
-        raise AuthError(
-            f"{connection.name} is set up with a key: it takes no client file.",
-            service=connection.service,
-            hint=f"arcrun setup {connection.name} --method {others[0]}" if others else None,
-        )
-
     def _connect(
         self,
         connection: Connection,
@@ -366,39 +347,6 @@ class Connections:
                 logging.getLogger("arcrun_auth").warning("%s: %s", connection.name, warning)
 
 
-def connections_of(
-    settings: Settings,
-    *,
-    recipes: Catalog | None,
-    store: Store | None,
-    person: Callable[[], Person],
-    allow_hosts: Sequence[str],
-    clock: Callable[[], float],
-    open_url: Callable[[str], object] | None,
-) -> Connections:
-    """The connections of these settings, with what is given in place of what they say."""
-    from arcrun_auth.catalog import Catalog
-
-    catalog = recipes or Catalog(settings.home)
-    if store is None:
-        from arcrun_auth.stores.opening import open_store
-
-        def ask(question: str, *, confirm: bool) -> str | None:
-            from arcrun_auth.people import ask_hidden
-
-            return ask_hidden(person(), question, confirm=confirm)
-
-        store = open_store(settings, catalog, ask=ask)
-    allow = (*settings.allow_hosts, *allow_hosts)
-
-    def say(text: str) -> None:
-        person().say(text)
-
-    return Connections(
-        Resolver(settings, catalog, store, allow=allow, clock=clock, say=say), open_url
-    )
-
-
 def _ends(record: Credential, now: float) -> bool:
     """Whether a look at its ends may be worth it: costs nothing where none is known."""
     grant = record.grant
@@ -408,3 +356,14 @@ def _ends(record: Credential, now: float) -> bool:
     from arcrun_auth.lifetimes import soon
 
     return soon(record, now)
+
+
+def the_one(token: Token, service: str) -> Token:
+    """`token`, where it is a single one that can be handed out. NoToken where it is not."""
+    if token.access_token:
+        return token
+    raise NoToken(
+        f"{service} has no single token to hand out.",
+        service=service,
+        hint=f"use auth.bind({service!r}), which signs every request",
+    )

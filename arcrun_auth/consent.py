@@ -27,6 +27,7 @@ NOT_IN_RECIPE = frozenset({
     "docs_url",      # a page for people, never sent anything
     "methods",       # other ways in; the one that is used is projected whole
     "verified",      # where the facts come from
+    "sdk",           # names in a program that is printed; nothing of it is sent
 })  # fmt: skip
 
 # Fields of the method.
@@ -213,6 +214,7 @@ WORDS = {
     "jwt": "another assertion would be signed with your key",
     "token_exchange": "the calls that get the token would change",
     "service_account_kind": "your service account would be used otherwise",
+    "service_account": "your service account would be used otherwise",
     "options": "the settings of its plug-in would change",
     "aws": "requests would be signed for another service or region",
     "assume_role": "another role would be assumed with your access key",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, MissingSecret
+from arcrun_auth.resolve import TRUSTED_TIERS
 from arcrun_auth.tokens import split_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from arcrun_auth._http import Answer
     from arcrun_auth.oauth.call import TokenCall, Values
@@ -50,9 +53,22 @@ class Desk:
 
         return rendering.values_of(self.way, self.record.params, self.name)
 
-    @property
+    @cached_property
     def secrets(self) -> Mapping[str, Secret]:
-        return self.record.secrets
+        from arcrun_auth.members import flattened
+
+        return flattened(self.way, {**self._of_this_machine(), **self.record.secrets})
+
+    def _of_this_machine(self) -> dict[str, Secret]:
+        """The secrets that are looked up at each use: where a recipe of ours says, no other."""
+        wanted = [secret for secret in self.way.required_secrets if secret.ambient]
+        if not wanted or self.resolver.catalog.entry(self.service).tier not in TRUSTED_TIERS:
+            return {}
+        from arcrun_auth import ambient
+
+        environ = self.resolver.settings.environ
+        found = {secret.key: ambient.find(secret, environ) for secret in wanted}
+        return {key: secret for key, secret in found.items() if secret is not None}
 
     @property
     def checked(self) -> bool:
@@ -65,7 +81,7 @@ class Desk:
                 f"{self.name} needs its {key}, and it is nowhere.",
                 key=key,
                 service=self.service,
-                hint=f"arcrun setup {self.name}",
+                hint=self._cure(key),
             )
         return found
 
@@ -73,6 +89,29 @@ class Desk:
         from arcrun_auth.oauth import call
 
         return call.values(self.params, secrets=self.secrets, access_token=access_token)
+
+    def _cure(self, key: str) -> str:
+        """What brings a secret of this machine where it is looked for; else a setup."""
+        wanted = key.partition(".")[0]
+        helps = [s.help for s in self.way.required_secrets if s.key == wanted and s.ambient]
+        return next(filter(None, helps), f"arcrun setup {self.name}")
+
+    def subject_token(self, document: Mapping[str, Any], variables: str) -> Secret:
+        from arcrun_auth import workload
+
+        settings = self.resolver.settings
+        place = workload.Place(
+            environ=settings.environ,
+            now=self.now,
+            allow=self.resolver.allow,
+            executables=bool(settings.flag("allow_executables")),
+            prefix=variables,
+        )
+        try:
+            return workload.subject_token(document, place)
+        except AuthError as error:
+            error.service = self.service
+            raise
 
     def hosts(self) -> Sequence[str]:
         """The hosts, with their ports, that a request may go to."""

@@ -41,7 +41,7 @@ def is_stored(resolver: Resolver, connection: Connection) -> bool:
 def keep(resolver: Resolver, connection: Connection, end: float) -> None:
     """Notes when the key ends, or for a login the secret of its app."""
     _, way = resolver.way(connection)
-    login = way.oauth2 is not None
+    login = way.primitive == "oauth2"
     key = _authority(resolver, connection, way).app_key if login else connection.key
     while True:
         record = resolver.store.get(key)
@@ -65,7 +65,7 @@ def warnings_of(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     if connection.method.source == "grant":
         try:
             _, way = resolver.way(connection)
-            app = _app(resolver, connection, way) if way.oauth2 is not None else None
+            app = _app(resolver, connection, way) if way.primitive == "oauth2" else None
         except AuthError:  # a recipe or an app that fails is told where it is used
             return ()
         refresh, registers = way.renewal, _registers(way)

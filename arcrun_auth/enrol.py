@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth import agreement, apps, rendering
+from arcrun_auth import agreement, apps, keyfile, rendering
 from arcrun_auth import consent as rules
-from arcrun_auth.completion import Completion, consents_of
+from arcrun_auth.completion import Completion
 from arcrun_auth.errors import (
     AuthError,
     ConsentRequired,
@@ -109,27 +109,33 @@ class Enroller:
         that has succeeded: where its service cannot tell the rest, the next call goes on there.
         """
         recipe, way = self._resolver.way(connection)
-        record = Credential(
-            connection.key,
-            method=way.id,
-            params=self._params(way, params or {}, connection),
-        )
+        own, record = self._params(way, params or {}, connection), _of_others(connection, way)
+        record = record.replace(method=way.id, params={**record.params, **own})
         self._agree(connection, recipe, way, record)
         completion = Completion(self._resolver, self._person, connection, self._verify)
         if app is not None:
-            store, service = self._resolver.store, connection.service
-            of = apps.key_for(store, service, way, connection.instance)  # its own, if it has one
-            apps.keep(store, service, way, app, instance=of.instance)
-        else:
-            begun = completion.gone_on(record.params, scopes)
+            self._keep_app(connection, way, app)
+        elif not secrets:
+            begun = completion.gone_on(own, scopes)
             if begun is not None:
                 return begun
+        if self._person.reach is not None:  # whoever does something for it must not do it in vain
+            self._resolver.store.prepare()
         if way.required_secrets:
-            record = record.replace(secrets=self._secrets(way, secrets or {}, connection))
-            load(way.primitive).check(way, record.secrets)
+            found = self._secrets(way, secrets or {}, connection)
+            load(way.primitive).check(way, found)
+            record = record.replace(secrets={**record.secrets, **found})
         if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
         return completion.finished(record)
+
+    def _keep_app(self, connection: Connection, way: Method, app: App) -> None:
+        store, service = self._resolver.store, connection.service
+        key = apps.key_for(store, service, way, connection.instance)  # its own, if it has one
+        apps.keep(store, service, way, app, instance=key.instance)
+        over = apps.stands_over(store, key)
+        if over:
+            self._person.say(f"What stands in {', '.join(over)} is used before the client file.")
 
     # -- what is asked ---------------------------------------------------------------
 
@@ -140,7 +146,7 @@ class Enroller:
         if connection.entry.tier in TRUSTED_TIERS:
             return
         agreed = agreement.made(connection.entry, recipe, way, record, before_login=True)
-        held = consents_of(connection).get(connection.service)
+        held = agreement.held(connection).get(connection.service)
         if held is not None and held.digest == agreed.digest and held.hosts == agreed.hosts:
             return
         self._person.say(
@@ -212,7 +218,9 @@ class Enroller:
     ) -> dict[str, Secret]:
         wanted = way.required_secrets
         found = match_secrets(given, [s.key for s in wanted], connection.service)
-        missing = [s for s in wanted if s.key not in found and not (given and s.optional)]
+        missing = [
+            s for s in wanted if s.key not in found and not s.ambient and not (given and s.optional)
+        ]
         if missing and self._person.reach == "desktop":
             found |= self._on_page([of_secret(s) for s in missing], way, connection)
         elif missing and not found and way.setup_url and self._person.reach:
@@ -259,7 +267,10 @@ class Enroller:
             if line:
                 self._person.say(line)
         optional = " (optional, empty to leave out)" if secret.optional else ""
-        typed = self._person.ask(f"{label}{optional}", hidden=True)
+        if secret.type in keyfile.TYPES:
+            typed = self._ask_for_file(f"{label}, the path of its file{optional}", connection)
+        else:
+            typed = self._person.ask(f"{label}{optional}", hidden=True)
         value = (typed or "").strip()
         if typed is not None and value != typed:
             self._person.say("White space around it was removed.")
@@ -275,6 +286,12 @@ class Enroller:
             hint=f"arcrun setup {connection.name}",
         )
 
+    def _ask_for_file(self, question: str, connection: Connection) -> str | None:
+        """What is in the file whose path is typed: of a text of many lines only the first would
+        get here, and the others into the shell."""
+        path = (self._person.ask(question) or "").strip()
+        return keyfile.read(path, connection.service).reveal() if path else None
+
     def _check_value(self, secret: RequiredSecret, value: Secret, connection: Connection) -> None:
         """What could never be sent is refused; what only looks odd is taken, with a word."""
         if secret.type in ("text", "password") and _BREAKS.search(value.reveal()):
@@ -287,3 +304,16 @@ class Enroller:
             example = f" It usually looks like {secret.example}." if secret.example else ""
             label = secret.label or secret.key
             self._person.say(f"This does not look like what is wanted ({label}).{example}")
+
+
+def _of_others(connection: Connection, way: Method) -> Credential:
+    """What of the record belongs to other services of its account: they go on with it."""
+    record = connection.record
+    if record is None or not agreement.others(connection):
+        return Credential(connection.key)
+    own = {secret.key for secret in way.required_secrets}
+    return Credential(
+        connection.key,
+        secrets={name: value for name, value in record.secrets.items() if name not in own},
+        params={name: value for name, value in record.params.items() if name not in way.params},
+    )

@@ -7,14 +7,15 @@ is said in `signing_key.py`.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from arcrun_auth.errors import AuthError
 from arcrun_auth.signing_key import own_id, read_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any, Final
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Final
 
     from arcrun_auth.recipe.model import Jwt
     from arcrun_auth.tokens import Secret
@@ -24,6 +25,7 @@ LIFETIME: Final = 120
 LIFETIMES: Final = range(60, 301)
 """Which lifetimes may it have? Less fails on a clock that is late, more is worth stealing."""
 JTI_BYTES: Final = 16
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 _NUMERIC_DATES: Final = frozenset({"nbf"})
 """Which claims of a recipe are numbers (RFC 7519 §4.1)? `iat` and `exp` are never a recipe's."""
 
@@ -43,24 +45,32 @@ def signed(
     says that `check_key` took this very key once: an RSA key is then not checked again,
     which takes far longer than to sign. AuthError where the key is not fit for `alg`.
     """
-    from joserfc import jws
-    from joserfc.errors import JoseError
-
-    class Registry(jws.JWSRegistry):
-        def get_alg(self, name: str) -> Any:
-            # As the base does, without its warning that EdDSA shall be called Ed25519
-            # (RFC 9864): what it is called is the provider's to say.
-            return self.algorithms[name]
+    from joserfc.jws import JWSRegistry
+    from joserfc.util import urlsafe_b64encode
 
     signer = read_key(alg, key, key_encoding, checked=checked)
-    payload = json.dumps(dict(claims), separators=(",", ":"))
-    registry = Registry(algorithms=[alg], strict_check_header=False)
+    payload = urlsafe_b64encode(_COMPACT.encode(dict(claims)).encode())
+    content = (
+        _header_part(alg, tuple({"typ": "JWT", **header, "alg": alg}.items())) + b"." + payload
+    )
+    signature = JWSRegistry.algorithms[alg].sign(content, signer)
+    return (content + b"." + urlsafe_b64encode(signature)).decode()
+
+
+@lru_cache(maxsize=64)
+def _header_part(alg: str, fields: tuple[tuple[str, str], ...]) -> bytes:
+    """The header, checked and encoded. A provider's own fields may be in it. The algorithm is
+    what the provider calls it: EdDSA, not Ed25519 (RFC 9864).
+    """
+    from joserfc.errors import JoseError
+    from joserfc.jws import JWSRegistry
+    from joserfc.util import json_b64encode
+
     try:
-        return jws.serialize_compact(
-            {"typ": "JWT", **header, "alg": alg}, payload, signer, registry=registry
-        )
+        JWSRegistry(algorithms=[alg], strict_check_header=False).check_header(dict(fields))
     except JoseError:
         raise AuthError("A JWT cannot have this header (RFC 7515 §4.1).") from None
+    return json_b64encode(dict(fields))
 
 
 def check_key(*, alg: str, key: Secret, key_encoding: str = "pem") -> None:
@@ -107,28 +117,42 @@ def bearer_assertion(
     audience: str,
     now: float,
     render: Callable[[str], str],
+    scopes: Sequence[str] = (),
     checked: bool = False,
 ) -> str:
     """The JWT that is itself the grant (RFC 7523 §2.1), as the recipe's `jwt` says.
 
-    What the recipe says wins, but for the times. A header field that renders empty is left
-    out, and so is the subject: nobody is acted for then.
+    A header field that renders empty is left out.
     """
     header = {name: render(text) for name, text in jwt.header.items()}
-    claims: dict[str, object] = {"aud": audience, "jti": _new_id()}
-    subject = render(jwt.subject)
-    if subject:
-        claims["sub"] = subject
-    claims |= {name: _claim(name, render(text)) for name, text in jwt.claims.items()}
-    claims |= {"iat": int(now), "exp": int(now) + jwt.ttl_s}
     return signed(
         alg=jwt.alg,
         key=key,
         key_encoding=jwt.key_encoding,
         header=own_id(key) | {name: text for name, text in header.items() if text},
-        claims=claims,
+        claims=bearer_claims(jwt, audience=audience, now=now, render=render, scopes=scopes),
         checked=checked,
     )
+
+
+def bearer_claims(
+    jwt: Jwt,
+    *,
+    audience: str,
+    now: float,
+    render: Callable[[str], str],
+    scopes: Sequence[str] = (),
+) -> dict[str, object]:
+    """The claims of that JWT. What the recipe says wins, but for the times.
+
+    One that renders empty is left out, and so is the subject: nobody is acted for then.
+    """
+    claims: dict[str, object] = {"aud": audience, "jti": _new_id(), "sub": render(jwt.subject)}
+    if jwt.scope_claim:
+        claims[jwt.scope_claim] = " ".join(scopes)  # RFC 6749 §3.3
+    claims |= {name: _claim(name, render(text)) for name, text in jwt.claims.items()}
+    claims = {name: value for name, value in claims.items() if value != ""}
+    return claims | {"iat": int(now), "exp": int(now) + jwt.ttl_s}
 
 
 def _claim(name: str, text: str) -> str | int:

@@ -42,6 +42,7 @@ _LOGGERS: Final = (
     ),
     "hpack.hpack",
     "hpack.table",
+    "urllib3.connectionpool",
 )
 
 _holders: WeakSet[Holder] = WeakSet()

@@ -24,6 +24,7 @@ _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
 KNOWN = {
+    "allow_executables": "start the program that a workload's document names: on or off",
     "allow_hosts": "exact origins (scheme://host:port) that may be private or plain http",
     "interactive": "whether somebody can be asked: true or false; found out if not set",
     "keyring": "use the OS keyring for the vault's key: on or off",

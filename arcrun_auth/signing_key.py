@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 from arcrun_auth.errors import AuthError
 
@@ -24,6 +25,10 @@ RSA_BITS: Final = 2048
 """How long must an RSA key be (RFC 7518 §3.3)?"""
 OCTETS: Final = 14
 """How long must a shared secret be? 112 bits (NIST SP 800-131A): less is a piece of one."""
+
+READY: Final = 8
+"""How many keys that were checked stay ready to sign? The first signature of one takes twice
+the time of those after it."""
 
 _WANTS: Final = {
     "RS256": "an RSA key",
@@ -41,10 +46,24 @@ def read_key(alg: str, key: Secret, encoding: str = "pem", *, checked: bool = Fa
     `checked` says that this very key was read once without: an RSA key is then not
     checked again, which takes far longer than to sign.
     """
-    from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
-
     if alg not in _WANTS:
         raise ValueError(f"alg is one of {', '.join(_WANTS)}, not {alg!r}")
+    return _ready(alg, key, encoding) if checked else _read(alg, key, encoding, checked=False)
+
+
+@lru_cache(maxsize=READY)
+def _ready(alg: str, key: Secret, encoding: str) -> Key:
+    return _read(alg, key, encoding, checked=True)
+
+
+def forget() -> None:
+    """Lets go of the keys that are ready."""
+    _ready.cache_clear()
+
+
+def _read(alg: str, key: Secret, encoding: str, *, checked: bool) -> Key:
+    from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+
     raw = _raw(alg, key.reveal(), encoding, checked=checked)
     _check_kind(alg, raw)
     kind: Any = {"ES256": ECKey, "EdDSA": OKPKey, "HS256": OctKey}.get(alg, RSAKey)

@@ -47,7 +47,8 @@ MAX_TEXT = 16 * 1024
 
 _SUCCESS = 2  # the first digit of a status
 _SCOPE_BREAK = re.compile(r"[\s,]+")
-_NOT_VSCHAR = re.compile(r"[^\x21-\x7e]")  # RFC 6749 Appendix A.12, and no blank either
+_ACCESS = re.compile(r"[\x21-\x7e]+")  # RFC 6749 Appendix A.12, and no blank either
+_REFRESH = re.compile(r" *[\x21-\x7e][\x20-\x7e]*")  # Appendix A.17; it never is in a header
 
 
 def read_token(
@@ -171,10 +172,10 @@ class _Reader:
         if data is None:
             self.unavailable(f"answered {status}, but neither JSON nor a form")
         root = self.at(data, self.paths.root) if self.paths.root else data
-        access = _secret(self.at(root, self.paths.access_token))
+        access = _secret(self.at(root, self.paths.access_token), _ACCESS)
         if access is None:
             self.unavailable(f"answered {status}, but without an access token")
-        refresh = _secret(self.at(root, self.paths.refresh_token))
+        refresh = _secret(self.at(root, self.paths.refresh_token), _REFRESH)
         kept = {
             name: str(value)[:MAX_KEPT]
             for name, path in self.paths.keep.items()
@@ -327,11 +328,9 @@ def _parse(body: bytes, content_type: str) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def _secret(value: Any) -> Secret | None:
-    """A token, if it may stand in a header: a line break in it could forge another one."""
-    if isinstance(value, str) and value and not _NOT_VSCHAR.search(value):
-        return Secret(value)
-    return None
+def _secret(value: Any, shape: re.Pattern[str]) -> Secret | None:
+    """A token of that shape: a line break in it could forge a header."""
+    return Secret(value) if isinstance(value, str) and shape.fullmatch(value) else None
 
 
 def _scheme(value: Any) -> str:

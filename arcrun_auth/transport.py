@@ -16,8 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from arcrun_auth import _http, scrub
-from arcrun_auth.errors import AuthError, HostNotAllowed
-from arcrun_auth.hosts import is_public_name
+from arcrun_auth.errors import AuthError
 from arcrun_auth.signing import Signer
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from httpx import URL, AsyncBaseTransport, BaseTransport, Request, Response
 
+    from arcrun_auth.errors import HostNotAllowed
     from arcrun_auth.signing import Binding
     from arcrun_auth.tokens import Token
 
@@ -66,6 +66,14 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await to_thread.run_sync(work, limiter=limiter)
 
 
+async def token_from(source: Source, rejected: str | None = None) -> Token:
+    """`source.token(rejected=...)`: from memory at once, else in a thread."""
+    held = source.peek()
+    if held is not None and held.access_token != rejected:
+        return held
+    return await in_thread(lambda: source.token(rejected=rejected))
+
+
 @cache
 def _limiters() -> Any:
     from anyio.lowlevel import RunVar
@@ -73,7 +81,7 @@ def _limiters() -> Any:
     return RunVar("arcrun_auth_threads")  # one per event loop
 
 
-class _Failed(NamedTuple):
+class Failed(NamedTuple):
     """An error on its way through the generator, as a value: raised where nothing secret is."""
 
     error: BaseException
@@ -93,6 +101,11 @@ class Rules:
 
     def permits(self, url: URL) -> bool:
         return not url.userinfo and self.binding.fence.permits(url.scheme, url.raw_host, url.port)
+
+    def bars(self, url: URL, *, body: bool) -> str | None:
+        """See `Signer.bars`."""
+        host = url.raw_host.decode("latin-1")
+        return self.signer.bars(url.scheme, host, url.port, body=body)
 
     def check(self, url: URL) -> None:
         if not self.permits(url):
@@ -124,15 +137,15 @@ class Rules:
             if not self.permits(request.url):
                 return (yield "send", self._unsigned(request))
             token = yield "token", None
-            if isinstance(token, _Failed):
+            if isinstance(token, Failed):
                 return token
             response = yield "send", self._signed(request, token)
-            if not isinstance(response, _Failed) and response.status_code == 401:  # noqa: PLR2004
+            if not isinstance(response, Failed) and response.status_code == 401:  # noqa: PLR2004
                 response = yield from self._again(request, response, token)
-            if not isinstance(response, _Failed):
+            if not isinstance(response, Failed):
                 self._cleanse(response)
         except AuthError as error:
-            return _Failed(_bare(error))
+            return Failed(_bare(error))
         return response
 
     def _again(
@@ -142,7 +155,7 @@ class Rules:
         if not (isinstance(request.stream, self.lib.ByteStream) or REPLAY in request.extensions):
             return response
         fresh = yield "token", token
-        if isinstance(fresh, _Failed):
+        if isinstance(fresh, Failed):
             yield "close", response
             return fresh
         if fresh.access_token == token.access_token and fresh.secrets == token.secrets:
@@ -171,12 +184,10 @@ class Rules:
 
         The caller's own URLs were checked before: what gets here was sent by a service.
         """
-        url, fence = request.url, self.binding.fence
-        public = url.scheme == "https" and is_public_name(url.raw_host.decode("latin-1"))
-        if url.userinfo or not (public or fence.allows(url.scheme, url.raw_host, url.port)):
-            raise self._refusal(url, "is where the service redirects to, and is no public https")
-        if self.signer.in_body and not _is_empty(request):
-            raise self._refusal(url, "would have got the body that carries the secret")
+        url = request.url
+        barred = "names a user" if url.userinfo else self.bars(url, body=not _is_empty(request))
+        if barred:
+            raise self._refusal(url, barred)
         copy = self._copy(request, url)
         for name in self.signer.headers:
             copy.headers.pop(name, None)
@@ -216,23 +227,17 @@ class Rules:
             return None
         return _http.AddressWatch(url, fence)
 
-    def failed(self, error: BaseException) -> _Failed:
+    def failed(self, error: BaseException) -> Failed:
         """An error of the library, without frames that hold the signed request.
 
         h11 quotes a header value that it finds illegal, so the text is scrubbed too.
         """
-        return _Failed(_bare(error, self.signer.secrets))
+        return Failed(_bare(error, self.signer.secrets))
 
     def _refusal(self, url: URL, why: str) -> HostNotAllowed:
         host = url.raw_host.decode("ascii", "replace")
         where = f"{url.scheme}://{host}" + (f":{url.port}" if url.port else "")
-        return HostNotAllowed(
-            f"{where} {why}. The credential of {self.binding.service} goes to "
-            f"{', '.join(self.binding.fence.hosts)} only. Nothing was sent.",
-            host=host,
-            service=self.binding.service,
-            hint="use a client of your own for other hosts",
-        )
+        return self.binding.refusal(where, host, why)
 
 
 def _is_empty(request: Request) -> bool:
@@ -273,7 +278,7 @@ class Transport(BaseTransport):
             except StopIteration as end:
                 outcome = end.value
                 break
-        if isinstance(outcome, _Failed):
+        if isinstance(outcome, Failed):
             raise outcome.error
         return cast("Response", outcome)
 
@@ -289,7 +294,7 @@ class Transport(BaseTransport):
         try:
             return self._rules.source.token(rejected=refused.access_token if refused else None)
         except BaseException as error:  # noqa: BLE001 - raised again by the driver
-            return _Failed(error)
+            return Failed(error)
 
     def _send(self, request: Request) -> Response:
         watch = self._rules.watch(request)
@@ -338,7 +343,7 @@ class AsyncTransport(AsyncBaseTransport):
             except StopIteration as end:
                 outcome = end.value
                 break
-        if isinstance(outcome, _Failed):
+        if isinstance(outcome, Failed):
             raise outcome.error
         return cast("Response", outcome)
 
@@ -351,15 +356,10 @@ class AsyncTransport(AsyncBaseTransport):
             return self._rules.failed(error)
 
     async def _token(self, refused: Token | None) -> Any:
-        source = self._rules.source
-        held = source.peek()
-        if held is not None and (refused is None or held.access_token != refused.access_token):
-            return held
-        rejected = refused.access_token if refused else None
         try:
-            return await in_thread(lambda: source.token(rejected=rejected))
+            return await token_from(self._rules.source, refused.access_token if refused else None)
         except BaseException as error:  # noqa: BLE001 - raised again by the driver
-            return _Failed(error)
+            return Failed(error)
 
     async def _send(self, request: Request) -> Response:
         watch = self._rules.watch(request)

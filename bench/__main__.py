@@ -25,6 +25,7 @@ ROWS = {
     10: ("requesting", "row_10", 61),
     11: ("listing", "row_11", 31),
     13: ("signatures", "row_13", 61),
+    14: ("signing", "row_14", 31),
     18: ("logins", "row_18", 31),
 }
 """Where is each row of the scoreboard, and how many rounds does it take?"""

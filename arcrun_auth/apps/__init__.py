@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         registration,
         stored,
     )
-    from arcrun_auth.apps.usage import Kept, Use, find, registered, uses
+    from arcrun_auth.apps.usage import Kept, Use, find, registered, stands_over, uses
     from arcrun_auth.oauth.app import App
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "proof_of",
     "registered",
     "registration",
+    "stands_over",
     "stored",
     "uses",
 ]
@@ -55,7 +56,7 @@ _HOMES = {
         "forget", "keep", "key_for", "key_of", "keys", "lacking", "missing",
         "proof_of", "registration", "stored",
     ),
-    "arcrun_auth.apps.usage": ("Kept", "Use", "find", "registered", "uses"),
+    "arcrun_auth.apps.usage": ("Kept", "Use", "find", "registered", "stands_over", "uses"),
 }  # fmt: skip
 """In which module does each name live? It is loaded when it is first asked for."""
 

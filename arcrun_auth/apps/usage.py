@@ -60,7 +60,9 @@ def uses(catalog: Catalog) -> dict[str, list[Use]]:
         recipe = catalog.recipe(entry.service)
         for way in recipe.ways:
             client = way.oauth2.client if way.oauth2 is not None else None
-            if client is not None and not client.id and client.registration == "static":
+            if client is None or way.primitive != "oauth2":
+                continue
+            if not client.id and client.registration == "static":
                 use = Use(entry.service, entry.display_name or entry.service, way)
                 found.setdefault(key_of(entry.service, way).account, []).append(use)
     return dict(sorted(found.items()))
@@ -82,6 +84,12 @@ def find(catalog: Catalog, name: str) -> tuple[str, list[Use]]:
     raise AuthError(
         f"{service} needs no OAuth app of yours.", service=service, hint=f"arcrun setup {service}"
     )
+
+
+def stands_over(store: Store, key: Key) -> tuple[str, ...]:
+    """The variables and settings whose parts of an app are used before what is saved of it."""
+    origins = origins_of(store, key, store.get(key))
+    return tuple(dict.fromkeys(o.place or o.store for o in origins if o.store != store.name))
 
 
 def registered(store: Store, known: Mapping[str, list[Use]]) -> list[Kept]:

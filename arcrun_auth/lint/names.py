@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Which settings have a variable? Those of `settings.KNOWN`, a floor up; a test compares.
 SETTINGS = (
-    "allow_hosts", "interactive", "keyring", "login_timeout", "project",
+    "allow_executables", "allow_hosts", "interactive", "keyring", "login_timeout", "project",
     "secrets_dir", "secrets_file", "store",
 )  # fmt: skip
 
@@ -48,7 +48,7 @@ def variables(subject: Subject) -> Iterator[tuple[str, Place]]:
         for index, secret in enumerate(way.required_secrets):
             name = env_name(service, DEFAULT_INSTANCE, secret.key)
             yield name, (*at, "required_secrets", index, "key")
-        if way.oauth2 is not None:
+        if way.primitive == "oauth2":
             for key in ("client_id", "client_secret"):
                 yield env_name(service, DEFAULT_INSTANCE, key), (*at, "oauth2")
 
@@ -168,7 +168,7 @@ def _foreign(subject: Subject, owner: dict[str, Subject]) -> Iterator[Finding]:
                         "Names that begin with ARCRUN_ are this library's own.",
                         "Leave it out: ours is computed from the key.",
                     )  # fmt: skip
-                elif other.recipe.account != subject.recipe.account:
+                elif not secret.ambient and other.recipe.account != subject.recipe.account:
                     yield subject.finding(
                         "env-shared", place,
                         f"{other.recipe.service} takes {name} too, for another account.",

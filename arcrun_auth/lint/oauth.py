@@ -45,7 +45,9 @@ def sound(subject: Subject) -> Iterator[Finding]:
                 "What is kept is not treated as a secret.",
                 "Leave it out: tokens have fields of their own.",
             )  # fmt: skip
-        if oauth2.refresh.mode == "yes" and "rotates" not in stated["oauth2"].get("refresh", {}):
+        if oauth2.refresh.mode == "yes" and "rotates" not in stated.get("oauth2", {}).get(
+            "refresh", {}
+        ):
             yield subject.finding(
                 "oauth-rotates", (*at, "refresh"),
                 "It is not stated whether refresh tokens rotate.",
@@ -60,7 +62,7 @@ def unused(subject: Subject) -> Iterator[Finding]:
         if oauth2 is None or oauth2.discovery:
             continue
         at: Place = (*of_method, "oauth2")
-        if "revoke" in stated["oauth2"] and not oauth2.revocation_endpoint:
+        if "revoke" in stated.get("oauth2", {}) and not oauth2.revocation_endpoint:
             yield subject.finding(
                 "oauth-unused", (*at, "revoke"), "There is no revocation_endpoint to revoke at.",
                 "Name it, or leave revoke out.", "warning",

@@ -228,8 +228,9 @@ def carried(subject: Subject) -> Iterator[Finding]:
                         "secret-in-url", (*at, *place), "A secret in a URL ends up in logs.",
                         "Use a header if the service takes one.", "warning",
                     )  # fmt: skip
+        whole = {name.partition(".")[0] for name in used}  # a member of it is enough
         for index, secret in enumerate(way.required_secrets):
-            if secret.key not in used:
+            if secret.key not in whole:
                 yield subject.finding(
                     "secret-unused", (*at, "required_secrets", index),
                     f"Nothing carries the secret {secret.key!r}.",
@@ -269,5 +270,5 @@ RULES: tuple[Rule, ...] = (
     https, links, own_hosts, suffixes, host_params, same_owner,
     literal_braces, carried, header_fields,
     oauth.sound, oauth.unused, oauth.literals, texts.diagnoses,
-    texts.texts, texts.patterns, texts.secrets, texts.complete,
+    texts.texts, texts.patterns, texts.secrets, texts.sdk, texts.complete,
 )  # fmt: skip

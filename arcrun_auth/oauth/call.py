@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from arcrun_auth.tokens import Secret, _Unsharable
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from arcrun_auth.oauth.app import App
+    from arcrun_auth.template import Template
 
     HttpMethod = Literal["GET", "POST", "DELETE"]
     Encoding = Literal["form", "json", "query"]
@@ -123,15 +125,19 @@ def filled(text: str, known: Values) -> str | Secret:
     """A template filled in; a `Secret` if anything in it is one."""
     if "{{" not in text:
         return text
-    from arcrun_auth.template import Template
-
-    template = Template.parse(text, strict=True)
+    template = _parsed(text)
     rendered = template.render(known)
     hidden = any(namespace in _SECRET for namespace, _, _ in template.placeholders)
     return Secret(rendered) if hidden else rendered
 
 
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Template:
+    from arcrun_auth.template import Template
+
+    return Template.parse(text, strict=True)
+
+
 def plain(text: str, known: Values) -> str:
-    """A template that names no secret, filled in."""
-    value = filled(text, known)
-    return value.reveal() if isinstance(value, Secret) else value
+    """A template filled in, whatever is in it: whoever calls this answers for where it goes."""
+    return _parsed(text).render(known) if "{{" in text else text

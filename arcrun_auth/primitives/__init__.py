@@ -20,6 +20,7 @@ GROUP: Final = "arcrun_auth.primitives"
 BUILT_IN: Final = {
     "static_key": "static_key:StaticKey",
     "oauth2": "oauth2:OAuth2",
+    "service_account": "service_account:ServiceAccount",
     "aws_sigv4": "aws_sigv4:AwsSigV4",
     "aws_assume_role": "aws_assume_role:AwsAssumeRole",
 }

@@ -13,7 +13,7 @@ from arcrun_auth.signing import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import ClassVar, Literal
+    from typing import Any, ClassVar, Literal
 
     from arcrun_auth._http import Answer
     from arcrun_auth.oauth.call import TokenCall, Values
@@ -55,6 +55,13 @@ class Desk(Protocol):
     def values(self, access_token: Secret | None = None) -> Values:
         """What the templates of its requests may name."""
 
+    def subject_token(self, document: Mapping[str, Any], variables: str) -> Secret:
+        """What the workload that this runs as proves itself by, got as the document says.
+
+        `variables` begins the names of those that tell a program what is wanted. Raises as
+        `workload.subject_token`.
+        """
+
     def send(self, call: TokenCall) -> Answer:
         """Sends a request, to a host that the recipe declares. HostNotAllowed for any other,
         ProviderUnavailable where it cannot be reached."""
@@ -70,6 +77,9 @@ class Primitive:
     source: ClassVar[Literal["secrets", "made", "grant"]] = "secrets"
     """What signs: the secrets themselves; a token that `issue` makes here each time, kept in
     memory alone; or one that `issue` asks a server for, kept in the vault till its end."""
+
+    has_server: ClassVar[bool] = False
+    """Whether a recipe of this kind has the part `oauth2`."""
 
     def faults(self, way: Method) -> Iterable[tuple[Place, str]]:
         """What is wrong with a recipe's way in of this kind: where, and why."""

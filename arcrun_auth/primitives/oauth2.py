@@ -20,6 +20,7 @@ class OAuth2(Primitive):
     label = "log in with the browser (OAuth 2)"
     method_id = "oauth"
     source = "grant"
+    has_server = True
 
     def servers(self, way: Method) -> Iterable[tuple[Place, str]]:
         """Its endpoints, but for those that only the eyes of a person go to."""

@@ -23,7 +23,8 @@ import msgspec
 from msgspec import inspect
 
 from arcrun_auth import primitives
-from arcrun_auth.recipe import rules
+from arcrun_auth.recipe import kinds, rules
+from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.model import (
     SCHEMA_VERSION,
@@ -62,10 +63,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
-    "Discover", "GuideStep", "Inject", "Jwt", "Method", "OAuth2", "Ok", "Param", "Recipe",
-    "Redirect", "Refresh", "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange",
-    "TokenRequest", "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "load",
-    "merge", "read",
+    "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method", "OAuth2",
+    "Ok", "Param", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke", "ServiceAccount",
+    "Step", "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse", "Verified", "When",
+    "decode", "encode", "is_base", "lays_bases", "load", "merge", "read",
 ]  # fmt: skip
 
 MAX_EXTENDS = 3
@@ -137,7 +138,10 @@ def is_base(service: object) -> bool:
 
 
 def merge(document: Document, bases: Bases) -> dict[str, Any]:
-    """The data of `document` over that of its bases: maps deep, lists replaced, null deletes."""
+    """The data of `document` over that of its bases: maps deep, lists replaced, null deletes.
+
+    Under a way in that is a kind of service account lies the base of that kind too.
+    """
     own = _typed(document)
     chain = [own]
     seen = {own.get("service")}
@@ -154,21 +158,13 @@ def merge(document: Document, bases: Bases) -> dict[str, Any]:
         chain.append(_typed(bases[wanted]))
     merged = chain.pop()
     while chain:
-        merged = _over(merged, chain.pop())
-    return merged
+        merged = kinds.over(merged, chain.pop())
+    return kinds.laid(merged, {name: _typed(bases[name]) for name in kinds.wanted(merged, bases)})
 
 
-def _over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in top.items():
-        below = base.get(key)
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(below, dict):
-            merged[key] = _over(below, value)
-        else:
-            merged[key] = value
-    return merged
+def lays_bases(data: Mapping[str, Any]) -> bool:
+    """Whether the document lies over any base."""
+    return "extends" in data or bool(kinds.named(data))
 
 
 def _typed(document: Document) -> dict[str, Any]:
@@ -222,14 +218,16 @@ def _complete(data: dict[str, Any]) -> dict[str, Any]:
     full = _method(data)
     if isinstance(methods, list) and all(isinstance(method, dict) for method in methods):
         inherited = {name: data[name] for name in _INHERITED if name in data}
-        full["methods"] = [_method({**inherited, **method}) for method in methods]
+        full["methods"] = [
+            _method(kinds.with_scopes({**inherited, **method}, data)) for method in methods
+        ]
     if isinstance(data.get("service"), str):
         full.setdefault("account", data["service"])
     return full
 
 
 def _method(data: dict[str, Any]) -> dict[str, Any]:
-    full = dict(data)
+    full = kinds.completed(data)
     name = data.get("primitive")
     primitive = primitives.find(name) if isinstance(name, str) else None
     if "id" not in data and isinstance(name, str):

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.aws import AssumeRole, Aws
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.oauth2 import (
@@ -24,43 +25,23 @@ from arcrun_auth.recipe.oauth2 import (
     TokenRequest,
     TokenResponse,
 )
-from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url
+from arcrun_auth.recipe.required import RequiredSecret
+from arcrun_auth.recipe.sdk import Sdk
+from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url, Verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
     "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
-    "Discover", "GuideStep", "Inject", "Jwt", "Method", "Model", "OAuth2", "Ok", "Param", "Recipe",
-    "Redirect", "Refresh", "RequiredSecret", "Revoke", "Step", "TestRequest", "TokenExchange",
-    "TokenRequest", "TokenResponse", "Verified", "When",
+    "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method", "Model",
+    "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke",
+    "Sdk", "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest",
+    "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
 """Which format version do we read? A higher one is refused."""
-
-
-class RequiredSecret(Model, frozen=True):
-    """A secret the user has to give."""
-
-    key: Name
-    """Its name in templates: `{{secret.KEY}}`."""
-    label: Text = ""
-    """What it is called where the user finds it."""
-    help: Text = ""
-    """One sentence on how to get it."""
-    help_url: Url = ""
-    """The page where it is found or made."""
-    type: Literal["text", "password", "json_blob", "pem", "file"] = "text"
-    """What is asked for: a line, a line that is not echoed back, a JSON text, a PEM, a file."""
-    optional: bool = False
-    """Whether the service works without it."""
-    pattern: str = ""
-    """A regular expression it usually matches: a mismatch warns of a typo, and never refuses."""
-    example: Text = ""
-    """What one looks like; never a real one."""
-    env: tuple[Name, ...] = ()
-    """Further environment variables that hold it. Honoured in bundled recipes only."""
 
 
 MAX_VALUE = 2048
@@ -185,7 +166,7 @@ class Jwt(Model, frozen=True):
     """A JSON Web Token that is signed with a secret: the assertion of RFC 7523 §2.1."""
 
     key: Name
-    """The secret that signs."""
+    """The secret that signs; a member of a secret that is a JSON text by its name after a dot."""
     alg: Literal["RS256", "PS256", "ES256", "EdDSA", "HS256"] = "RS256"
     """The algorithm: RFC 7518 §3.1."""
     key_encoding: Literal["pem", "hex", "base64", "utf8"] = "pem"
@@ -193,7 +174,10 @@ class Jwt(Model, frozen=True):
     header: Strings = {}
     """Further header fields: `kid`."""
     claims: Strings = {}
-    """Claims; `iat`, `exp`, `jti` and, if not given, `aud` (the token endpoint) are added."""
+    """Claims; `iat`, `exp`, `jti` and, if not given, `aud` (the token endpoint) are added. One
+    that renders empty is left out: `jti: ""`."""
+    scope_claim: Name = ""
+    """The claim that carries the scopes, where the request itself does not name them."""
     subject: str = ""
     """The claim `sub`, where one acts for a user: a template that may render empty."""
     ttl_s: Annotated[int, Meta(ge=1, le=3600)] = 300
@@ -254,17 +238,6 @@ class TestRequest(Model, frozen=True):
     """The path of the credential's own end, a date or seconds since 1970."""
 
 
-class Verified(Model, frozen=True):
-    """Where the facts of this recipe come from."""
-
-    date: str
-    """When they were last checked: YYYY-MM-DD."""
-    method: Literal["live", "doc", "code"]
-    """`live`: tried; `doc`: two sources agree; `code`: unconfirmed."""
-    sources: tuple[str, ...] = ()
-    """The pages and files they were taken from."""
-
-
 Primitive = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$(?!\n)")]
 
 
@@ -311,6 +284,8 @@ class Method(Model, frozen=True, kw_only=True):
     """The role whose temporary credentials sign; for the primitive `aws_assume_role`."""
     service_account_kind: str = ""
     """Which kind of service account: the base of that name (`_google_jwt`) is laid under it."""
+    service_account: ServiceAccount | None = None
+    """How else than by a key of its own a service account is reached."""
     token_exchange: TokenExchange | None = None
     """The calls of a login that answer a token."""
     options: dict[str, Any] = {}
@@ -388,6 +363,8 @@ class Recipe(Method, frozen=True, kw_only=True):
     """The documentation of its API."""
     methods: tuple[Method, ...] = ()
     """Further ways in, beside the default one."""
+    sdk: Sdk | None = None
+    """The official SDK, for `arcrun snippet --sdk`."""
     verified: Verified | None = None
     """Where the facts come from."""
 

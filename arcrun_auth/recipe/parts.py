@@ -4,7 +4,7 @@ headers, paths into answers, regular expressions; each with its place. Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import primitives
 from arcrun_auth.recipe.parameters import ENDPOINTS
@@ -12,7 +12,9 @@ from arcrun_auth.recipe.parameters import ENDPOINTS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from arcrun_auth.recipe.account import ServiceAccount
     from arcrun_auth.recipe.model import Method
+    from arcrun_auth.recipe.oauth2 import OAuth2, TokenResponse
     from arcrun_auth.recipe.reader import Place
 
     Names = Mapping[str, frozenset[str]]
@@ -63,6 +65,17 @@ def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
         yield ("test", "body"), way.test.body, everywhere
 
 
+def json_secrets(way: Method) -> frozenset[str]:
+    """The keys of the secrets that are JSON texts, whose members have names of their own."""
+    return frozenset(s.key for s in way.required_secrets if s.type == "json_blob")
+
+
+def any_member(name: str) -> str:
+    """What stands among the known names for each member of a secret: `key.` for `key.member`."""
+    key, dot, _ = name.partition(".")
+    return key + dot
+
+
 def _known_before_login(way: Method) -> frozenset[str]:
     """The params that a login may name; the others are what it brings."""
     return frozenset(
@@ -75,6 +88,7 @@ def _known_before_login(way: Method) -> frozenset[str]:
 def _signing(way: Method) -> dict[str, frozenset[str]]:
     """The names of what signs a request: secrets, or the token and what came with it."""
     keys = frozenset(secret.key for secret in way.required_secrets)
+    keys |= {any_member(f"{key}.") for key in json_secrets(way)}
     secrets: dict[str, frozenset[str]] = {"secret": keys}
     primitive = primitives.find(way.primitive)
     if primitive is not None and primitive.source == "secrets":
@@ -114,12 +128,34 @@ def _secret_maps(
         yield ("jwt", "header"), way.jwt.header, mine
         yield ("jwt", "claims"), way.jwt.claims, mine
         yield ("jwt",), {"subject": way.jwt.subject}, mine
+    yield from _account_maps(way, mine)
     if way.oauth2 is None:
         return
     yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params, mine
     later: Names = {**everywhere, **hidden, "token": frozenset({"access_token"})}
     yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, later
     yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, later
+
+
+def _account_maps(way: Method, known: Names) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
+    account = way.service_account
+    if account is None:
+        return
+    if account.impersonation is not None:
+        yield ("service_account", "impersonation", "body"), account.impersonation.body, known
+    for place, text in texts(account.document):
+        *above, last = place
+        yield ("service_account", "document", *above), {str(last): text}, known
+
+
+def texts(data: Any) -> Iterator[tuple[Place, str]]:
+    """The texts in a JSON value, each with its place."""
+    inner = data.items() if isinstance(data, dict) else enumerate(data)
+    for name, value in inner:
+        if isinstance(value, str):
+            yield (name,), value
+        elif isinstance(value, dict | list):
+            yield from (((name, *place), text) for place, text in texts(value))
 
 
 def headers(way: Method) -> Iterator[tuple[Place, str]]:
@@ -155,19 +191,34 @@ def _token_urls(way: Method) -> Iterator[tuple[Place, str]]:
             yield ("token_exchange", "endpoint"), way.token_exchange.endpoint
         for index, step in enumerate(way.token_exchange.steps):
             yield ("token_exchange", "steps", index, "url"), step.url
+    if way.service_account is not None:
+        yield from _account_urls(way.service_account)
     if way.assume_role is not None:
         yield ("assume_role", "endpoint"), way.assume_role.endpoint
     if way.oauth2 is not None:
-        for name in ENDPOINTS:
-            if url := getattr(way.oauth2, name):
-                yield ("oauth2", name), url
-        for place, url in (
-            (("oauth2", "refresh", "url"), way.oauth2.refresh.url),
-            (("oauth2", "resource"), way.oauth2.resource),
-            (("oauth2", "client", "audience"), way.oauth2.client.audience),
-        ):
-            if url:
-                yield place, url
+        yield from _server_urls(way.oauth2)
+
+
+def _server_urls(oauth2: OAuth2) -> Iterator[tuple[Place, str]]:
+    for name in ENDPOINTS:
+        if url := getattr(oauth2, name):
+            yield ("oauth2", name), url
+    for place, url in (
+        (("oauth2", "refresh", "url"), oauth2.refresh.url),
+        (("oauth2", "resource"), oauth2.resource),
+        (("oauth2", "client", "audience"), oauth2.client.audience),
+    ):
+        if url:
+            yield place, url
+
+
+def _account_urls(account: ServiceAccount) -> Iterator[tuple[Place, str]]:
+    if account.federation is not None:
+        yield ("service_account", "federation", "endpoint"), account.federation.endpoint
+    if account.impersonation is not None:
+        for name in ("url", "sign_url"):
+            if url := getattr(account.impersonation, name):
+                yield ("service_account", "impersonation", name), url
 
 
 def paths(way: Method) -> Iterator[tuple[Place, str]]:
@@ -183,9 +234,15 @@ def paths(way: Method) -> Iterator[tuple[Place, str]]:
         if found.choose is not None:
             yield ("discover", index, "choose", "items"), found.choose.items
             yield ("discover", index, "choose", "label"), found.choose.label
-    if way.oauth2 is None:
-        return
-    answer, at = way.oauth2.token_response, ("oauth2", "token_response")
+    if way.service_account is not None and way.service_account.impersonation is not None:
+        hop, place = way.service_account.impersonation, ("service_account", "impersonation")
+        yield (*place, "signed"), hop.signed
+        yield from _answer_paths(hop.token_response, (*place, "token_response"))
+    if way.oauth2 is not None:
+        yield from _answer_paths(way.oauth2.token_response, ("oauth2", "token_response"))
+
+
+def _answer_paths(answer: TokenResponse, at: Place) -> Iterator[tuple[Place, str]]:
     for name in ANSWER_PATHS:
         yield (*at, name), getattr(answer, name)
     for name, path in answer.keep.items():

@@ -106,9 +106,9 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
 
 
 def _check_primitive(way: Method, at: Place) -> None:
-    if (way.oauth2 is not None) != (way.primitive == "oauth2"):
-        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
     primitive = primitives.find(way.primitive)
+    if (way.oauth2 is not None) != (primitive is not None and primitive.has_server):
+        raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
     # One that nobody here has may come with a package later: it is told at its first use.
     for place, why in primitive.faults(way) if primitive is not None else ():
         raise Fault(why, (*at, *place))
@@ -146,8 +146,13 @@ def _check_assertion(way: Method, at: Place) -> None:
     keys = [secret.key for secret in way.required_secrets]
     if "jwt_bearer" in way.oauth2.grants and way.jwt is None:
         raise Fault("The grant jwt_bearer needs the assertion to sign.", (*at, "jwt"))
-    if way.jwt is not None and way.jwt.key not in keys:
-        raise Fault(f"There is no secret {way.jwt.key!r}.", (*at, "jwt", "key"))
+    if way.jwt is None or (way.service_account is not None and way.service_account.document):
+        return  # a document that the recipe writes holds no key
+    key, dot, _ = way.jwt.key.partition(".")
+    if key not in keys:
+        raise Fault(f"There is no secret {key!r}.", (*at, "jwt", "key"))
+    if dot and key not in parts.json_secrets(way):
+        raise Fault(f"The secret {key!r} has no members: it is no json_blob.", (*at, "jwt", "key"))
 
 
 def _check_found(way: Method, at: Place) -> None:
@@ -215,8 +220,8 @@ def _check_template(text: str, names: Names, at: Place, *, strict: bool) -> None
     except ValueError as error:
         raise Fault(f"{error}.", at) from None
     for ns, name, _ in template.placeholders:
-        allowed = names.get(ns)
-        if allowed is not None and name in allowed:
+        allowed = names.get(ns, frozenset())
+        if name in allowed or parts.any_member(name) in allowed:
             continue
         # On the platform an unknown secret renders empty; anywhere else it is a mistake.
         if not strict and ns in ("secret", "runtime") and at[-3:-2] != ("allowed_hosts",):

@@ -109,6 +109,19 @@ def test_add_tells_where_one_logs_in_whatever_the_recipe_names_of_it(cli, mine, 
     assert said in cli("recipes", "add", str(mine)).err
 
 
+def test_add_tells_where_a_key_goes_for_a_token(cli, mine):
+    mine.write_text(
+        "service: my_api\nprimitive: aws_assume_role\nbase_url: https://api.example.com\n"
+        "required_secrets: [{key: access_key_id}, {key: secret_access_key}]\ninject: {}\n"
+        "aws: {service: s3, region: eu}\n"
+        "assume_role: {endpoint: 'https://sts.example.com/', role_arn: 'arn:x'}\n"
+    )
+    assert (
+        "by role: what you give it is sent to api.example.com\n"
+        "    to get a token, what you give it is sent to sts.example.com\n"
+    ) in cli("recipes", "add", str(mine)).err
+
+
 def test_lint_of_a_folder_and_of_what_is_not_there(cli, mine):
     assert "1 file, 0 errors" in cli("recipes", "lint", str(mine.parent)).err
     missing = cli("recipes", "lint", "nowhere.yaml")

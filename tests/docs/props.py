@@ -54,6 +54,9 @@ with urllib.request.urlopen(urllib.parse.urljoin(sys.argv[1], action), form) as 
 """
 """Agrees at the provider's page, and follows the redirect back to this machine."""
 
+ROBOT = "robot@demo-project.iam.gserviceaccount.com"
+"""Whose key lies in Downloads."""
+
 SDK = """\
 import json, urllib.request
 

@@ -21,7 +21,18 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from arcrun_auth.testing import Provider, Quirks
-from tests.docs.props import ACCOUNTS, API, BROWSER, HOSTS, KEYS, LOGIN_PATHS, SDK, TOKENS
+from tests import accounts_world
+from tests.docs.props import (
+    ACCOUNTS,
+    API,
+    BROWSER,
+    HOSTS,
+    KEYS,
+    LOGIN_PATHS,
+    ROBOT,
+    SDK,
+    TOKENS,
+)
 from tests.servers import Reply, authority, proxy, recorder
 
 if TYPE_CHECKING:
@@ -56,6 +67,7 @@ class Stage:
         self._stand_ins = folder / "stand_ins"
         self._stack = ExitStack()
         self.refused: list[str] = []
+        self._robots: set[str] = set()
         self.typed: dict[str, str] = {}
         """What the person types beside the keys of the pages: by the end of the question."""
 
@@ -87,18 +99,33 @@ class Stage:
 
     def _answer(self, seen: Seen) -> Reply:
         host, url = seen.headers["host"], urlsplit(seen.target)
+        if host == TOKENS and b"jwt-bearer" in seen.body:
+            return self._robot(seen)
         if host in (ACCOUNTS, TOKENS):
             return self._from_provider(seen)
         if not self._knows(seen.headers.get("authorization", "")):
             self.refused.append(f"{host}{url.path}")
             return Reply(401, body=b'{"error": "unauthorized"}')
+        if seen.headers["authorization"] in self._robots:
+            return accounts_world.said({"user": {"emailAddress": ROBOT}})
         return self._api(seen) or Reply(
             404, {"content-type": "application/json"}, b'{"error": "not_found"}'
         )
 
     def _knows(self, authorization: str) -> bool:
         given = authorization.removeprefix("Bearer ")
-        return given in KEYS.values() or self.provider.authority.holder(authorization) is not None
+        return (
+            authorization in self._robots
+            or given in KEYS.values()
+            or self.provider.authority.holder(authorization) is not None
+        )
+
+    def _robot(self, seen: Seen) -> Reply:
+        """A token for an assertion that the key in Downloads has signed."""
+        accounts_world.verified(accounts_world.form(seen)["assertion"])
+        token = self.provider.authority.fresh("robot")
+        self._robots.add(f"Bearer {token}")
+        return accounts_world.said({"access_token": token, "expires_in": 3599})
 
     def _from_provider(self, seen: Seen) -> Reply:
         path, _, query = seen.target.partition("?")
@@ -137,6 +164,10 @@ class Stage:
         client = {"client_id": self.client_id, "client_secret": self.provider.client_secret}
         self.client_file = self.home / "Downloads" / "client_secret.json"
         self.client_file.write_text(json.dumps({"installed": client}))
+        robot = accounts_world.key_file(
+            client_email=ROBOT, private_key=accounts_world.key_pem(ROBOT), note=None
+        )
+        (self.home / "Downloads" / "drive-robot.json").write_text(robot)
 
     def _environment(self) -> dict[str, str]:
         return {

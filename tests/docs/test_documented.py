@@ -11,6 +11,7 @@ import pytest
 from arcrun_auth import errors, recipe, settings, template
 from arcrun_auth.lint import lint
 from arcrun_auth.recipe import model as recipe_model
+from arcrun_auth.recipe import reader
 from tests.docs.pages import DOCS, ROOT, blocks, pages, prose, section
 
 # -- errors --------------------------------------------------------------------------------
@@ -103,6 +104,9 @@ HEADINGS = {
     "Param": "params",
     "Inject": "inject",
     "Step": "step",
+    "ServiceAccount": "service_account",
+    "Federation": "service_account.federation",
+    "Impersonation": "service_account.impersonation",
     "TokenExchange": "token_exchange",
     "Aws": "aws",
     "AssumeRole": "assume_role",
@@ -123,8 +127,14 @@ HEADINGS = {
     "TestRequest": "test",
     "GuideStep": "app_guide",
     "Verified": "verified",
+    "Sdk": "sdk",
 }
 
+
+BASES = {
+    path.stem: reader.parse(path.read_text(encoding="utf-8"), path.name)
+    for path in (ROOT / "recipes").glob("_*.yaml")
+}
 
 SHOWN = [
     (page, block)
@@ -136,15 +146,16 @@ SHOWN = [
 
 @pytest.mark.parametrize(("page", "block"), SHOWN, ids=lambda it: str(getattr(it, "line", "")))
 def test_every_recipe_that_a_page_shows_is_one(page, block) -> None:
-    found = recipe.read(block.text, path=page.name)
-    errors_found = [f for f in lint({page.name: block.text}, tier="local") if f.severity == "error"]
+    found = recipe.read(block.text, path=page.name, bases=BASES)
+    findings = lint({page.name: block.text}, tier="local", bases=BASES)
+    errors_found = [finding for finding in findings if finding.severity == "error"]
     assert found.service
     assert not errors_found
 
 
-def test_the_pages_show_recipes_of_both_kinds() -> None:
-    kinds = {recipe.read(block.text).primitive for _, block in SHOWN}
-    assert kinds == {"static_key", "oauth2"}
+def test_the_pages_show_recipes_of_each_kind() -> None:
+    kinds = {recipe.read(block.text, bases=BASES).primitive for _, block in SHOWN}
+    assert kinds == {"static_key", "oauth2", "service_account"}
 
 
 def test_every_namespace_and_filter_of_templates_is_documented() -> None:

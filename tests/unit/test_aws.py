@@ -1,11 +1,12 @@
-"""The AWS recipes and primitives: hosts in every region, what is signed, what STS may answer."""
+"""The AWS recipes with an access key: hosts of every region, what is signed, what is refused."""
 
 from __future__ import annotations
 
-import threading
+from datetime import datetime
 
 import pytest
 
+import arcrun_auth
 from arcrun_auth import errors
 from arcrun_auth.adapters.aws import process_credentials
 from arcrun_auth.broker import Broker
@@ -13,10 +14,12 @@ from arcrun_auth.catalog import Catalog
 from arcrun_auth.consent import hosts
 from arcrun_auth.recipe import read
 from arcrun_auth.signing import bind_method
+from arcrun_auth.sigv4 import AccessKey, SigV4
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Credential, Key, Secret, Token
-from tests import aws_desk, canary
-from tests.servers import GUARD, Reply, recorder
+from tests import canary
+from tests.servers import Reply, recorder
+from tests.unit.aws_kit import KEYS, Aws
 from tests.world import Told
 
 
@@ -65,34 +68,20 @@ def test_a_bucket_may_be_the_host(shipped) -> None:
     assert not permits("http", "s3.us-east-1.amazonaws.com", None)
 
 
-KEYS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": canary.fresh("aws")}
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    with recorder() as server:
-        yield server, aws_desk.catalog(tmp_path_factory.mktemp("aws"), server.origin)
+    with Aws(tmp_path_factory.mktemp("aws")) as found:
+        yield found
 
 
 @pytest.fixture
 def answers(place):
-    server, _ = place
-    server.seen.clear()
-    server.answer = lambda _: Reply()
-    server.now = 1_800_000_000.0
-    return server
+    return place.fresh()
 
 
 @pytest.fixture
 def desk(tmp_path, place, answers):
-    return Broker(
-        home=str(tmp_path / "home"),
-        recipes=place[1],
-        allow_hosts=[answers.origin],
-        store=Memory(),
-        person=Told(),
-        clock=lambda: answers.now,
-    )
+    return place.broker(tmp_path)
 
 
 def signed_for(seen) -> str:
@@ -112,6 +101,52 @@ def test_a_call_may_name_another_region_than_the_connections(desk, answers) -> N
     assert desk.store.get(Key("credential", "aws")).params["region"] == "eu-central-1"
     url = desk.presigned_url("aws_sqs", "/q?Action=x", params={"region": "sa-east-1"})
     assert "%2Fsa-east-1%2Fsqs%2F" in url
+
+
+LOCAL = """\
+service: ours
+account: aws
+primitive: aws_sigv4
+base_url: https://api.{{param.region}}.example.com
+aws: {service: s3, region: "{{param.region}}"}
+params: {region: {pattern: "[a-z0-9-]+", default: eu-1, per_call: true}}
+required_secrets: [{key: access_key_id}, {key: secret_access_key}]
+"""
+
+
+def test_the_hosts_of_a_recipe_that_is_not_ours_were_agreed_to_one_by_one(tmp_path) -> None:
+    recipes = tmp_path / "home" / "recipes"
+    recipes.mkdir(parents=True, mode=0o700)
+    (recipes / "ours.yaml").write_text(LOCAL)
+    broker = Broker(home=str(tmp_path / "home"), store=Memory(), person=Told())
+    broker.setup("ours", **KEYS)
+    with pytest.raises(errors.AuthError, match="other parameters than region=eu-2"):
+        broker.bind("ours", params={"region": "eu-2"})
+
+
+def test_a_header_that_comes_twice_is_signed_as_it_is_sent(desk, answers) -> None:
+    desk.setup("aws_s3", **KEYS)
+    twice = [("x-amz-meta-a", "one"), ("x-amz-meta-a", "two, three")]
+    with desk.bind("aws_s3") as s3:
+        s3.get("/", headers=twice)
+    sent = answers.seen[-1].headers
+    moment = datetime.strptime(sent["x-amz-date"], "%Y%m%dT%H%M%S%z").timestamp()
+    ours = SigV4(
+        AccessKey(KEYS["access_key_id"], Secret(KEYS["secret_access_key"])),
+        service="s3", region="us-east-1",
+    ).sign(
+        method="GET", url=f"{answers.origin}/", now=moment, headers=[*twice, ("accept", "*/*")]
+    )  # fmt: skip
+    assert sent["authorization"] == dict(ours.headers)["Authorization"]
+
+
+def test_a_link_leads_to_the_services_own_hosts_only(desk, answers) -> None:
+    desk.setup("aws_s3", **KEYS)
+    before = len(answers.seen)
+    for url in ("https://evil.example/b/k", "//evil.example/b", "http://127.0.0.1:1/b"):
+        with pytest.raises(errors.HostNotAllowed):
+            desk.presigned_url("aws_s3", url)
+    assert len(answers.seen) == before
 
 
 def test_a_key_that_may_not_make_the_test_request_is_a_good_key(desk, answers) -> None:
@@ -151,6 +186,8 @@ def test_what_inject_adds_is_signed_too(tmp_path) -> None:
     signed = signer.sign(method="GET", token=Token("", secrets=secrets), **ask)
     headers = dict(signed.headers)
     assert headers["X-Api-Key"] == secrets["api_key"].reveal()
+    alone = signer.sign(method="GET", token=Token("", secrets=secrets), **ask | {"headers": {}})
+    assert alone.headers == signed.headers, "the caller's own is replaced, in the signature too"
     assert "SignedHeaders=host;x-amz-date;x-api-key," in headers["Authorization"]
     assert secrets["secret_access_key"].reveal() in signer.secrets
     assert signer.only_headers(Token("", secrets=secrets)) is None
@@ -182,123 +219,6 @@ def test_a_role_is_named_by_its_recipe() -> None:
     assert caught.value.field == "assume_role"
 
 
-# -- roles -------------------------------------------------------------------------------
-
-ROLE = {"role_arn": "arn:aws:iam::123456789012:role/backup"}
-COUNT = [0]
-
-
-def session(until: str = "2027-01-15T09:00:00Z") -> bytes:
-    COUNT[0] += 1
-    return (
-        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>'
-        f"<Credentials><AccessKeyId>ASIA{COUNT[0]}</AccessKeyId>"
-        f"<SecretAccessKey>{canary.fresh('session')}</SecretAccessKey>"
-        f"<SessionToken>{canary.fresh('token')}</SessionToken><Expiration>{until}</Expiration>"
-        "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
-    ).encode()
-
-
-def error(code: str, words: str = "some words") -> bytes:
-    inner = f"<Code>{code}</Code><Message>{words}</Message>"
-    return f"<ErrorResponse><Error>{inner}</Error></ErrorResponse>".encode()
-
-
-def assuming(answers, status: int, body: bytes | None) -> None:
-    """Every request is answered 200, and AssumeRole by this."""
-    answers.answer = lambda seen: (
-        Reply(status, body=session() if body is None else body)
-        if b"AssumeRole" in seen.body
-        else Reply()
-    )
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        (403, error("AccessDenied", "... sts:AssumeRole on resource ..."), errors.TokenRefused,
-         "may not be assumed"),
-        (403, error("InvalidClientTokenId"), errors.TokenRefused, "does not know this access key"),
-        (400, error("ValidationError"), errors.TokenRefused, "some words"),
-        (400, error("Throttling"), errors.ProviderUnavailable, "Throttling"),
-        (429, error("TooMany"), errors.ProviderUnavailable, "429"),
-        (503, b"<html>", errors.ProviderUnavailable, "503"),
-        (403, b"no xml", errors.ProviderUnavailable, "403"),
-        (200, b"<AssumeRoleResponse/>", errors.ProviderUnavailable, "200"),
-        (200, session("soon"), errors.ProviderUnavailable, "200"),
-        (200, b'<!DOCTYPE x [<!ENTITY e "x">]>' + session(), errors.ProviderUnavailable, "200"),
-        (500, error("InternalFailure"), errors.ProviderUnavailable, "InternalFailure"),
-    ],
-)  # fmt: skip
-def test_an_answer_without_a_session(desk, answers, case) -> None:
-    status, body, kind, match = case
-    assuming(answers, status, body)
-    with pytest.raises(kind, match=match) as caught:
-        desk.setup("aws", method="role", params=ROLE, **KEYS)
-    assert type(caught.value) is kind
-    assert caught.value.service == "aws"
-    assert desk.store.get(Key("credential", "aws")) is None
-
-
-def test_a_session_is_kept_and_signs_for_every_service(desk, answers) -> None:
-    assuming(answers, 200, None)
-    desk.setup("aws", method="role", params=ROLE, **KEYS)
-    kept = desk.store.get(Key("credential", "aws"))
-    assert set(kept.grant.secrets) == {"access_key_id", "secret_access_key", "session_token"}
-    with desk.bind("aws_s3") as s3, desk.bind("aws_sqs") as sqs:
-        s3.get("/")
-        sqs.get("/")
-    for seen in answers.seen[-2:]:
-        assert (
-            f"Credential={kept.grant.secrets['access_key_id'].reveal()}/"
-            in (seen.headers["authorization"])
-        )
-        token = kept.grant.secrets["session_token"].reveal()
-        assert seen.headers["x-amz-security-token"] == token
-
-
-def test_an_end_that_many_wait_for_is_asked_for_once(desk, answers) -> None:
-    assuming(answers, 200, None)
-    desk.setup("aws", method="role", params=ROLE, **KEYS)
-    clients = [desk.bind(service) for service in ("aws_s3", "aws_sqs") for _ in range(8)]
-    # 2027-01-15T09:00:00Z, less than a minute before
-    answers.now = 1_800_003_599.0
-    assuming(answers, 200, session("2027-01-15T10:00:00Z"))
-    before = len(answers.seen)
-    threads = [threading.Thread(target=client.get, args=("/",)) for client in clients]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(GUARD)
-    asked = [seen for seen in answers.seen[before:] if b"AssumeRole" in seen.body]
-    assert len(asked) == 1
-    assert len(answers.seen) == before + 1 + len(clients)
-    for client in clients:
-        client.close()
-
-
-def test_a_refusal_of_a_session_renews_nothing(desk, answers) -> None:
-    """What signs has no text of its own that a server could refuse: a storm would follow."""
-    assuming(answers, 200, None)
-    desk.setup("aws", method="role", params=ROLE, **KEYS)
-    renewed = answers.answer
-    answers.answer = lambda seen: renewed(seen) if b"AssumeRole" in seen.body else Reply(401)
-    before = len(answers.seen)
-    with desk.bind("aws_s3") as s3:
-        assert [s3.get("/").status_code for _ in range(3)] == [401] * 3
-    assert len(answers.seen) == before + 3
-
-
-def test_a_role_needs_the_key_of_who_assumes_it(desk, answers) -> None:
-    assuming(answers, 200, None)
-    with pytest.raises(errors.MissingSecret, match="secret_access_key"):
-        desk.bind("aws", method="role", params=ROLE, secret={"access_key_id": "AKIDEXAMPLE"})
-    with desk.bind("aws", method="role", params=ROLE, secret=KEYS) as sts:
-        sts.get("/")
-    assert "x-amz-security-token" in answers.seen[-1].headers
-    assert desk.store.get(Key("credential", "aws")) is None
-
-
 def test_a_stream_is_refused_before_anything_is_sent(desk, answers) -> None:
     desk.setup("aws_sqs", **KEYS)
     before = len(answers.seen)
@@ -317,7 +237,7 @@ def test_a_redirect_to_another_host_gets_no_signature(desk, answers) -> None:
         )
         desk.setup("aws_s3", **KEYS, session_token=canary.fresh("token"))
         with desk.bind("aws_s3") as s3:
-            s3.get("/from", follow_redirects=True)
+            s3.get("/from", follow_redirects=True, headers={"X-Amz-Security-Token": "a caller's"})
             (seen,) = other.seen
             assert not {"authorization", "x-amz-security-token", "x-amz-date"} & set(seen.headers)
             answers.answer = lambda seen: (
@@ -327,35 +247,6 @@ def test_a_redirect_to_another_host_gets_no_signature(desk, answers) -> None:
     first, second = answers.seen[-2:]
     assert second.target == "/b/%C3%A4%281%29"
     assert first.headers["authorization"] != second.headers["authorization"]
-
-
-# -- what AWS's own tools are handed -------------------------------------------------------
-
-
-def test_what_a_credential_process_prints(desk, answers) -> None:
-    assuming(answers, 200, None)
-    desk.setup("aws", **KEYS)
-    assert process_credentials(broker=desk) == {
-        "Version": 1,
-        "AccessKeyId": KEYS["access_key_id"],
-        "SecretAccessKey": KEYS["secret_access_key"],
-    }
-    desk.setup("aws@backup", method="role", params=ROLE, **KEYS)
-    found = process_credentials("aws", "backup", broker=desk)
-    kept = desk.store.get(Key("credential", "aws", "backup")).grant.secrets
-    assert found == {
-        "Version": 1,
-        "AccessKeyId": kept["access_key_id"].reveal(),
-        "SecretAccessKey": kept["secret_access_key"].reveal(),
-        "SessionToken": kept["session_token"].reveal(),
-        "Expiration": "2027-01-15T09:00:00Z",
-    }
-
-
-def test_a_credential_process_asks_nobody(desk) -> None:
-    with pytest.raises(errors.MissingSecret) as caught:
-        process_credentials(broker=desk)
-    assert caught.value.hint == "arcrun setup aws"
 
 
 def test_a_service_without_access_key_has_none_to_hand_out(tmp_path) -> None:
@@ -370,3 +261,22 @@ def test_a_service_without_access_key_has_none_to_hand_out(tmp_path) -> None:
         process_credentials("notion", broker=broker)
     with pytest.raises(errors.AuthError, match="no URLs that carry"):
         broker.presigned_url("notion", "/x")
+
+
+def test_the_door_speaks_for_the_broker_of_the_process(desk, monkeypatch) -> None:
+    monkeypatch.setattr("arcrun_auth.shared._default", desk)
+    desk.setup("aws", **KEYS)
+    assert process_credentials()["AccessKeyId"] == KEYS["access_key_id"]
+    url = arcrun_auth.presigned_url("aws_s3", "/b/k", method="PUT", expires=9)
+    assert "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&" in url
+    assert "&X-Amz-Expires=9&" in url
+
+
+@pytest.mark.parametrize("prefix", ["AWS", "ARCRUN_AWS"])
+def test_the_environment_gives_the_key(tmp_path, place, answers, prefix) -> None:
+    environ = {f"{prefix}_{name.upper()}": value for name, value in KEYS.items()}
+    broker = place.broker(tmp_path, store=None, environ=environ | {"ARCRUN_KEYRING": "off"})
+    with broker.bind("aws_s3", interactive=False, params={"region": "eu-west-3"}) as s3:
+        s3.get("/")
+    assert signed_for(answers.seen[-1]) == "eu-west-3/s3"
+    broker.close()

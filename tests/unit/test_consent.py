@@ -23,15 +23,27 @@ RICH = {
     "category": "test", "tags": ["t"], "status": "deprecated", "successor": "richer",
     "docs_url": "https://docs.rich.example", "service_account_kind": "kind",
     "token_exchange": {"endpoint": "https://x.rich.example"}, "options": {"a": 1},
+    "service_account": {
+        "federation": {"endpoint": "https://sts.rich.example", "variables": "RICH_"},
+        "impersonation": {
+            "url": "https://iam.rich.example/token", "sign_url": "https://iam.rich.example/sign",
+            "signed": "jwt", "scopes": ["iam"], "scope_field": "scopes", "body": {"a": "b"},
+            "token_response": {"access_token": "accessToken"},
+        },
+        "document": {"type": "external_account"},
+    },
     "aws": {"service": "s3", "region": "eu"},
     "assume_role": {"endpoint": "https://sts.rich.example/", "role_arn": "arn:r", "session_name": "s",
                     "external_id": "e", "duration_s": 900},
     "verified": {"date": "2026-01-01", "method": "doc", "sources": ["https://s.example"]},
+    "sdk": {"package": "rich", "import": "rich", "class": "Rich", "arguments": ["v1"],
+            "argument": "key", "adapter": "bind", "call": "me"},
     "id": "oauth", "label": "OAuth", "primitive": "oauth2",
     "base_url": "https://{{param.region}}.rich.example/v1",
     "required_secrets": [
         {"key": "a", "label": "A", "help": "h", "help_url": "https://h.example", "type": "password",
-         "optional": True, "pattern": "^x", "example": "xyz", "env": ["RICH_A"]},
+         "optional": True, "pattern": "^x", "example": "xyz", "env": ["RICH_A"],
+         "ambient": True, "files": ["~/.rich"]},
     ],
     "inject": {
         "header": {"Authorization": "Bearer {{token.access_token}}"}, "query": {"q": "{{secret.a}}"},
@@ -79,7 +91,7 @@ RICH = {
     "discover": [{"url": "https://me.rich.example/sites", "headers": {"X-D": "1"},
                   "save": {"region": "id"}, "choose": {"items": "sites", "label": "name"}}],
     "jwt": {"key": "a", "alg": "ES256", "key_encoding": "hex", "header": {"kid": "1"},
-            "claims": {"iss": "me"}, "subject": "you", "ttl_s": 60},
+            "claims": {"iss": "me"}, "scope_claim": "scope", "subject": "you", "ttl_s": 60},
     "diagnose": [{"when": {"status": 400, "error": "e", "body": "b", "age_s": [1, 2]},
                   "say": "It means this.", "do": "Do that."}],
     "test": {"method": "POST", "path": "/me", "url": "https://eu.rich.example/me",
@@ -107,6 +119,8 @@ COSMETIC = {
     ("app_guide", 0, "text"), ("app_guide", 0, "url"), ("app_guide", 0, "value"),
     ("methods", 0, "id"), ("methods", 0, "primitive"), ("methods", 0, "required_secrets", 0, "key"),
     ("methods", 0, "inject", "header", "X-Key"),
+    ("sdk", "package"), ("sdk", "import"), ("sdk", "class"), ("sdk", "arguments", 0),
+    ("sdk", "argument"), ("sdk", "adapter"), ("sdk", "call"),
     ("kind",), ("schema",),  # have one value
 }  # fmt: skip
 
@@ -175,7 +189,7 @@ def test_the_rich_recipe_sets_every_field_of_the_model():
 
     assert set(RICH) | {"extends"} == fields(Recipe)
     recipe = convert(RICH)
-    for name in ("oauth2", "inject", "test", "verified", "jwt"):
+    for name in ("oauth2", "inject", "test", "verified", "jwt", "sdk"):
         assert set(RICH[name]) == fields(type(getattr(recipe, name))), name
     for name in (
         "callback", "redirect", "client", "token_request", "token_response", "refresh", "revoke",

@@ -17,15 +17,16 @@ FLOORS = [
         "rules",
         """
         answers catalog_entry consent diagnosis fields hosts jwt landing lifetimes lint
-        moments oauth primitives recipe rendering scopes seal signing sigv4 template
+        members moments oauth primitives recipe rendering scopes seal signing sigv4 template
         token_answer
         """,
     ),
     (
         "world",
         """
-        agents browser catalog catalog_build catalog_index keyform listener locks loopback
-        notebook people ports project qr settings stores surroundings threads
+        agents ambient browser catalog catalog_build catalog_index keyfile keyform listener locks
+        loopback notebook people ports programs project qr settings stores surroundings threads
+        workload
         """,
     ),
     ("works", "custody login sources"),
@@ -34,8 +35,8 @@ FLOORS = [
         "hall",
         """
         adoption agreement apps authority bound broker checkup completion connections declared
-        desk discovery ends enrol found keepalive presigned removal renewal report resolve
-        shared signin
+        desk discovery ends enrol found keepalive named parts presigned removal renewal report
+        resolve shared signin
         """,
     ),
     ("bridge", "adapters"),

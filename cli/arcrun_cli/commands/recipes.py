@@ -220,12 +220,15 @@ def _show_consent(recipes: Catalog, recipe: Recipe) -> None:
 
 def _show_way(way: Method) -> None:
     ui.tell(f"  by {way.id}: what you give it is sent to {', '.join(way.allowed_hosts)}")
-    if way.oauth2 is not None:
-        from arcrun_auth.consent import named_servers
+    from arcrun_auth.consent import named_servers
 
-        if way.oauth2.login_at:
-            ui.tell(f"    you log in at {printable(way.oauth2.login_at)}")
-        ui.tell(f"    your login and your app are sent to {', '.join(named_servers(way))}")
+    servers = ", ".join(named_servers(way))
+    if way.oauth2 is not None and way.oauth2.login_at:
+        ui.tell(f"    you log in at {printable(way.oauth2.login_at)}")
+    if way.primitive == "oauth2":
+        ui.tell(f"    your login and your app are sent to {servers}")
+    elif servers:
+        ui.tell(f"    to get a token, what you give it is sent to {servers}")
 
 
 def _changes(before: Recipe, after: Recipe) -> list[str]:

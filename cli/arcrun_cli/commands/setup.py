@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,12 @@ def on_command_line(args: Sequence[str], path: str = "arcrun setup") -> UsageFau
     help="Your own OAuth app: the client file that the provider lets you download.",
 )
 @click.option(
+    "--service-account",
+    "key_file",
+    metavar="FILE",
+    help="The key of a service account: the file that the provider lets you download.",
+)
+@click.option(
     "--port",
     type=click.IntRange(1024, 65535),
     metavar="PORT",
@@ -136,6 +143,7 @@ def command(
     *,
     from_stdin: bool,
     client_file: str | None,
+    key_file: str | None,
     port: int | None,
     login: Wish | None,
     expires: str | None,
@@ -162,6 +170,7 @@ def command(
         params=dict(map(_pair, params)),
         from_stdin=from_stdin,
         client_file=client_file,
+        key_file=key_file,
         port=port,
         login=login,
         expires=expires,
@@ -178,6 +187,7 @@ def connect(
     params: Mapping[str, str] | None = None,
     from_stdin: bool = False,
     client_file: str | None = None,
+    key_file: str | None = None,
     port: int | None = None,
     login: Wish | None = None,
     expires: str | None = None,
@@ -206,15 +216,41 @@ def connect(
             port=port,
             login=login,
             client_file=client_file,
+            key_file=key_file,
             replace=True,
             expires=expires,
             **secrets,
         )
-    others = [way.id for way in entry.methods if way.id != here.why(name).method]
-    if others and not method and person.reach:
+    others = _others(entry.methods, here.why(name).method)
+    if others and not method and not key_file and person.reach:
         ui.tell(f"There are other ways in: arcrun setup {name} --method {' or '.join(others)}")
+    if key_file is not None:
+        _offer_to_delete(key_file, person)
     ui.tell(f"  → arcrun snippet {name} prints code that uses it")
     return 0
+
+
+def _others(ways: Sequence[MethodEntry], chosen: str) -> list[str]:
+    """The other ways in of a person; what a machine logs in by is of no use to one."""
+    machines = {way.id for way in ways if way.source == "grant" and way.unattended}
+    return [way.id for way in ways if way.id != chosen and way.id not in machines]
+
+
+def _offer_to_delete(path: str, person: Terminal) -> None:
+    """The vault has it now: what lies about in clear is a second chance to lose it."""
+    from arcrun_auth.keyfile import holds_key
+
+    if not holds_key(path):
+        return
+    if person.reach == "terminal" and person.confirm(f"The vault has it. Delete {path}?"):
+        try:
+            os.unlink(os.path.expanduser(path))
+        except OSError as error:
+            ui.tell(f"{path} could not be deleted: {error.strerror}.")
+        else:
+            ui.tell(f"{path} is deleted. Copies of it, in a backup or in Downloads, are not.")
+        return
+    ui.tell(f"{path} still holds it in clear.")
 
 
 def _way(here: Broker, name: str, method: str | None) -> MethodEntry:

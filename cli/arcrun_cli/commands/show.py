@@ -67,6 +67,7 @@ def _print(entry: Entry, recipe: Recipe) -> None:
 def _way(way: Method) -> list[tuple[str, str]]:
     secrets = [
         f"{secret.label or secret.key} ({secret.key}{', optional' if secret.optional else ''})"
+        + (", looked up on this machine" if secret.ambient else "")
         + (f"\n  {secret.help_url}" if secret.help_url else "")
         for secret in way.required_secrets
     ]
@@ -74,7 +75,7 @@ def _way(way: Method) -> list[tuple[str, str]]:
     return [
         ("way in", _primitive(way.primitive)),
         ("needs", printable_lines("\n".join(secrets))),
-        ("your app", printable(way.app_register_url) if oauth2 is not None else ""),
+        ("your app", printable(way.app_register_url) if way.primitive == "oauth2" else ""),
         ("asks also", ", ".join(f"--param {name}=…" for name in way.params)),
         ("goes to", "\n".join(way.allowed_hosts)),
         ("scopes", "\n".join(oauth2.scopes) if oauth2 is not None else ""),

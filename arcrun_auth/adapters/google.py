@@ -1,0 +1,148 @@
+"""Credentials for everything that is built on google-auth.
+
+That is google-api-python-client, the google-cloud-* packages, gspread, and what speaks gRPC.
+
+google-auth renews by two rules of its own: some minutes before the end, and after a 401.
+The first is not needed here: each request asks for the token that is good now, which
+comes from memory. The second tells us which token was refused.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from arcrun_auth.adapters.sdk import load
+from arcrun_auth.shared import default
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from arcrun_auth.broker import Broker
+    from arcrun_auth.tokens import Token
+
+
+def google_credentials(
+    service: str,
+    instance: str | None = None,
+    *,
+    scopes: str | Sequence[str] | None = None,
+    quota_project: str | None = None,
+    broker: Broker | None = None,
+) -> Any:
+    """A `google.auth.credentials.Credentials`, for google-api-python-client, gspread and so on.
+
+    `build("drive", "v3", credentials=auth.google_credentials("google_drive"))`
+
+    Nothing is sent before the first request, which logs in if it has to and somebody is
+    there. `scopes` as in `Broker.get_token`; `quota_project` is who pays for the requests,
+    where that is not the project of the credential; `broker` is one of your own in place of
+    the process's. Its methods raise our errors as they are.
+
+    AuthError where google-auth is not installed.
+    """
+    made = _sync()(broker or default(), service, instance, scopes)
+    return made if quota_project is None else made.with_quota_project(quota_project)
+
+
+def google_credentials_async(
+    service: str,
+    instance: str | None = None,
+    *,
+    scopes: str | Sequence[str] | None = None,
+    broker: Broker | None = None,
+) -> Any:
+    """A `google.auth.aio.credentials.Credentials`: as `google_credentials`, awaited."""
+    return _async()(broker or default(), service, instance, scopes)
+
+
+@cache
+def _sync() -> type[Any]:
+    theirs = load("google.auth.credentials", "google-auth")
+    scoped: Any = theirs.ReadOnlyScoped
+    quota: Any = theirs.CredentialsWithQuotaProject
+
+    class Credentials(scoped, quota):  # type: ignore[misc]
+        """Tokens of one connection, pulled for each request."""
+
+        requires_scopes = False
+
+        def __init__(
+            self,
+            broker: Broker,
+            service: str,
+            instance: str | None,
+            scopes: str | Sequence[str] | None,
+        ) -> None:
+            super().__init__()
+            self._broker = broker
+            self._name = (service, instance)
+            self._wanted = scopes
+            self._sent = threading.local()
+
+        def before_request(self, _request: Any, _method: str, _url: str, headers: Any) -> None:
+            self._take()
+            self._sent.token = self.token
+            self.apply(headers)
+
+        def refresh(self, _request: Any) -> None:
+            """Gets another token than the one that this thread's last request carried."""
+            self._take(rejected=getattr(self._sent, "token", self.token))
+            self._sent.token = self.token
+
+        def with_quota_project(self, quota_project_id: str | None) -> Any:
+            other = type(self)(self._broker, *self._name, self._wanted)
+            other._quota_project_id = quota_project_id  # noqa: SLF001 - the same class
+            return other
+
+        def _take(self, rejected: str | None = None) -> None:
+            found = self._broker.get_token(*self._name, scopes=self._wanted, rejected=rejected)
+            self.token, self.expiry = found.access_token, _naive(found)
+            self._scopes = sorted(found.scopes)
+
+    return Credentials
+
+
+@cache
+def _async() -> type[Any]:
+    base: Any = load("google.auth.aio.credentials", "google-auth").Credentials
+
+    class Credentials(base):  # type: ignore[misc]
+        """Tokens of one connection, pulled for each request."""
+
+        def __init__(
+            self,
+            broker: Broker,
+            service: str,
+            instance: str | None,
+            scopes: str | Sequence[str] | None,
+        ) -> None:
+            super().__init__()
+            self._broker = broker
+            self._name = (service, instance)
+            self._wanted = scopes
+
+        async def before_request(
+            self, _request: Any, _method: str, _url: str, headers: Any
+        ) -> None:
+            await self._take()
+            await self.apply(headers)
+
+        async def refresh(self, _request: Any) -> None:
+            """Gets another token than the last one."""
+            await self._take(rejected=self.token)
+
+        async def _take(self, rejected: str | None = None) -> None:
+            broker, wanted = self._broker, self._wanted
+            found = await broker.get_token_async(*self._name, scopes=wanted, rejected=rejected)
+            self.token, self.expiry = found.access_token, _naive(found)
+
+    return Credentials
+
+
+def _naive(token: Token) -> datetime | None:
+    """The end of a token as google-auth writes it: UTC, without saying so."""
+    ends = token.expires_at
+    return ends and ends.replace(tzinfo=None)
