@@ -111,6 +111,7 @@ class Adoption:
             record = record.replace(endpoints=found.endpoints)
         authority = Authority(self._resolver, connection.name, way, record)
         keeps = self._place(authority, connection)
+        self._resolver.store.prepare()  # a refresh token that rotates is spent after this
         grant = self._proven(authority, connection)
         if keeps and self._app is not None:
             store, service = self._resolver.store, connection.service

@@ -26,6 +26,17 @@ _KEYS = {
 _TEMPORARY = "It is a temporary key: it ends by itself, within hours as a rule."
 _GONE = "the AWS tools have no key for this profile"
 
+_DOMAINS = {
+    "cn": "amazonaws.com.cn",
+    "eusc": "amazonaws.eu",
+    "us-iso": "c2s.ic.gov",
+    "us-isob": "sc2s.sgov.gov",
+    "eu-isoe": "cloud.adc-e.uk",
+    "us-isof": "csp.hci.ic.gov",
+}
+"""By the beginning of a region's name, what stands behind it in the addresses if that is not
+the usual domain."""
+
 
 def _places(where: Where) -> list[str]:
     return [_path(where, "AWS_SHARED_CREDENTIALS_FILE", "credentials"), _config(where)]
@@ -66,7 +77,6 @@ def _found(file: File, section: Section, profile: str, region: str, services: Se
     secrets = services.secrets(service, method, parts) if method else None
     if secrets is None:
         return Found("aws", file.path, at, "key pair", why_not="there is no recipe for AWS")
-    param = services.way(service, method).params.get("region")
     return Found(
         "aws",
         file.path,
@@ -76,12 +86,24 @@ def _found(file: File, section: Section, profile: str, region: str, services: Se
         method=method,
         name=profile,
         secrets=secrets,
-        params={"region": region} if region and param and param.source == "user" else {},
+        params=params(services, service, method, region),
         notices=(_TEMPORARY,) if parts["session_token"] else (),
         cut=section.cut(*(name for names in _KEYS.values() for name in names)),
         breaks=_GONE,
         file=file,
     )
+
+
+def params(services: Services, service: str, method: str, region: str) -> dict[str, str]:
+    """What the recipe asks for of a region: its name, and the domain of its partition."""
+    head, _, more = region.partition("-")
+    domain = _DOMAINS.get(f"{head}-{more.partition('-')[0]}") or _DOMAINS.get(head, "")
+    asked = services.way(service, method).params
+    return {
+        name: value
+        for name, value in (("region", region), ("domain", domain))
+        if value and name in asked and asked[name].source == "user"
+    }
 
 
 def _regions(where: Where) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.importers.logins import app_of, grant_of, rotating
@@ -54,12 +55,17 @@ def _read_adc(file: File, services: Services, where: Where) -> Iterator[Found]:
     if kind == "authorized_user":
         yield from _logins("gcloud", file, data, services, breaks=_ADC_GONE)
         return
-    reason = {
-        "service_account": "it is the key of a service account, not a login",
-        "external_account": "there is no secret in it: it only names where one comes from",
-        "impersonated_service_account": "it is a login as a service account",
-    }.get(kind, _NO_JSON)
-    yield Found("gcloud", file.path, "", "login", why_not=reason)
+    reason = _MACHINES.get(kind, _NO_JSON)
+    hint = f"arcrun setup SERVICE --service-account {quote(file.path)}" * (kind in _MACHINES)
+    yield Found("gcloud", file.path, "", "login", why_not=reason, hint=hint)
+
+
+_MACHINES = {
+    "service_account": "it is the key of a service account, not a login",
+    "external_account": "there is no secret in it: it only names where one comes from",
+    "impersonated_service_account": "it is a login as a service account",
+}
+"""What a machine identifies itself by. For which service, only its owner can say."""
 
 
 _ADC_GONE = (

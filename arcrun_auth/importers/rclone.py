@@ -11,7 +11,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from arcrun_auth.importers import ini
+from arcrun_auth.importers import aws, ini
 from arcrun_auth.importers.logins import app_of, grant_of, rotating, without_app
 from arcrun_auth.importers.model import Found, Importer, text_of
 
@@ -122,7 +122,7 @@ def _login(file: File, section: Section, kind: str, services: Services) -> Found
 def _key_pair(file: File, section: Section, services: Services) -> Found:
     found = Found("rclone", file.path, f"[{section.name}]", "key pair", name=section.name)
     provider = section.get("provider") or "AWS"
-    service = services.account("aws") if provider.lower() == "aws" else ""
+    service = services.account(aws.ACCOUNT) if provider.lower() == "aws" else ""
     parts = {name: section.get(name) for name in ("access_key_id", "secret_access_key")}
     parts["session_token"] = section.get("session_token")
     method = services.keyed_way(service, "access_key_id") if service else ""
@@ -138,6 +138,7 @@ def _key_pair(file: File, section: Section, services: Services) -> Found:
         method=method,
         name=section.name,
         secrets=secrets,
+        params=aws.params(services, service, method, section.get("region")),
         cut=section.cut(*parts),
         breaks=f"rclone cannot use {section.name}: until rclone config has set it up anew",
         file=file,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from arcrun_auth import keyfile
 from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Services:
         """The services whose API is at `host`; those below it only if the value looks like
         their key: an account's password must not be sent there."""
         found = []
-        for entry, method in self._keyed():
+        for entry, method in self._typed():
             hosts = self._hosts(entry.service, method.id)
             below = entry.tier == "bundled" and any(name.endswith(f".{host}") for name in hosts)
             if host in hosts or (below and self._looks(entry.service, method.id, value)):
@@ -167,8 +168,8 @@ class Services:
 
     def key_way(self, service: str) -> tuple[str, str] | None:
         """The first way in by one key alone, and the name of that; None if there is none."""
-        for entry, method in self._keyed():
-            key = self.only_secret(service, method.id) if entry.service == service else ""
+        for _, method in self._typed(service):
+            key = self.only_secret(service, method.id)
             if key:
                 return method.id, key
         return None
@@ -177,6 +178,15 @@ class Services:
         for entry in self._entries:
             for method in entry.methods:
                 if method.secrets and method.primitive != "oauth2":
+                    yield entry, method
+
+    def _typed(self, service: str = "") -> Iterator[tuple[Entry, MethodEntry]]:
+        """Those (of one service) whose secrets a person could type: no files, and nothing that
+        a machine finds by itself."""
+        for entry, method in self._keyed():
+            if service in ("", entry.service):
+                secrets = self.way(entry.service, method.id).required_secrets
+                if not any(secret.ambient or secret.type in keyfile.TYPES for secret in secrets):
                     yield entry, method
 
     @cached_property

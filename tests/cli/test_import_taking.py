@@ -348,3 +348,20 @@ def test_the_app_of_an_instance_is_listed_and_removed_by_its_name(desk, monkeypa
     assert "cannot be renewed: demo@old" in desk.capsys.readouterr().err.replace("\n", " ")
     assert arcrun_cli.main(["app", "remove", "demo@old", "--yes"]) == 0
     assert "nothing to remove" in desk.capsys.readouterr().err
+
+
+def test_the_family_s_app_is_removed_without_those_of_instances(desk, monkeypatch) -> None:
+    """And nobody is said to lose a login that another app renews."""
+    from arcrun_cli.commands import apps
+
+    desk.token_json()
+    desk.run("token", "--file", "token.json", "--as", "demo@old", "--yes")
+    desk.run("token", "--file", str(desk.token_json("other.json")), "--as", "demo", "--yes")
+    monkeypatch.setattr(apps, "broker", desk.broker)
+    assert arcrun_cli.main(["app", "remove", "demo", "--yes"]) == 0
+    said = desk.capsys.readouterr().err.replace("\n", " ")
+    assert "cannot be renewed: demo." in said
+    broker = desk.broker()
+    assert broker.store.get(Key("app", "demo")) is None
+    assert broker.store.get(Key("app", "demo", "old")) is not None
+    broker.close()

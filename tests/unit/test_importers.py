@@ -118,9 +118,11 @@ def test_gclouds_credentials_where_variables_say(user, services) -> None:
     ],
 )
 def test_other_kinds_of_google_credentials_say_what_they_are(user, services, kind, why) -> None:
-    path = here(user, "key.json", adc(type=kind))
+    path = here(user, "my key.json", adc(type=kind))
     (found,) = find_in(path, user, services)
     assert why in found.why_not
+    what_next = f"arcrun setup SERVICE --service-account '{path}'"
+    assert found.hint == ("" if kind == "other" else what_next)
 
 
 def test_token_json_is_for_the_services_of_its_scopes(user, services) -> None:

@@ -142,6 +142,14 @@ def test_login_and_password_are_where_the_recipe_puts_them(user, services) -> No
     assert half.why_not == "its login and password are not what twilio takes"
 
 
+def test_a_password_is_no_key_file_and_nothing_that_a_machine_has(user, services) -> None:
+    text = f"machine www.googleapis.com login ada password {canary.fresh()}\n"
+    at_home(user, ".netrc", text)
+    assert find(user, services, ["netrc"]) == []
+    assert services.key_way("google_drive") is None
+    assert services.key_way("notion") is not None
+
+
 def test_what_is_no_netrc_says_from_where_on(user, services) -> None:
     at_home(user, ".netrc", "machine a login b\nnonsense\n")
     (found,) = find(user, services, ["netrc"])
