@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Self
 
 from arcrun_auth.adapters.access import Access
@@ -54,7 +55,7 @@ class _Asked:
                 f"{self._access.service} was not granted: {wanted}.",
                 scope=wanted,
                 service=self._access.service,
-                hint=f"arcrun setup {self._access.service} --scopes +{wanted}",
+                hint=f"arcrun setup {self._access.service} --scopes {quote('+' + wanted)}",
             )
 
     def _refused(self, claims: str | None) -> None:

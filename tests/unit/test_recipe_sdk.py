@@ -6,14 +6,13 @@ import ast
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arcrun_auth as auth
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.errors import RecipeError
-from arcrun_auth.recipe import model, read
-from arcrun_auth.recipe.sdk import Sdk
+from arcrun_auth.recipe import model, read, sdk
 from arcrun_cli.snippets import ANYWHERE, Snippet
 
 
@@ -64,37 +63,41 @@ def test_what_is_no_plain_name_is_refused(field, value) -> None:
 
 
 def test_a_recipe_that_names_its_sdk_is_read() -> None:
-    sdk = read(RECIPE).sdk
-    assert sdk is not None
-    assert (sdk.package, sdk.module, sdk.function) == ("shop-sdk", "shop.client", "Shop")
-    assert sdk.names == ("shop-sdk", "shop")
-    assert Sdk(package="shop").names == ("shop",)
+    found = read(RECIPE).sdk
+    assert found is not None
+    assert (found.package, found.module, found.function) == ("shop-sdk", "shop.client", "Shop")
+    assert found.names == ("shop-sdk", "shop")
+    assert sdk.Sdk(package="shop").names == ("shop",)
 
 
 def values(annotation) -> st.SearchStrategy[str]:
     """What the model lets through."""
-    pattern = msgspec.inspect.type_info(annotation).pattern
-    return st.from_regex(
-        pattern.removesuffix(r"(?!\n)"), fullmatch=True, alphabet=st.characters(codec="ascii")
-    )
+    pattern = msgspec.inspect.type_info(annotation).pattern.removesuffix(r"(?!\n)")
+    return st.from_regex(pattern, fullmatch=True, alphabet=st.characters(codec="ascii"))
 
 
-@given(st.data())
-def test_whatever_the_model_lets_through_prints_a_program_that_only_calls_what_it_names(
-    data,
-) -> None:
-    hints = {"package": "Package", "import": "Module", "class": "Identifier", "call": "Call",
-             "argument": "Identifier", "adapter": "Identifier"}  # fmt: skip
-    from arcrun_auth.recipe import sdk as types
+FIELDS = st.fixed_dictionaries(
+    {
+        "package": values(sdk.Package),
+        "import": values(sdk.Module),
+        "class": values(sdk.Identifier),
+        "call": values(sdk.Call),
+        "argument": values(sdk.Identifier),
+        "adapter": values(sdk.Identifier),
+        "arguments": st.lists(values(model.Name), max_size=2),
+    }
+)
 
-    fields = {name: data.draw(values(getattr(types, kind))) for name, kind in hints.items()}
-    fields["arguments"] = data.draw(st.lists(values(model.Name), max_size=2))
+
+@settings(deadline=None)
+@given(FIELDS)
+def test_what_the_model_lets_through_prints_a_program_that_only_calls_what_it_names(fields) -> None:
     try:
-        sdk = msgspec.convert(fields, Sdk)
+        named = msgspec.convert(fields, sdk.Sdk)
     except msgspec.ValidationError:
         return  # a keyword, or an import without a class
-    recipe = model.Recipe(service="shop", primitive="static_key", sdk=sdk)
-    tree = ast.parse(Snippet(recipe, "work").with_sdk(sdk.package))
+    recipe = model.Recipe(service="shop", primitive="static_key", sdk=named)
+    tree = ast.parse(Snippet(recipe, "work").with_sdk(named.package))
     kinds = {type(node).__name__ for node in tree.body}
     assert kinds <= {"ImportFrom", "Assign", "Expr"}
     assert len(tree.body) <= 4
