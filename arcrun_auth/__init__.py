@@ -177,9 +177,12 @@ def get_token(
     *,
     scopes: str | Sequence[str] | None = None,
     interactive: bool | None = None,
+    rejected: str | None = None,
 ) -> Token:
     """A valid token for an official SDK, renewed if need be. See `Broker.get_token`."""
-    return _broker().get_token(service, instance, scopes=scopes, interactive=interactive)
+    return _broker().get_token(
+        service, instance, scopes=scopes, interactive=interactive, rejected=rejected
+    )
 
 
 async def get_token_async(
@@ -188,10 +191,11 @@ async def get_token_async(
     *,
     scopes: str | Sequence[str] | None = None,
     interactive: bool | None = None,
+    rejected: str | None = None,
 ) -> Token:
     """As `get_token`, without blocking the event loop. See `Broker.get_token_async`."""
     return await _broker().get_token_async(
-        service, instance, scopes=scopes, interactive=interactive
+        service, instance, scopes=scopes, interactive=interactive, rejected=rejected
     )
 
 
