@@ -43,11 +43,17 @@ def is_of(record: Credential, grant: Grant) -> bool:
     return same or record.extra.get(MARK) == fingerprint(grant)
 
 
-def in_place_of(held: Connection) -> Connection:
+def place_for(held: Connection) -> Connection:
     """Where a login would go: a connection that is not there yet, by its way in with a login.
 
     AuthError where it is connected already, or has no such way in.
     """
+    if held.record is not None and held.record.incomplete:
+        raise AuthError(
+            f"{held.name} has a login already that is not complete.",
+            service=held.service,
+            hint=f"{held.setup} goes on with it",
+        )
     if held.record is not None and held.record.generation:
         raise AuthError(
             f"{held.name} is connected already: it was left as it is.",

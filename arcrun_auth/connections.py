@@ -147,9 +147,9 @@ class Connections:
         app: App | None,
     ) -> Connection:
         """See `Broker.adopt`."""
-        from arcrun_auth.adoption import Adoption, in_place_of
+        from arcrun_auth.adoption import Adoption, place_for
 
-        connection = in_place_of(self.resolver.find(service, instance))
+        connection = place_for(self.resolver.find(service, instance))
         adoption = Adoption(self.resolver, person, grant, app)
         with self._logins:
             fresh = self._connect(connection, person, adoption=adoption)
