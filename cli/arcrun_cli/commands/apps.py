@@ -225,7 +225,7 @@ def warn(app: Kept) -> None:
     both = of.get("client_id"), of.get("client_secret")
     if not app.complete:
         ui.tell(f"{ui.mark('warn', ui.err)} {app.name} is incomplete: a part of it is missing.")
-        ui.tell(f"  → arcrun app add {app.name}")
+        ui.tell(f"  → {_anew(app)}")
     elif None not in both and both[0] != both[1]:
         ui.tell(
             f"{ui.mark('warn', ui.err)} {app.name}: the client id is from the {both[0]}, the "
@@ -238,7 +238,16 @@ def warn(app: Kept) -> None:
         ui.tell(f"{ended}: the next login registers it anew.")
         return
     ui.tell(f"{ended}. Make another there.")
-    ui.tell(f"  → arcrun app add {app.name}")
+    ui.tell(f"  → {_anew(app)}")
+
+
+def _anew(app: Kept) -> str:
+    """The command that puts another in its place."""
+    family, _, instance = app.name.partition("@")
+    if not instance:
+        return f"arcrun app add {family}"
+    service = app.services[0] if app.services else family
+    return f"arcrun setup {service}@{instance} --client-file FILE"
 
 
 def ends(when: float | None) -> str:
