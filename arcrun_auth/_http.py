@@ -116,10 +116,9 @@ def ssl_context(*, http2: bool = False, trust_env: bool = True) -> ssl.SSLContex
     `SSL_CERT_FILE` and `SSL_CERT_DIR` replace that store, as they do in httpx. HTTP/2 has
     a context of its own, since the library sets the ALPN names on the context it is given.
     """
-    file, folder = _trusted() if trust_env else (None, None)
-    kind = (http2, file, folder)
+    kind = (http2, *(_trusted() if trust_env else (None, None)))
     if kind not in _contexts:
-        _contexts[kind] = _new_context(file, folder)
+        _contexts[kind] = _new_context(*kind[1:])
     return _contexts[kind]
 
 
@@ -135,6 +134,11 @@ def _new_context(file: str | None, folder: str | None) -> ssl.SSLContext:
     import truststore
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def own_context(*, trust_env: bool = True) -> ssl.SSLContext:
+    """A context that nobody shares: what it shows of a client, no other client shows."""
+    return _new_context(*(_trusted() if trust_env else (None, None)))
 
 
 def tls_options(
@@ -163,10 +167,9 @@ def tls_options(
 class AddressWatch:
     """Judges the address of each new connection, by the events of httpcore's `trace` extension.
 
-    Between the TCP connection and the
-    first byte of TLS or HTTP an error is handed back, with the stream for the caller to
-    close. A connection to elsewhere than `url` is one to a proxy: who resolves the name
-    there is the proxy, and only literal addresses can be judged.
+    Between the TCP connection and the first byte of TLS or HTTP an error is handed back, with
+    the stream for the caller to close. A connection to elsewhere than `url` is one to a proxy:
+    who resolves the name there is the proxy, and only literal addresses can be judged.
     """
 
     __slots__ = ("_direct", "_guard", "_url")
@@ -233,7 +236,7 @@ class _Exchange:
     def __init__(self, call: Call, guard: Guard, total: float) -> None:
         self.httpx = library("httpx")
         self.call = call
-        self.secrets = call.secrets
+        self.secrets: tuple[Secret | str, ...] = call.secrets
         self.guard = guard
         self.total = total
         self.url = self._parse(call.url)
@@ -344,7 +347,7 @@ class _Exchange:
         from arcrun_auth.mtls import present
 
         # Never the shared one: it would show the certificate to whoever asks.
-        context = _new_context(*_trusted())
+        context = own_context()
         present(context, *self.call.certificate)
         return context
 
@@ -353,6 +356,11 @@ class _Exchange:
         if event == "connection.connect_tcp.complete":
             with self._lock:
                 self._stream = info["return_value"]
+        if event.endswith("receive_response_headers.complete"):
+            from arcrun_auth.scrub import unusual
+
+            # They are logged next, and some services answer a token in a header.
+            self.secrets = (*self.secrets, *unusual(info["return_value"]))
         error = self.watch(event, info)
         if error is not None:
             info["return_value"].close()

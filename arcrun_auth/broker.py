@@ -304,10 +304,7 @@ class Broker(Parts):
         return why(resolver, resolver.find(service, instance), plain=plain)
 
     def check(self) -> tuple[Needed, ...]:
-        """Whether all that the project declares (`[tool.arcrun]`) can be used as it stands.
-
-        Sends nothing and asks nobody: what is wrong with each stands in its `error`.
-        """
+        """How what the project declares stands (`[tool.arcrun]`). Sends nothing, asks nobody."""
         from arcrun_auth.declared import check
 
         return check(self._connections.resolver)

@@ -20,9 +20,9 @@ from arcrun_auth.catalog_index import Index
 from arcrun_auth.errors import RecipeError, StoreError, printable
 from arcrun_auth.primitives import BUILT_IN
 from arcrun_auth.primitives import load as primitive
-from arcrun_auth.recipe import encode, is_base, lays_bases, load, reader
+from arcrun_auth.recipe import encode, helpers, is_base, lays_bases, load, reader
+from arcrun_auth.recipe.parts import injected
 from arcrun_auth.stores import private
-from arcrun_auth.template import Template
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ CREATE TABLE recipe (
 );
 CREATE TABLE body (service TEXT PRIMARY KEY, json BLOB, sum INTEGER);
 CREATE TABLE alias (alias TEXT PRIMARY KEY, service TEXT);
+CREATE TABLE helper (kind TEXT, host TEXT, service TEXT, method TEXT, username TEXT, password TEXT);
 CREATE TABLE base (service TEXT PRIMARY KEY, yaml BLOB, path TEXT);
 """
 
@@ -169,7 +170,7 @@ class _Builder:
 
     def _forget(self, paths: Iterable[str]) -> None:
         each = [(path,) for path in paths]
-        for table in ("body", "alias"):
+        for table in ("body", "alias", "helper"):
             self._db.executemany(
                 f"DELETE FROM {table} WHERE service IN (SELECT service FROM recipe WHERE path = ?)",  # noqa: S608
                 each,
@@ -212,6 +213,7 @@ class _Builder:
         body = encode(recipe)
         values = (recipe.service, body, catalog_index.checksum(body))
         self._db.execute("INSERT INTO body VALUES (?,?,?)", values)
+        self._db.executemany("INSERT INTO helper VALUES (?,?,?,?,?,?)", helper_rows(recipe))
         for alias in recipe.aliases:
             self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))
 
@@ -257,6 +259,17 @@ def entry_row(recipe: Recipe, *, tier: str, release: str, path: str) -> tuple[st
     )
 
 
+def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
+    """The hosts for which it answers a credential helper: see `catalog_index.Helper`."""
+    for way in recipe.ways:
+        texts = dict(helpers.texts(way))
+        for place, host in helpers.hosts(way):
+            kind = str(place[0])
+            user, password = texts[kind, "username"], texts.get((kind, "password"), "")
+            name = host if "{{" in host else host.lower()
+            yield kind, name, recipe.service, way.id, user, password
+
+
 def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
     """The arguments of `catalog.MethodEntry`, in its order."""
     secrets = []
@@ -279,7 +292,7 @@ def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
         renewal.mode,
         is_unattended(way),
         primitive(way.primitive).source if way.primitive in BUILT_IN else "",
-        injected(way),
+        [s.key for s in way.required_secrets if s.key in injected(way, "secret", "runtime")],
     ]
 
 
@@ -290,19 +303,6 @@ def is_unattended(way: Method) -> bool:
     if way.oauth2 is None:
         return way.primitive != "static_key"
     return any(grant in UNATTENDED for grant in way.oauth2.grants[:1])
-
-
-def injected(way: Method) -> list[str]:
-    """The keys of the secrets that `inject` names."""
-    places = (getattr(way.inject, kind) for kind in ("header", "query", "body", "path", "cookie"))
-    texts = [text for place in places for text in place.values()]
-    named = {
-        name
-        for text in texts
-        for space, name, _ in Template.parse(text, strict=False).placeholders
-        if space in ("secret", "runtime")
-    }
-    return [secret.key for secret in way.required_secrets if secret.key in named]
 
 
 def token_secret(way: Method) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from arcrun_auth.errors import RecipeError, printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -107,7 +109,7 @@ def canonical(projection: Projection) -> bytes:
 def hosts(
     method: Method, params: Mapping[str, str], *, before_login: bool = False
 ) -> tuple[str, ...]:
-    """The hosts that may receive the credential, rendered: lower-case ASCII, in order.
+    """The hosts that a request may carry the credential to, rendered: lower-case ASCII, in order.
 
     A leading `*.` of the recipe's own stays. ValueError where a param is missing or does
     not fit, or where what it makes is no host. What only the login brings stands as the
@@ -125,6 +127,15 @@ def hosts(
     return _hosts(method.allowed_hosts, method, params, before_login=before_login)
 
 
+def receivers(
+    method: Method, params: Mapping[str, str], *, before_login: bool = False
+) -> tuple[str, ...]:
+    """Those hosts, and with them the ones that git and docker hand the credential to."""
+    from arcrun_auth.recipe import helpers
+
+    return _hosts(helpers.receivers(method), method, params, before_login=before_login)
+
+
 def servers(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
     """The hosts that it gets its token from: a code, a key or the app's secret goes there.
 
@@ -136,13 +147,22 @@ def servers(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
 def named_servers(method: Method) -> tuple[str, ...]:
     """The same hosts as the recipe writes them, with the holes for its params.
 
-    An issuer counts where it names the endpoints, which lie with it then.
+    An issuer counts where it names the endpoints, which lie with it then. RecipeError for a
+    primitive that names an address which the recipe does not have: what a plug-in says is
+    no part of the consent, so it chooses among what is.
     """
     from arcrun_auth import primitives
+    from arcrun_auth.recipe.parts import stated
     from arcrun_auth.recipe.rules import host_of
 
     primitive = primitives.find(method.primitive)
-    urls = primitive.servers(method) if primitive is not None else ()
+    urls = tuple(primitive.servers(method)) if primitive is not None else ()
+    for place, url in urls:
+        if stated(method, place) != url:
+            raise RecipeError(
+                f"The primitive {method.primitive!r} names an address that the recipe does not "
+                f"have: {printable(url, 120)}. Nothing was sent."
+            )
     return tuple(dict.fromkeys(host_of(url) for _, url in urls))
 
 
@@ -212,8 +232,13 @@ WORDS = {
     "param_names": "the login's parameters would have other names",
     "resource": "the token would be for another API",
     "jwt": "another assertion would be signed with your key",
+    "git": "git would be given your token for other hosts, or for another user",
+    "docker": "docker would be given your token for other registries, or for another user",
     "token_exchange": "the calls that get the token would change",
     "service_account_kind": "your service account would be used otherwise",
+    "oauth1": "requests would be signed otherwise",
+    "digest": "other secrets would answer the server's challenge",
+    "mtls": "another certificate would be shown",
     "service_account": "your service account would be used otherwise",
     "options": "the settings of its plug-in would change",
     "aws": "requests would be signed for another service or region",
@@ -251,8 +276,6 @@ def _changes(old: Projection, new: Projection, service: str) -> Iterator[str]:
 
 
 def _spell(value: Any) -> str:
-    from arcrun_auth.errors import printable
-
     if value is None:
         return "nothing"
     if isinstance(value, str):

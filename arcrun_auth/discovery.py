@@ -13,7 +13,7 @@ from arcrun_auth.oauth.metadata import ENDPOINTS, read_metadata, well_known
 from arcrun_auth.oauth.registration import read_registration, registration_request
 from arcrun_auth.oauth.requests import get_request
 from arcrun_auth.scopes import known
-from arcrun_auth.token_answer import check_now
+from arcrun_auth.server_words import check_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -122,9 +122,11 @@ class Enroller:
         if self._person.reach is not None:  # whoever does something for it must not do it in vain
             self._resolver.store.prepare()
         if way.required_secrets:
-            found = self._secrets(way, secrets or {}, connection)
-            load(way.primitive).check(way, found)
-            record = record.replace(secrets={**record.secrets, **found})
+            found, primitive = self._secrets(way, secrets or {}, connection), load(way.primitive)
+            primitive.check(way, found)
+            record = record.replace(
+                secrets={**record.secrets, **found}, ends=primitive.ends(way, found)
+            )
         if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
         return completion.finished(record)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from arcrun_auth.catalog import Catalog
+    from arcrun_auth.helpers import Helpers
     from arcrun_auth.people import Person
     from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
@@ -62,6 +63,13 @@ class Parts:
     def store(self) -> Store:
         """Where credentials are read and written."""
         return self._connections.resolver.store
+
+    @property
+    def helpers(self) -> Helpers:
+        """What git, docker and AWS get when they ask for a password or for keys."""
+        from arcrun_auth.helpers import Helpers
+
+        return Helpers(self._connections)
 
     @property
     def person(self) -> Person:

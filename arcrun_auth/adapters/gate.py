@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from arcrun_auth import scrub
+from arcrun_auth.errors import AuthError
 from arcrun_auth.signing import Signer
 
 if TYPE_CHECKING:
@@ -21,7 +22,14 @@ class Gate:
 
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
+        """AuthError for a service whose signer takes more than a request to be changed."""
         self.signer = (binding.signer or Signer)(binding)
+        if self.signer.asks_more:
+            raise AuthError(
+                f"{binding.service} {self.signer.asks_more}, which takes a client of ours.",
+                service=binding.service,
+                hint=f"use auth.bind({binding.service!r})",
+            )
         scrub.watch(self.signer)
 
     def permits(self, url: str) -> bool:

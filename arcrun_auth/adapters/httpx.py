@@ -1,6 +1,6 @@
 """`auth=` for httpx clients that are not ours: one object for httpx and httpx2, sync and async.
 
-The rules are those of the bound client (`transport.Rules`). Their place is not: it lies above
+The rules are those of the bound client (`flow.Rules`). Their place is not: it lies above
 event hooks and redirects, so the guarantee is weaker. What is left of it is in the docstring
 of `httpx_auth`.
 """
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from arcrun_auth import _http
 from arcrun_auth.adapters.access import Access
+from arcrun_auth.flow import Failed, Rules
 from arcrun_auth.tokens import Token
-from arcrun_auth.transport import Failed, Rules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping

@@ -15,6 +15,7 @@ from arcrun_auth.errors import RecipeError, printable
 from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.aws import AssumeRole, Aws
 from arcrun_auth.recipe.exchange import Step, TokenExchange
+from arcrun_auth.recipe.helpers import Docker, Git
 from arcrun_auth.recipe.oauth2 import (
     Callback,
     ClientAuth,
@@ -25,6 +26,7 @@ from arcrun_auth.recipe.oauth2 import (
     TokenRequest,
     TokenResponse,
 )
+from arcrun_auth.recipe.proofs import Digest, Mtls, OAuth1
 from arcrun_auth.recipe.required import RequiredSecret
 from arcrun_auth.recipe.sdk import Sdk
 from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url, Verified
@@ -34,10 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
-    "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method", "Model",
-    "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke",
-    "Sdk", "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest",
-    "TokenResponse", "Verified", "When",
+    "Digest", "Discover", "Docker", "Federation", "Git", "GuideStep", "Impersonation", "Inject",
+    "Jwt", "Method", "Model", "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect",
+    "Refresh", "RequiredSecret", "Revoke", "Sdk", "ServiceAccount", "Step", "TestRequest",
+    "TokenExchange", "TokenRequest", "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -167,6 +169,8 @@ class Jwt(Model, frozen=True):
 
     key: Name
     """The secret that signs; a member of a secret that is a JSON text by its name after a dot."""
+    take: str = ""
+    """A regular expression whose first group is the key in that secret; all of it if not given."""
     alg: Literal["RS256", "PS256", "ES256", "EdDSA", "HS256"] = "RS256"
     """The algorithm: RFC 7518 §3.1."""
     key_encoding: Literal["pem", "hex", "base64", "utf8"] = "pem"
@@ -174,8 +178,8 @@ class Jwt(Model, frozen=True):
     header: Strings = {}
     """Further header fields: `kid`."""
     claims: Strings = {}
-    """Claims; `iat`, `exp`, `jti` and, if not given, `aud` (the token endpoint) are added. One
-    that renders empty is left out: `jti: ""`."""
+    """Claims; `iat` and `exp` are added. An assertion also has a `jti` and, if none is given,
+    the token endpoint as `aud`. One that renders empty is left out: `jti: ""`."""
     scope_claim: Name = ""
     """The claim that carries the scopes, where the request itself does not name them."""
     subject: str = ""
@@ -288,8 +292,18 @@ class Method(Model, frozen=True, kw_only=True):
     """How else than by a key of its own a service account is reached."""
     token_exchange: TokenExchange | None = None
     """The calls of a login that answer a token."""
+    oauth1: OAuth1 | None = None
+    """How requests are signed; for the primitive `oauth1`."""
+    digest: Digest | None = None
+    """Who answers challenges; for the primitive `digest`."""
+    mtls: Mtls | None = None
+    """The certificate that is shown; for the primitive `mtls`."""
     options: dict[str, Any] = {}
     """Settings of a plug-in's primitive, which alone knows what they mean."""
+    git: Git | None = None
+    """The git hosts that take its token as a password."""
+    docker: Docker | None = None
+    """The registries of container images that take its token as a password."""
     test: TestRequest | None = None
     """The request that proves the connection."""
     diagnose: tuple[Diagnosis, ...] = ()

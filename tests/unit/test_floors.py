@@ -16,27 +16,27 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis fields hosts jwt landing lifetimes lint
-        members moments oauth primitives recipe rendering scopes seal signing sigv4 template
-        token_answer
+        answers catalog_entry consent diagnosis digest fields hosts jwt landing lifetimes lint
+        members moments oauth oauth1 primitives recipe rendering scopes seal server_words
+        signing sigv4 template token_answer
         """,
     ),
     (
         "world",
         """
-        agents ambient browser catalog catalog_build catalog_index keyfile keyform listener locks
-        loopback notebook people ports programs project qr settings stores surroundings threads
-        workload
+        agents ambient browser catalog catalog_build catalog_index ci_identity keyfile keyform
+        listener locks loopback notebook people ports programs project qr settings stores
+        surroundings threads workload
         """,
     ),
     ("works", "custody login sources"),
-    ("front", "client probe transport"),
+    ("front", "client flow probe transport"),
     (
         "hall",
         """
         adoption agreement apps authority bound broker checkup completion connections declared
-        desk discovery ends enrol found keepalive named parts presigned removal renewal report
-        resolve shared signin
+        desk discovery ends enrol found helpers keepalive named parts presigned removal renewal
+        report resolve shared signin
         """,
     ),
     ("bridge", "adapters"),
