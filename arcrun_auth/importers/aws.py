@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from arcrun_auth.importers import ini
@@ -24,7 +25,10 @@ _KEYS = {
 """Each part of a key, and what it is called in these files."""
 
 _TEMPORARY = "It is a temporary key: it ends by itself, within hours as a rule."
-_GONE = "the AWS tools have no key for this profile"
+_GONE = (
+    "the AWS tools have no key for this profile, until: "
+    "arcrun credential install aws {name} --profile "
+)
 
 _DOMAINS = {
     "cn": "amazonaws.com.cn",
@@ -89,7 +93,7 @@ def _found(file: File, section: Section, profile: str, region: str, services: Se
         params=params(services, service, method, region),
         notices=(_TEMPORARY,) if parts["session_token"] else (),
         cut=section.cut(*(name for names in _KEYS.values() for name in names)),
-        breaks=_GONE,
+        breaks=_GONE + quote(profile),
         file=file,
     )
 

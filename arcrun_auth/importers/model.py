@@ -130,7 +130,7 @@ class Found:
     whole: bool = False
     """Whether the file is nothing else."""
     breaks: str = ""
-    """What no longer works without the original."""
+    """What no longer works without the original. `{name}` in it is the connection, as typed."""
     file: File | None = field(default=None, repr=False)
 
     @property

@@ -46,6 +46,11 @@ class Planned:
         return self.found.service if plain else f"{self.found.service}@{self.instance}"
 
     @property
+    def breaks(self) -> str:
+        """What no longer works without the original."""
+        return self.found.breaks.replace("{name}", self.name)
+
+    @property
     def open(self) -> bool:
         """Whether it can be taken in, and is not yet."""
         return bool(self.name) and not self.held and not self.found.why_not

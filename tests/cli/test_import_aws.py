@@ -82,6 +82,8 @@ def test_each_profile_is_taken_in_tested_and_cleared_away(desk) -> None:
     assert (desk.user / ".aws" / "credentials").read_text() == (
         "# mine\n[default]\n[work]\noutput = json\n"
     )
+    for line in ("aws aws --profile default.", "aws aws@work --profile work."):
+        assert f"until: arcrun credential install {line}" in " ".join(desk.err.split())
     signed = [seen.headers["authorization"] for seen in desk.place.server.seen]
     assert any("AKIAEXAMPLE000000001" in s and "/eu-central-1/sts/" in s for s in signed)
     assert any("AKIAEXAMPLE000000002" in s and "/us-west-2/sts/" in s for s in signed)

@@ -221,8 +221,8 @@ class _Session:
             parts = [printable(each.found.at) for each in group if each.found.at]
             what = "all of it" if first.whole else ", ".join(dict.fromkeys(parts))
             ui.tell(f"\nIn plain text in {path}: {what}.")
-            for breaks in dict.fromkeys(each.found.breaks for each in group):
-                ui.tell(f"  Without it: {breaks}.")
+            for breaks in dict.fromkeys(each.breaks for each in group):
+                ui.tell(f"  Without it: {printable(breaks)}.")
             question = f"Delete {path}?" if first.whole else f"Remove it from {path}?"
             if self._here.person.confirm(question):
                 self._remove(path, group)
