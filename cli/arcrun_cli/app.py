@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Connect": {
         "setup": ("setup", "Connect a service: ask for the key or log in, test it, save it."),
+        "import": (
+            "importing",
+            "Take in what other programs keep: .env, gh, rclone, AWS and more.",
+        ),
         "app": ("apps", "Your own OAuth apps: register, list, show, remove."),
         "remove": ("removing", "Forget a connection; --revoke ends it at the provider, too."),
     },
