@@ -257,6 +257,15 @@ class Broker:
         connection, source = self._connection(service, instance, interactive=False)
         return self._connections.test(connection, source)
 
+    def secret(self, reference: str) -> Secret:
+        """What `arcrun://service[@instance]/key` names, renewed if need be. Asks nobody.
+
+        Raises AuthError for another shape or key, and what `bind` raises.
+        """
+        from arcrun_auth.referred import secret
+
+        return secret(self._connections, reference)
+
     def remove(self, service: str, instance: str | None = None, *, revoke: bool = False) -> Removed:
         """Forget the credential of one instance. True if there was one.
 
@@ -372,13 +381,9 @@ class Broker:
         if secret is not None:
             from arcrun_auth.bound import for_this_call
 
+            resolver = self._connections.resolver
             return for_this_call(
-                self._connections.resolver,
-                service,
-                instance,
-                method=method,
-                secrets=secret,
-                params=params or {},
+                resolver, service, instance, method=method, secrets=secret, params=params or {}
             )
         return self._connections.get(
             service,

@@ -169,14 +169,13 @@ def _program(argv: tuple[str, ...], environ: Mapping[str, str]) -> _Way:
 
 def _run(argv: list[str], environ: Mapping[str, str]) -> str | None:
     """Start a program on its own, away from our terminal; None if it did not fail early."""
-    clean = {k: v for k, v in environ.items() if not k.upper().startswith("ARCRUN_")}
     try:
         process = subprocess.Popen(  # noqa: S603 - a fixed program, or the user's own choice
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=clean,
+            env=surroundings.for_programs(environ),
             start_new_session=True,
         )
     except OSError as error:

@@ -67,6 +67,16 @@ def unattended(environ: Mapping[str, str]) -> bool:
     return _is_ci(environ) or _is_service(environ)
 
 
+def for_programs(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a program that we start gets of `environ`: all but our own variables."""
+    return {name: value for name, value in environ.items() if not is_own(name)}
+
+
+def is_own(variable: str) -> bool:
+    """Whether a variable is one of ours. On Windows they have no case."""
+    return variable.upper().startswith("ARCRUN_")
+
+
 def is_wsl(environ: Mapping[str, str]) -> bool:
     """By its variables, which sudo and services drop, or by what it puts into a system."""
     if "WSL_DISTRO_NAME" in environ or "WSL_INTEROP" in environ:

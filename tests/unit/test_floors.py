@@ -16,8 +16,9 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis fields hosts jwt landing lifetimes lint
-        moments oauth recipe rendering scopes seal signing template token_answer
+        answers catalog_entry consent diagnosis dotenv fields hosts jwt landing lifetimes lint
+        masking moments oauth recipe references rendering scopes seal signing template
+        token_answer
         """,
     ),
     (
@@ -33,7 +34,7 @@ FLOORS = [
         "hall",
         """
         agreement apps authority bound broker checkup connections declared discovery ends
-        enrol found keepalive removal renewal report resolve shared signin
+        enrol found keepalive referred removal renewal report resolve shared signin
         """,
     ),
     ("door", "__init__ testing"),
