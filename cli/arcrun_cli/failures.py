@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import errors
 from arcrun_cli import ui
-from arcrun_cli.faults import LONGEST_NAME, UsageFault
+from arcrun_cli.faults import LONGEST_NAME, Several, UsageFault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 EXIT_CODES: dict[int, tuple[str, tuple[type[BaseException], ...]]] = {
     0: ("done", ()),
@@ -37,6 +37,9 @@ EXIT_CODES: dict[int, tuple[str, tuple[type[BaseException], ...]]] = {
 }
 """Every exit code: what it means, and which errors end in it."""
 
+WORST_FIRST = (2, 4, 7, 5, 6)
+"""Of several exit codes, which is told? A name that is wrong comes before what is missing."""
+
 USAGE = 2
 INTERRUPTED = 130
 
@@ -49,6 +52,12 @@ def exit_code(error: BaseException) -> int:
         code for code, (_, kinds) in EXIT_CODES.items() if code != 1 and isinstance(error, kinds)
     )
     return next(found, 1)
+
+
+def worst(found: Iterable[BaseException]) -> int:
+    """The one code for several errors; 0 for none."""
+    codes = {exit_code(error) for error in found}
+    return next((code for code in WORST_FIRST if code in codes), 1) if codes else 0
 
 
 def tell(error: BaseException, args: Sequence[str]) -> int:
@@ -67,13 +76,21 @@ def tell(error: BaseException, args: Sequence[str]) -> int:
             "This long word is no service. If it is a key: it belongs on no command line.",
             "arcrun list --all",
         )
+    if isinstance(error, Several):
+        for where, each in error.found:
+            _say(f"{where}: {each.message}", each.hint)
+        return worst(each for _, each in error.found)
     code, message, hint = _judge(error, click)
-    if "--json" in args:
+    if "--json" in args and args[0] != "run":  # the words of that are another program's
         ui.put_json({"error": _as_data(error, message, hint)})
+    _say(message, hint)
+    return code
+
+
+def _say(message: str, hint: str | None) -> None:
     ui.tell(f"{ui.mark('fail', ui.err)} {message}")
     if hint:
         ui.tell(f"  → {hint}")
-    return code
 
 
 def _judge(error: BaseException, click: Any) -> tuple[int, str, str | None]:
