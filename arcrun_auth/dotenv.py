@@ -68,17 +68,18 @@ def parse(data: bytes) -> list[Variable]:
 
 
 def _assignments(text: str) -> Iterator[Variable]:
-    at = 0
+    at, line = 0, 1
     while at < len(text):
         skipped = _SKIPPED.match(text, at)
         if skipped is not None:
-            at = skipped.end()
-            continue
-        name = _NAME.match(text, at)
-        if name is None:
-            _wrong(text, at, "this is no NAME=value")
-        value, end = _value(text, name.end())
-        yield Variable(name[1], value, _line(text, at))
+            end = skipped.end()
+        else:
+            name = _NAME.match(text, at)
+            if name is None:
+                _wrong(text, at, "this is no NAME=value")
+            value, end = _value(text, name.end())
+            yield Variable(name[1], value, line)
+        line += text.count("\n", at, end)
         at = end
 
 
