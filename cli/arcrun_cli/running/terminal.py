@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     Attributes = list[int | list[bytes | int]]
 
+LOOK_AGAIN = 0.2
+"""How often, in seconds, do we look in the background whether we are in front again?"""
+
 
 def is_ours() -> bool:
     """Whether standard input and output are a terminal that listens to us.
@@ -68,11 +71,10 @@ class _Desk:
         self._typed = b""
         self._has_input = True
         self._raw = False
-        self._happened: set[int] = set()
         self._wake = signals.wake()
         os.set_blocking(keys, False)
-        for number in (signal.SIGWINCH, signal.SIGCONT):
-            signal.signal(number, lambda number, _: self._happened.add(number))
+        for number in (signal.SIGWINCH, signal.SIGCONT, signal.SIGALRM):
+            signal.signal(number, lambda *_: None)  # `ready` hears of them
         self._take()
 
     @property
@@ -114,7 +116,10 @@ class _Desk:
 
     def _take(self) -> None:
         """Makes the terminal raw, if it listens to us, and ours as large as it is."""
-        if signals.in_front() and not self._raw:
+        if not signals.in_front():
+            # A shell need not tell that it brings a running job to the front.
+            signal.setitimer(signal.ITIMER_REAL, LOOK_AGAIN)
+        elif not self._raw:
             tty.setraw(0, termios.TCSADRAIN)
             self._raw = True
         with suppress(OSError, termios.error):
