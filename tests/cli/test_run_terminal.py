@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -211,19 +212,29 @@ def test_ctrl_c_reaches_the_command_once(shell, holder, redirected):
 # -- job control -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("redirected", ["", "2>&1 | cat"])
-def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_goes_on(shell, redirected):
+def stop(shell, redirected: str = "") -> None:
+    """A command that waits for a line, and is stopped."""
     shell.sendline(f"$RUN sh -c 'echo ready; read a; echo \"<$a>\"' {redirected}")
     shell.expect_exact("ready\r\n")
     shell.send("\x1a")
     shell.expect_exact("Stopped")
     shell.expect_exact(PROMPT)
     assert " icanon" in typed(shell, "stty -a")
+
+
+def bring_to_the_front(shell) -> None:
+    """It goes on, and gets its line."""
     shell.sendline("fg")
     shell.expect_exact("\n")
     shell.sendline("hello")
     shell.expect_exact("<hello>")
     shell.expect_exact(PROMPT)
+
+
+@pytest.mark.parametrize("redirected", ["", "2>&1 | cat"])
+def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_goes_on(shell, redirected):
+    stop(shell, redirected)
+    bring_to_the_front(shell)
 
     assert " icanon" in typed(shell, "stty -a")
 
@@ -238,32 +249,24 @@ def test_in_the_background_the_terminal_is_left_alone(shell, holder):
 
 
 def test_stopped_and_continued_in_the_background_and_in_front_again(shell):
-    shell.sendline("$RUN sh -c 'echo ready; read a; echo \"<$a>\"'")
-    shell.expect_exact("ready\r\n")
-    shell.send("\x1a")
-    shell.expect_exact("Stopped")
-    shell.expect_exact(PROMPT)
-    shell.sendline("bg")
-    shell.expect_exact(PROMPT)
+    stop(shell)
+    typed(shell, "bg")
     assert " icanon" in typed(shell, "stty -a")
-    shell.sendline("fg")
-    shell.expect_exact("\n")
-    shell.sendline("hello")
-    shell.expect_exact("<hello>")
-    shell.expect_exact(PROMPT)
+    bring_to_the_front(shell)
 
 
 # -- how it ends -----------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc here")
 def test_a_signal_to_us_goes_to_the_command_and_the_terminal_is_given_back(shell, holder):
     script = "echo $PPID; trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
     (holder.folder / "script").write_text(script)
     shell.sendline("$RUN sh script; echo code $?")
     shell.expect_exact("ready")
-    typed_pid = int(plain(shell.before).split()[-1])  # the monitor, whose parent we are
-    with open(f"/proc/{typed_pid}/stat") as file:
-        ours = int(file.read().rpartition(")")[2].split()[1])
+    monitor = plain(shell.before).split()[-1]
+    stat = Path(f"/proc/{monitor}/stat").read_text()
+    ours = int(stat.rpartition(")")[2].split()[1])  # proc_pid_stat(5): its parent
     os.kill(ours, signal.SIGTERM)
     shell.expect_exact("bye")
     shell.expect_exact("code 9")
