@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -278,6 +279,43 @@ def test_a_signal_that_ends_the_command_ends_us(holder):
 
     assert process.wait(HANG) == 128 + signal.SIGTERM
     process.stdout.close()
+
+
+def test_where_the_system_does_not_say_who_sent_a_signal_the_terminal_is_asked(monkeypatch):
+    """As on macOS, which has no `sigwaitinfo`."""
+    from arcrun_cli.running import signals
+
+    monkeypatch.delattr(signal, "sigwaitinfo")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.FORWARDED)
+    found = []
+    for in_front, number in (
+        (True, signal.SIGINT), (False, signal.SIGINT), (True, signal.SIGTERM),
+    ):  # fmt: skip
+        monkeypatch.setattr(signals, "in_front", lambda answer=in_front: answer)
+        signal.pthread_kill(threading.get_ident(), number)
+        found.append(signals._next())
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    assert found == [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)]
+
+
+def test_as_on_windows_by_threads(holder):
+    code = (
+        "import os, sys; from arcrun_cli.running import Task, windows;"
+        "argv = ('sh', '-c', 'echo out $KEY; echo err $KEY >&2; exit 3');"
+        "sys.exit(windows.run(Task('/bin/sh', argv, {'KEY': sys.argv[1]}, tuple(sys.argv[2:]))))"
+    )
+    ran = [
+        subprocess.run(
+            [sys.executable, "-c", code, "a-secret", *masked], capture_output=True, timeout=HANG
+        )
+        for masked in (["a-secret"], [])
+    ]
+
+    assert [(done.returncode, done.stdout, done.stderr) for done in ran] == [
+        (3, b"out ***\n", b"err ***\n"),
+        (3, b"out a-secret\n", b"err a-secret\n"),
+    ]
 
 
 # -- what it may be given ------------------------------------------------------------------

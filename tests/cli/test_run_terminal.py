@@ -17,6 +17,7 @@ from tests.cli.conftest import COMMAND, HANG, plain
 from tests.needs import needs
 
 pexpect = pytest.importorskip("pexpect")
+termios = pytest.importorskip("termios")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
 
 TOKEN = "arcrun://notion/token"
@@ -26,9 +27,11 @@ PROMPT = "PROMPT$ "
 
 @pytest.fixture
 def holder(cli):
-    """With one secret, of the environment, and a variable that refers to it."""
+    """With one secret, of the environment, and a variable that refers to it. No screen shows it."""
     cli.env |= {"ARCRUN_NOTION_TOKEN": canary.fresh(), "KEY": TOKEN}
-    return cli
+    cli.screen = io.StringIO()
+    yield cli
+    assert canary.hits(cli.screen.getvalue()) == []
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def shell(holder):
         shutil.which("bash"), ["--norc", "--noprofile", "--noediting", "-i"], env=env, timeout=HANG,
         encoding="utf-8", dimensions=(24, 200), cwd=str(holder.folder),
     )  # fmt: skip
-    child.delaybeforesend = None
+    child.delaybeforesend, child.logfile_read = None, holder.screen
     child.expect_exact(PROMPT)
     yield child
     child.close(force=True)
@@ -56,7 +59,7 @@ def typed(shell, line: str) -> str:
 
 def run(holder, *words: str):
     child = holder.terminal("run", "--", *words)
-    child.delaybeforesend = None
+    child.delaybeforesend, child.logfile_read = None, holder.screen
     return child
 
 
@@ -66,11 +69,15 @@ def rest(child) -> tuple[int, str]:
     return child.exitstatus, plain(child.before)
 
 
-def wait_for(path) -> str:
+def wait_until(true) -> None:
     deadline = time.monotonic() + HANG
-    while not (path.exists() and path.read_text()):
-        assert time.monotonic() < deadline, f"{path.name} does not come"
+    while not true():
+        assert time.monotonic() < deadline, "it does not happen"
         time.sleep(0.02)
+
+
+def wait_for(path) -> str:
+    wait_until(lambda: path.exists() and path.read_text())
     return path.read_text()
 
 
@@ -240,12 +247,11 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_goes_on(shell, redirected
 
 
 def test_in_the_background_the_terminal_is_left_alone(shell, holder):
-    shell.logfile_read = io.StringIO()
     typed(shell, "$RUN sh -c 'echo $KEY; echo > done a line' &")
     wait_for(holder.folder / "done")
 
     assert " icanon" in typed(shell, "wait; stty -a")
-    assert "***\r\n" in shell.logfile_read.getvalue()
+    assert "***\r\n" in holder.screen.getvalue()
 
 
 def test_stopped_and_continued_in_the_background_and_in_front_again(shell):
@@ -258,21 +264,43 @@ def test_stopped_and_continued_in_the_background_and_in_front_again(shell):
 # -- how it ends -----------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc here")
-def test_a_signal_to_us_goes_to_the_command_and_the_terminal_is_given_back(shell, holder):
-    script = "echo $PPID; trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
-    (holder.folder / "script").write_text(script)
+def started(shell, holder, script: str) -> int:
+    """Our process id, when a script runs that says it is ready."""
+    if not os.path.isdir("/proc/self"):
+        pytest.skip("no /proc here")
+    (holder.folder / "script").write_text(f"echo $PPID; {script}")
     shell.sendline("$RUN sh script; echo code $?")
     shell.expect_exact("ready")
     monitor = plain(shell.before).split()[-1]
     stat = Path(f"/proc/{monitor}/stat").read_text()
-    ours = int(stat.rpartition(")")[2].split()[1])  # proc_pid_stat(5): its parent
-    os.kill(ours, signal.SIGTERM)
+    return int(stat.rpartition(")")[2].split()[1])  # proc_pid_stat(5): its parent
+
+
+def test_a_signal_to_us_goes_to_the_command_and_the_terminal_is_given_back(shell, holder):
+    script = "trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
+    os.kill(started(shell, holder, script), signal.SIGTERM)
     shell.expect_exact("bye")
     shell.expect_exact("code 9")
     shell.expect_exact(PROMPT)
 
     assert " icanon" in typed(shell, "stty -a")
+
+
+def test_stopped_from_elsewhere_it_takes_the_terminal_again(shell, holder):
+    def is_raw() -> bool:
+        return not termios.tcgetattr(shell.child_fd)[3] & termios.ICANON
+
+    ours = started(shell, holder, 'echo ready; read a; echo "<$a>"')
+    assert is_raw()
+    os.kill(ours, signal.SIGSTOP)
+    shell.expect_exact("Stopped")
+    shell.expect_exact(PROMPT)
+    assert not is_raw()
+    shell.sendline("fg")
+    wait_until(is_raw)
+    shell.sendline("hello")
+    shell.expect_exact("<hello>")
+    shell.expect_exact(PROMPT)
 
 
 @pytest.mark.parametrize("end", ["closed", "killed"])

@@ -79,7 +79,7 @@ def _variables(
     from arcrun_auth.surroundings import for_programs, is_own
 
     for name, value in for_programs(os.environ).items():
-        yield name, name, value
+        yield printable(name, 80), name, value
     for path in files:
         for where, name, value in _of_file(path):
             if is_own(name):

@@ -119,7 +119,7 @@ class _Desk:
         if not signals.in_front():
             # A shell need not tell that it brings a running job to the front.
             signal.setitimer(signal.ITIMER_REAL, LOOK_AGAIN)
-        elif not self._raw:
+        else:  # each time: a shell that had it in between has left it as it likes it
             tty.setraw(0, termios.TCSADRAIN)
             self._raw = True
         with suppress(OSError, termios.error):
