@@ -195,6 +195,23 @@ def test_what_goes_to_the_terminal_is_one_all_the_same(shell, holder, redirected
     assert typed(shell, f"$RUN {sys.executable} see.py {redirected}") == f"{seen} ***\n"
 
 
+FOLLOWS = """
+import os
+print("ready")
+while os.get_terminal_size(1) != (120, 40):
+    pass
+print("resized")
+"""
+
+
+def test_an_output_at_the_terminal_follows_its_size(shell, holder):
+    (holder.folder / "follow.py").write_text(FOLLOWS)
+    shell.sendline(f"$RUN {sys.executable} -u follow.py < /dev/null")
+    shell.expect_exact("ready")
+    shell.setwinsize(40, 120)
+    shell.expect_exact("resized")
+
+
 COUNTS = """
 import os, signal, sys
 signal.signal(signal.SIGINT, lambda *_: os.write(1, b"got it\\n"))
@@ -223,9 +240,23 @@ def test_ctrl_c_reaches_the_command_once(shell, holder, redirected):
 # -- job control -----------------------------------------------------------------------------
 
 
-def stop(shell, redirected: str = "") -> None:
-    """A command that waits for a line, and is stopped."""
-    shell.sendline(f"$RUN sh -c 'echo ready; read a; echo \"<$a>\"' {redirected}")
+WAITS = """
+import os, sys, time
+print("ready", flush=True)
+while not os.path.exists("go"):
+    time.sleep(0.02)
+print("<" + sys.stdin.readline().strip() + ">")
+"""
+
+
+def stop(shell, holder, redirected: str = "") -> None:
+    """A command that will read a line, stopped before it does.
+
+    In a pipeline the shell waits for us only: the command may still read while it prompts. And
+    it is no shell: one that is just starting something (vfork) cannot be stopped.
+    """
+    (holder.folder / "waits.py").write_text(WAITS)
+    shell.sendline(f"$RUN {sys.executable} waits.py {redirected}")
     shell.expect_exact("ready\r\n")
     shell.send("\x1a")
     shell.expect_exact("Stopped")
@@ -233,19 +264,20 @@ def stop(shell, redirected: str = "") -> None:
     assert " icanon" in typed(shell, "stty -a")
 
 
-def bring_to_the_front(shell) -> None:
+def bring_to_the_front(shell, holder) -> None:
     """It goes on, and gets its line."""
     shell.sendline("fg")
     shell.expect_exact("\n")
+    (holder.folder / "go").touch()
     shell.sendline("hello")
     shell.expect_exact("<hello>")
     shell.expect_exact(PROMPT)
 
 
 @pytest.mark.parametrize("redirected", ["", "2>&1 | cat"])
-def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_goes_on(shell, redirected):
-    stop(shell, redirected)
-    bring_to_the_front(shell)
+def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_goes_on(shell, holder, redirected):
+    stop(shell, holder, redirected)
+    bring_to_the_front(shell, holder)
 
     assert " icanon" in typed(shell, "stty -a")
 
@@ -258,11 +290,11 @@ def test_in_the_background_the_terminal_is_left_alone(shell, holder):
     assert "***\r\n" in holder.screen.getvalue()
 
 
-def test_stopped_and_continued_in_the_background_and_in_front_again(shell):
-    stop(shell)
+def test_stopped_and_continued_in_the_background_and_in_front_again(shell, holder):
+    stop(shell, holder)
     typed(shell, "bg")
     assert " icanon" in typed(shell, "stty -a")
-    bring_to_the_front(shell)
+    bring_to_the_front(shell, holder)
 
 
 # -- how it ends -----------------------------------------------------------------------------

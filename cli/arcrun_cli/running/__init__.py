@@ -80,10 +80,9 @@ def find(command: str, environ: Mapping[str, str]) -> str:
     raise NotStarted(command, "there is no such command", NOT_FOUND)
 
 
-def code_of(status: int) -> int:
-    """The exit code for what `waitpid` has said."""
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else SIGNALLED - code
+def code_of(ended: int) -> int:
+    """The exit code for what `subprocess` calls a return code: minus N for signal N."""
+    return ended if ended >= 0 else SIGNALLED - ended
 
 
 def _become(task: Task) -> NoReturn:

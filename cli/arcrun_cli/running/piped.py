@@ -14,7 +14,7 @@ import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from arcrun_cli.running import NotStarted, pump, signals
+from arcrun_cli.running import NotStarted, code_of, pump, signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,7 @@ def run(task: Task) -> int:
     signals.forward(process.send_signal, shared=True)
     streams = [pump.Stream(channel.source, channel.targets[0], task.masked) for channel in channels]
     pump.run(streams, desk)
-    code = process.wait()
-    return code if code >= 0 else 128 - code
+    return code_of(process.wait())
 
 
 def targets() -> list[tuple[int, ...]]:

@@ -86,7 +86,7 @@ class _Desk:
         kind, number = self._monitor.ended or ("exit", 0)
         if kind == "error":
             raise NotStarted.by(command, OSError(number, os.strerror(number)))
-        return code_of(number)
+        return code_of(os.waitstatus_to_exitcode(number))
 
     def reads(self) -> list[int]:
         wanted = [self._wake, self._monitor.report]
