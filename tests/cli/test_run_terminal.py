@@ -43,8 +43,7 @@ def shell(holder):
         shutil.which("bash"), ["--norc", "--noprofile", "--noediting", "-i"], env=env, timeout=HANG,
         encoding="utf-8", dimensions=(24, 200), cwd=str(holder.folder),
     )  # fmt: skip
-    child.delaybeforesend, child.logfile_read = None, holder.screen
-    child.expect_exact(PROMPT)
+    prepared(child, holder).expect_exact(PROMPT)
     yield child
     child.close(force=True)
 
@@ -58,8 +57,15 @@ def typed(shell, line: str) -> str:
 
 
 def run(holder, *words: str):
-    child = holder.terminal("run", "--", *words)
+    return prepared(holder.terminal("run", "--", *words), holder)
+
+
+def prepared(child, holder):
+    """A dialogue whose screen is searched, and of which a key that is a signal flushes nothing."""
     child.delaybeforesend, child.logfile_read = None, holder.screen
+    how = termios.tcgetattr(child.child_fd)
+    how[3] |= termios.NOFLSH  # termios(3): the answer could be flushed with what came before it
+    termios.tcsetattr(child.child_fd, termios.TCSANOW, how)
     return child
 
 
