@@ -276,6 +276,15 @@ class Broker(Parts):
         connection, source = self._connection(service, instance, interactive=False)
         return self._connections.test(connection, source)
 
+    def secret(self, reference: str) -> Secret:
+        """What `arcrun://service[@instance]/key` names, renewed if need be. Asks nobody.
+
+        Raises AuthError for another shape or key, and what `bind` raises.
+        """
+        from arcrun_auth.referred import secret
+
+        return secret(self._connections, reference)
+
     def remove(self, service: str, instance: str | None = None, *, revoke: bool = False) -> Removed:
         """Forget the credential of one instance. True if there was one.
 

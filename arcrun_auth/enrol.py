@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth import agreement, apps, keyfile, rendering
+from arcrun_auth import agreement, apps, keyfile, references, rendering
 from arcrun_auth import consent as rules
 from arcrun_auth.completion import Completion
 from arcrun_auth.errors import (
@@ -49,8 +49,7 @@ def match_secrets(
     """
     found: dict[str, Secret] = {}
     for name, value in given.items():
-        fits = [key for key in known if key in (name, f"{service}_{name}")]
-        fits = fits or [key for key in known if key.endswith(f"_{name}")]
+        fits = references.named(name, known, service)
         if len(fits) != 1:
             raise AuthError(
                 f"{service} has no single secret {printable(name, 80)!r}.",

@@ -35,6 +35,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Use": {
         "token": ("token", "Print an access token, for scripts."),
+        "run": ("run", "Run a command with secrets in its environment, masked in its output."),
+        "inject": ("inject", "Fill the secrets into a configuration file."),
         "snippet": ("snippet", "Print code that uses a service."),
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },
