@@ -26,7 +26,6 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 _COMMENT = re.compile(r"(?:^|[ \t])#.*", re.DOTALL)
 _COMPUTED = re.compile(r"\$[{(A-Za-z_]|`")
 """What makes a value of others, so that it is no secret by itself?"""
-_LEFT = "what reads these variables finds them empty: auth.bind or arcrun token takes their place"
 
 
 @dataclass(frozen=True)
@@ -132,9 +131,21 @@ def _found(
         secrets={key: Secret(last[name].value) for key, name in match.where.items()},
         notices=("Only its beginning says whose key it is.",) if guessed else (),
         cut=tuple(cut),
-        breaks=_LEFT,
+        breaks=_left(match),
         file=file,
     )
+
+
+def _left(match: Match) -> str:
+    """What no longer finds its variables, and the command that gives them to it again."""
+    named = ", ".join(sorted(set(match.where.values())))
+    given = [
+        f"{variable}=arcrun://{{name}}/{key}"
+        for key, variable in match.where.items()
+        if not variable.startswith("ARCRUN_")  # of those no other program is given any
+    ]
+    instead = f"until: {' '.join(given)} arcrun run -- COMMAND" if given else "but for auth.bind"
+    return f"what reads {named} finds nothing, {instead}"
 
 
 def _incomplete(found: Found, match: Match) -> Found:

@@ -132,6 +132,10 @@ def test_the_variables_of_an_env_file_are_one_account(desk) -> None:
     assert [q for q in desk.person.asked if "Take in" in q] == [
         "Take in aws from .env: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (line 1, line 2)?"
     ]
+    assert (
+        "AWS_ACCESS_KEY_ID=arcrun://aws/access_key_id "
+        "AWS_SECRET_ACCESS_KEY=arcrun://aws/secret_access_key arcrun run -- COMMAND"
+    ) in " ".join(desk.err.split())
     assert path.read_text() == "A=1\n"
 
 

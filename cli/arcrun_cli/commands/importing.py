@@ -222,7 +222,7 @@ class _Session:
             what = "all of it" if first.whole else ", ".join(dict.fromkeys(parts))
             ui.tell(f"\nIn plain text in {path}: {what}.")
             for breaks in dict.fromkeys(each.breaks for each in group):
-                ui.tell(f"  Without it: {printable(breaks)}.")
+                ui.tell(f"  Without it: {printable(breaks, 2000)}.")
             question = f"Delete {path}?" if first.whole else f"Remove it from {path}?"
             if self._here.person.confirm(question):
                 self._remove(path, group)
