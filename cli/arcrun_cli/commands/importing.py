@@ -206,7 +206,7 @@ class _Session:
 
     def _failed(self, number: int, plan: Planned, error: AuthError) -> None:
         self._errors[number] = error
-        self.worst = max(self.worst, failures.exit_code(error))
+        self.worst = failures.worst((self.worst, failures.exit_code(error)))
         ui.tell(f"{ui.mark('fail', ui.err)} {plan.name}: {printable(error.message)}")
         if error.hint:
             ui.tell(f"  → {printable(error.hint)}")
@@ -231,7 +231,7 @@ class _Session:
         try:
             originals.remove([plan.found for plan in group])
         except AuthError as error:
-            self.worst = max(self.worst, failures.exit_code(error))
+            self.worst = failures.worst((self.worst, failures.exit_code(error)))
             ui.tell(f"{ui.mark('fail', ui.err)} {printable(error.message)}")
             return
         done = f"{path} is deleted." if group[0].found.whole else f"Removed from {path}."
