@@ -37,7 +37,7 @@ EXIT_CODES: dict[int, tuple[str, tuple[type[BaseException], ...]]] = {
 }
 """Every exit code: what it means, and which errors end in it."""
 
-WORST_FIRST = (7, 5, 4, 2, 1, 6)
+WORST_FIRST = (7, 5, 2, 4, 1, 6)
 """Of several exit codes, which is told?"""
 
 USAGE = 2
