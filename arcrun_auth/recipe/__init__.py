@@ -23,6 +23,7 @@ import msgspec
 from msgspec import inspect
 
 from arcrun_auth import primitives
+from arcrun_auth.forks import Mutex
 from arcrun_auth.recipe import kinds, rules
 from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.exchange import Step, TokenExchange
@@ -110,6 +111,7 @@ def load(document: Document, *, bases: Bases | None = None, tolerant: bool = Fal
         raise document.error("This is a base for other recipes: it cannot be bound.", ("service",))
     if tolerant:
         data = _params_of_host(_prune(data, _type_of_recipe()))
+    _decoder()
     try:
         recipe = msgspec.convert(_complete(data), Recipe)
     except msgspec.ValidationError as error:
@@ -127,8 +129,18 @@ def encode(recipe: Recipe) -> bytes:
     return msgspec.json.encode(recipe)
 
 
-@lru_cache(maxsize=1)
+_learning = Mutex()
+
+
 def _decoder() -> msgspec.json.Decoder[Recipe]:
+    """For one thread at a time until it is made: msgspec keeps what it learns of a type with the
+    type, and a thread that reads half of that takes the whole process down."""
+    with _learning:
+        return _made_decoder()
+
+
+@lru_cache(maxsize=1)
+def _made_decoder() -> msgspec.json.Decoder[Recipe]:
     return msgspec.json.Decoder(Recipe)
 
 
