@@ -23,6 +23,7 @@ class AwsStage(Stage):
 
     def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(folder, environ, api=self._from_moto, hosts=HOSTS)
+        self.answered: list[str] = []
 
     def __enter__(self) -> Self:
         self._moto = self._stack.enter_context(Moto())
@@ -43,6 +44,7 @@ class AwsStage(Stage):
         answer = self._moto.client.request(
             seen.method, self._moto.origin + seen.target, headers=seen.headers, content=seen.body
         )
+        self.answered.append(seen.target)
         if answer.status_code in (401, 403):
             self.refused.append(f"{seen.headers['host']}{seen.target}")
         kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
