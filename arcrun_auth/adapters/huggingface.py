@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from arcrun_auth.adapters.access import Access
+from arcrun_auth.adapters.fresh import FreshToken
 from arcrun_auth.adapters.provider import TokenProvider
 from arcrun_auth.adapters.sdk import load
 
@@ -15,31 +16,10 @@ if TYPE_CHECKING:
     from arcrun_auth.adapters.access import Scopes
     from arcrun_auth.broker import Broker
 
-    Base = Any
-else:
-    Base = object
-
-
-class _Fresh(Base):  # type: ignore[misc]  # the SDK's class, in `_kit`
-    """`token` is read for each call. Joined to the SDK's own class in `_kit`."""
-
-    def __init__(self, tokens: TokenProvider, **options: Any) -> None:
-        self.tokens = tokens
-        """The provider behind it: `tokens.invalidate()` after a refusal."""
-        super().__init__(**options)
-
-    @property
-    def token(self) -> str:
-        return self.tokens()
-
-    @token.setter
-    def token(self, value: str | bool | None) -> None:
-        """The SDK's constructor sets the one that it was not given."""
-
 
 @cache
 def _kit() -> Any:
-    return type("HfApi", (_Fresh, load("huggingface_hub", "huggingface_hub").HfApi), {})
+    return type("HfApi", (FreshToken, load("huggingface_hub", "huggingface_hub").HfApi), {})
 
 
 def hf_api(

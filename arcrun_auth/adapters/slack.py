@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from arcrun_auth.adapters.access import Access
+from arcrun_auth.adapters.fresh import FreshToken
 from arcrun_auth.adapters.provider import TokenProvider
 from arcrun_auth.adapters.sdk import load
 
@@ -16,35 +17,20 @@ if TYPE_CHECKING:
     from arcrun_auth.adapters.access import Scopes
     from arcrun_auth.broker import Broker
 
-    Base = Any
-else:
-    Base = object
 
 REFUSED = ("token_expired", "invalid_auth")
 """By which errors does a server that answers 200 refuse a token? Others renewing cannot mend."""
 
 
-class _Fresh(Base):  # type: ignore[misc]  # the SDK's class, in `_kit`
-    """What both clients have in common: `token` is read for each call."""
-
-    def __init__(self, tokens: TokenProvider, **options: Any) -> None:
-        self.tokens = tokens
-        super().__init__(**options)
-
-    @property
-    def token(self) -> str:
-        return self.tokens()
-
-    @token.setter
-    def token(self, value: str | None) -> None:
-        """The SDK's constructor sets the one that it was not given."""
+class _Slack(FreshToken):
+    """What both clients have in common."""
 
     def _refused(self, error: Any, options: dict[str, Any]) -> bool:
         # What was read from a file is gone, and cannot be sent again.
         return error.response.get("error") in REFUSED and not options.get("files")
 
 
-class _Sync(_Fresh):
+class _Sync(_Slack):
     def api_call(self, api_method: str, **options: Any) -> Any:
         """As in the SDK; a refused token is renewed, and the call sent once more."""
         used = self.tokens()
@@ -59,7 +45,7 @@ class _Sync(_Fresh):
         return super().api_call(api_method, **options)
 
 
-class _Async(_Fresh):
+class _Async(_Slack):
     async def api_call(self, api_method: str, **options: Any) -> Any:
         """As in the SDK; a refused token is renewed, and the call sent once more."""
         used = await self.tokens.acall()
