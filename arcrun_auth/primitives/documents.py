@@ -121,7 +121,7 @@ def agreed(data: Mapping[str, Any], name: str, ours: str, service: str) -> None:
             f"{service} knows only {urlsplit(ours).netloc}. Nothing was sent.",
             host=host,
             service=service,
-            hint="write a recipe of your own for that endpoint: arcrun recipes new",
+            hint="write a recipe of your own that names it: arcrun recipes add FILE takes it over",
         )
 
 

@@ -203,7 +203,8 @@ class _Asking:
         if self.subject:
             signed = self.signed_there(hop, token, target, further)
             return self.by_assertion(self.jwt, signed, scopes, self.server.token_response)
-        body: dict[str, Any] = {n: self.plain(text, target) for n, text in hop.body.items()}
+        filled = {name: self.plain(text, target) for name, text in hop.body.items()}
+        body: dict[str, Any] = {name: text for name, text in filled.items() if text}
         if hop.scope_field:
             body[hop.scope_field] = list(scopes)
         call = json_request(self.plain(hop.url, target), token, {**body, **further})

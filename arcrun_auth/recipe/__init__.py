@@ -159,7 +159,8 @@ def merge(document: Document, bases: Bases) -> dict[str, Any]:
     merged = chain.pop()
     while chain:
         merged = kinds.over(merged, chain.pop())
-    return kinds.laid(merged, {name: _typed(bases[name]) for name in kinds.wanted(merged, bases)})
+    below = kinds.wanted(merged, bases)
+    return kinds.laid(merged, {name: merge(bases[name], bases) for name in below})
 
 
 def lays_bases(data: Mapping[str, Any]) -> bool:

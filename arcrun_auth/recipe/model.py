@@ -175,7 +175,7 @@ class Jwt(Model, frozen=True):
     claims: Strings = {}
     """Claims; `iat`, `exp`, `jti` and, if not given, `aud` (the token endpoint) are added. One
     that renders empty is left out: `jti: ""`."""
-    scope_claim: Name = ""
+    scope_claim: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:/-]{0,64}$(?!\n)")] = ""
     """The claim that carries the scopes, where the request itself does not name them."""
     subject: str = ""
     """The claim `sub`, where one acts for a user: a template that may render empty."""

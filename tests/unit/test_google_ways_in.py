@@ -24,6 +24,7 @@ HOSTS = {
     "gmail.googleapis.com": "/api",
     "sheets.googleapis.com": "/api",
     "openidconnect.googleapis.com": "/api",
+    "reports-123.europe-west1.run.app": "/api",
     "pipelines.actions.githubusercontent.com": "/oidc",
 }
 PROVIDER = "projects/123/locations/global/workloadIdentityPools/ci/providers/hub"
@@ -125,6 +126,31 @@ def test_keepalive_has_nothing_to_do_for_what_asks_anew(desk, google) -> None:
     asked = len(google.assertions)
     assert [kept.error for kept in broker.keepalive()] in ([], [None])
     assert len(google.assertions) == asked
+
+
+# -- an ID token ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("impersonate", ["", OTHER])
+def test_a_service_of_ones_own_gets_an_id_token_for_its_address(desk, google, impersonate) -> None:
+    broker = desk()
+    params = {"host": "https://reports-123.europe-west1.run.app/", "impersonate": impersonate}
+    broker.setup("google_cloud_run", google_service_account=key_file(), params=params)
+    audience = "https://reports-123.europe-west1.run.app"
+    assert about(broker, "google_cloud_run") == (impersonate or ROBOT)
+    token = broker.get_token("google_cloud_run")
+    assert google.living[token.access_token][1] == (audience,)
+    assert token.expires is not None
+    claims = google.assertions[0][1]
+    if impersonate:
+        assert claims["scope"] == IAM
+        (asked,) = google.at("iamcredentials.googleapis.com")
+        assert asked.target == f"/v1/projects/-/serviceAccounts/{OTHER}:generateIdToken"
+        assert json.loads(asked.body) == {"audience": audience}
+    else:
+        assert set(claims) == {"iss", "aud", "target_audience", "iat", "exp"}
+    with broker.bind("google_cloud_run") as client, pytest.raises(errors.HostNotAllowed):
+        client.get("https://other.europe-west1.run.app/")
 
 
 # -- application default credentials ---------------------------------------------------------

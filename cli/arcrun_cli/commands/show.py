@@ -13,7 +13,7 @@ from arcrun_cli.options import catalog, json_option, service_argument
 
 if TYPE_CHECKING:
     from arcrun_auth.catalog import Entry
-    from arcrun_auth.recipe import Method, Recipe
+    from arcrun_auth.recipe import Method, Param, Recipe
 
 VERIFIED = {"live": "tried", "doc": "two sources agree", "code": "not confirmed"}
 
@@ -76,12 +76,16 @@ def _way(way: Method) -> list[tuple[str, str]]:
         ("way in", _primitive(way.primitive)),
         ("needs", printable_lines("\n".join(secrets))),
         ("your app", printable(way.app_register_url) if way.primitive == "oauth2" else ""),
-        ("asks also", ", ".join(f"--param {name}=…" for name in way.params)),
+        ("asks also", ", ".join(f"--param {n}=…" for n, p in way.params.items() if _asked(p))),
         ("goes to", "\n".join(way.allowed_hosts)),
         ("scopes", "\n".join(oauth2.scopes) if oauth2 is not None else ""),
         ("sets", ", ".join(oauth2.scope_sets) if oauth2 is not None else ""),
         ("base URL", printable(way.base_url)),
     ]
+
+
+def _asked(param: Param) -> bool:
+    return param.source == "user"
 
 
 def _primitive(name: str) -> str:
