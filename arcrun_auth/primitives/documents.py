@@ -39,7 +39,7 @@ _NEEDED = {
     WORKLOAD: ("audience", "subject_token_type", "credential_source"),
     ACTING: ("source_credentials", ACTING_URL),
 }
-_ACCOUNT = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+")
+_ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
 
 
 def read(text: Secret, service: str) -> dict[str, Any]:

@@ -484,3 +484,34 @@ jwt: {{key: key, claims: {{iss: {ROBOT}, jti: ""}}, scope_claim: scope, ttl_s: 3
     assert works(broker) == ROBOT
     with pytest.raises(errors.AuthError, match="neither"):
         broker.setup("demo", key="no key at all")
+
+
+def test_a_recipe_may_write_the_document_itself(desk, world, tmp_path) -> None:
+    import yaml
+
+    data = yaml.safe_load(world.recipe)
+    source = workload(tmp_path, world)
+    data["required_secrets"] = [{"key": "part", "label": "The end of the audience"}]
+    data["params"] = {"middle": {"pattern": "[a-z]+"}}
+    data["jwt"] = {"header": {"kid": ""}, "claims": {"iss": ""}}
+    data["service_account"]["document"] = {
+        "type": "impersonated_service_account",
+        "source_credentials": {**source, "audience": "//{{secret.part}}"},
+        "delegates": ["projects/-/serviceAccounts/{{param.middle}}@demo.iam.example"],
+        **acting_url(world),
+    }
+    broker = desk(recipe=yaml.safe_dump(data))
+    broker.setup("demo", part="pool", params={"middle": "between"})
+    assert works(broker) == OTHER
+    assert form(world.to("/sts")[0])["audience"] == "//pool"
+    asked = json.loads(world.to(f"/accounts/{OTHER}:generateAccessToken")[0].body)
+    assert asked["delegates"] == ["projects/-/serviceAccounts/between@demo.iam.example"]
+
+
+@pytest.mark.parametrize("account", ["a%2fb@c.example", "@c.example", "x", "a@b?c"])
+def test_an_account_that_would_lead_elsewhere_is_none(desk, world, account) -> None:
+    url = {"service_account_impersonation_url": f"{world.origin}/accounts/{account}:get"}
+    document = {"type": "impersonated_service_account", "source_credentials": user_document()}
+    with pytest.raises(errors.AuthError):
+        set_up(desk(), {**document, **url})
+    assert [seen for seen in world.seen if "accounts" in seen.target] == []
