@@ -20,7 +20,7 @@ from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any, Final, Literal, Protocol
 
     from arcrun_auth.tokens import Secret
@@ -60,6 +60,12 @@ TOTAL_SECONDS: Final = 30.0
 MAX_ANSWER: Final = 1 << 20
 """How many bytes of an answer do we read, before and after decompression?"""
 USER_AGENT: Final = f"arcrun-auth/{__version__}"
+
+_USUAL: Final = frozenset({
+    b"cache-control", b"connection", b"content-encoding", b"content-length", b"content-type",
+    b"date", b"expires", b"pragma", b"retry-after", b"server", b"transfer-encoding", b"vary",
+})  # fmt: skip
+"""In which headers of an answer is there never a secret?"""
 
 _LIBRARIES: Final = ("httpx", "httpx2")
 
@@ -118,6 +124,11 @@ def _new_context(file: str | None, folder: str | None) -> ssl.SSLContext:
     import truststore
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def own_context(*, trust_env: bool = True) -> ssl.SSLContext:
+    """A context that nobody shares: what it shows of a client, no other client shows."""
+    return _new_context(*(_trusted() if trust_env else (None, None)))
 
 
 def tls_options(
@@ -327,7 +338,7 @@ class _Exchange:
         from arcrun_auth.mtls import present
 
         # Never the shared one: it would show the certificate to whoever asks.
-        context = _new_context(*_trusted())
+        context = own_context()
         present(context, *self.call.certificate)
         return context
 
@@ -336,6 +347,9 @@ class _Exchange:
         if event == "connection.connect_tcp.complete":
             with self._lock:
                 self._stream = info["return_value"]
+        if event.endswith("receive_response_headers.complete"):
+            # The library logs them next, and some services answer a token in a header.
+            self.secrets = (*self.secrets, *_unusual(info["return_value"]))
         error = self.watch(event, info)
         if error is not None:
             info["return_value"].close()
@@ -362,6 +376,16 @@ class _Exchange:
             if max(raw, len(body)) > MAX_ANSWER:
                 raise self.failure("answered with more than 1 MB", status=response.status_code)
         return bytes(body)
+
+
+def _unusual(head: tuple[Any, ...]) -> Iterator[Secret]:
+    """The values of the headers that may hold anything, of the head of an answer."""
+    from arcrun_auth.tokens import Secret
+
+    for headers in head:
+        for name, value in headers if isinstance(headers, list) else ():
+            if name.lower() not in _USUAL:
+                yield Secret(value.decode("latin-1"))
 
 
 def _decoder(encoding: str) -> Callable[[bytes, int], bytes] | None:

@@ -14,7 +14,7 @@ from arcrun_auth.resolve import TRUSTED_TIERS, unfit
 from arcrun_auth.tokens import Consent
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Mapping
 
     from arcrun_auth.catalog import Entry
     from arcrun_auth.recipe import Method, Recipe
@@ -34,6 +34,21 @@ def made(
         tier=entry.tier,
         release=entry.release,
     )
+
+
+def held(connection: Connection) -> Mapping[str, Consent]:
+    """What was agreed to before, for each service of the account."""
+    return connection.record.consents if connection.record is not None else {}
+
+
+def others(connection: Connection) -> frozenset[str]:
+    """The services that the same record was set up for, beside this one."""
+    return frozenset(held(connection)) - {connection.service}
+
+
+def joins(connection: Connection) -> bool:
+    """Whether it comes to the record of others, and was never part of it."""
+    return bool(others(connection)) and connection.service not in held(connection)
 
 
 def check(resolver: Resolver, connection: Connection, consent: Consent | None) -> None:

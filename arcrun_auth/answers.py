@@ -1,4 +1,4 @@
-"""Paths into answers: `a.b[0].c`, `x || y`, `header:Name`.
+"""Paths into answers: `a.b[0].c`, `x || y`, `header:Name`; and into bodies that are built.
 
 >>> pick({"data": [{"id": 7}]}, "data[0].id")
 7
@@ -71,6 +71,23 @@ def pick(data: Any, path: str, headers: Mapping[str, str] | None = None) -> Any 
         if found is not None and found != "":
             return found
     return None
+
+
+def put(data: dict[str, Any], path: str, value: str) -> None:
+    """Sets what stands at `path`: names with dots between them, and nothing else.
+
+    >>> data = {"a": {"b": 1}}
+    >>> put(data, "a.c", "2")
+    >>> data
+    {'a': {'b': 1, 'c': '2'}}
+    """
+    *parents, last = path.split(".")
+    for name in parents:
+        below = data.get(name)
+        if not isinstance(below, dict):
+            below = data[name] = {}
+        data = below
+    data[last] = value
 
 
 def _walk(data: Any, steps: Steps) -> Any | None:

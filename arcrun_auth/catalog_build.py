@@ -21,8 +21,8 @@ from arcrun_auth.errors import RecipeError, StoreError, printable
 from arcrun_auth.primitives import BUILT_IN
 from arcrun_auth.primitives import load as primitive
 from arcrun_auth.recipe import encode, is_base, lays_bases, load, reader
+from arcrun_auth.recipe.parts import injected
 from arcrun_auth.stores import private
-from arcrun_auth.template import Template
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
         renewal.mode,
         is_unattended(way),
         primitive(way.primitive).source if way.primitive in BUILT_IN else "",
-        injected(way),
+        [s.key for s in way.required_secrets if s.key in injected(way, "secret", "runtime")],
     ]
 
 
@@ -290,19 +290,6 @@ def is_unattended(way: Method) -> bool:
     if way.oauth2 is None:
         return way.primitive != "static_key"
     return any(grant in UNATTENDED for grant in way.oauth2.grants[:1])
-
-
-def injected(way: Method) -> list[str]:
-    """The keys of the secrets that `inject` names."""
-    places = (getattr(way.inject, kind) for kind in ("header", "query", "body", "path", "cookie"))
-    texts = [text for place in places for text in place.values()]
-    named = {
-        name
-        for text in texts
-        for space, name, _ in Template.parse(text, strict=False).placeholders
-        if space in ("secret", "runtime")
-    }
-    return [secret.key for secret in way.required_secrets if secret.key in named]
 
 
 def token_secret(way: Method) -> str:

@@ -13,16 +13,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from arcrun_auth import _http
-from arcrun_auth.transport import REPLAY, AsyncTransport, Rules, Transport, in_thread
+from arcrun_auth.flow import REPLAY, Rules
+from arcrun_auth.transport import AsyncTransport, Transport, in_thread
 
 if TYPE_CHECKING:
+    import ssl
     from typing import Final
 
     from httpx import URL, AsyncClient, Client, Request, Response
 
     from arcrun_auth._http import Library
+    from arcrun_auth.flow import Source
     from arcrun_auth.signing import Binding
-    from arcrun_auth.transport import Source
 
     BaseClient = Client
 else:  # at run time these are mixins: the library's own classes are joined to them in `_kit`
@@ -90,10 +92,9 @@ class _Bound(BaseClient):
     def __init__(self, rules: Rules, options: dict[str, Any]) -> None:
         headers = rules.lib.Headers(dict(rules.binding.static_headers))
         headers.update(options.pop("headers", None))
-        options["verify"] = _http.tls_options(
-            **{name: options[name] for name in ("http2", "trust_env", "verify") if name in options},
-            cert=options.pop("cert", None),
-        )
+        if rules.signer.proves:
+            rules.tls = _own_context(options)
+        options["verify"] = rules.tls or _tls(options, cert=options.pop("cert", None))
         super().__init__(base_url=rules.binding.base_url, headers=headers, **options)
         self._rules = rules
         self._network = {name: it for name, it in options.items() if name in _NETWORK}
@@ -119,11 +120,20 @@ class _Bound(BaseClient):
 
     def _adopt(self, client: Any) -> None:
         """Wrap every transport of `client`: its proxies and exceptions are worked out there."""
-        self._transport = self.wrap(self._rules, client._transport)  # noqa: SLF001
+        others = self._strangers()
+        mounts = others._mounts if others is not None else {}  # noqa: SLF001
+        self._transport = self.wrap(self._rules, client._transport, others and others._transport)  # noqa: SLF001
         self._mounts = {
-            pattern: inner and self.wrap(self._rules, inner)
+            pattern: inner and self.wrap(self._rules, inner, mounts.get(pattern))
             for pattern, inner in client._mounts.items()  # noqa: SLF001
         }
+
+    def _strangers(self) -> Any:
+        """A client whose transports show no certificate; None where there is none to show."""
+        if self._rules.tls is None:
+            return None
+        options = {name: it for name, it in self._network.items() if name != "verify"}
+        return self.plain(**options, verify=_tls(options))
 
 
 class _Sync(_Bound):
@@ -138,6 +148,18 @@ class _Async(_Bound):
         """As in the library; HostNotAllowed for a URL off the consented hosts."""
         self._ready(request.url)
         return cast("Response", await super().send(request, **options))  # type: ignore[misc]  # AsyncClient's, in `_kit`
+
+
+def _tls(options: dict[str, Any], cert: Any = None) -> ssl.SSLContext | bool:
+    named = {name: options[name] for name in ("http2", "trust_env", "verify") if name in options}
+    return _http.tls_options(**named, cert=cert)
+
+
+def _own_context(options: dict[str, Any]) -> ssl.SSLContext:
+    """The TLS context of a client that shows a certificate. ValueError where another is given."""
+    if options.pop("verify", True) is not True or options.pop("cert", None) is not None:
+        raise ValueError("the certificate of this service is the connection's: no verify, no cert")
+    return _http.own_context(trust_env=options.get("trust_env", True))
 
 
 def _rewinds(item: Any) -> bool:

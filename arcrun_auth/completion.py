@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.people import Person
     from arcrun_auth.resolve import Resolver
-    from arcrun_auth.tokens import Consent, Credential
+    from arcrun_auth.tokens import Credential
 
 
 class Completion:
@@ -71,6 +71,8 @@ class Completion:
     ) -> bool:
         grant, oauth2 = held.grant, self._way.oauth2
         if not held.incomplete or grant is None or grant.dead or oauth2 is None:
+            return False
+        if agreement.joins(self._connection):  # it was begun for another service
             return False
         typed = [name for name, param in self._way.params.items() if param.source == "user"]
         wanted = scopes.spelled(oauth2, asked or ())
@@ -164,7 +166,7 @@ class Completion:
             )
         except ValueError as error:
             raise unfit(connection, error) from None
-        others = record.consents or consents_of(connection)
+        others = record.consents or agreement.held(connection)
         return record.replace(consents={**others, connection.service: consent})
 
     # -- the store -------------------------------------------------------------------
@@ -197,8 +199,3 @@ class Completion:
 def _is_same_login(one: Credential, other: Credential) -> bool:
     mine, theirs = one.grant, other.grant
     return mine is not None and theirs is not None and mine.since == theirs.since
-
-
-def consents_of(connection: Connection) -> Mapping[str, Consent]:
-    """What was agreed to before, for each service of the account."""
-    return connection.record.consents if connection.record is not None else {}

@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from arcrun_auth.errors import RecipeError, printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -135,13 +137,22 @@ def servers(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
 def named_servers(method: Method) -> tuple[str, ...]:
     """The same hosts as the recipe writes them, with the holes for its params.
 
-    An issuer counts where it names the endpoints, which lie with it then.
+    An issuer counts where it names the endpoints, which lie with it then. RecipeError for a
+    primitive that names an address which the recipe does not have: what a plug-in says is
+    no part of the consent, so it chooses among what is.
     """
     from arcrun_auth import primitives
+    from arcrun_auth.recipe.parts import stated
     from arcrun_auth.recipe.rules import host_of
 
     primitive = primitives.find(method.primitive)
-    urls = primitive.servers(method) if primitive is not None else ()
+    urls = tuple(primitive.servers(method)) if primitive is not None else ()
+    for place, url in urls:
+        if stated(method, place) != url:
+            raise RecipeError(
+                f"The primitive {method.primitive!r} names an address that the recipe does not "
+                f"have: {printable(url, 120)}. Nothing was sent."
+            )
     return tuple(dict.fromkeys(host_of(url) for _, url in urls))
 
 
@@ -213,6 +224,9 @@ WORDS = {
     "jwt": "another assertion would be signed with your key",
     "token_exchange": "the calls that get the token would change",
     "service_account_kind": "your service account would be used otherwise",
+    "oauth1": "requests would be signed otherwise",
+    "digest": "other secrets would answer the server's challenge",
+    "mtls": "another certificate would be shown",
     "service_account": "your service account would be used otherwise",
     "options": "the settings of its plug-in would change",
     "aws": "requests would be signed for another service or region",
@@ -250,8 +264,6 @@ def _changes(old: Projection, new: Projection, service: str) -> Iterator[str]:
 
 
 def _spell(value: Any) -> str:
-    from arcrun_auth.errors import printable
-
     if value is None:
         return "nothing"
     if isinstance(value, str):

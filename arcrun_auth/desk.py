@@ -51,7 +51,8 @@ class Desk:
     def params(self) -> Mapping[str, str]:
         from arcrun_auth import rendering
 
-        return rendering.values_of(self.way, self.record.params, self.name)
+        given = self.resolver.params(self.way, self.record)
+        return rendering.values_of(self.way, given, self.name)
 
     @cached_property
     def secrets(self) -> Mapping[str, Secret]:

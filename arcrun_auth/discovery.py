@@ -12,7 +12,8 @@ from arcrun_auth.hosts import Fence
 from arcrun_auth.oauth.metadata import ENDPOINTS, read_metadata, well_known
 from arcrun_auth.oauth.registration import read_registration, registration_request
 from arcrun_auth.oauth.requests import get_request
-from arcrun_auth.token_answer import check_now
+from arcrun_auth.scopes import known
+from arcrun_auth.server_words import check_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,8 +87,13 @@ def _check_complete(found: Metadata, oauth2: OAuth2) -> None:
 
 
 def register(authority: Authority, *, scopes: Sequence[str]) -> None:
-    """A client of our own at this server (RFC 7591), kept before it is used."""
-    call = registration_request(authority.oauth2, scopes=scopes)
+    """A client of our own at this server (RFC 7591), kept before it is used.
+
+    It names every scope of the recipe beside `scopes`: a later login may want more, and a
+    server may let it ask for nothing that it did not name then (RFC 7591 §2).
+    """
+    named = dict.fromkeys((*scopes, *known(authority.oauth2)))
+    call = registration_request(authority.oauth2, scopes=named)
     answer = authority.send(call)
     check_now(
         f"The provider of {authority.name} cannot register a client now",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth import agreement, apps, keyfile, rendering
 from arcrun_auth import consent as rules
-from arcrun_auth.completion import Completion, consents_of
+from arcrun_auth.completion import Completion
 from arcrun_auth.errors import (
     AuthError,
     ConsentRequired,
@@ -102,25 +102,34 @@ class Enroller:
         that has succeeded: where its service cannot tell the rest, the next call goes on there.
         """
         recipe, way = self._resolver.way(connection)
-        record = Credential(
-            connection.key,
-            method=way.id,
-            params=self._params(way, params or {}, connection),
-        )
+        own, record = self._params(way, params or {}, connection), _of_others(connection, way)
+        record = record.replace(method=way.id, params={**record.params, **own})
         self._agree(connection, recipe, way, record)
         completion = Completion(self._resolver, self._person, connection, self._verify)
         if app is not None:
-            apps.keep(self._resolver.store, connection.service, way, app)
-        else:
-            begun = completion.gone_on(record.params, scopes)
+            self._keep_app(connection, way, app)
+        elif not secrets:
+            begun = completion.gone_on(own, scopes)
             if begun is not None:
                 return begun
+        if self._person.reach is not None:  # whoever does something for it must not do it in vain
+            self._resolver.store.prepare()
         if way.required_secrets:
-            record = record.replace(secrets=self._secrets(way, secrets or {}, connection))
-            load(way.primitive).check(way, record.secrets)
+            found, primitive = self._secrets(way, secrets or {}, connection), load(way.primitive)
+            primitive.check(way, found)
+            record = record.replace(
+                secrets={**record.secrets, **found}, ends=primitive.ends(way, found)
+            )
         if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
         return completion.finished(record)
+
+    def _keep_app(self, connection: Connection, way: Method, app: App) -> None:
+        store = self._resolver.store
+        apps.keep(store, connection.service, way, app)
+        over = apps.stands_over(store, apps.key_of(connection.service, way))
+        if over:
+            self._person.say(f"What stands in {', '.join(over)} is used before the client file.")
 
     # -- what is asked ---------------------------------------------------------------
 
@@ -131,7 +140,7 @@ class Enroller:
         if connection.entry.tier in TRUSTED_TIERS:
             return
         agreed = agreement.made(connection.entry, recipe, way, record, before_login=True)
-        held = consents_of(connection).get(connection.service)
+        held = agreement.held(connection).get(connection.service)
         if held is not None and held.digest == agreed.digest and held.hosts == agreed.hosts:
             return
         self._person.say(
@@ -289,3 +298,16 @@ class Enroller:
             example = f" It usually looks like {secret.example}." if secret.example else ""
             label = secret.label or secret.key
             self._person.say(f"This does not look like what is wanted ({label}).{example}")
+
+
+def _of_others(connection: Connection, way: Method) -> Credential:
+    """What of the record belongs to other services of its account: they go on with it."""
+    record = connection.record
+    if record is None or not agreement.others(connection):
+        return Credential(connection.key)
+    own = {secret.key for secret in way.required_secrets}
+    return Credential(
+        connection.key,
+        secrets={name: value for name, value in record.secrets.items() if name not in own},
+        params={name: value for name, value in record.params.items() if name not in way.params},
+    )

@@ -7,10 +7,12 @@ is said in `signing_key.py`.
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 
 from arcrun_auth.errors import AuthError
 from arcrun_auth.signing_key import own_id, read_key
+from arcrun_auth.tokens import Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Final
 
     from arcrun_auth.recipe.model import Jwt
-    from arcrun_auth.tokens import Secret
 
 LIFETIME: Final = 120
 """For how many seconds does the assertion of a client hold, if nobody says?"""
@@ -122,15 +123,35 @@ def bearer_assertion(
 ) -> str:
     """The JWT that is itself the grant (RFC 7523 §2.1), as the recipe's `jwt` says.
 
-    A header field that renders empty is left out.
+    It is for one use, so it has a `jti`.
+    """
+    usual = {"aud": audience, "jti": _new_id()}
+    return by_recipe(
+        jwt, key=key, usual=usual, now=now, render=render, scopes=scopes, checked=checked
+    )
+
+
+def by_recipe(
+    jwt: Jwt,
+    *,
+    key: Secret,
+    usual: Mapping[str, str],
+    now: float,
+    render: Callable[[str], str],
+    scopes: Sequence[str] = (),
+    checked: bool = False,
+) -> str:
+    """A JWT as the recipe's `jwt` says. `key` is the whole secret; `usual` are the claims
+    that it has if the recipe says nothing of them. A header field that renders empty is left
+    out.
     """
     header = {name: render(text) for name, text in jwt.header.items()}
     return signed(
         alg=jwt.alg,
-        key=key,
+        key=key_in(jwt, key),
         key_encoding=jwt.key_encoding,
         header=own_id(key) | {name: text for name, text in header.items() if text},
-        claims=bearer_claims(jwt, audience=audience, now=now, render=render, scopes=scopes),
+        claims=_claims(jwt, usual=usual, now=now, render=render, scopes=scopes),
         checked=checked,
     )
 
@@ -143,16 +164,42 @@ def bearer_claims(
     render: Callable[[str], str],
     scopes: Sequence[str] = (),
 ) -> dict[str, object]:
-    """The claims of that JWT. What the recipe says wins, but for the times.
+    """The claims of a JWT that is itself the grant."""
+    usual = {"aud": audience, "jti": _new_id()}
+    return _claims(jwt, usual=usual, now=now, render=render, scopes=scopes)
 
-    One that renders empty is left out, and so is the subject: nobody is acted for then.
+
+def _claims(
+    jwt: Jwt,
+    *,
+    usual: Mapping[str, str],
+    now: float,
+    render: Callable[[str], str],
+    scopes: Sequence[str],
+) -> dict[str, object]:
+    """What the recipe says wins, but for the times.
+
+    A claim that renders empty is left out, and so is the subject: nobody is acted for then.
     """
-    claims: dict[str, object] = {"aud": audience, "jti": _new_id(), "sub": render(jwt.subject)}
+    claims: dict[str, object] = {**usual, "sub": render(jwt.subject)}
     if jwt.scope_claim:
         claims[jwt.scope_claim] = " ".join(scopes)  # RFC 6749 §3.3
     claims |= {name: _claim(name, render(text)) for name, text in jwt.claims.items()}
     claims = {name: value for name, value in claims.items() if value != ""}
     return claims | {"iat": int(now), "exp": int(now) + jwt.ttl_s}
+
+
+def key_in(jwt: Jwt, secret: Secret) -> Secret:
+    """The key that signs, in what the user pasted. AuthError where it is not in there."""
+    if not jwt.take:
+        return secret
+    found = re.search(jwt.take, secret.reveal())
+    if found is None:
+        raise AuthError(
+            "The key cannot sign. It is not written as the service writes it.",
+            hint="paste all of it, as the service shows it",
+        )
+    return Secret(found[1])
 
 
 def _claim(name: str, text: str) -> str | int:

@@ -1,4 +1,4 @@
-"""Mutual TLS for one request (RFC 8705): the client's certificate, checked and presented.
+"""Mutual TLS (RFC 8705): the client's certificate, checked and presented.
 
 Python's `ssl` reads a key from a file only. So that it lies nowhere in clear, it is locked
 with a password of one use, and the file is one in memory where the system has such files.
@@ -30,17 +30,22 @@ _REFUSED: Final = re.compile(
 )
 
 
-def check_certificate(chain: Secret, key: Secret, *, now: float) -> float:
+def check_certificate(
+    chain: Secret, key: Secret, passphrase: Secret | None = None, *, now: float
+) -> float:
     """When the certificate ends; AuthError that says why unless it and its key can be used.
 
     `chain` is a PEM whose first certificate is the client's; what else it holds is let be.
+    `passphrase` unlocks a key that is locked.
     """
-    certificates, _ = _read(chain, key, now)
+    certificates, _ = _read(chain, key, passphrase, now)
     end: float = certificates[0].not_valid_after_utc.timestamp()
     return end
 
 
-def present(context: ssl.SSLContext, chain: Secret, key: Secret) -> None:
+def present(
+    context: ssl.SSLContext, chain: Secret, key: Secret, passphrase: Secret | None = None
+) -> None:
     """Let `context` prove itself by this certificate to whoever asks. AuthError if it cannot."""
     import secrets
     import ssl
@@ -48,7 +53,7 @@ def present(context: ssl.SSLContext, chain: Secret, key: Secret) -> None:
 
     from cryptography.hazmat.primitives import serialization
 
-    certificates, private = _read(chain, key, time.time())
+    certificates, private = _read(chain, key, passphrase, time.time())
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     pem = serialization.Encoding.PEM
     locked = private.private_bytes(
@@ -81,7 +86,9 @@ def _unfit(what: str, hint: str | None = None) -> AuthError:
     return AuthError(f"The client certificate cannot be used. {what}", hint=hint)
 
 
-def _read(chain: Secret, key: Secret, now: float) -> tuple[list[Any], Any]:
+def _read(
+    chain: Secret, key: Secret, passphrase: Secret | None, now: float
+) -> tuple[list[Any], Any]:
     """The certificates, the client's first, and the private key that belongs to it."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.x509 import load_pem_x509_certificates
@@ -94,7 +101,7 @@ def _read(chain: Secret, key: Secret, now: float) -> tuple[list[Any], Any]:
             "It is no PEM of a certificate, or it is damaged.",
             "paste all of it, with the lines BEGIN and END",
         ) from None
-    private = read_private(key)
+    private = read_private(key, passphrase)
     if isinstance(private, bytes) or private.public_key() != public:
         raise _unfit("The key does not belong to the first certificate.")
     _check_times(certificates[0], now)

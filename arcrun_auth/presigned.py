@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth._http import library
 from arcrun_auth.client import bound_client
-from arcrun_auth.transport import Rules
+from arcrun_auth.flow import Rules
 
 if TYPE_CHECKING:
     from arcrun_auth.signing import Binding

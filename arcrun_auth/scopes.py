@@ -29,32 +29,38 @@ def spelled(oauth2: OAuth2, names: Iterable[str]) -> tuple[str, ...]:
 def _spelled(oauth2: OAuth2, name: str) -> tuple[str, ...]:
     if name in oauth2.scope_sets:
         return oauth2.scope_sets[name]
-    known = _known(oauth2)
-    if name in known:
+    all_of_them = known(oauth2)
+    if name in all_of_them:
         return (name,)
-    ends = [scope for scope in known if scope.rpartition("/")[2] == name]
+    ends = [scope for scope in all_of_them if scope.rpartition("/")[2] == name]
     return (ends[0],) if len(ends) == 1 else (name,)
 
 
-def _known(oauth2: OAuth2) -> dict[str, None]:
+def known(oauth2: OAuth2) -> dict[str, None]:
     """Every scope that the recipe names, in its order."""
     in_sets = (scope for each in oauth2.scope_sets.values() for scope in each)
     return dict.fromkeys((*oauth2.scopes, *in_sets))
 
 
 def wanted(
-    oauth2: OAuth2, names: Sequence[str] | None, *, held: Grant | None, widen: bool = False
+    oauth2: OAuth2,
+    names: Sequence[str] | None,
+    *,
+    held: Grant | None,
+    widen: bool = False,
+    joins: bool = False,
 ) -> tuple[str, ...]:
     """What a login asks for: what is named, else what was asked for before, else the default.
 
     With `widen`, or a `+` before each name, what was asked for before stays in: a call that
-    needs more must not lose the rest.
+    needs more must not lose the rest. So it does for a service that `joins` the login of others.
     """
     before = held.requested if held is not None else ()
     if names is None:
-        return before or tuple(oauth2.scopes)
-    adds = widen or all(name.startswith("+") for name in names)
-    base = (before or tuple(oauth2.scopes) if not widen else before) if adds else ()
+        own = oauth2.scopes if joins or not before else ()
+        return tuple(dict.fromkeys((*before, *own)))
+    adds = widen or joins or all(name.startswith("+") for name in names)
+    base = (before or tuple(oauth2.scopes) if not (widen or joins) else before) if adds else ()
     return tuple(dict.fromkeys((*base, *spelled(oauth2, names))))
 
 
@@ -70,7 +76,7 @@ def slip(oauth2: OAuth2, names: Iterable[str]) -> tuple[str, str] | None:
     sets = list(oauth2.scope_sets)
     for name in (name.removeprefix("+") for name in names):
         near = get_close_matches(name, sets, n=1, cutoff=0.8)
-        if near and spelled(oauth2, [name]) == (name,) and name not in _known(oauth2):
+        if near and spelled(oauth2, [name]) == (name,) and name not in known(oauth2):
             return name, near[0]
     return None
 

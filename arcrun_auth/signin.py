@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from arcrun_auth import apps, scopes
+from arcrun_auth import agreement, apps, scopes
 from arcrun_auth.authority import Authority
 from arcrun_auth.desk import open_desk
 from arcrun_auth.errors import AuthError, LoginFailed, LoginRequired, TokenRefused, printable
@@ -66,7 +66,8 @@ class SignIn:
             return record.replace(grant=desk.issue(asked or way.scopes))
         before = connection.record.grant if connection.record is not None else None
         self._check_names(connection, way.oauth2, asked or ())
-        wanted = scopes.wanted(way.oauth2, asked, held=before, widen=widen)
+        joins = agreement.joins(connection)
+        wanted = scopes.wanted(way.oauth2, asked, held=before, widen=widen, joins=joins)
         self._someone_or_nobody_needed(connection)
         iss_required = False
         if way.oauth2.discovery:
@@ -141,6 +142,11 @@ class SignIn:
         try:
             return bring()
         except (LoginFailed, TokenRefused) as error:
+            if known is not None and error.error == "invalid_scope":
+                error.hint = (
+                    f"arcrun app remove {known.key.account}, then: arcrun setup {authority.name}; "
+                    "the app that registered itself did not name this scope then"
+                )
             if known is None or error.error != "invalid_client":
                 raise
         self._person.say("The provider no longer knows the app here: it is registered anew.")

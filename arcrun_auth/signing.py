@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode
 
+from arcrun_auth.answers import put
 from arcrun_auth.errors import AuthError
 from arcrun_auth.hosts import Fence
 from arcrun_auth.scrub import MASK, SHORTEST, scrub
 from arcrun_auth.template import Template, render_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from arcrun_auth.recipe.model import Inject, Method
-    from arcrun_auth.tokens import Token
+    from arcrun_auth.tokens import Secret, Token
 
 # RFC 3986 §3.3: what may stand in a path segment beside letters and digits.
 _PATH_SAFE = "-._~!$&'()*+,;=:@"
@@ -174,6 +175,19 @@ class Signer:
                 changed.append(("Content-Length", str(len(signed_body))))
         return Signed(self._with_url(url, ready), tuple(changed), signed_body)
 
+    proves = False
+    """Whether TLS shows the service who the client is, by a certificate (RFC 8705)."""
+
+    def proof(self, token: Token) -> tuple[Secret, Secret, Secret | None]:
+        """The certificate, its key, and what unlocks that. Asked for only where it `proves`."""
+        raise NotImplementedError
+
+    def challenged(self, offered: Sequence[str]) -> bool:
+        """Told of the `WWW-Authenticate` headers of a 401: whether signing once more, by what
+        they say, is worth a try."""
+        del offered
+        return False
+
     def presign(self, *, method: str, url: str, expires: int, token: Token) -> str:
         """`url` with a permission in it, where this kind of signature has one. AuthError here."""
         del method, url, expires, token
@@ -222,6 +236,7 @@ class Signer:
             "secret": secrets,
             "runtime": {"access_token": token.access_token, **secrets},
             "token": {
+                **secrets,  # what came with it
                 **token.kept,
                 "access_token": token.access_token,
                 "token_type": token.token_type,
@@ -292,7 +307,7 @@ class Signer:
         if not isinstance(data, dict):
             raise self._body_fault("this one is no JSON object")
         for path, value in values.items():
-            _put(data, path.split("."), value)
+            put(data, path, value)
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _body_fault(self, why: str) -> AuthError:
@@ -352,12 +367,3 @@ def _with_cookies(given: str, values: dict[str, str]) -> str:
     kept = [crumb for crumb in crumbs if crumb and crumb.partition("=")[0].strip() not in values]
     ours = (f"{name}={quote(value, safe=_COOKIE_SAFE)}" for name, value in values.items())
     return "; ".join([*kept, *ours])
-
-
-def _put(data: dict[str, Any], path: list[str], value: str) -> None:
-    for name in path[:-1]:
-        below = data.get(name)
-        if not isinstance(below, dict):
-            below = data[name] = {}
-        data = below
-    data[path[-1]] = value

@@ -74,12 +74,31 @@ def _read(alg: str, key: Secret, encoding: str, *, checked: bool) -> Key:
     return found
 
 
-def read_private(key: Secret) -> Any:
-    """The native private key in a PEM or a JWK, whatever it signs with."""
+def read_private(key: Secret, passphrase: Secret | None = None) -> Any:
+    """The native private key in a PEM or a JWK, whatever it signs with.
+
+    `passphrase` unlocks a PEM that is locked, and AuthError where it is none.
+    """
     jwk = _jwk(key.reveal())
     if jwk is not None:
         return _import_jwk(jwk).private_key
-    return _private(octets_of(key.reveal(), "pem"), checked=False)
+    return _private(octets_of(key.reveal(), "pem"), checked=False, passphrase=passphrase)
+
+
+def fingerprint(key: Secret) -> str:
+    """The SHA-256 of the public half of a private key (DER, SubjectPublicKeyInfo), in base64."""
+    import base64
+    import hashlib
+
+    from cryptography.hazmat.primitives import serialization
+
+    private = read_private(key)
+    if isinstance(private, bytes):
+        raise _unfit("It is a shared secret, and has no public half.")
+    der = private.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
 def own_id(key: Secret) -> dict[str, str]:
@@ -137,7 +156,7 @@ def _shared(octets: bytes, encoding: str) -> bytes:
     return octets
 
 
-def _private(octets: bytes, *, checked: bool) -> Any:
+def _private(octets: bytes, *, checked: bool, passphrase: Secret | None = None) -> Any:
     """The private key in a PEM (PKCS#8, PKCS#1, SEC 1), or in DER where it was hex or base64."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
@@ -145,13 +164,20 @@ def _private(octets: bytes, *, checked: bool) -> Any:
     labels = _LABEL.findall(octets.decode("ascii", "replace"))
     _check_labels(labels)
     read = serialization.load_pem_private_key if labels else serialization.load_der_private_key
+    password = passphrase.reveal().encode() if passphrase else None
     try:
-        return read(octets, None, unsafe_skip_rsa_key_validation=checked)
+        return read(octets, password, unsafe_skip_rsa_key_validation=checked)
     except TypeError:
+        if password is not None:
+            raise _unfit(
+                "It is not locked with a passphrase.", "leave the passphrase out"
+            ) from None
         raise _unfit(
             "It is locked with a passphrase.", "openssl pkey -in locked.pem -out key.pem"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
+        if password is not None:
+            raise _unfit("This is not its passphrase, or its PEM is damaged.") from None
         what = "Its PEM is damaged or cut off." if labels else "It is neither a PEM nor a JWK."
         raise _unfit(what, "paste all of it, with the lines BEGIN and END") from None
 

@@ -29,6 +29,8 @@ MAX_BYTES = 8 * 1024
 
 NAMESPACES = ("secret", "runtime", "param", "client", "token")
 """Where do named values come from?"""
+STEPS = ("step1", "step2", "step3", "step4")
+"""And of a login by several calls? What each of them saved. The platform has none such."""
 AMBIENT = ("now", "uuid")
 """Which placeholders have no name: `{{now|iso}}`, `{{uuid}}`?"""
 
@@ -91,6 +93,13 @@ def _epoch(text: str) -> str:
         raise ValueError("the filter epoch wants a time as in RFC 3339") from None
 
 
+def _fingerprint(text: str) -> str:
+    from arcrun_auth.signing_key import fingerprint
+    from arcrun_auth.tokens import Secret
+
+    return fingerprint(Secret(text))
+
+
 FILTERS: dict[str, Callable[[str], str]] = {
     "base64": _base64,
     "base64url": _base64url,
@@ -100,6 +109,8 @@ FILTERS: dict[str, Callable[[str], str]] = {
     "iso": _iso,
     "epoch": _epoch,
     "lower": str.lower,
+    "upper": str.upper,
+    "fingerprint": _fingerprint,
 }
 """What can be done to a value? Beside these there is `hmac_sha256(key)`, with a secret's key."""
 
@@ -134,9 +145,10 @@ class _Slot:
         self.filter = filter_
         self.argument = argument
 
-    def why_unknown(self) -> str | None:
+    def why_unknown(self, *, strict: bool) -> str | None:
         """What this version does not know about it; None if it knows all."""
-        if self.ns not in NAMESPACES and self.ns not in AMBIENT:
+        known = self.ns in NAMESPACES or self.ns in AMBIENT or (strict and self.ns in STEPS)
+        if not known:
             return f"there is no namespace {self.ns!r} (there are: {', '.join(NAMESPACES)})"
         if self.filter is None:
             return None
@@ -236,7 +248,7 @@ def _parts(text: str, *, strict: bool) -> Iterator[str | _Slot]:
     for match in _PLACEHOLDER.finditer(text):
         ambient, ns, name, filter_, argument = match.groups()
         slot = _Slot(ambient or ns, name or "", filter_, argument)
-        why = slot.why_unknown()
+        why = slot.why_unknown(strict=strict)
         if why and strict:
             raise ValueError(f"{match[0]}: {why}")
         if why:

@@ -8,22 +8,31 @@ answer, a status nobody explained. In doubt it is the latter, since it never cos
 
 from __future__ import annotations
 
-import math
 import re
 
 from arcrun_auth import diagnosis
 from arcrun_auth.answers import pick
-from arcrun_auth.errors import ProviderUnavailable, TokenRefused, may_pass, printable
+from arcrun_auth.errors import TokenRefused, may_pass, printable
 from arcrun_auth.moments import epoch_of
-from arcrun_auth.tokens import Grant, Secret
+from arcrun_auth.server_words import (
+    ACCESS,
+    MAX_LIFETIME,
+    REFRESH,
+    Censor,
+    as_seconds,
+    as_secret,
+    unavailable,
+)
+from arcrun_auth.tokens import Grant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, NoReturn
 
     from arcrun_auth import recipe
     from arcrun_auth.recipe import Diagnosis
+    from arcrun_auth.tokens import Secret
 
 # Which of the errors that a server names pass by themselves? RFC 6749 §4.1.2.1 has the
 # first two, RFC 8628 §3.5 the third; the others are what APIs answer under load.
@@ -36,9 +45,6 @@ PASSING = frozenset(
     )
 )  # fmt: skip
 
-# What lifetime is not believed? Over a hundred years, "it does not expire" is meant.
-MAX_LIFETIME = 100 * 366 * 86400.0
-
 # How long may a value be that the recipe keeps (a realm, an instance's URL)?
 MAX_KEPT = 2048
 
@@ -47,7 +53,6 @@ MAX_TEXT = 16 * 1024
 
 _SUCCESS = 2  # the first digit of a status
 _SCOPE_BREAK = re.compile(r"[\s,]+")
-_NOT_VSCHAR = re.compile(r"[^\x21-\x7e]")  # RFC 6749 Appendix A.12, and no blank either
 
 
 def read_token(
@@ -73,7 +78,7 @@ def read_token(
     Raises TokenRefused (for good) and ProviderUnavailable (worth another try).
     """
     reader = _Reader(
-        oauth2, status, headers, now=now, censor=_Censor(secrets), rules=rules, service=service
+        oauth2, status, headers, now=now, censor=Censor(secrets), rules=rules, service=service
     )
     return reader.grant(body, previous, tuple(requested))
 
@@ -94,44 +99,6 @@ def says_ok(oauth2: recipe.OAuth2, headers: Mapping[str, str], body: bytes) -> b
     return ok is None or said is None or said == ok.equals
 
 
-def check_now(
-    what: str, status: int, headers: Mapping[str, str], *, now: float, service: str
-) -> None:
-    """ProviderUnavailable where the status of another endpoint says to come back later."""
-    if may_pass(status):
-        raise ProviderUnavailable(
-            f"{what} (HTTP {status}).",
-            service=service,
-            hint=f"arcrun setup {service}",
-            status=status,
-            retry_after=retry_after(headers, now),
-        )
-
-
-class _Censor:
-    """Strikes secrets out of a server's words, as sent and in the encodings they travel in."""
-
-    def __init__(self, secrets: Iterable[Secret]) -> None:
-        self._forms = sorted(
-            {form for secret in secrets for form in self._encodings(secret.reveal())},
-            key=len,
-            reverse=True,
-        )
-
-    @staticmethod
-    def _encodings(value: str) -> Iterator[str]:
-        from urllib.parse import quote, quote_plus
-
-        if value:
-            yield from (value, quote(value, safe=""), quote_plus(value))
-
-    def __call__(self, text: str) -> str:
-        clean = printable(text, limit=len(text) + 1)
-        for form in self._forms:
-            clean = clean.replace(form, "***")
-        return clean
-
-
 class _Reader:
     def __init__(
         self,
@@ -140,7 +107,7 @@ class _Reader:
         headers: Mapping[str, str],
         *,
         now: float,
-        censor: _Censor,
+        censor: Censor,
         rules: Sequence[Diagnosis],
         service: str | None,
     ) -> None:
@@ -171,10 +138,10 @@ class _Reader:
         if data is None:
             self.unavailable(f"answered {status}, but neither JSON nor a form")
         root = self.at(data, self.paths.root) if self.paths.root else data
-        access = _secret(self.at(root, self.paths.access_token))
+        access = as_secret(self.at(root, self.paths.access_token), ACCESS)
         if access is None:
             self.unavailable(f"answered {status}, but without an access token")
-        refresh = _secret(self.at(root, self.paths.refresh_token))
+        refresh = as_secret(self.at(root, self.paths.refresh_token), REFRESH)
         kept = {
             name: str(value)[:MAX_KEPT]
             for name, path in self.paths.keep.items()
@@ -239,14 +206,12 @@ class _Reader:
         )
 
     def unavailable(self, what: str) -> NoReturn:
-        wait = retry_after(self.headers, self.now)
-        when = "in a while" if wait is None else f"in {math.ceil(wait)} s"
-        raise ProviderUnavailable(
+        raise unavailable(
             f"The token endpoint of {self.host} {what}.",
-            service=self.service,
-            hint=f"Try again {when}; what is stored is untouched.",
             status=self.status,
-            retry_after=wait,
+            headers=self.headers,
+            now=self.now,
+            service=self.service,
         )
 
     @property
@@ -276,7 +241,7 @@ class _Reader:
 
     def seconds(self, given: Any) -> float | None:
         """A lifetime, in seconds."""
-        return _seconds(_scaled(given, self.unit))
+        return as_seconds(_scaled(given, self.unit))
 
     def refresh_expires(
         self, fresh: Secret | None, previous: Grant | None, root: Any
@@ -327,29 +292,11 @@ def _parse(body: bytes, content_type: str) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def _secret(value: Any) -> Secret | None:
-    """A token, if it may stand in a header: a line break in it could forge another one."""
-    if isinstance(value, str) and value and not _NOT_VSCHAR.search(value):
-        return Secret(value)
-    return None
-
-
 def _scheme(value: Any) -> str:
     """The token's type; RFC 6749 §5.1: its case means nothing."""
     if not isinstance(value, str) or not value or value.lower() == "bearer":
         return "Bearer"
     return printable(value, 40)
-
-
-def _seconds(value: Any) -> float | None:
-    """A positive number of seconds, written in whatever way; else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return seconds if 0 < seconds <= MAX_LIFETIME else None
 
 
 def _scaled(value: Any, unit: float) -> Any:
@@ -360,16 +307,3 @@ def _scaled(value: Any, unit: float) -> Any:
         return float(value) * unit
     except (ValueError, TypeError, OverflowError):
         return value
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """`Retry-After` as seconds from now: a number or a date (RFC 9110 §10.2.3)."""
-    value = headers.get("retry-after", "")
-    if re.fullmatch(r"\s*[0-9]{1,9}\s*", value, re.ASCII):
-        return float(value)
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -31,7 +31,8 @@ CLASSES = {
     "Choose": "discover", "Discover": "discover", "Jwt": "jwt", "When": "diagnose",
     "Diagnosis": "diagnose", "Ok": "ok", "TestRequest": "test", "GuideStep": "app_guide",
     "Verified": "verified", "Method": "one-way-in", "TokenExchange": "token_exchange",
-    "Step": "step", "Aws": "aws", "AssumeRole": "assume_role",
+    "Step": "step", "OAuth1": "oauth1", "Digest": "digest", "Mtls": "mtls",
+    "Aws": "aws", "AssumeRole": "assume_role",
     "ServiceAccount": "service_account", "Federation": "service_accountfederation",
     "Impersonation": "service_accountimpersonation",
 }  # fmt: skip

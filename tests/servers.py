@@ -30,6 +30,8 @@ class Seen:
     target: str
     headers: dict[str, str]
     body: bytes = b""
+    shown: str = ""
+    """The name in the client's certificate; empty where it showed none."""
 
     @property
     def raw(self) -> str:
@@ -84,6 +86,7 @@ class Recorder:
                     self.command, self.path, {k.lower(): v for k, v in self.headers.items()}
                 )
                 seen.body = _body(self)
+                seen.shown = _shown(self.connection)
                 recorder.seen.append(seen)
                 reply = recorder.answer(seen)
                 self.send_response(reply.status)
@@ -115,6 +118,11 @@ class Recorder:
     @property
     def raw(self) -> str:
         return "\n".join(each.raw for each in list(self.seen))
+
+
+def _shown(connection: socket.socket) -> str:
+    found = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    return dict(pair for (pair,) in (found or {}).get("subject", ())).get("commonName", "")
 
 
 def _body(handler: BaseHTTPRequestHandler) -> bytes:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         registration,
         stored,
     )
-    from arcrun_auth.apps.usage import Kept, Use, find, registered, uses
+    from arcrun_auth.apps.usage import Kept, Use, find, registered, stands_over, uses
     from arcrun_auth.oauth.app import App
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "proof_of",
     "registered",
     "registration",
+    "stands_over",
     "stored",
     "uses",
 ]
@@ -50,7 +51,7 @@ _HOMES = {
     "arcrun_auth.apps.kept": (
         "forget", "keep", "key_of", "lacking", "missing", "proof_of", "registration", "stored",
     ),
-    "arcrun_auth.apps.usage": ("Kept", "Use", "find", "registered", "uses"),
+    "arcrun_auth.apps.usage": ("Kept", "Use", "find", "registered", "stands_over", "uses"),
 }  # fmt: skip
 """In which module does each name live? It is loaded when it is first asked for."""
 

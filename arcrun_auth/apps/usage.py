@@ -86,6 +86,12 @@ def find(catalog: Catalog, name: str) -> tuple[str, list[Use]]:
     )
 
 
+def stands_over(store: Store, key: Key) -> tuple[str, ...]:
+    """The variables and settings whose parts of an app are used before what is saved of it."""
+    origins = origins_of(store, key, store.get(key))
+    return tuple(dict.fromkeys(o.place or o.store for o in origins if o.store != store.name))
+
+
 def registered(store: Store, known: Mapping[str, list[Use]]) -> list[Kept]:
     """Every app that is in the store, in config.toml or in the environment, by name."""
     keys = {Key("app", name) for name in known}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from arcrun_auth import primitives
 from arcrun_auth.hosts import is_public_name
 from arcrun_auth.lint import oauth, texts
-from arcrun_auth.recipe.parts import headers, templates, urls
+from arcrun_auth.recipe.parts import headers, signing_keys, templates, urls
 from arcrun_auth.recipe.rules import host_of, spelled
 from arcrun_auth.template import Template
 
@@ -197,6 +197,19 @@ def _registrable(host: str) -> str:
     return str(_suffix_list().privatesuffix(name) or "") if name else ""
 
 
+def known_primitive(subject: Subject) -> Iterator[Finding]:
+    """A primitive that a package has to bring: nobody has looked at what is its own."""
+    for at, way, _ in subject.ways():
+        if primitives.find(way.primitive) is None:
+            bundled = subject.tier == "bundled"
+            yield subject.finding(
+                "primitive", (*at, "primitive"),
+                f"No package here brings the primitive {way.primitive!r}.",
+                "Use one of ours." if bundled else "Install the package, then lint once more.",
+                "error" if bundled else "warning",
+            )  # fmt: skip
+
+
 # -- templates and what they carry -----------------------------------------------------
 
 
@@ -215,7 +228,7 @@ def literal_braces(subject: Subject) -> Iterator[Finding]:
 def carried(subject: Subject) -> Iterator[Finding]:
     """Where the secrets go, and whether they go anywhere."""
     for at, way, _ in subject.ways():
-        used = {way.jwt.key} if way.jwt is not None else set()  # it signs, and is not sent
+        used = {key for _, key in signing_keys(way)}
         primitive = primitives.find(way.primitive)
         used |= set(primitive.uses(way)) if primitive is not None else set()
         for place, text, _names in templates(way):
@@ -230,7 +243,7 @@ def carried(subject: Subject) -> Iterator[Finding]:
                     )  # fmt: skip
         whole = {name.partition(".")[0] for name in used}  # a member of it is enough
         for index, secret in enumerate(way.required_secrets):
-            if secret.key not in whole:
+            if secret.key not in whole and primitive is not None:
                 yield subject.finding(
                     "secret-unused", (*at, "required_secrets", index),
                     f"Nothing carries the secret {secret.key!r}.",
@@ -267,7 +280,7 @@ def header_fields(subject: Subject) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    https, links, own_hosts, suffixes, host_params, same_owner,
+    known_primitive, https, links, own_hosts, suffixes, host_params, same_owner,
     literal_braces, carried, header_fields,
     oauth.sound, oauth.unused, oauth.literals, texts.diagnoses,
     texts.texts, texts.patterns, texts.secrets, texts.complete,

@@ -12,7 +12,8 @@ from arcrun_auth.login.code import failed
 from arcrun_auth.oauth.call import values
 from arcrun_auth.oauth.device import SLOWER, read_device_code
 from arcrun_auth.oauth.requests import device_request, device_token_request
-from arcrun_auth.token_answer import check_now, error_in, read_token, retry_after
+from arcrun_auth.server_words import check_now, retry_after
+from arcrun_auth.token_answer import error_in, read_token
 
 if TYPE_CHECKING:
     import threading

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from arcrun_auth.oauth.app import App
     from arcrun_auth.template import Template
 
-    HttpMethod = Literal["GET", "POST", "DELETE"]
+    HttpMethod = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     Encoding = Literal["form", "json", "query"]
     Values = Mapping[str, Mapping[str, str]]
     """What fills templates: namespace -> name -> value."""

@@ -21,6 +21,11 @@ BUILT_IN: Final = {
     "static_key": "static_key:StaticKey",
     "oauth2": "oauth2:OAuth2",
     "service_account": "service_account:ServiceAccount",
+    "signed_jwt": "signed_jwt:SignedJwt",
+    "token_exchange": "token_exchange:TokenExchange",
+    "oauth1": "oauth1:OAuth1",
+    "digest": "digest:Digest",
+    "mtls": "mtls:Mtls",
     "aws_sigv4": "aws_sigv4:AwsSigV4",
     "aws_assume_role": "aws_assume_role:AwsAssumeRole",
 }
@@ -59,7 +64,14 @@ def _theirs(name: str) -> type[Primitive]:
     from arcrun_auth.primitives.base import Primitive
 
     for point in entry_points(group=GROUP, name=name):
-        kind = point.load()
+        try:
+            kind = point.load()
+        except Exception as error:  # noqa: BLE001 - a package of somebody else's may raise anything
+            raise RecipeError(
+                f"The package that brings the primitive {name!r} cannot be loaded: "
+                f"{printable(point.value, 120)} raises {type(error).__name__}.",
+                hint=f"python -c 'import {printable(point.module, 80)}' shows what is wrong",
+            ) from None
         if isinstance(kind, type) and issubclass(kind, Primitive):
             return kind
         raise RecipeError(

@@ -27,6 +27,8 @@ class Desk(Protocol):
     """One connection as a primitive sees it, at one moment."""
 
     service: str
+    name: str
+    """As it is typed: with the instance, where that is not the default one."""
     way: Method
 
     @property
@@ -95,6 +97,11 @@ class Primitive:
 
     def check(self, way: Method, secrets: Mapping[str, Secret]) -> None:
         """Looks at secrets before they are kept. AuthError where they can never work."""
+
+    def ends(self, way: Method, secrets: Mapping[str, Secret]) -> float | None:
+        """When secrets that were checked end by themselves, in seconds since the epoch; None
+        where they do not tell."""
+        return None
 
     def issue(self, desk: Desk) -> Grant:
         """A new token. TokenRefused, ProviderUnavailable, MissingSecret."""

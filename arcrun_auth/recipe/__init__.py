@@ -34,11 +34,14 @@ from arcrun_auth.recipe.model import (
     Choose,
     ClientAuth,
     Diagnosis,
+    Digest,
     Discover,
     GuideStep,
     Inject,
     Jwt,
     Method,
+    Mtls,
+    OAuth1,
     OAuth2,
     Ok,
     Param,
@@ -63,10 +66,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
-    "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method", "OAuth2",
-    "Ok", "Param", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke", "ServiceAccount",
-    "Step", "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse", "Verified", "When",
-    "decode", "encode", "is_base", "lays_bases", "load", "merge", "read",
+    "Digest", "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method",
+    "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh", "RequiredSecret",
+    "Revoke", "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest",
+    "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
+    "merge", "read",
 ]  # fmt: skip
 
 MAX_EXTENDS = 3
@@ -75,7 +79,8 @@ MAX_EXTENDS = 3
 # What one method does not have in common with another: everything else is inherited.
 _OWN = {
     "id", "label", "primitive", "required_secrets", "inject", "oauth2", "token_secret", "jwt",
-    "service_account_kind", "token_exchange", "options", "assume_role",
+    "service_account_kind", "token_exchange", "oauth1", "digest", "mtls", "options",
+    "assume_role",
 }  # fmt: skip
 _INHERITED = tuple(name for name in Method.__struct_fields__ if name not in _OWN)
 

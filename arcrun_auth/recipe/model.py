@@ -15,6 +15,7 @@ from arcrun_auth.errors import RecipeError, printable
 from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.aws import AssumeRole, Aws
 from arcrun_auth.recipe.exchange import Step, TokenExchange
+from arcrun_auth.recipe.jwt import Jwt
 from arcrun_auth.recipe.oauth2 import (
     Callback,
     ClientAuth,
@@ -25,6 +26,7 @@ from arcrun_auth.recipe.oauth2 import (
     TokenRequest,
     TokenResponse,
 )
+from arcrun_auth.recipe.proofs import Digest, Mtls, OAuth1
 from arcrun_auth.recipe.required import RequiredSecret
 from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url
 
@@ -33,10 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
-    "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method", "Model",
-    "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke",
-    "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse",
-    "Verified", "When",
+    "Digest", "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method",
+    "Model", "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
+    "RequiredSecret", "Revoke", "ServiceAccount", "Step", "TestRequest", "TokenExchange",
+    "TokenRequest", "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -161,28 +163,6 @@ class Discover(Model, frozen=True):
     """Where the answer is a list; of one item nobody is asked."""
 
 
-class Jwt(Model, frozen=True):
-    """A JSON Web Token that is signed with a secret: the assertion of RFC 7523 §2.1."""
-
-    key: Name
-    """The secret that signs; a member of a secret that is a JSON text by its name after a dot."""
-    alg: Literal["RS256", "PS256", "ES256", "EdDSA", "HS256"] = "RS256"
-    """The algorithm: RFC 7518 §3.1."""
-    key_encoding: Literal["pem", "hex", "base64", "utf8"] = "pem"
-    """How the secret writes the key down."""
-    header: Strings = {}
-    """Further header fields: `kid`."""
-    claims: Strings = {}
-    """Claims; `iat`, `exp`, `jti` and, if not given, `aud` (the token endpoint) are added. One
-    that renders empty is left out: `jti: ""`."""
-    scope_claim: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:/-]{0,64}$(?!\n)")] = ""
-    """The claim that carries the scopes, where the request itself does not name them."""
-    subject: str = ""
-    """The claim `sub`, where one acts for a user: a template that may render empty."""
-    ttl_s: Annotated[int, Meta(ge=1, le=3600)] = 300
-    """How long it is valid, in seconds."""
-
-
 class When(Model, frozen=True):
     """What an error has to look like; all that is given must hold."""
 
@@ -298,6 +278,12 @@ class Method(Model, frozen=True, kw_only=True):
     """How else than by a key of its own a service account is reached."""
     token_exchange: TokenExchange | None = None
     """The calls of a login that answer a token."""
+    oauth1: OAuth1 | None = None
+    """How requests are signed; for the primitive `oauth1`."""
+    digest: Digest | None = None
+    """Who answers challenges; for the primitive `digest`."""
+    mtls: Mtls | None = None
+    """The certificate that is shown; for the primitive `mtls`."""
     options: dict[str, Any] = {}
     """Settings of a plug-in's primitive, which alone knows what they mean."""
     test: TestRequest | None = None

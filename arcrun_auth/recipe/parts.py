@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import primitives
 from arcrun_auth.recipe.parameters import ENDPOINTS
+from arcrun_auth.template import STEPS, Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +25,13 @@ ANSWER_PATHS = (
     "scope", "error", "error_description",
 )  # fmt: skip
 
+_NAMING = {
+    "oauth1": ("consumer_key", "consumer_secret", "token", "token_secret"),
+    "digest": ("username", "password"),
+    "mtls": ("certificate", "key", "passphrase"),
+}
+"""Which fields of these parts are keys of secrets?"""
+
 
 def patterns(way: Method) -> Iterator[tuple[Place, str]]:
     """The regular expressions of a method."""
@@ -33,10 +41,31 @@ def patterns(way: Method) -> Iterator[tuple[Place, str]]:
     for index, item in enumerate(way.diagnose):
         yield ("diagnose", index, "when", "error"), item.when.error
         yield ("diagnose", index, "when", "body"), item.when.body
+    if way.jwt is not None:
+        yield ("jwt", "take"), way.jwt.take
     if way.test is not None:
         yield ("test", "denied"), way.test.denied
     if way.oauth2 is not None:
         yield ("oauth2", "client", "id_pattern"), way.oauth2.client.id_pattern
+
+
+def keys(way: Method) -> Iterator[tuple[Place, str]]:
+    """The keys of secrets that a method names outside of its templates."""
+    if way.token_secret:
+        yield ("token_secret",), way.token_secret
+    yield from signing_keys(way)
+
+
+def signing_keys(way: Method) -> Iterator[tuple[Place, str]]:
+    """Of these the ones that sign or prove, and are not sent."""
+    account = way.service_account
+    # A document that the recipe writes holds no key.
+    if way.jwt is not None and not (account is not None and account.document):
+        yield ("jwt", "key"), way.jwt.key
+    for name, proof in (("oauth1", way.oauth1), ("digest", way.digest), ("mtls", way.mtls)):
+        for field in _NAMING[name]:
+            if proof is not None and (key := getattr(proof, field)):
+                yield (name, field), key
 
 
 def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
@@ -48,9 +77,7 @@ def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
         for name, text in getattr(way.inject, kind).items():
             yield ("inject", kind, name), text, signing
     for place, text in urls(way):
-        own = place == ("oauth2", "revocation_endpoint")
-        known = early if place[0] == "oauth2" else everywhere
-        yield place, text, known | ({"client": frozenset({"id"})} if own else {})
+        yield place, text, _in_url(way, place, early, everywhere)
     for index, text in enumerate(way.allowed_hosts):
         yield ("allowed_hosts", index), text, everywhere
     for place, fields in _plain_maps(way):
@@ -63,6 +90,33 @@ def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
     if way.test is not None:
         yield ("test", "path"), way.test.path, everywhere
         yield ("test", "body"), way.test.body, everywhere
+
+
+def _in_url(way: Method, place: Place, early: Names, everywhere: Names) -> Names:
+    """The names that a URL may use."""
+    if place == ("oauth2", "revocation_endpoint"):
+        return {**early, "client": frozenset({"id"})}
+    if place[:2] == ("token_exchange", "steps"):
+        return {**early, **_saved_before(way, int(place[2]))}
+    return early if place[0] in ("oauth2", "token_exchange", "options") else everywhere
+
+
+def injected(way: Method, *spaces: str) -> frozenset[str]:
+    """The names of these namespaces that `inject` has placeholders for."""
+    places = (getattr(way.inject, kind) for kind in ("header", "query", "body", "path", "cookie"))
+    return frozenset(
+        name
+        for place in places
+        for text in place.values()
+        for space, name, _ in Template.parse(text, strict=False).placeholders
+        if space in spaces
+    )
+
+
+def _saved_before(way: Method, index: int) -> dict[str, frozenset[str]]:
+    """What the calls of a login before that one have saved."""
+    steps = way.token_exchange.steps if way.token_exchange is not None else ()
+    return {f"step{number}": frozenset(step.save) for number, step in enumerate(steps[:index], 1)}
 
 
 def json_secrets(way: Method) -> frozenset[str]:
@@ -81,7 +135,7 @@ def _known_before_login(way: Method) -> frozenset[str]:
     return frozenset(
         name
         for name, param in way.params.items()
-        if param.source == "user" or param.default is not None
+        if param.source in ("user", "secret") or param.default is not None
     )
 
 
@@ -94,6 +148,8 @@ def _signing(way: Method) -> dict[str, frozenset[str]]:
     if primitive is not None and primitive.source == "secrets":
         return secrets
     given = {"token": frozenset({"access_token"}), "runtime": frozenset({"access_token"})}
+    for saved in _saved_before(way, len(STEPS)).values():
+        given["token"] |= saved
     if way.oauth2 is not None:
         given["token"] |= frozenset(way.oauth2.token_response.keep)
         given["client"] = frozenset({"id"})
@@ -108,6 +164,8 @@ def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
     if way.oauth2 is not None:
         yield ("oauth2", "authorize_params"), way.oauth2.authorize_params
         yield ("oauth2", "token_request", "headers"), way.oauth2.token_request.headers
+    if way.oauth1 is not None:
+        yield ("oauth1",), {"realm": way.oauth1.realm}
     for index, found in enumerate(way.discover):
         yield ("discover", index, "headers"), found.headers
     if way.aws is not None:
@@ -120,7 +178,7 @@ def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
 def _secret_maps(
     way: Method, early: Names, everywhere: Names
 ) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
-    """The maps of templates that end in the body of a token request, or in its signature."""
+    """The maps of templates that end in a token request, or in its signature."""
     signing = _signing(way)
     hidden = {name: signing[name] for name in signing if name in ("secret", "client")}
     mine: Names = {**early, **hidden}
@@ -128,6 +186,12 @@ def _secret_maps(
         yield ("jwt", "header"), way.jwt.header, mine
         yield ("jwt", "claims"), way.jwt.claims, mine
         yield ("jwt",), {"subject": way.jwt.subject}, mine
+    if way.token_exchange is not None:
+        signs = {"token": frozenset({"jwt"})} if way.jwt is not None else {}
+        for index, step in enumerate(way.token_exchange.steps):
+            known: Names = {**mine, **signs, **_saved_before(way, index)}
+            for field in ("headers", "query", "body"):
+                yield ("token_exchange", "steps", index, field), getattr(step, field), known
     yield from _account_maps(way, mine)
     if way.oauth2 is None:
         return
@@ -168,13 +232,42 @@ def headers(way: Method) -> Iterator[tuple[Place, str]]:
         maps.append((("test", "headers"), way.test.headers))
     if way.oauth2 is not None:
         maps.append((("oauth2", "token_request", "headers"), way.oauth2.token_request.headers))
+    for index, step in enumerate(way.token_exchange.steps if way.token_exchange else ()):
+        maps.append((("token_exchange", "steps", index, "headers"), step.headers))
     for place, fields in maps:
         for name in fields:
             yield (*place, name), name
 
 
 def urls(way: Method) -> Iterator[tuple[Place, str]]:
-    """The URLs that a method sends requests to."""
+    """The URLs that a method sends requests to; those among the options of a plug-in too."""
+    own = dict(_urls(way))
+    yield from own.items()
+    primitive = primitives.find(way.primitive)
+    for place, url in primitive.servers(way) if primitive is not None else ():
+        if place not in own:
+            yield place, url
+
+
+def stated(way: Method, place: Place) -> Any:
+    """What the recipe says at `place`; None where it says nothing.
+
+    >>> from arcrun_auth.recipe import Method
+    >>> stated(Method(primitive="hawk", options={"at": ["a", "b"]}), ("options", "at", 1))
+    'b'
+    """
+    found: Any = way
+    for step in place:
+        if isinstance(found, dict):
+            found = found.get(step)
+        elif isinstance(step, int):
+            found = found[step] if isinstance(found, list | tuple) and step < len(found) else None
+        else:
+            found = getattr(found, step, None)
+    return found
+
+
+def _urls(way: Method) -> Iterator[tuple[Place, str]]:
     if way.base_url:
         yield ("base_url",), way.base_url
     if way.test is not None and way.test.url:
@@ -234,6 +327,7 @@ def paths(way: Method) -> Iterator[tuple[Place, str]]:
         if found.choose is not None:
             yield ("discover", index, "choose", "items"), found.choose.items
             yield ("discover", index, "choose", "label"), found.choose.label
+    yield from _paths_of_calls(way)
     if way.service_account is not None and way.service_account.impersonation is not None:
         hop, place = way.service_account.impersonation, ("service_account", "impersonation")
         yield (*place, "signed"), hop.signed
@@ -249,3 +343,12 @@ def _answer_paths(answer: TokenResponse, at: Place) -> Iterator[tuple[Place, str
         yield (*at, "keep", name), path
     if answer.ok is not None:
         yield (*at, "ok", "path"), answer.ok.path
+
+
+def _paths_of_calls(way: Method) -> Iterator[tuple[Place, str]]:
+    for index, step in enumerate(way.token_exchange.steps if way.token_exchange else ()):
+        at: Place = ("token_exchange", "steps", index)
+        for name, path in step.save.items():
+            yield (*at, "save", name), path
+        if step.ok is not None:
+            yield (*at, "ok", "path"), step.ok.path

@@ -102,15 +102,23 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
     _check_found(way, at)
     if way.oauth2 is not None:
         _check_oauth2(way.oauth2, (*at, "oauth2"))
-        _check_assertion(way, at)
+        if "jwt_bearer" in way.oauth2.grants and way.jwt is None:
+            raise Fault("The grant jwt_bearer needs the assertion to sign.", (*at, "jwt"))
 
 
 def _check_primitive(way: Method, at: Place) -> None:
     primitive = primitives.find(way.primitive)
     if (way.oauth2 is not None) != (primitive is not None and primitive.has_server):
         raise Fault("oauth2 is given for the primitive oauth2, and for no other.", (*at, "oauth2"))
-    # One that nobody here has may come with a package later: it is told at its first use.
-    for place, why in primitive.faults(way) if primitive is not None else ():
+    if primitive is None:  # it may come with a package later: it is told at its first use
+        return
+    try:
+        faults = [*primitive.faults(way)]
+        tuple(primitive.servers(way))
+    except Exception as error:  # noqa: BLE001 - one recipe, and what a plug-in makes of it
+        why = f"The primitive {way.primitive!r} cannot read this recipe ({type(error).__name__})."
+        raise Fault(why, (*at, "primitive")) from None
+    for place, why in faults:
         raise Fault(why, (*at, *place))
 
 
@@ -118,8 +126,12 @@ def _check_secrets(way: Method, at: Place) -> None:
     keys = [secret.key for secret in way.required_secrets]
     if len(keys) != len(set(keys)):
         raise Fault("Two secrets have the same key.", (*at, "required_secrets"))
-    if way.token_secret and way.token_secret not in keys:
-        raise Fault(f"There is no secret {way.token_secret!r}.", (*at, "token_secret"))
+    for place, key in parts.keys(way):
+        whole, dot, _ = key.partition(".")
+        if key not in keys and whole not in keys:
+            raise Fault(f"There is no secret {whole!r}.", (*at, *place))
+        if key not in keys and dot and whole not in parts.json_secrets(way):
+            raise Fault(f"The secret {whole!r} has no members: it is no json_blob.", (*at, *place))
 
 
 def _check_oauth2(oauth2: OAuth2, at: Place) -> None:
@@ -139,20 +151,6 @@ def _check_oauth2(oauth2: OAuth2, at: Place) -> None:
             raise Fault(f"{name} is needed, or discovery: true.", (*at, name))
     if oauth2.client.id and (oauth2.client.auth != "none" or oauth2.client.registration == "dcr"):
         raise Fault("Only a public client (auth: none) can come with a recipe.", (*at, "client"))
-
-
-def _check_assertion(way: Method, at: Place) -> None:
-    assert way.oauth2 is not None
-    keys = [secret.key for secret in way.required_secrets]
-    if "jwt_bearer" in way.oauth2.grants and way.jwt is None:
-        raise Fault("The grant jwt_bearer needs the assertion to sign.", (*at, "jwt"))
-    if way.jwt is None or (way.service_account is not None and way.service_account.document):
-        return  # a document that the recipe writes holds no key
-    key, dot, _ = way.jwt.key.partition(".")
-    if key not in keys:
-        raise Fault(f"There is no secret {key!r}.", (*at, "jwt", "key"))
-    if dot and key not in parts.json_secrets(way):
-        raise Fault(f"The secret {key!r} has no members: it is no json_blob.", (*at, "jwt", "key"))
 
 
 def _check_found(way: Method, at: Place) -> None:

@@ -36,6 +36,12 @@ class Store(ABC):
         """None if it can serve now, else the reason in words. Never raises, never prompts."""
         return None
 
+    def prepare(self) -> None:  # noqa: B027 - most are ready as they are
+        """Make sure that `put` can work, before somebody logs in or types what is to be kept.
+
+        May ask for a new passphrase. Raises NoStore, StoreLocked or StoreError where it cannot.
+        """
+
     @abstractmethod
     def get(self, key: Key) -> Credential | None:
         """The record, or None where there is none.
@@ -72,6 +78,9 @@ class ReadOnly(Store):
 
     def _refuse(self) -> NoReturn:
         raise StoreError(f"The {self.name} store is read-only.")
+
+    def prepare(self) -> None:
+        self._refuse()
 
     def put(self, record: Credential, *, expect: int) -> Credential:
         del record, expect

@@ -46,6 +46,16 @@ def create(vault: Vault) -> None:
             session.master, session.source = master, source
 
 
+def prepare(vault: Vault) -> None:
+    """Makes the vault now where somebody has to type its passphrase; NoStore if nobody can."""
+    keys = vault.key_sources
+    if keys.given() is not None:
+        return
+    keyring = keys.keyring()
+    if keyring is None or keyring.probe() is not None:
+        create(vault)
+
+
 def first_slot(keys: Keys, master: MasterKey) -> tuple[slots.Slot, str]:
     """In the order of `keys`: a key that was given, the OS keyring, a passphrase."""
     given = keys.given()

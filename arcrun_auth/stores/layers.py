@@ -38,6 +38,9 @@ class Layers(Store):
     def why_not(self) -> str | None:
         return self.primary.why_not()
 
+    def prepare(self) -> None:
+        self.primary.prepare()
+
     def get(self, key: Key) -> Credential | None:
         over, first = self._over(key)
         # What the overlays give must be usable where the vault cannot be opened at all, as

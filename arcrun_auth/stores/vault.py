@@ -164,6 +164,11 @@ class Vault(Store):
         way = self.session().source.partition(":")[0]
         return f"{way}-protected {self.name}" if way in _PROTECTED_BY else self.name
 
+    def prepare(self) -> None:
+        from arcrun_auth.stores.create import prepare
+
+        self.run(lambda _: None, writing=True, absent=lambda: prepare(self))
+
     def why_not(self) -> str | None:
         from arcrun_auth.stores.upkeep import why_not
 

@@ -11,7 +11,7 @@ from arcrun_cli import ui
 from arcrun_cli.faults import LONGEST_NAME, UsageFault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 EXIT_CODES: dict[int, tuple[str, tuple[type[BaseException], ...]]] = {
     0: ("done", ()),
@@ -37,6 +37,9 @@ EXIT_CODES: dict[int, tuple[str, tuple[type[BaseException], ...]]] = {
 }
 """Every exit code: what it means, and which errors end in it."""
 
+WORST_FIRST = (7, 5, 4, 2, 1, 6)
+"""Of several exit codes, which is told?"""
+
 USAGE = 2
 INTERRUPTED = 130
 
@@ -49,6 +52,12 @@ def exit_code(error: BaseException) -> int:
         code for code, (_, kinds) in EXIT_CODES.items() if code != 1 and isinstance(error, kinds)
     )
     return next(found, 1)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The code for several ends: what may pass by itself hides nothing that needs a person."""
+    found = set(codes)
+    return next((code for code in WORST_FIRST if code in found), 0)
 
 
 def tell(error: BaseException, args: Sequence[str]) -> int:

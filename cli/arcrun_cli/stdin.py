@@ -74,7 +74,7 @@ def _object(text: str, keys: Sequence[str]) -> dict[str, str] | None:
     """A JSON object of texts; None for anything else: a secret may itself be JSON."""
     try:
         data = json.loads(text) if text.startswith("{") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
         return None

@@ -169,3 +169,10 @@ def test_a_secret_on_the_command_line_is_refused_and_explained(cli, args):
     assert "arcrun setup notion asks for it hidden" in ran.err
     assert "--stdin" in ran.err
     assert "history" in ran.err
+
+
+def test_of_several_ends_what_may_pass_hides_nothing_that_needs_a_person():
+    assert failures.worst([]) == failures.worst([0, 0]) == 0
+    assert failures.worst([0, 6]) == 6
+    for code in failures.EXIT_CODES.keys() - {0, 6, failures.INTERRUPTED}:
+        assert failures.worst([0, 6, code, 6]) == code

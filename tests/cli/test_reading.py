@@ -168,6 +168,13 @@ def test_why_of_what_is_not_connected_says_how(cli):
     assert "→ arcrun setup notion" in ran.err
 
 
+def test_show_says_where_a_token_is_got_and_asks_for_no_param_that_is_found(cli):
+    assert "token from  hub.docker.com\n" in cli("show", "docker_hub").out
+    ghost = cli("show", "ghost").out
+    assert "asks also   --param ghost_site=…\n" in ghost
+    assert "token from" not in ghost
+
+
 def test_show_says_what_the_recipe_says(cli):
     ran = cli("show", "notion")
 

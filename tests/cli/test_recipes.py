@@ -109,6 +109,16 @@ def test_add_tells_where_one_logs_in_whatever_the_recipe_names_of_it(cli, mine, 
     assert said in cli("recipes", "add", str(mine)).err
 
 
+def test_add_tells_which_hosts_a_login_by_calls_sends_it_to(cli, mine):
+    mine.write_text(
+        "service: my_api\nprimitive: token_exchange\nbase_url: https://api.example.com\n"
+        f"token_exchange: {{steps: [{{url: '{ID}/t', save: {{access_token: t}}}}]}}\n"
+    )
+    said = cli("recipes", "add", str(mine)).err
+    assert "by login: what you give it is sent to api.example.com\n" in said
+    assert "    to get a token, what you give it is sent to id.example.com\n" in said
+
+
 def test_add_tells_where_a_key_goes_for_a_token(cli, mine):
     mine.write_text(
         "service: my_api\nprimitive: aws_assume_role\nbase_url: https://api.example.com\n"

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from arcrun_cli import stdin, talk, ui
+from arcrun_cli.commands import app_add
 from arcrun_cli.faults import UsageFault
 from tests import canary
 
@@ -154,6 +155,12 @@ ONE, TWO = ["notion_token"], ["twilio_account_sid", "twilio_auth_token"]
 )
 def test_secrets_from_a_pipe(data, keys, found):
     assert stdin.parse(data, keys, "x") == found
+
+
+def test_json_of_any_depth_ends_no_command():
+    deep = '{"a":' * 100_000
+    assert stdin.parse(deep.encode(), ONE, "x") == {"notion_token": deep}
+    assert app_add._is_client_file(deep) is False
 
 
 @pytest.mark.parametrize("data", [b"", b" \n", b"\xff", b"x" * (stdin.MAX_BYTES + 1)])

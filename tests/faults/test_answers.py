@@ -109,7 +109,7 @@ class Renewal:
                 "no token for a header": access.isascii() and access.isprintable(),
                 "a token that is born dead": left.expires is None or left.expires >= NOW,
                 "a refresh token from nowhere": fresh == OLD
-                or fresh.replace("\\", "").encode() in said,
+                or fresh.replace("\\", "").replace("+", " ").encode() in said.replace(b"+", b" "),
             }
         return next((fault for fault, holds in rules.items() if not holds), None)
 

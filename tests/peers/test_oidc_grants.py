@@ -101,6 +101,24 @@ def test_no_app_is_needed_where_one_registers_itself(tmp_path, oidc, auth):
     assert broker.store.get(APP).generation == app.generation
 
 
+def test_a_client_that_registered_itself_may_ask_for_more_later(tmp_path, oidc):
+    """This server lets it ask for nothing that it did not name then (RFC 7591 §2)."""
+    client, more = {"registration": "dcr", "auth": "none"}, {"reader": ["read"]}
+    broker = desk(tmp_path, oidc, client=client, scope_sets=more)
+    broker.setup("peer")
+    registrations = len(oidc.asked("/reg"))
+    broker.setup("peer", scopes=["+reader"], replace=True)
+    assert "read" in broker.why("peer").scopes
+    assert len(oidc.asked("/reg")) == registrations
+    with pytest.raises(LoginFailed) as caught:
+        broker.setup("peer", scopes=["+write"], replace=True)
+    assert caught.value.error == "invalid_scope"
+    assert caught.value.hint == (
+        "arcrun app remove peer, then: arcrun setup peer; the app that registered itself did "
+        "not name this scope then"
+    )
+
+
 # -- without anybody ---------------------------------------------------------------------
 
 

@@ -107,7 +107,7 @@ class TestKeyFiles:
     @pytest.mark.parametrize(
         ("text", "holds"),
         [
-            (key_file(), True),
+            ('{"type": "service_account", "private_key": "k"}', True),
             ("-----BEGIN PRIVATE KEY-----", True),
             (json.dumps({"type": "authorized_user", "refresh_token": "r"}), True),
             (json.dumps({"type": "x", "source_credentials": {"refresh_token": "r"}}), True),
@@ -196,7 +196,7 @@ class TestKinds:
         ("change", "says"),
         [
             ({"jwt": {"key": "nothing.private_key"}}, "no secret 'nothing'"),
-            ({"required_secrets": [{"key": "google_service_account"}]}, "not declared"),
+            ({"required_secrets": [{"key": "google_service_account"}]}, "no members"),
             ({"token_exchange": "https://x.example"}, "Expected `object"),
             ({"jwt": {"claims": {"x": "{{secret.other.a}}"}}}, "not declared"),
             ({"token_exchange": {"endpoint": "oauth2.googleapis.com"}}, "no URL"),

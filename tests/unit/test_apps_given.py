@@ -281,3 +281,16 @@ def test_a_web_client_that_is_laid_down_serves_if_a_login_could_come_back(
             with pytest.raises(AuthError, match="Web client"):
                 app_of(broker)
         broker.close()
+
+
+def test_what_is_used_before_a_client_file_is_told(world, tmp_path, provider) -> None:
+    provider.register("own-app", auth="post")
+    path = client_file(tmp_path, "filed", provider.client_secret)
+    person = Told()
+    world(person=person, ARCRUN_FLEET_CLIENT_ID="own-app").setup("one", client_file=path)
+    assert provider.authorizations[0]["client_id"] == "own-app"
+    assert "What stands in ARCRUN_FLEET_CLIENT_ID is used before the client file." in person.said
+    person.said.clear()
+    path = client_file(tmp_path, "own-app", provider.client_secret)
+    world(person=person).setup("one", client_file=path)
+    assert not any("is used before" in line for line in person.said)

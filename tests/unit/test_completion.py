@@ -10,6 +10,8 @@ import yaml
 from arcrun_auth import errors
 from arcrun_auth.people import Nobody
 from arcrun_auth.testing import Provider
+from arcrun_auth.tokens import Credential
+from tests import canary
 from tests.servers import Reply, recorder
 from tests.unit.test_quirky_logins import DEMO, Somebody, desk
 
@@ -159,6 +161,18 @@ def test_a_bind_goes_on_too(at, api, provider) -> None:
     assert len(provider.authorizations) == 1
 
 
+def test_a_new_secret_is_not_passed_over_for_a_login_of_before(at, api, provider, tmp_path) -> None:
+    """Where a grant is asked for with a secret, that is what the person wants tried."""
+    store = begun(at, api)
+    again = at(store=store)
+    path = tmp_path / "home" / "recipes" / "demo.yaml"
+    recipe = yaml.safe_load(path.read_text()) | {"required_secrets": [{"key": "demo_pin"}]}
+    path.write_text(yaml.safe_dump(recipe))
+    again.setup("demo", pin=canary.fresh())
+    assert len(provider.authorizations) == 2
+    assert "demo_pin" in store.get(DEMO).secrets
+
+
 @pytest.mark.parametrize("end", ["refused", "ended", "scopes"])
 def test_a_login_that_leads_nowhere_is_done_anew(at, api, now, provider, end) -> None:
     store = begun(at, api)
@@ -251,3 +265,9 @@ def test_a_new_login_during_the_test_request_stands(at, api, now) -> None:
     broker.setup("demo")
     held = broker.store.get(DEMO)
     assert (held.grant.issued, held.identity) == (now[0], "eve")
+
+
+def test_what_is_not_complete_is_still_so_when_it_is_read_again() -> None:
+    held = Credential(DEMO, incomplete=True)
+    assert Credential.load(held.dump()).incomplete is True
+    assert "incomplete" not in Credential(DEMO).dump()

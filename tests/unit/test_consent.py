@@ -23,6 +23,10 @@ RICH = {
     "category": "test", "tags": ["t"], "status": "deprecated", "successor": "richer",
     "docs_url": "https://docs.rich.example", "service_account_kind": "kind",
     "token_exchange": {"endpoint": "https://x.rich.example"}, "options": {"a": 1},
+    "oauth1": {"consumer_key": "a", "consumer_secret": "a", "token": "a", "token_secret": "a",
+               "signature_method": "HMAC-SHA256", "realm": "r"},
+    "digest": {"username": "a", "password": "a"},
+    "mtls": {"certificate": "a", "key": "a", "passphrase": "a"},
     "service_account": {
         "federation": {"endpoint": "https://sts.rich.example", "variables": "RICH_"},
         "impersonation": {
@@ -88,7 +92,8 @@ RICH = {
     "allowed_hosts": ["{{param.region}}.rich.example", "*.cdn.rich.example", "me.rich.example"],
     "discover": [{"url": "https://me.rich.example/sites", "headers": {"X-D": "1"},
                   "save": {"region": "id"}, "choose": {"items": "sites", "label": "name"}}],
-    "jwt": {"key": "a", "alg": "ES256", "key_encoding": "hex", "header": {"kid": "1"},
+    "jwt": {"key": "a", "take": "(.+)", "alg": "ES256", "key_encoding": "hex",
+            "header": {"kid": "1"},
             "claims": {"iss": "me"}, "scope_claim": "scope", "subject": "you", "ttl_s": 60},
     "diagnose": [{"when": {"status": 400, "error": "e", "body": "b", "age_s": [1, 2]},
                   "say": "It means this.", "do": "Do that."}],
@@ -156,7 +161,7 @@ CHOICES = {
     ("oauth2", "refresh", "body"): "form", ("oauth2", "revoke", "method"): "GET",
     ("oauth2", "revoke", "auth"): "none", ("oauth2", "revoke", "body"): "query",
     ("oauth2", "revoke", "which"): "both", ("params", "region", "from"): "user",
-    ("jwt", "alg"): "RS256", ("jwt", "key_encoding"): "pem", ("oauth2", "token_request", "body"): "form",
+    ("oauth1", "signature_method"): "HMAC-SHA1", ("jwt", "alg"): "RS256", ("jwt", "key_encoding"): "pem", ("oauth2", "token_request", "body"): "form",
     ("oauth2", "refresh", "mode"): "yes", ("oauth2", "refresh", "rotates"): "no",
     ("test", "method"): "GET", ("methods", 0, "primitive"): "oauth2",
 }  # fmt: skip

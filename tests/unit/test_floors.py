@@ -16,9 +16,9 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis fields hosts jwt landing lifetimes lint
-        members moments oauth primitives recipe rendering scopes seal signing sigv4 template
-        token_answer
+        answers catalog_entry consent diagnosis digest fields hosts jwt landing lifetimes lint
+        members moments oauth oauth1 primitives recipe rendering scopes seal server_words
+        signing sigv4 template token_answer
         """,
     ),
     (
@@ -30,7 +30,7 @@ FLOORS = [
         """,
     ),
     ("works", "custody login sources"),
-    ("front", "client probe transport"),
+    ("front", "client flow probe transport"),
     (
         "hall",
         """

@@ -76,6 +76,7 @@ SHOP = "{{param.shop}}"
 
 # rule, severity, what breaks it, and the neighbour that does not
 CASES = [
+    ("primitive", "error", swap(KEY, "static_key", "hawk"), KEY),
     ("yaml", "error", KEY + "a: &x 1\n", KEY),
     ("format", "error", KEY + "nope: 1\n", KEY),
     ("format", "error", swap(KEY, "shop_key}}", "other}}"), KEY),
@@ -237,6 +238,14 @@ def test_a_local_recipe_may_be_private_with_a_warning():
     assert {(f.rule, f.severity) for f in hits} == {
         ("url-https", "warning"), ("url-public", "warning"),
     }  # fmt: skip
+
+
+def test_a_local_recipe_may_wait_for_its_plug_in():
+    (hit,) = found(swap(KEY, "static_key", "hawk"), tier="local")
+    assert (hit.rule, hit.severity, hit.field) == ("primitive", "warning", "primitive")
+    # What such a primitive does with a secret nobody knows here.
+    (hit,) = found(swap(KEY, "static_key", "hawk").replace("{{secret.", "{{param."), tier="local")
+    assert hit.rule == "format"
 
 
 def test_a_local_recipe_that_logs_in_elsewhere_is_worth_a_look():

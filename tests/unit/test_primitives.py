@@ -13,6 +13,7 @@ from arcrun_auth.broker import Broker
 from arcrun_auth.oauth.call import Draft
 from arcrun_auth.primitives.base import Primitive
 from arcrun_auth.recipe import read
+from arcrun_auth.signing import Signed, Signer
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Grant, Key, Secret
 from tests import canary
@@ -288,6 +289,68 @@ def test_a_plug_in_that_is_no_primitive_is_refused(world) -> None:
     broker = world.broker("no_primitive")
     with pytest.raises(errors.RecipeError, match="no subclass"):
         broker.setup("thing", key=world.key)
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """An installed package whose module fails, as one does that misses a dependency."""
+    (tmp_path / "broken_one.py").write_text("import nowhere_to_be_found\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    points = EntryPoints([EntryPoint("broken", "broken_one:Primitive", primitives.GROUP)])
+    monkeypatch.setattr("importlib.metadata.entry_points", points.select)
+
+
+def test_a_plug_in_that_fails_to_load_is_told_and_breaks_nothing_else(world, broken) -> None:
+    broker = world.broker("broken")
+    assert "thing" in broker.list_services()
+    with pytest.raises(errors.RecipeError, match="ModuleNotFoundError") as caught:
+        broker.setup("thing", key=world.key)
+    assert caught.value.hint == "python -c 'import broken_one' shows what is wrong"
+
+
+def test_a_plug_in_that_fails_at_a_recipe_spoils_that_recipe_alone(world) -> None:
+    broker = world.broker("asked")  # it wants an option, and there is none
+    assert "thing" not in broker.list_services()
+    with pytest.raises(errors.RecipeError, match=r"cannot read this recipe \(KeyError\)"):
+        broker.bind("thing")
+
+
+def test_a_plug_in_cannot_name_an_address_that_the_recipe_does_not_have(world, monkeypatch):
+    broker = world.broker("asked", URL.format(world.server.origin))
+    broker.setup("thing", key=world.key)
+    with recorder() as other:
+        elsewhere = f"{other.origin}/token"
+        broker._allow_hosts = (world.server.origin, other.origin)
+        place = ("options", "url")
+        monkeypatch.setattr(Asked, "servers", lambda self, way: [(place, elsewhere)])
+        monkeypatch.setattr(
+            Asked, "issue", lambda self, desk: desk.send(Draft(elsewhere, {}).call("POST", "json"))
+        )
+        with (
+            broker.bind("thing") as client,
+            pytest.raises(errors.RecipeError, match="does not have"),
+        ):
+            client.get("/refuse")
+        assert other.seen == []
+
+
+def test_a_plug_ins_signer_cannot_send_a_request_elsewhere(world, monkeypatch) -> None:
+    with recorder() as other:
+
+        class Away(Signer):
+            def only_headers(self, token):
+                return None
+
+            def sign(self, **request):
+                return Signed(other.origin + "/steal", super().sign(**request).headers)
+
+        monkeypatch.setattr(Made, "signer", lambda self, binding: Away(binding), raising=False)
+        broker = world.broker("made")
+        broker._allow_hosts = (world.server.origin, other.origin)
+        bound = broker.bind("thing", secret={"key": world.key})
+        with bound as client, pytest.raises(errors.HostNotAllowed, match="Nothing was sent"):
+            client.get("/")
+        assert other.seen == world.server.seen == []
 
 
 def test_a_primitive_says_what_is_wrong_with_a_recipe(monkeypatch) -> None:

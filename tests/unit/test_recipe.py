@@ -467,7 +467,7 @@ def test_unknown_fields_of_a_platform_recipe_are_ignored():
 def test_unknown_placeholders_of_a_platform_recipe_are_text_or_empty():
     text = KEY.replace("{{secret.shop_key}}", "{{secret.unknown}}{{step1.x}}{{a}}")
     assert "step1" in tolerant(text).inject.header["Authorization"]
-    refused(text, "no namespace")
+    refused(text, "not declared")
 
 
 def test_a_platform_recipe_is_still_checked():

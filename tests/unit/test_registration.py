@@ -8,7 +8,7 @@ import pytest
 
 from arcrun_auth import errors
 from arcrun_auth.people import Nobody
-from arcrun_auth.testing import Provider, Quirks
+from arcrun_auth.testing import Provider, Quirks, _clients
 from arcrun_auth.testing._records import Refusal
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
@@ -35,8 +35,10 @@ def provider(now):
 def at(tmp_path, provider, now):
     """A broker whose client registers itself; its clock is the provider's."""
 
-    def make(desk=desk, **options):
+    def make(desk=desk, change=lambda text: text, **options):
         broker = desk(tmp_path, provider, app=None, auth="post", registration="dcr", **options)
+        path = tmp_path / "home" / "recipes" / "demo.yaml"
+        path.write_text(change(path.read_text()))
         broker._connections.resolver.clock = lambda: now[0]
         return broker
 
@@ -78,6 +80,18 @@ def test_a_secret_that_has_ended_is_replaced_at_the_next_login(broker, provider,
     assert broker.store.get(APP).ends == now[0] + 3600
     assert (provider.requests["/register"], len(provider.authorizations)) == (2, 2)
     assert works(broker)
+
+
+def test_all_scopes_of_the_recipe_are_named_at_the_registration(at, provider, monkeypatch) -> None:
+    """Servers let a client ask for nothing that it did not name then."""
+    seen, register = [], _clients.register
+    monkeypatch.setattr(_clients, "register", lambda *args: seen.append(args[1]) or register(*args))
+    broker = at(
+        change=lambda text: text.replace("  scopes:", "  scope_sets: {all: [x, read]}\n  scopes:")
+    )
+    broker.setup("demo", scopes=["own"])
+    assert seen[0]["scope"] == "own read write x"
+    assert provider.authorizations[0]["scope"] == "own"
 
 
 def test_a_secret_that_lives_is_not_replaced(broker, provider, now) -> None:

@@ -130,24 +130,21 @@ def refused(desk, world, text: str) -> errors.AuthError:
     return caught.value
 
 
-EC_PEM = (
-    ec.generate_private_key(ec.SECP256R1())
-    .private_bytes(
+def pem(key) -> str:
+    return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
-    )
-    .decode()
-)
-SHORT_PEM = (
-    rsa.generate_private_key(65537, 1024)
-    .private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    .decode()
-)
+    ).decode()
+
+
+def other_key() -> str:
+    return key_file(private_key=pem(ec.generate_private_key(ec.SECP256R1())))
+
+
+def short_key() -> str:
+    return key_file(private_key=pem(rsa.generate_private_key(65537, 1024)))
+
 
 WRONG = {
     "a bare PEM": (lambda: key_pem(ROBOT), "bare PEM"),
@@ -160,8 +157,8 @@ WRONG = {
     "no address": (lambda: key_file(client_email=None), "client_email"),
     "no key": (lambda: key_file(private_key=None), "private_key"),
     "a damaged PEM": (lambda: key_file(private_key=key_pem(ROBOT)[:400]), "damaged or cut off"),
-    "a key of another kind": (lambda: key_file(private_key=EC_PEM), "RS256 wants an RSA key"),
-    "a short key": (lambda: key_file(private_key=SHORT_PEM), "1024 bits"),
+    "a key of another kind": (other_key, "RS256 wants an RSA key"),
+    "a short key": (short_key, "1024 bits"),
     "no source of tokens": (
         lambda: json.dumps(
             {"type": "external_account", "audience": "a", "subject_token_type": "jwt"}

@@ -8,12 +8,15 @@ import json
 import pytest
 
 from arcrun_auth import errors
+from arcrun_auth.broker import Broker
 from arcrun_auth.people import Nobody
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider, Quirks
 from arcrun_auth.tokens import Credential, Key, Secret
+from tests import canary
 from tests.servers import Reply, recorder
 from tests.unit.test_quirky_logins import DEMO, Somebody, desk, works
+from tests.world import Told, home_with
 
 APP = Key("app", "demo")
 
@@ -360,3 +363,57 @@ def test_an_issuer_that_was_never_asked_is_asked_by_a_setup(tmp_path, provider) 
     assert caught.value.hint == "arcrun setup demo"
     broker.setup("demo")
     assert works(broker)
+
+
+# -- where a login is kept -----------------------------------------------------------------
+
+
+class Shy(Told):
+    """Types this passphrase, whenever one is asked for."""
+
+    def __init__(self, passphrase: str | None) -> None:
+        super().__init__()
+        self.passphrase = passphrase
+
+    def ask(self, question, *, hidden=False):
+        super().ask(question, hidden=hidden)
+        return self.passphrase if hidden else None
+
+
+def without_a_vault(tmp_path, provider, passphrase) -> Broker:
+    return Broker(
+        home=home_with(tmp_path, provider),
+        person=Shy(passphrase),
+        open_url=provider.follow,
+        environ={"ARCRUN_KEYRING": "off", "ARCRUN_DEMO_CLIENT_ID": "demo"},
+        allow_hosts=[provider.issuer],
+    )
+
+
+def test_a_passphrase_is_asked_for_before_the_login_and_once(tmp_path, provider) -> None:
+    broker = without_a_vault(tmp_path, provider, canary.fresh("passphrase"))
+
+    def open_url(url):
+        assert len(broker.person.hidden) == 2
+        return provider.follow(url)
+
+    broker._connections._open_url = open_url
+    broker.setup("demo")
+    assert works(broker)
+    assert len(broker.person.hidden) == 2  # the second time to be sure of it
+    broker.close()
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "kind"),
+    [(None, errors.NoStore), ("short", errors.StoreError), ("", errors.StoreLocked)],
+)
+def test_nobody_logs_in_before_there_is_a_place_for_the_login(
+    tmp_path, provider, passphrase, kind
+) -> None:
+    broker = without_a_vault(tmp_path, provider, passphrase)
+    with pytest.raises(kind):
+        broker.setup("demo")
+    with pytest.raises(kind):
+        broker.setup("keyed")
+    assert provider.requests.total() == 0

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arcrun_auth.errors import AuthError
 from arcrun_auth.template import (
     FILTERS,
     MAX_BYTES,
@@ -18,6 +22,16 @@ from arcrun_auth.template import (
     Template,
     render_header,
 )
+
+KEY = ed25519.Ed25519PrivateKey.generate()
+PEM = KEY.private_bytes(
+    serialization.Encoding.PEM,
+    serialization.PrivateFormat.PKCS8,
+    serialization.NoEncryption(),
+).decode()
+# RFC 8410 §4: this head, then the 32 bytes.
+DER = bytes.fromhex("302a300506032b6570032100") + KEY.public_key().public_bytes_raw()
+FINGERPRINT = base64.b64encode(hashlib.sha256(DER).digest()).decode()
 
 SECRETS = {"secret": {"k": "v", "a.b": "dot", "a-b": "dash", "K": "upper"}, "runtime": {"r": "R"}}
 
@@ -53,7 +67,7 @@ def test_a_platform_recipe_renders_as_on_the_platform(text, rendered):
     assert Template.parse(text, strict=False).render(SECRETS) == rendered
 
 
-@pytest.mark.parametrize("text", ["{{other.k}}", "{{Secret.k}}", "{{step1.k}}", "{{callback.k}}"])
+@pytest.mark.parametrize("text", ["{{other.k}}", "{{Secret.k}}", "{{step5.k}}", "{{callback.k}}"])
 def test_strict_refuses_a_namespace_it_does_not_know(text):
     with pytest.raises(ValueError, match="no namespace"):
         Template.parse(text, strict=True)
@@ -95,6 +109,8 @@ def test_placeholders_are_listed_in_order_with_their_filters():
         ("epoch", "1970-01-02T00:00:00", "86400"),
         ("epoch", "86400.7", "86400"),
         ("lower", "ABC", "abc"),
+        ("upper", "aBc", "ABC"),
+        ("fingerprint", PEM, FINGERPRINT),
     ],
 )
 def test_each_filter(filter_, value, expected):
@@ -102,9 +118,25 @@ def test_each_filter(filter_, value, expected):
     assert template.render({"param": {"x": value}}) == expected
 
 
+def test_a_key_that_has_no_public_half_is_refused_without_being_shown():
+    template = Template.parse("{{secret.x|fingerprint}}", strict=True)
+    shared = json.dumps({"kty": "oct", "k": base64.urlsafe_b64encode(b"CANARY" * 4).decode()})
+    for value in ("CANARY", shared):
+        with pytest.raises(AuthError, match="cannot sign") as caught:
+            template.render({"secret": {"x": value}})
+        assert "CANARY" not in str(caught.value)
+
+
+def test_what_a_call_saved_is_no_placeholder_on_the_platform():
+    template = Template.parse("{{step1.x}}", strict=False)
+    assert template.render({"step1": {"x": "y"}}) == "{{step1.x}}"
+    assert Template.parse("{{step1.x}}", strict=True).render({"step1": {"x": "y"}}) == "y"
+
+
 def test_every_filter_is_in_the_table_above():
     assert set(FILTERS) == {
-        "base64", "base64url", "urlencode", "hex", "sha256", "iso", "epoch", "lower",
+        "base64", "base64url", "urlencode", "hex", "sha256", "iso", "epoch", "lower", "upper",
+        "fingerprint",
     }  # fmt: skip
 
 

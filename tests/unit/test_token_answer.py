@@ -176,7 +176,12 @@ class TestRenewals:
         assert grant.refresh_token.reveal() == "n-rt"
         assert (grant.scopes, grant.kept) == (("a",), {"realm": "8"})
 
-    @pytest.mark.parametrize("given", ["", None, 5, "two\nlines"])
+    def test_a_refresh_token_may_have_blanks(self):
+        """RFC 6749 Appendix A.17. The old one in its place would end a login that rotates."""
+        grant = read({"access_token": "n", "refresh_token": "a b=~"}, previous=old_grant())
+        assert grant.refresh_token.reveal() == "a b=~"
+
+    @pytest.mark.parametrize("given", ["", None, 5, "two\nlines", " ", "\x00"])
     def test_a_refresh_token_that_is_none_does_not_replace_the_old(self, given):
         grant = read({"access_token": "n", "refresh_token": given}, previous=old_grant())
         assert grant.refresh_token.reveal() == "old-rt"

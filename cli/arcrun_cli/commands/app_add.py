@@ -209,7 +209,7 @@ def _from_stdin(name: str, use: Use) -> App:
 def _is_client_file(text: str) -> bool:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(data, dict) and bool({"installed", "web", "type"} & set(data))
 
@@ -251,16 +251,11 @@ def _tell_whose_login_ends(here: Broker, name: str) -> None:
 
 def _overridden(here: Broker, name: str) -> None:
     """Says so where what was kept is not what will be used."""
-    from arcrun_auth.report import origins_of
+    from arcrun_auth import apps
 
-    key = Key("app", name)
-    over = [
-        origin for origin in origins_of(here.store, key, here.store.get(key))
-        if origin.store != here.store.name
-    ]  # fmt: skip
+    over = ", ".join(apps.stands_over(here.store, Key("app", name)))
     if over:
-        places = ", ".join(dict.fromkeys(origin.place or origin.store for origin in over))
-        ui.tell(f"{ui.mark('warn', ui.err)} What stands in {places} is used before it.")
+        ui.tell(f"{ui.mark('warn', ui.err)} What stands in {over} is used before it.")
 
 
 def _log_in(here: Broker, use: Use) -> int:

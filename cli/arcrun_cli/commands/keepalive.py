@@ -58,8 +58,7 @@ def command(*, as_json: bool, install: str | None, no_input: bool) -> int:
         width = max(len(kept.name) for kept in results)
         for kept in results:
             _show(kept, width)
-    codes = [failures.exit_code(kept.error) for kept in results if kept.error is not None]
-    return max(codes, default=0)
+    return failures.worst(failures.exit_code(kept.error) for kept in results if kept.error)
 
 
 def _show(kept: Kept, width: int) -> None:

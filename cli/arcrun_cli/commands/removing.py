@@ -78,7 +78,7 @@ def _all(here: Broker, *, revoke: bool, yes: bool) -> int:
     if not gone:
         ui.tell("Nothing is connected: there is nothing to remove.")
     codes = [_tell(here, each, known.get(each.name), revoke=revoke) for each in gone]
-    return max(codes, default=0)
+    return failures.worst(codes)
 
 
 def _agreed(here: Broker, question: str, command: str) -> bool:

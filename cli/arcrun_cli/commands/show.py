@@ -13,7 +13,7 @@ from arcrun_cli.options import catalog, json_option, service_argument
 
 if TYPE_CHECKING:
     from arcrun_auth.catalog import Entry
-    from arcrun_auth.recipe import Method, Param, Recipe
+    from arcrun_auth.recipe import Method, Recipe
 
 VERIFIED = {"live": "tried", "doc": "two sources agree", "code": "not confirmed"}
 
@@ -65,6 +65,8 @@ def _print(entry: Entry, recipe: Recipe) -> None:
 
 
 def _way(way: Method) -> list[tuple[str, str]]:
+    from arcrun_auth.consent import named_servers
+
     secrets = [
         f"{secret.label or secret.key} ({secret.key}{', optional' if secret.optional else ''})"
         + (", looked up on this machine" if secret.ambient else "")
@@ -76,16 +78,18 @@ def _way(way: Method) -> list[tuple[str, str]]:
         ("way in", _primitive(way.primitive)),
         ("needs", printable_lines("\n".join(secrets))),
         ("your app", printable(way.app_register_url) if way.primitive == "oauth2" else ""),
-        ("asks also", ", ".join(f"--param {n}=…" for n, p in way.params.items() if _asked(p))),
+        ("asks also", ", ".join(f"--param {name}=…" for name in _asked(way))),
         ("goes to", "\n".join(way.allowed_hosts)),
+        ("token from", "\n".join(named_servers(way)) if way.primitive != "oauth2" else ""),
         ("scopes", "\n".join(oauth2.scopes) if oauth2 is not None else ""),
         ("sets", ", ".join(oauth2.scope_sets) if oauth2 is not None else ""),
         ("base URL", printable(way.base_url)),
     ]
 
 
-def _asked(param: Param) -> bool:
-    return param.source == "user"
+def _asked(way: Method) -> list[str]:
+    """The params that somebody types; the others are found."""
+    return [name for name, param in way.params.items() if param.source == "user"]
 
 
 def _primitive(name: str) -> str:
@@ -127,7 +131,7 @@ def _as_data(entry: Entry, recipe: Recipe) -> dict[str, Any]:
                     }
                     for s in way.required_secrets
                 ],
-                "params": list(way.params),
+                "params": _asked(way),
                 "hosts": way.allowed_hosts,
                 "base_url": way.base_url,
                 "scopes": way.oauth2.scopes if way.oauth2 else [],

@@ -36,16 +36,16 @@ def command(name: str | None, *, as_json: bool) -> int:
         ui.tell("Nothing is connected yet.\n  → arcrun setup SERVICE")
     width = max((len(name) for name in names), default=0)
     results: list[dict[str, Any]] = []
-    worst = 0
+    codes: list[int] = []
     for each in names:
         found, code = _test(here, each)
-        worst = max(worst, code)
+        codes.append(code)
         results.append(found)
         if not as_json:
             _show(found, width)
     if as_json:
         ui.put_json({"results": results})
-    return worst
+    return failures.worst(codes)
 
 
 def connected(here: Broker) -> list[str]:
