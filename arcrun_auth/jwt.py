@@ -186,7 +186,7 @@ def _claims(
         claims[jwt.scope_claim] = " ".join(scopes)  # RFC 6749 §3.3
     claims |= {name: _claim(name, render(text)) for name, text in jwt.claims.items()}
     claims = {name: value for name, value in claims.items() if value != ""}
-    return claims | {"iat": int(now), "exp": int(now) + jwt.ttl_s}
+    return claims | {"iat": int(now) - jwt.backdate_s, "exp": int(now) + jwt.ttl_s}
 
 
 def key_in(jwt: Jwt, secret: Secret) -> Secret:

@@ -225,7 +225,7 @@ def _complete(data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(methods, list) and all(isinstance(method, dict) for method in methods):
         inherited = {name: data[name] for name in _INHERITED if name in data}
         full["methods"] = [
-            _method(kinds.with_scopes({**inherited, **method}, data)) for method in methods
+            _method(kinds.inherited({**inherited, **method}, data)) for method in methods
         ]
     if isinstance(data.get("service"), str):
         full.setdefault("account", data["service"])

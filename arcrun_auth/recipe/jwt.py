@@ -32,5 +32,7 @@ class Jwt(Model, frozen=True):
     """The claim that carries the scopes, where the request itself does not name them."""
     subject: str = ""
     """The claim `sub`, where one acts for a user: a template that may render empty."""
+    backdate_s: Annotated[int, Meta(ge=0, le=300)] = 0
+    """How many seconds before now it says it was signed, for a clock here that is ahead."""
     ttl_s: Annotated[int, Meta(ge=1, le=3600)] = 300
-    """How long it is valid, in seconds."""
+    """How long it is valid from now, in seconds."""

@@ -73,12 +73,22 @@ def completed(data: Mapping[str, Any]) -> dict[str, Any]:
     return full
 
 
-def with_scopes(way: dict[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A way in that names no scopes: those that a person logs in with to the same service."""
+def inherited(way: dict[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A way in with what it has from the recipe: params beside those of its kind, and the scopes
+    that a person logs in with, where it names none."""
+    if way.get("primitive") != PRIMITIVE:
+        return way
+    params, own = recipe.get("params"), way.get("params")
+    if isinstance(params, dict) and isinstance(own, dict):
+        way = {**way, "params": {**params, **own}}
+    return _with_scopes(way, recipe)
+
+
+def _with_scopes(way: dict[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
     theirs, exchange = recipe.get("oauth2"), way.get("token_exchange")
     mine = way.get("oauth2") or {}
     says = isinstance(exchange, dict) and "scopes" in exchange
-    if way.get("primitive") != PRIMITIVE or not isinstance(theirs, dict) or says:
+    if not isinstance(theirs, dict) or says:
         return way
     if not isinstance(mine, dict) or "scopes" in mine:
         return way
