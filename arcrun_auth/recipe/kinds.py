@@ -113,4 +113,34 @@ def _over_kind(way: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]]) -
     base = bases.get(f"_{way['service_account_kind']}") if _has_kind(way) else None
     if base is None:
         return dict(way)
-    return over({name: value for name, value in base.items() if name not in _ITS_OWN}, way)
+    below = {name: value for name, value in base.items() if name not in _ITS_OWN}
+    theirs, ours = _only_secret(below), _only_secret(way)
+    whole = over(below, way)
+    account = whole.get("service_account")
+    if theirs is None or ours is None or (isinstance(account, dict) and account.get("document")):
+        return whole
+    # A recipe may call the one secret as it likes, and need not say what a kind knows of it.
+    named = _renamed(below, str(theirs["key"]), str(ours["key"]))
+    return {**over(named, way), "required_secrets": [{**theirs, **ours}]}
+
+
+def _only_secret(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    secrets = data.get("required_secrets")
+    if not isinstance(secrets, list) or len(secrets) != 1:
+        return None
+    (secret,) = secrets
+    return secret if isinstance(secret, dict) and isinstance(secret.get("key"), str) else None
+
+
+def _renamed(value: Any, old: str, new: str) -> Any:
+    """A value whose texts name the members of the secret `old` by its other name."""
+    if isinstance(value, dict):
+        return {name: _renamed(inner, old, new) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_renamed(inner, old, new) for inner in value]
+    if not isinstance(value, str):
+        return value
+    member = f"{old}."
+    if value.startswith(member):  # the key that signs
+        return f"{new}.{value.removeprefix(member)}"
+    return value.replace(f"{{{{secret.{member}", f"{{{{secret.{new}.")
