@@ -21,7 +21,7 @@ lint: $(VENV)/.lint
 	$(BIN)/zizmor --offline --quiet .github/workflows
 	$(BIN)/arcrun recipes lint recipes
 
-types: $(VENV)/.lint $(VENV)/.test
+types: $(VENV)/.lint $(VENV)/.sdk
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 

@@ -22,8 +22,17 @@ if TYPE_CHECKING:
     import httpx
 
     from arcrun_auth import errors, testing
+    from arcrun_auth.adapters.aiohttp import aiohttp_middleware
+    from arcrun_auth.adapters.anthropic import anthropic_credentials
+    from arcrun_auth.adapters.azure import azure_credential, azure_credential_async
     from arcrun_auth.adapters.boto3 import boto3_session
+    from arcrun_auth.adapters.github import github_auth
     from arcrun_auth.adapters.google import google_credentials, google_credentials_async
+    from arcrun_auth.adapters.httpx import httpx_auth
+    from arcrun_auth.adapters.huggingface import hf_api
+    from arcrun_auth.adapters.provider import TokenProvider, token_provider
+    from arcrun_auth.adapters.requests import requests_auth
+    from arcrun_auth.adapters.slack import slack_client, slack_client_async
     from arcrun_auth.bound import AsyncBound
     from arcrun_auth.broker import Broker, Http
     from arcrun_auth.checkup import Checked
@@ -76,22 +85,34 @@ __all__ = [
     "StoreLocked",
     "SyncConflict",
     "Token",
+    "TokenProvider",
     "TokenRefused",
     "UnknownService",
+    "aiohttp_middleware",
+    "anthropic_credentials",
+    "azure_credential",
+    "azure_credential_async",
     "bind",
     "bind_async",
     "boto3_session",
     "errors",
     "get_token",
     "get_token_async",
+    "github_auth",
     "google_credentials",
     "google_credentials_async",
+    "hf_api",
+    "httpx_auth",
     "list_services",
     "presigned_url",
     "remove",
+    "requests_auth",
     "setup",
+    "slack_client",
+    "slack_client_async",
     "test",
     "testing",
+    "token_provider",
 ]
 
 
@@ -156,9 +177,12 @@ def get_token(
     *,
     scopes: str | Sequence[str] | None = None,
     interactive: bool | None = None,
+    rejected: str | None = None,
 ) -> Token:
     """A valid token for an official SDK, renewed if need be. See `Broker.get_token`."""
-    return _broker().get_token(service, instance, scopes=scopes, interactive=interactive)
+    return _broker().get_token(
+        service, instance, scopes=scopes, interactive=interactive, rejected=rejected
+    )
 
 
 async def get_token_async(
@@ -167,10 +191,11 @@ async def get_token_async(
     *,
     scopes: str | Sequence[str] | None = None,
     interactive: bool | None = None,
+    rejected: str | None = None,
 ) -> Token:
     """As `get_token`, without blocking the event loop. See `Broker.get_token_async`."""
     return await _broker().get_token_async(
-        service, instance, scopes=scopes, interactive=interactive
+        service, instance, scopes=scopes, interactive=interactive, rejected=rejected
     )
 
 

@@ -11,6 +11,7 @@ no redirect, keeps no cookie, reads no more than a megabyte and ends in bounded 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from importlib import import_module
 
@@ -20,7 +21,7 @@ from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Final, Literal, Protocol
 
     from arcrun_auth.tokens import Secret
@@ -61,12 +62,6 @@ MAX_ANSWER: Final = 1 << 20
 """How many bytes of an answer do we read, before and after decompression?"""
 USER_AGENT: Final = f"arcrun-auth/{__version__}"
 
-_USUAL: Final = frozenset({
-    b"cache-control", b"connection", b"content-encoding", b"content-length", b"content-type",
-    b"date", b"expires", b"pragma", b"retry-after", b"server", b"transfer-encoding", b"vary",
-})  # fmt: skip
-"""In which headers of an answer is there never a secret?"""
-
 _LIBRARIES: Final = ("httpx", "httpx2")
 
 
@@ -96,6 +91,22 @@ def library(name: str = "httpx") -> Any:
         ) from None
 
 
+def installed() -> list[Any]:
+    """Whichever of the two libraries there are, imported now."""
+    from importlib.util import find_spec
+
+    return [library(name) for name in _LIBRARIES if find_spec(name) is not None]
+
+
+def library_of(request: object) -> Any:
+    """The library that a request belongs to. TypeError for what is none of either."""
+    for name in _LIBRARIES:
+        lib = sys.modules.get(name)  # whoever has a request of it has imported it
+        if lib is not None and isinstance(request, lib.Request):
+            return lib
+    raise TypeError(f"{type(request).__name__} is no request of {' or '.join(_LIBRARIES)}")
+
+
 _contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
 
 
@@ -105,10 +116,9 @@ def ssl_context(*, http2: bool = False, trust_env: bool = True) -> ssl.SSLContex
     `SSL_CERT_FILE` and `SSL_CERT_DIR` replace that store, as they do in httpx. HTTP/2 has
     a context of its own, since the library sets the ALPN names on the context it is given.
     """
-    file, folder = _trusted() if trust_env else (None, None)
-    kind = (http2, file, folder)
+    kind = (http2, *(_trusted() if trust_env else (None, None)))
     if kind not in _contexts:
-        _contexts[kind] = _new_context(file, folder)
+        _contexts[kind] = _new_context(*kind[1:])
     return _contexts[kind]
 
 
@@ -157,10 +167,9 @@ def tls_options(
 class AddressWatch:
     """Judges the address of each new connection, by the events of httpcore's `trace` extension.
 
-    Between the TCP connection and the
-    first byte of TLS or HTTP an error is handed back, with the stream for the caller to
-    close. A connection to elsewhere than `url` is one to a proxy: who resolves the name
-    there is the proxy, and only literal addresses can be judged.
+    Between the TCP connection and the first byte of TLS or HTTP an error is handed back, with
+    the stream for the caller to close. A connection to elsewhere than `url` is one to a proxy:
+    who resolves the name there is the proxy, and only literal addresses can be judged.
     """
 
     __slots__ = ("_direct", "_guard", "_url")
@@ -227,7 +236,7 @@ class _Exchange:
     def __init__(self, call: Call, guard: Guard, total: float) -> None:
         self.httpx = library("httpx")
         self.call = call
-        self.secrets = call.secrets
+        self.secrets: tuple[Secret | str, ...] = call.secrets
         self.guard = guard
         self.total = total
         self.url = self._parse(call.url)
@@ -348,8 +357,10 @@ class _Exchange:
             with self._lock:
                 self._stream = info["return_value"]
         if event.endswith("receive_response_headers.complete"):
-            # The library logs them next, and some services answer a token in a header.
-            self.secrets = (*self.secrets, *_unusual(info["return_value"]))
+            from arcrun_auth.scrub import unusual
+
+            # They are logged next, and some services answer a token in a header.
+            self.secrets = (*self.secrets, *unusual(info["return_value"]))
         error = self.watch(event, info)
         if error is not None:
             info["return_value"].close()
@@ -376,16 +387,6 @@ class _Exchange:
             if max(raw, len(body)) > MAX_ANSWER:
                 raise self.failure("answered with more than 1 MB", status=response.status_code)
         return bytes(body)
-
-
-def _unusual(head: tuple[Any, ...]) -> Iterator[Secret]:
-    """The values of the headers that may hold anything, of the head of an answer."""
-    from arcrun_auth.tokens import Secret
-
-    for headers in head:
-        for name, value in headers if isinstance(headers, list) else ():
-            if name.lower() not in _USUAL:
-                yield Secret(value.decode("latin-1"))
 
 
 def _decoder(encoding: str) -> Callable[[bytes, int], bytes] | None:

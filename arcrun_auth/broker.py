@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 
-from arcrun_auth.connections import Connections
-from arcrun_auth.errors import NoToken
+from arcrun_auth.connections import Connections, the_one
 from arcrun_auth.forks import Mutex
 from arcrun_auth.resolve import Resolver
 
@@ -174,14 +173,7 @@ class Broker:
         source = self._connections.known(service, instance) if scopes is None else None
         if source is None:
             _, source = self._connection(service, instance, scopes=scopes, interactive=interactive)
-        token = source.token(rejected=rejected)
-        if not token.access_token:
-            raise NoToken(
-                f"{service} has no single token to hand out.",
-                service=service,
-                hint=f"use auth.bind({service!r}), which signs every request",
-            )
-        return token
+        return the_one(source.token(rejected=rejected), service)
 
     async def get_token_async(
         self,

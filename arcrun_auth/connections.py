@@ -6,7 +6,7 @@ token in memory and one renewal; and one login, however many ask for it at once.
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError
+from arcrun_auth.errors import AuthError, NoToken
 from arcrun_auth.forks import Mutex
 from arcrun_auth.resolve import Connection
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from arcrun_auth.removal import Removed
     from arcrun_auth.resolve import Resolver
     from arcrun_auth.sources import Source
-    from arcrun_auth.tokens import Credential, Key, Secret
+    from arcrun_auth.tokens import Credential, Key, Secret, Token
 
     Name = tuple[str, str | None]
     Scopes = Sequence[str] | None
@@ -381,3 +381,14 @@ def _ends(record: Credential, now: float) -> bool:
     from arcrun_auth.lifetimes import soon
 
     return soon(record, now)
+
+
+def the_one(token: Token, service: str) -> Token:
+    """`token`, where it is a single one that can be handed out. NoToken where it is not."""
+    if token.access_token:
+        return token
+    raise NoToken(
+        f"{service} has no single token to hand out.",
+        service=service,
+        hint=f"use auth.bind({service!r}), which signs every request",
+    )

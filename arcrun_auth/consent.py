@@ -29,6 +29,7 @@ NOT_IN_RECIPE = frozenset({
     "docs_url",      # a page for people, never sent anything
     "methods",       # other ways in; the one that is used is projected whole
     "verified",      # where the facts come from
+    "sdk",           # names in a program that is printed; nothing of it is sent
 })  # fmt: skip
 
 # Fields of the method.

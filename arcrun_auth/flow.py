@@ -11,8 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from arcrun_auth import _http, scrub
-from arcrun_auth.errors import AuthError, HostNotAllowed
-from arcrun_auth.hosts import is_public_name
+from arcrun_auth.errors import AuthError
 from arcrun_auth.signing import Signer
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from httpx import URL, Request, Response
 
+    from arcrun_auth.errors import HostNotAllowed
     from arcrun_auth.signing import Binding
     from arcrun_auth.tokens import Token
 
@@ -66,6 +66,11 @@ class Rules:
 
     def permits(self, url: URL) -> bool:
         return not url.userinfo and self.binding.fence.permits(url.scheme, url.raw_host, url.port)
+
+    def bars(self, url: URL, *, body: bool) -> str | None:
+        """See `Signer.bars`."""
+        host = url.raw_host.decode("latin-1")
+        return self.signer.bars(url.scheme, host, url.port, body=body)
 
     def check(self, url: URL) -> None:
         if not self.permits(url):
@@ -137,8 +142,15 @@ class Rules:
 
     def _shown_first(self, token: Token) -> Generator[tuple[str, Any], Any, Any]:
         """Has connections from now on show the certificate that came with `token`."""
-        if self.tls is None or self._shown is token:
+        if not self.signer.proves or self._shown is token:
             return None
+        if self.tls is None:
+            service = self.binding.service
+            raise AuthError(
+                f"{service} {self.signer.asks_more}, which takes a client of ours.",
+                service=service,
+                hint=f"use auth.bind({service!r})",
+            )
         return (yield "show", token)
 
     def show(self, token: Token) -> None:
@@ -175,12 +187,10 @@ class Rules:
 
         The caller's own URLs were checked before: what gets here was sent by a service.
         """
-        url, fence = request.url, self.binding.fence
-        public = url.scheme == "https" and is_public_name(url.raw_host.decode("latin-1"))
-        if url.userinfo or not (public or fence.allows(url.scheme, url.raw_host, url.port)):
-            raise self._refusal(url, "is where the service redirects to, and is no public https")
-        if self.signer.in_body and not _is_empty(request):
-            raise self._refusal(url, "would have got the body that carries the secret")
+        url = request.url
+        barred = "names a user" if url.userinfo else self.bars(url, body=not _is_empty(request))
+        if barred:
+            raise self._refusal(url, barred)
         copy = self._copy(request, url)
         for name in self.signer.headers:
             copy.headers.pop(name, None)
@@ -230,13 +240,7 @@ class Rules:
     def _refusal(self, url: URL, why: str) -> HostNotAllowed:
         host = url.raw_host.decode("ascii", "replace")
         where = f"{url.scheme}://{host}" + (f":{url.port}" if url.port else "")
-        return HostNotAllowed(
-            f"{where} {why}. The credential of {self.binding.service} goes to "
-            f"{', '.join(self.binding.fence.hosts)} only. Nothing was sent.",
-            host=host,
-            service=self.binding.service,
-            hint="use a client of your own for other hosts",
-        )
+        return self.binding.refusal(where, host, why)
 
 
 def _is_empty(request: Request) -> bool:

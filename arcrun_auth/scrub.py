@@ -42,7 +42,14 @@ _LOGGERS: Final = (
     ),
     "hpack.hpack",
     "hpack.table",
+    "urllib3.connectionpool",
 )
+
+_USUAL: Final = frozenset({
+    b"cache-control", b"connection", b"content-encoding", b"content-length", b"content-type",
+    b"date", b"expires", b"pragma", b"retry-after", b"server", b"transfer-encoding", b"vary",
+})  # fmt: skip
+"""In which headers of an answer is there never a secret?"""
 
 _holders: WeakSet[Holder] = WeakSet()
 
@@ -117,3 +124,16 @@ def watch(holder: Holder) -> None:
     _holders.add(holder)
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_filter)
+
+
+def unusual(head: Iterable[object]) -> Iterator[str]:
+    """The values of the headers that may hold anything, of the head of an answer as httpcore
+    tells it.
+
+    >>> list(unusual([b"HTTP/1.1", 200, [(b"Date", b"today"), (b"X-Token", b"t-1")]]))
+    ['t-1']
+    """
+    for headers in head:
+        for name, value in headers if isinstance(headers, list) else ():
+            if name.lower() not in _USUAL:
+                yield value.decode("latin-1")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode
 
 from arcrun_auth.answers import put
-from arcrun_auth.errors import AuthError
-from arcrun_auth.hosts import Fence
+from arcrun_auth.errors import AuthError, HostNotAllowed
+from arcrun_auth.hosts import Fence, is_public_name
 from arcrun_auth.scrub import MASK, SHORTEST, scrub
 from arcrun_auth.template import Template, render_header
 
@@ -54,6 +54,16 @@ class Binding:
     """The way in of the recipe that it was made of."""
     signer: Callable[[Binding], Signer] | None = None
     """What signs for it; a `Signer` if not given."""
+
+    def refusal(self, origin: str, host: str, why: str) -> HostNotAllowed:
+        """What to say of a request that would leave the consented hosts."""
+        return HostNotAllowed(
+            f"{origin} {why}. The credential of {self.service} goes to "
+            f"{', '.join(self.fence.hosts)} only. Nothing was sent.",
+            host=host,
+            service=self.service,
+            hint="use a client of your own for other hosts",
+        )
 
 
 def bind_method(
@@ -175,6 +185,8 @@ class Signer:
                 changed.append(("Content-Length", str(len(signed_body))))
         return Signed(self._with_url(url, ready), tuple(changed), signed_body)
 
+    asks_more = ""
+    """What it takes beside the change of a request, as clients of somebody else do not give it."""
     proves = False
     """Whether TLS shows the service who the client is, by a certificate (RFC 8705)."""
 
@@ -207,6 +219,19 @@ class Signer:
             if ready is not None:
                 url = self._without(url, ready)
         return url
+
+    def bars(self, scheme: str, host: str, port: int | None, *, body: bool) -> str | None:
+        """Why a redirect to another host is not followed even without the secret; None if it is.
+
+        `body`: whether the request would take a body along. Who redirects is the service: to
+        private addresses it leads only where the user allows them.
+        """
+        public = scheme == "https" and is_public_name(host)
+        if not (public or self.binding.fence.allows(scheme, host, port)):
+            return "is where the service redirects to, and is no public https"
+        if self.in_body and body:
+            return "would have got the body that carries the secret"
+        return None
 
     def shows(self, text: str) -> bool:
         """Whether `text` holds one of the secrets, in any encoding that we know."""

@@ -292,8 +292,8 @@ class GrantSource(Source):
         text = f"{self._service}: the provider has ended this login (invalid_grant)."
         if was_interrupted:
             text += (
-                " An earlier renewal was cut off before its answer could be saved "
-                "(rotation interrupted), and the provider takes a refresh token only once."
+                " An earlier renewal was begun and never ended. If its answer was lost on the way "
+                "(rotation interrupted), that is why: the provider takes a refresh token only once."
             )
         if error is None or error.meaning is None:
             return LoginRequired(text, service=self._service, why="revoked")

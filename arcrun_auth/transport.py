@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from httpx import AsyncBaseTransport, BaseTransport, Request, Response
 
-    from arcrun_auth.flow import Rules
+    from arcrun_auth.flow import Rules, Source
     from arcrun_auth.tokens import Token
 
     T = TypeVar("T")
@@ -44,6 +44,14 @@ async def in_thread(work: Callable[[], T]) -> T:
         limiter = CapacityLimiter(THREADS)
         _limiters().set(limiter)
     return await to_thread.run_sync(work, limiter=limiter)
+
+
+async def token_from(source: Source, rejected: str | None = None) -> Token:
+    """`source.token(rejected=...)`: from memory at once, else in a thread."""
+    held = source.peek()
+    if held is not None and held.access_token != rejected:
+        return held
+    return await in_thread(lambda: source.token(rejected=rejected))
 
 
 @cache
@@ -165,13 +173,8 @@ class AsyncTransport(_Driver, AsyncBaseTransport):
             return self._rules.failed(error)
 
     async def _token(self, refused: Token | None) -> Any:
-        source = self._rules.source
-        held = source.peek()
-        if held is not None and (refused is None or held.access_token != refused.access_token):
-            return held
-        rejected = refused.access_token if refused else None
         try:
-            return await in_thread(lambda: source.token(rejected=rejected))
+            return await token_from(self._rules.source, refused.access_token if refused else None)
         except BaseException as error:  # noqa: BLE001 - raised again by the driver
             return Failed(error)
 

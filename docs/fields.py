@@ -15,6 +15,7 @@ from arcrun_auth.recipe import schema as recipe_schema
 
 WORDS = (
     (r"Annotated\[str,.*\]|\bstr\b|\bText\b|\bName\b|\bScope\b|\bServiceId\b", "text"),
+    (r"\bPackage\b|\bModule\b|\bIdentifier\b|\bCall\b", "text"),
     (r"Annotated\[int,.*?\)\]|\bint\b", "number"),
     (r"\bUrl\b", "URL"), (r"\bHost\b", "host"), (r"\bbool\b", "true, false"),
     (r"\bStrings\b", "map of text"), (r" \| None", ""),
@@ -35,6 +36,7 @@ CLASSES = {
     "Aws": "aws", "AssumeRole": "assume_role",
     "ServiceAccount": "service_account", "Federation": "service_accountfederation",
     "Impersonation": "service_accountimpersonation",
+    "Sdk": "sdk",
 }  # fmt: skip
 
 

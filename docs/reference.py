@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import arcrun_auth
 from arcrun_auth import testing
+from arcrun_auth.adapters import HOMES
 from arcrun_auth.bound import AsyncBound
 from arcrun_auth.checkup import Checked
 from arcrun_auth.declared import Needed
@@ -40,9 +41,8 @@ SECTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
             "list_services", "setup", "test", "remove",
         )
     ),
-    "Adapters": tuple(
-        (f"auth.{name}", getattr(arcrun_auth, name))
-        for name in ("boto3_session", "google_credentials", "google_credentials_async")
+    "Credentials for SDKs": tuple(
+        (f"auth.{name}", getattr(arcrun_auth, name)) for name in sorted(HOMES, key=str.lower)
     ),
     "What they give back": (
         ("AsyncBound", AsyncBound), ("auth.Token", arcrun_auth.Token),

@@ -13,13 +13,14 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from arcrun_auth.adapters.access import Access
 from arcrun_auth.adapters.sdk import load
-from arcrun_auth.shared import default
+from arcrun_auth.connections import the_one
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
+    from arcrun_auth.adapters.access import Scopes
     from arcrun_auth.broker import Broker
     from arcrun_auth.tokens import Token
 
@@ -28,7 +29,7 @@ def google_credentials(
     service: str,
     instance: str | None = None,
     *,
-    scopes: str | Sequence[str] | None = None,
+    scopes: Scopes = None,
     quota_project: str | None = None,
     broker: Broker | None = None,
 ) -> Any:
@@ -43,7 +44,7 @@ def google_credentials(
 
     AuthError where google-auth is not installed.
     """
-    made = _sync()(broker or default(), service, instance, scopes)
+    made = _sync()(Access(service, instance, scopes=scopes, broker=broker))
     return made if quota_project is None else made.with_quota_project(quota_project)
 
 
@@ -51,11 +52,11 @@ def google_credentials_async(
     service: str,
     instance: str | None = None,
     *,
-    scopes: str | Sequence[str] | None = None,
+    scopes: Scopes = None,
     broker: Broker | None = None,
 ) -> Any:
     """A `google.auth.aio.credentials.Credentials`: as `google_credentials`, awaited."""
-    return _async()(broker or default(), service, instance, scopes)
+    return _async()(Access(service, instance, scopes=scopes, broker=broker))
 
 
 @cache
@@ -69,17 +70,9 @@ def _sync() -> type[Any]:
 
         requires_scopes = False
 
-        def __init__(
-            self,
-            broker: Broker,
-            service: str,
-            instance: str | None,
-            scopes: str | Sequence[str] | None,
-        ) -> None:
+        def __init__(self, access: Access) -> None:
             super().__init__()
-            self._broker = broker
-            self._name = (service, instance)
-            self._wanted = scopes
+            self._access = access
             self._sent = threading.local()
 
         def before_request(self, _request: Any, _method: str, _url: str, headers: Any) -> None:
@@ -93,12 +86,12 @@ def _sync() -> type[Any]:
             self._sent.token = self.token
 
         def with_quota_project(self, quota_project_id: str | None) -> Any:
-            other = type(self)(self._broker, *self._name, self._wanted)
+            other = type(self)(self._access)
             other._quota_project_id = quota_project_id  # noqa: SLF001 - the same class
             return other
 
         def _take(self, rejected: str | None = None) -> None:
-            found = self._broker.get_token(*self._name, scopes=self._wanted, rejected=rejected)
+            found = the_one(self._access.token(rejected), self._access.service)
             self.token, self.expiry = found.access_token, _naive(found)
             self._scopes = sorted(found.scopes)
 
@@ -112,17 +105,9 @@ def _async() -> type[Any]:
     class Credentials(base):  # type: ignore[misc]
         """Tokens of one connection, pulled for each request."""
 
-        def __init__(
-            self,
-            broker: Broker,
-            service: str,
-            instance: str | None,
-            scopes: str | Sequence[str] | None,
-        ) -> None:
+        def __init__(self, access: Access) -> None:
             super().__init__()
-            self._broker = broker
-            self._name = (service, instance)
-            self._wanted = scopes
+            self._access = access
 
         async def before_request(
             self, _request: Any, _method: str, _url: str, headers: Any
@@ -135,8 +120,7 @@ def _async() -> type[Any]:
             await self._take(rejected=self.token)
 
         async def _take(self, rejected: str | None = None) -> None:
-            broker, wanted = self._broker, self._wanted
-            found = await broker.get_token_async(*self._name, scopes=wanted, rejected=rejected)
+            found = the_one(await self._access.atoken(rejected), self._access.service)
             self.token, self.expiry = found.access_token, _naive(found)
 
     return Credentials

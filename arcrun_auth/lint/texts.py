@@ -160,6 +160,18 @@ def diagnoses(subject: Subject) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
+def sdk(subject: Subject) -> Iterator[Finding]:
+    """What people install and run is named by the package alone."""
+    if subject.recipe.sdk is not None and subject.tier != "bundled":
+        yield subject.finding(
+            "sdk-tier",
+            ("sdk",),
+            "Only bundled recipes can name an SDK.",
+            "Leave it out.",
+            "warning",
+        )
+
+
 def complete(subject: Subject) -> Iterator[Finding]:
     """What a user will miss."""
     recipe = subject.recipe

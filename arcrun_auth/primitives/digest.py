@@ -28,6 +28,8 @@ class DigestSigner(Signer):
     The first request of a client goes without an answer, since there is no challenge yet.
     """
 
+    asks_more = "answers the challenges of its server"
+
     def __init__(self, binding: Binding) -> None:
         super().__init__(binding)
         assert binding.way is not None

@@ -23,6 +23,7 @@ class MtlsSigner(Signer):
     """Signs as `inject` says, beside the proof in TLS."""
 
     proves = True
+    asks_more = "is shown a certificate in TLS"
 
     def __init__(self, binding: Binding) -> None:
         super().__init__(binding)

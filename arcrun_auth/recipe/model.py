@@ -28,7 +28,8 @@ from arcrun_auth.recipe.oauth2 import (
 )
 from arcrun_auth.recipe.proofs import Digest, Mtls, OAuth1
 from arcrun_auth.recipe.required import RequiredSecret
-from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url
+from arcrun_auth.recipe.sdk import Sdk
+from arcrun_auth.recipe.types import Host, Model, Name, Ok, ServiceId, Strings, Text, Url, Verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ __all__ = [
     "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
     "Digest", "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method",
     "Model", "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "ServiceAccount", "Step", "TestRequest", "TokenExchange",
+    "RequiredSecret", "Revoke", "Sdk", "ServiceAccount", "Step", "TestRequest", "TokenExchange",
     "TokenRequest", "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
@@ -217,17 +218,6 @@ class TestRequest(Model, frozen=True):
     """The path of the credential's own end, a date or seconds since 1970."""
 
 
-class Verified(Model, frozen=True):
-    """Where the facts of this recipe come from."""
-
-    date: str
-    """When they were last checked: YYYY-MM-DD."""
-    method: Literal["live", "doc", "code"]
-    """`live`: tried; `doc`: two sources agree; `code`: unconfirmed."""
-    sources: tuple[str, ...] = ()
-    """The pages and files they were taken from."""
-
-
 Primitive = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$(?!\n)")]
 
 
@@ -359,6 +349,8 @@ class Recipe(Method, frozen=True, kw_only=True):
     """The documentation of its API."""
     methods: tuple[Method, ...] = ()
     """Further ways in, beside the default one."""
+    sdk: Sdk | None = None
+    """The official SDK, for `arcrun snippet --sdk`."""
     verified: Verified | None = None
     """Where the facts come from."""
 

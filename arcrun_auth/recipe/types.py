@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -31,3 +31,14 @@ class Ok(Model, frozen=True):
     """Where to look in the answer."""
     equals: bool | int | str = True
     """What has to stand there."""
+
+
+class Verified(Model, frozen=True):
+    """Where the facts of this recipe come from."""
+
+    date: str
+    """When they were last checked: YYYY-MM-DD."""
+    method: Literal["live", "doc", "code"]
+    """`live`: tried; `doc`: two sources agree; `code`: unconfirmed."""
+    sources: tuple[str, ...] = ()
+    """The pages and files they were taken from."""

@@ -62,6 +62,8 @@ class StoreReadContract:
     def test_a_read_only_store_refuses_to_write(self, store: Store, held: Credential) -> None:
         assert not store.writable
         with pytest.raises(StoreError):
+            store.prepare()
+        with pytest.raises(StoreError):
             store.put(held, expect=held.generation)
         with pytest.raises(StoreError):
             store.delete(held.key, expect=held.generation)
@@ -81,6 +83,13 @@ class StoreContract(StoreReadContract):
     def test_an_empty_store_holds_nothing(self, store: Store) -> None:
         assert list(store.keys()) == []
         assert store.get(self.key) is None
+
+    def test_what_is_prepared_can_be_written_and_holds_nothing(self, store: Store) -> None:
+        store.prepare()
+        assert list(store.keys()) == []
+        assert store.put(_credential(self.key, "canary-secret"), expect=0).generation == 1
+        store.prepare()
+        assert store.get(self.key) is not None
 
     def test_a_record_comes_back_whole(self, store: Store) -> None:
         put = store.put(_credential(self.key, "ü-秘密\n\x00", extra={"later": [1]}), expect=0)
@@ -182,6 +191,7 @@ def _credential(
         )
         if grant
         else None,
+        incomplete=grant,
         extra=extra,
     )
 

@@ -11,8 +11,7 @@ import pytest
 
 import arcrun_cli
 from arcrun_auth.recipe import Method, TestRequest
-from arcrun_cli import agents, hardening, health, options, reference, ui
-from arcrun_cli.commands import snippet
+from arcrun_cli import agents, hardening, health, options, reference, snippets, ui
 
 
 @pytest.mark.parametrize(
@@ -32,7 +31,7 @@ from arcrun_cli.commands import snippet
     ],
 )
 def test_the_call_of_a_snippet_is_the_recipe_s_test_request(request_, call):
-    made = snippet._call(Method(primitive="static_key", test=request_))
+    made = snippets._call(Method(primitive="static_key", test=request_))
 
     assert made == call
     ast.parse(f"client.{made}")
@@ -42,7 +41,7 @@ def test_the_call_of_a_snippet_is_the_recipe_s_test_request(request_, call):
     ("service", "name"), [("notion", "notion"), ("class", "client"), ("ada/my_api", "my_api")]
 )
 def test_the_client_of_a_snippet_is_called_like_the_service(service, name):
-    assert snippet._variable(service) == name
+    assert snippets._variable(service) == name
 
 
 def test_the_reference_writes_its_page(tmp_path, monkeypatch, capsys):

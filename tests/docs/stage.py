@@ -248,6 +248,8 @@ class Stage:
         child.close()
         script.unlink()
         shown = shown.replace("\r\n", "\n").replace(str(self.home), "~")
+        # On a busy machine seconds are counted, in a line that goes away again.
+        shown = re.sub(r"(\r[^\n\x1b]*)+\r\x1b\[K", "", shown)
         # The pages show a desktop, where the keyring opens the vault; here a variable does.
         shown = shown.replace("key-protected", "keyring-protected")
         parts = shown.split(f"{mark}\n")

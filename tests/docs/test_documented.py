@@ -130,6 +130,7 @@ HEADINGS = {
     "TestRequest": "test",
     "GuideStep": "app_guide",
     "Verified": "verified",
+    "Sdk": "sdk",
 }
 
 

@@ -211,7 +211,7 @@ def test_an_async_sdk_is_logged_in_and_renewed(desk, provider, api) -> None:
 
 def test_the_door_gives_both_for_the_users_own_broker(desk, monkeypatch) -> None:
     sdk("google.auth.credentials")
-    monkeypatch.setattr(google, "default", lambda: desk)
+    monkeypatch.setattr("arcrun_auth.shared.default", lambda: desk)
     sync, other = (
         arcrun_auth.google_credentials("demo"),
         arcrun_auth.google_credentials_async("demo"),

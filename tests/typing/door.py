@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import assert_type
 
 import httpx
+import httpx2
 
 import arcrun_auth
 from arcrun import auth
@@ -58,3 +59,27 @@ def errors() -> None:
 
 with Provider() as provider:
     assert_type(provider, Provider)
+
+
+def credentials_for_sdks() -> None:
+    tokens = auth.token_provider("openai", "work", scopes=["read"], broker=auth.Broker())
+    assert_type(tokens, auth.TokenProvider)
+    assert_type(tokens(), str)
+    assert_type(tokens.token(), Token)
+    tokens.invalidate(tokens.token())
+    httpx.Client(auth=auth.httpx_auth("notion"))
+    httpx2.AsyncClient(auth=auth.httpx_auth("notion"))
+    auth.requests_auth("notion")
+    auth.aiohttp_middleware("notion")
+    auth.azure_credential("microsoft_graph").get_token("https://graph.microsoft.com/.default")
+    auth.azure_credential_async("microsoft_graph")
+    auth.anthropic_credentials()
+    auth.github_auth()
+    auth.slack_client()
+    auth.slack_client_async()
+    auth.hf_api()
+
+
+async def async_tokens() -> None:
+    assert_type(await auth.token_provider("openai").acall(), str)
+    assert_type(await auth.token_provider("openai").atoken(), Token)

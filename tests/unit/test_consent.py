@@ -40,6 +40,8 @@ RICH = {
     "assume_role": {"endpoint": "https://sts.rich.example/", "role_arn": "arn:r", "session_name": "s",
                     "external_id": "e", "duration_s": 900},
     "verified": {"date": "2026-01-01", "method": "doc", "sources": ["https://s.example"]},
+    "sdk": {"package": "rich", "import": "rich", "class": "Rich", "arguments": ["v1"],
+            "argument": "key", "adapter": "bind", "call": "me"},
     "id": "oauth", "label": "OAuth", "primitive": "oauth2",
     "base_url": "https://{{param.region}}.rich.example/v1",
     "required_secrets": [
@@ -122,6 +124,8 @@ COSMETIC = {
     ("app_guide", 0, "text"), ("app_guide", 0, "url"), ("app_guide", 0, "value"),
     ("methods", 0, "id"), ("methods", 0, "primitive"), ("methods", 0, "required_secrets", 0, "key"),
     ("methods", 0, "inject", "header", "X-Key"),
+    ("sdk", "package"), ("sdk", "import"), ("sdk", "class"), ("sdk", "arguments", 0),
+    ("sdk", "argument"), ("sdk", "adapter"), ("sdk", "call"),
     ("kind",), ("schema",),  # have one value
 }  # fmt: skip
 
@@ -190,7 +194,7 @@ def test_the_rich_recipe_sets_every_field_of_the_model():
 
     assert set(RICH) | {"extends"} == fields(Recipe)
     recipe = convert(RICH)
-    for name in ("oauth2", "inject", "test", "verified", "jwt"):
+    for name in ("oauth2", "inject", "test", "verified", "jwt", "sdk"):
         assert set(RICH[name]) == fields(type(getattr(recipe, name))), name
     for name in (
         "callback", "redirect", "client", "token_request", "token_response", "refresh", "revoke",

@@ -173,7 +173,7 @@ def test_a_way_in_has_the_recipes_params_beside_its_own(desk, google, tmp_path, 
     params = {"project": "demo-project", "subject": USER}
     broker.setup("google_cloud_storage", method=method, params=params, **secrets)
     tested = google.at("storage.googleapis.com")[0].target
-    assert tested == "/storage/v1/b?project=demo-project&maxResults=1&fields=kind"
+    assert tested == "/storage/v1/b?project=demo-project&maxResults=1"
     assert google.assertions[0][1]["sub"] == USER
 
 

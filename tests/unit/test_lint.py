@@ -212,8 +212,21 @@ def test_every_rule_has_its_case():
     import re
 
     names = {name for text in sources for name in re.findall(r'finding\(\s*"([a-z-]+)"', text)}
-    elsewhere = {"host-other", "name-confusable", "name-twice", "env-shared", "file-name"}
+    elsewhere = {
+        "sdk-tier",
+        "host-other",
+        "name-confusable",
+        "name-twice",
+        "env-shared",
+        "file-name",
+    }
     assert names == {rule for rule, *_ in CASES} - {"yaml", "format"} | elsewhere
+
+
+def test_only_a_bundled_recipe_names_what_people_install():
+    text = KEY + "sdk: {package: shop-sdk, import: shop, class: Shop}\n"
+    assert [f.rule for f in found(text, tier="local")] == ["sdk-tier"]
+    assert found(text) == found(KEY, tier="local") == []
 
 
 def test_a_finding_says_where():

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from arcrun_auth import _http
 from arcrun_auth.client import bound_client
 from arcrun_auth.errors import AuthError
+from arcrun_auth.flow import Rules
 from arcrun_auth.tokens import Key, Secret
 from tests import canary
 from tests.certificates import Authority, pem
@@ -262,6 +263,21 @@ def test_a_context_of_the_callers_own_is_refused(tmp_path, bank, authority, opti
         rules = client._rules
     with pytest.raises(ValueError, match="no verify, no cert"):
         bound_client(rules.binding, rules.source, **option)
+
+
+def test_rules_that_nobody_gave_a_context_send_nothing(tmp_path, bank, authority) -> None:
+    # As where somebody else's client asks them how to sign.
+    broker = connected(tmp_path, bank, identity(authority))
+    with broker.bind("thing") as client:
+        rules = Rules(httpx, client._rules.binding, client._rules.source)
+    flow = rules.flow(httpx.Request("GET", bank.origin))
+    assert next(flow) == ("token", None)
+    with pytest.raises(StopIteration) as ended:
+        flow.send(rules.source.token())
+    assert "is shown a certificate in TLS, which takes a client of ours" in str(
+        ended.value.value.error
+    )
+    assert ended.value.value.error.hint == "use auth.bind('thing')"
 
 
 def test_a_transport_of_the_callers_own_serves_both(tmp_path, bank, authority) -> None:

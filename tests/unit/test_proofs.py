@@ -12,6 +12,8 @@ from oauthlib.oauth1 import SignatureOnlyEndpoint
 from oauthlib.oauth1.rfc5849.request_validator import RequestValidator
 
 from arcrun_auth import errors
+from arcrun_auth.adapters.gate import Gate
+from arcrun_auth.adapters.httpx import httpx_auth
 from arcrun_auth.recipe import read
 from tests import canary
 from tests.digest_desk import Desk
@@ -335,6 +337,32 @@ inject: {{header: {{Authorization: "Basic {{{{secret.user}}}}:{{{{secret.passwor
             client.get("/")
         header = server.seen[-1].headers["authorization"]
     assert base64.b64decode(header.removeprefix("Basic ")).decode() == f"Zoë:{password}"
+
+
+# -- clients that are not ours ---------------------------------------------------------
+
+
+def test_httpxs_own_client_signs_by_oauth_1(tmp_path, keys) -> None:
+    with recorder(oauth1_desk(keys)) as server:
+        broker = broker_with(tmp_path, OAUTH1.format(server.origin, ""), server.origin)
+        broker.setup("thing", **keys)
+        with httpx.Client(auth=httpx_auth("thing", broker=broker)) as client:
+            assert client.post(f"{server.origin}/a?b", data={"c": "d é"}).status_code == 200
+
+
+def test_httpxs_own_client_answers_a_challenge(metered, desk) -> None:
+    with httpx.Client(auth=httpx_auth("thing", broker=metered)) as client:
+        for _ in range(3):
+            assert client.get(metered.server.origin).status_code == 200
+    assert desk.counts == [1, 2, 3]
+    assert len(metered.server.seen) == 4
+
+
+def test_a_library_that_cannot_answer_a_challenge_is_told(metered) -> None:
+    binding, _ = metered.prepare("thing")()
+    with pytest.raises(errors.AuthError, match="answers the challenges of its server") as caught:
+        Gate(binding)
+    assert caught.value.hint == "use auth.bind('thing')"
 
 
 # -- recipes -----------------------------------------------------------------------------

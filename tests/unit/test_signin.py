@@ -322,6 +322,25 @@ def test_a_refused_renewal_names_the_instance_to_set_up(tmp_path, provider, gran
     assert caught.value.hint == "arcrun setup demo@work"
 
 
+def test_of_a_renewal_that_was_never_sent_nobody_says_that_its_answer_was_lost(
+    tmp_path, provider
+) -> None:
+    broker = desk(tmp_path, provider)
+    broker.setup("demo")
+    _, source = broker._connections.get("demo", None, person=Nobody)
+    token = source.token().access_token
+    app = broker.store.get(APP)
+    broker.store.delete(APP, expect=app.generation)
+    with pytest.raises(errors.MissingSecret):
+        source.token(rejected=token)
+    broker.store.put(app, expect=0)
+    provider.authority.end(broker.store.get(DEMO).grant.refresh_token.reveal())
+    with pytest.raises(errors.LoginRequired) as caught:
+        source.token(rejected=token)
+    assert "was cut off" not in caught.value.message
+    assert "If its answer was lost" in caught.value.message
+
+
 def test_an_issuer_that_is_another_names_the_instance_to_set_up(tmp_path) -> None:
     with Provider() as provider, recorder() as gone:
         broker = desk(tmp_path, provider, discovery=True)
