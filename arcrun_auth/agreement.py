@@ -30,7 +30,7 @@ def made(
     return Consent(
         digest=rules.digest(projection),
         projection=projection,
-        hosts=rules.hosts(way, record.params, before_login=before_login),
+        hosts=rules.receivers(way, record.params, before_login=before_login),
         tier=entry.tier,
         release=entry.release,
     )
@@ -101,7 +101,7 @@ def _check_unasked(resolver: Resolver, connection: Connection) -> None:
     allowed = {parse_origin(text)[1:] for text in resolver.allow}
     try:
         params = resolver.params(way, connection.record)
-        hosts = (*rules.hosts(way, params), *rules.servers(way, params))
+        hosts = (*rules.receivers(way, params), *rules.servers(way, params))
     except ValueError as error:
         raise unfit(connection, error) from None
     strangers = [host for host in dict.fromkeys(hosts) if not _is_named(host, allowed)]

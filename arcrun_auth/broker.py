@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
     from arcrun_auth.declared import Needed
+    from arcrun_auth.helpers import Helpers
     from arcrun_auth.keepalive import Kept
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.people import Person
@@ -314,10 +315,7 @@ class Broker:
         return why(resolver, resolver.find(service, instance), plain=plain)
 
     def check(self) -> tuple[Needed, ...]:
-        """Whether all that the project declares (`[tool.arcrun]`) can be used as it stands.
-
-        Sends nothing and asks nobody: what is wrong with each stands in its `error`.
-        """
+        """How what the project declares stands (`[tool.arcrun]`). Sends nothing, asks nobody."""
         from arcrun_auth.declared import check
 
         return check(self._connections.resolver)
@@ -333,6 +331,13 @@ class Broker:
     def store(self) -> Store:
         """Where credentials are read and written."""
         return self._connections.resolver.store
+
+    @property
+    def helpers(self) -> Helpers:
+        """What git, docker and AWS get when they ask for a password or for keys."""
+        from arcrun_auth.helpers import Helpers
+
+        return Helpers(self._connections)
 
     @property
     def person(self) -> Person:

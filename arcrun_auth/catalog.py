@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from arcrun_auth.catalog_index import Index
+    from arcrun_auth.catalog_index import Helper, Index
     from arcrun_auth.recipe import Recipe
     from arcrun_auth.recipe.reader import Document
 
@@ -103,6 +103,19 @@ class Catalog:
             above = not override and self._above(service)
             if above and local and (row := local.row(service)):
                 found.append(shadowing(above, service, row[8]))
+        return found
+
+    def helpers(self, kind: str) -> list[Helper]:
+        """Who answers a credential helper (`git`, `docker`), the bundled services first."""
+        found: list[Helper] = []
+        for tier, index in zip(("bundled", "local"), self._open(), strict=True):
+            for row in index.helpers(kind) if index is not None else ():
+                try:
+                    entry = self._entry(row[1])
+                except RecipeError:  # it stands over a bundled service, and was not let to
+                    continue
+                if entry is not None and entry.tier == tier:
+                    found.append(row)
         return found
 
     def bases(self) -> dict[str, Document]:

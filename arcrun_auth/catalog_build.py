@@ -20,7 +20,7 @@ from arcrun_auth.catalog_index import Index
 from arcrun_auth.errors import RecipeError, StoreError, printable
 from arcrun_auth.primitives import BUILT_IN
 from arcrun_auth.primitives import load as primitive
-from arcrun_auth.recipe import encode, is_base, lays_bases, load, reader
+from arcrun_auth.recipe import encode, helpers, is_base, lays_bases, load, reader
 from arcrun_auth.recipe.parts import injected
 from arcrun_auth.stores import private
 from arcrun_auth.tokens import DEFAULT_INSTANCE
@@ -44,6 +44,7 @@ CREATE TABLE recipe (
 );
 CREATE TABLE body (service TEXT PRIMARY KEY, json BLOB, sum INTEGER);
 CREATE TABLE alias (alias TEXT PRIMARY KEY, service TEXT);
+CREATE TABLE helper (kind TEXT, host TEXT, service TEXT, method TEXT, username TEXT, password TEXT);
 CREATE TABLE base (service TEXT PRIMARY KEY, yaml BLOB, path TEXT);
 """
 
@@ -169,7 +170,7 @@ class _Builder:
 
     def _forget(self, paths: Iterable[str]) -> None:
         each = [(path,) for path in paths]
-        for table in ("body", "alias"):
+        for table in ("body", "alias", "helper"):
             self._db.executemany(
                 f"DELETE FROM {table} WHERE service IN (SELECT service FROM recipe WHERE path = ?)",  # noqa: S608
                 each,
@@ -212,6 +213,7 @@ class _Builder:
         body = encode(recipe)
         values = (recipe.service, body, catalog_index.checksum(body))
         self._db.execute("INSERT INTO body VALUES (?,?,?)", values)
+        self._db.executemany("INSERT INTO helper VALUES (?,?,?,?,?,?)", helper_rows(recipe))
         for alias in recipe.aliases:
             self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))
 
@@ -255,6 +257,17 @@ def entry_row(recipe: Recipe, *, tier: str, release: str, path: str) -> tuple[st
         path,
         detail,
     )
+
+
+def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
+    """The hosts for which it answers a credential helper: see `catalog_index.Helper`."""
+    for way in recipe.ways:
+        texts = dict(helpers.texts(way))
+        for place, host in helpers.hosts(way):
+            kind = str(place[0])
+            user, password = texts[kind, "username"], texts.get((kind, "password"), "")
+            name = host if "{{" in host else host.lower()
+            yield kind, name, recipe.service, way.id, user, password
 
 
 def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:

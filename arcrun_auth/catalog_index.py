@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from arcrun_auth.catalog_entry import Row
 
     Stat = tuple[str, int, int]
+    Helper = tuple[str, str, str, str, str]
+    """Who answers a credential helper: host, service, method, user, and the password where it is
+    not the token. Host, user and password as the recipe writes them, with its placeholders."""
 
 # Whose rules made an index? Of the modules that begin so, and of the packages below; after a
 # change it is built anew.
@@ -100,6 +103,14 @@ class Index:
         if not isinstance(body, bytes) or checksum(body) != known:
             raise self._damaged()
         return body
+
+    def helpers(self, kind: str) -> list[Helper]:
+        """Who answers a helper of a kind (`git`, `docker`), and for which hosts."""
+        return self.query(
+            "SELECT host, service, method, username, password FROM helper WHERE kind = ?"
+            " ORDER BY service, rowid",
+            kind,
+        )
 
     def bases(self) -> list[tuple[str, str, str]]:
         """What recipes may extend: id, YAML, path."""

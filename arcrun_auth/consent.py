@@ -109,7 +109,7 @@ def canonical(projection: Projection) -> bytes:
 def hosts(
     method: Method, params: Mapping[str, str], *, before_login: bool = False
 ) -> tuple[str, ...]:
-    """The hosts that may receive the credential, rendered: lower-case ASCII, in order.
+    """The hosts that a request may carry the credential to, rendered: lower-case ASCII, in order.
 
     A leading `*.` of the recipe's own stays. ValueError where a param is missing or does
     not fit, or where what it makes is no host. What only the login brings stands as the
@@ -125,6 +125,15 @@ def hosts(
     ('acme.myshopify.com',)
     """
     return _hosts(method.allowed_hosts, method, params, before_login=before_login)
+
+
+def receivers(
+    method: Method, params: Mapping[str, str], *, before_login: bool = False
+) -> tuple[str, ...]:
+    """Those hosts, and with them the ones that git and docker hand the credential to."""
+    from arcrun_auth.recipe import helpers
+
+    return _hosts(helpers.receivers(method), method, params, before_login=before_login)
 
 
 def servers(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
@@ -223,6 +232,8 @@ WORDS = {
     "param_names": "the login's parameters would have other names",
     "resource": "the token would be for another API",
     "jwt": "another assertion would be signed with your key",
+    "git": "git would be given your token for other hosts, or for another user",
+    "docker": "docker would be given your token for other registries, or for another user",
     "token_exchange": "the calls that get the token would change",
     "service_account_kind": "your service account would be used otherwise",
     "oauth1": "requests would be signed otherwise",

@@ -242,11 +242,13 @@ def _hosts(resolver: Resolver, connection: Connection) -> tuple[str, ...]:
     try:
         _, way = resolver.way(connection)
         params = connection.record.params if connection.record else {}
-        return rules.hosts(way, params)
+        return rules.receivers(way, params)
     except RecipeError:
         return ()
     except ValueError:
-        return way.allowed_hosts
+        from arcrun_auth.recipe import helpers
+
+        return helpers.receivers(way)
 
 
 def _app(resolver: Resolver, connection: Connection) -> tuple[Origin, ...]:

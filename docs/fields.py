@@ -36,7 +36,7 @@ CLASSES = {
     "Aws": "aws", "AssumeRole": "assume_role",
     "ServiceAccount": "service_account", "Federation": "service_accountfederation",
     "Impersonation": "service_accountimpersonation",
-    "Sdk": "sdk",
+    "Sdk": "sdk", "Git": "git-and-docker", "Docker": "git-and-docker",
 }  # fmt: skip
 
 

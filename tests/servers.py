@@ -162,11 +162,24 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
                 sock, _ = listener.accept()
                 threading.Thread(target=one, args=(sock,), daemon=True).start()
 
-    threading.Thread(target=serve, daemon=True).start()
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        listener.close()
+        _stop(listener, thread)
+
+
+def _stop(listener: socket.socket, thread: threading.Thread) -> None:
+    """Closes a listener when nobody waits at it any more.
+
+    A thread that was left in `accept` begins it anew when the process has been stopped for a
+    while, by the number of its descriptor: that of the next test's listener by then.
+    """
+    with contextlib.suppress(OSError):  # where it does not wake the thread, closing does
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(GUARD)
 
 
 def endless(sent: list[int], total: int = 1 << 30) -> Callable[[socket.socket], None]:
@@ -216,10 +229,11 @@ class Proxy:
         self.lines: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        self._listener.close()
+        _stop(self._listener, self._thread)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from arcrun_auth.catalog_entry import env_name
+from arcrun_auth.recipe import helpers
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def between(subjects: Sequence[Subject], known: Sequence[Recipe]) -> Iterator[Fi
         yield from _imitation(subject, known)
     yield from _same_names(subjects)
     yield from _same_variables(subjects)
+    yield from _same_passwords(subjects)
 
 
 def variables(subject: Subject) -> Iterator[tuple[str, Place]]:
@@ -174,6 +176,21 @@ def _foreign(subject: Subject, owner: dict[str, Subject]) -> Iterator[Finding]:
                         f"{other.recipe.service} takes {name} too, for another account.",
                         "Keep it where it is the vendor's own word for this service alone.",
                         "warning",
+                    )  # fmt: skip
+
+
+def _same_passwords(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Whose token does git get for a host? There must be one answer."""
+    owner: dict[tuple[object, str], str] = {}
+    for subject in subjects:
+        service = subject.recipe.service
+        for at, way, _ in subject.ways():
+            for place, host in helpers.hosts(way):
+                other = owner.setdefault((place[0], host.lower()), service)
+                if other != service:
+                    yield subject.finding(
+                        "host-twice", (*at, *place),
+                        f"{other} answers for {host!r} already.", "Leave it to one of them.",
                     )  # fmt: skip
 
 

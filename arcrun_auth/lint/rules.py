@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from arcrun_auth import primitives
 from arcrun_auth.hosts import is_public_name
 from arcrun_auth.lint import oauth, texts
-from arcrun_auth.recipe.parts import headers, signing_keys, templates, urls
+from arcrun_auth.recipe.parts import headers, hosts, signing_keys, templates, urls
 from arcrun_auth.recipe.rules import host_of, spelled
 from arcrun_auth.template import Template
 
@@ -50,8 +50,8 @@ def https(subject: Subject) -> Iterator[Finding]:
 def _all_hosts(way: Method) -> Iterator[tuple[Place, str]]:
     for place, url in urls(way):
         yield place, host_of(url)
-    for index, host in enumerate(way.allowed_hosts):
-        yield ("allowed_hosts", index), host.lower()
+    for place, host in hosts(way):
+        yield place, host.lower()
 
 
 def _spelled_hosts(way: Method) -> Iterator[tuple[Place, str]]:

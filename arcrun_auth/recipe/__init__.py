@@ -36,6 +36,8 @@ from arcrun_auth.recipe.model import (
     Diagnosis,
     Digest,
     Discover,
+    Docker,
+    Git,
     GuideStep,
     Inject,
     Jwt,
@@ -66,8 +68,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
-    "Digest", "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method",
-    "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh", "RequiredSecret",
+    "Digest", "Discover", "Docker", "Federation", "Git", "GuideStep", "Impersonation", "Inject",
+    "Jwt", "Method", "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
+    "RequiredSecret",
     "Revoke", "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest",
     "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
     "merge", "read",

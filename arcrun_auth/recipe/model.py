@@ -15,6 +15,7 @@ from arcrun_auth.errors import RecipeError, printable
 from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.aws import AssumeRole, Aws
 from arcrun_auth.recipe.exchange import Step, TokenExchange
+from arcrun_auth.recipe.helpers import Docker, Git
 from arcrun_auth.recipe.jwt import Jwt
 from arcrun_auth.recipe.oauth2 import (
     Callback,
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
-    "Digest", "Discover", "Federation", "GuideStep", "Impersonation", "Inject", "Jwt", "Method",
-    "Model", "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret", "Revoke", "Sdk", "ServiceAccount", "Step", "TestRequest", "TokenExchange",
-    "TokenRequest", "TokenResponse", "Verified", "When",
+    "Digest", "Discover", "Docker", "Federation", "Git", "GuideStep", "Impersonation", "Inject",
+    "Jwt", "Method", "Model", "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect",
+    "Refresh", "RequiredSecret", "Revoke", "Sdk", "ServiceAccount", "Step", "TestRequest",
+    "TokenExchange", "TokenRequest", "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -276,6 +277,10 @@ class Method(Model, frozen=True, kw_only=True):
     """The certificate that is shown; for the primitive `mtls`."""
     options: dict[str, Any] = {}
     """Settings of a plug-in's primitive, which alone knows what they mean."""
+    git: Git | None = None
+    """The git hosts that take its token as a password."""
+    docker: Docker | None = None
+    """The registries of container images that take its token as a password."""
     test: TestRequest | None = None
     """The request that proves the connection."""
     diagnose: tuple[Diagnosis, ...] = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import primitives
+from arcrun_auth.recipe import helpers
 from arcrun_auth.recipe.parameters import ENDPOINTS
 from arcrun_auth.template import STEPS, Template
 
@@ -78,8 +79,9 @@ def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
             yield ("inject", kind, name), text, signing
     for place, text in urls(way):
         yield place, text, _in_url(way, place, early, everywhere)
-    for index, text in enumerate(way.allowed_hosts):
-        yield ("allowed_hosts", index), text, everywhere
+    yield from ((place, text, everywhere) for place, text in hosts(way))
+    users = {**everywhere, "secret": frozenset(secret.key for secret in way.required_secrets)}
+    yield from ((place, text, users) for place, text in helpers.texts(way))
     for place, fields in _plain_maps(way):
         known = early if place[0] == "oauth2" else everywhere
         for name, text in fields.items():
@@ -199,6 +201,12 @@ def _secret_maps(
     later: Names = {**everywhere, **hidden, "token": frozenset({"access_token"})}
     yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, later
     yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, later
+
+
+def hosts(way: Method) -> Iterator[tuple[Place, str]]:
+    """The hosts that get the credential: with requests, and as a password."""
+    yield from ((("allowed_hosts", i), host) for i, host in enumerate(way.allowed_hosts))
+    yield from helpers.hosts(way)
 
 
 def _account_maps(way: Method, known: Names) -> Iterator[tuple[Place, Mapping[str, str], Names]]:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from arcrun_auth import answers, primitives
-from arcrun_auth.recipe import parameters, parts
+from arcrun_auth.recipe import helpers, parameters, parts
 from arcrun_auth.template import Template
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
         _check_header(name, (*at, *place))
     for place, url in parts.urls(way):
         _check_url(url, way.params, (*at, *place))
-    for index, host in enumerate(way.allowed_hosts):
-        _check_host(host, way.params, (*at, "allowed_hosts", index))
+    _check_hosts(way, at)
     for place, pattern in parts.patterns(way):
         _check_pattern(pattern, (*at, *place))
     for place, path in parts.paths(way):
@@ -246,6 +245,13 @@ def _check_url(url: str, params: Mapping[str, Param], at: Place) -> None:
     if match is None:
         raise Fault("This is no URL of the form https://host/path, without user.", at)
     _check_host(match[2], params, at)
+
+
+def _check_hosts(way: Method, at: Place) -> None:
+    for place, host in parts.hosts(way):
+        _check_host(host, way.params, (*at, *place))
+    for place, why in helpers.faults(way):
+        raise Fault(why, (*at, *place))
 
 
 def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:

@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Use": {
         "token": ("token", "Print an access token, for scripts."),
         "snippet": ("snippet", "Print code that uses a service."),
+        "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },
     "Understand": {
         "why": ("why", "Where each part of a connection comes from."),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from arcrun_auth.errors import AuthError, printable
 from arcrun_cli import ui
+from arcrun_cli.programs import check_lines, executable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +42,7 @@ def show(kind: str, here: Broker) -> None:
     environ = here.settings.environ
     command = [*executable(), "keepalive", "--no-input"]
     passed = {name: os.path.abspath(environ[name]) for name in VARIABLES if environ.get(name)}
-    _check_lines([*command, *passed.values()])
+    check_lines([*command, *passed.values()], "job")
     make = {"systemd": systemd, "cron": cron, "launchd": launchd}[kind]
     ui.put(make(command, passed).rstrip("\n"))
     ui.tell(_THEN[kind])
@@ -53,27 +52,6 @@ def show(kind: str, here: Broker) -> None:
         ui.tell(
             "  → arcrun vault key add FILE, export ARCRUN_MASTER_KEY_FILE=FILE, then print it anew"
         )
-
-
-def _check_lines(words: Sequence[str]) -> None:
-    """AuthError for a path that ends its line: crontab(5) would take the rest for a job."""
-    for word in words:
-        if not word.isprintable():
-            raise AuthError(
-                f"The path {printable(word, 100)!r} has a control character in it: it can stand "
-                "in no job.",
-                hint="rename the folder, and name it by ARCRUN_HOME",
-            )
-
-
-def executable() -> list[str]:
-    """How to call this very command from anywhere: by its absolute path."""
-    beside = os.path.join(os.path.dirname(sys.executable), "arcrun")
-    for found in (sys.argv[0], beside, shutil.which("arcrun") or ""):
-        name = os.path.basename(found).removesuffix(".exe")
-        if name in ("arcrun", "arcrun-auth") and os.access(found, os.X_OK):
-            return [os.path.abspath(found)]
-    return [sys.executable, "-m", "arcrun_cli"]
 
 
 def systemd(command: Sequence[str], environ: Mapping[str, str]) -> str:

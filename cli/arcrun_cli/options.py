@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from arcrun_cli import ui
 from arcrun_cli.faults import UsageFault, checked_name
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.catalog import Catalog
+    from arcrun_auth.people import Person
     from arcrun_auth.project import Project
     from arcrun_cli.talk import Terminal
 
@@ -89,6 +91,16 @@ def terminal(*, interactive: bool | None = None) -> Terminal:
 
     wanted = Settings().flag("interactive") if interactive is None else interactive
     return Terminal(interactive=wanted)
+
+
+def agreed(person: Person, question: str, command: str) -> bool:
+    """A yes to a question. UsageFault with the command that asks none, where nobody is there."""
+    if person.reach is None:
+        raise UsageFault("Nobody can be asked here.", command)
+    answer = person.confirm(question)
+    if not answer:
+        ui.tell("It was left as it is.")
+    return answer
 
 
 def project_of(here: Broker) -> Project:

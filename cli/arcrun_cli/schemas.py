@@ -38,6 +38,10 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "expires_at": "when it ends, or null",
         "scopes": "what it may do, sorted",
     },
+    "credential oidc": {
+        "token": "the identity token of the job",
+        "expires_at": "when it ends, or null",
+    },
     "why": {
         "service": "its name",
         "instance": "the instance",
@@ -83,8 +87,9 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "tier": "who supplied the recipe",
         "path": "its file",
         "docs_url": "the documentation of the API, or null",
-        "methods": "of each way in: `id`, `primitive`, `secrets`, `params`, `hosts`, `base_url`, "
-        "`scopes`, `scope_sets`, `app_register_url`",
+        "methods": "of each way in: `id`, `primitive`, `secrets`, `params`, `hosts`, `git` and "
+        "`docker` (the hosts for which these get the token), `base_url`, `scopes`, `scope_sets`, "
+        "`app_register_url`",
         "verified": "`date` and `method` of the last check, or null",
     },
     "doctor": {

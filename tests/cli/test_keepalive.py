@@ -15,7 +15,7 @@ from arcrun_auth.lifetimes import DAY
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.stores.vault import Vault
 from arcrun_auth.tokens import Key
-from arcrun_cli import daily, health
+from arcrun_cli import daily, health, programs
 from tests.cli.conftest import plain
 
 KEY = Key("credential", "demo")
@@ -262,16 +262,16 @@ def test_the_command_is_found_by_its_absolute_path(monkeypatch, tmp_path):
     program = tmp_path / "arcrun"
     program.write_text("")
     program.chmod(0o700)
-    monkeypatch.setattr(daily.sys, "argv", [str(program)])
-    assert daily.executable() == [str(program)]
+    monkeypatch.setattr(programs.sys, "argv", [str(program)])
+    assert programs.executable() == [str(program)]
 
-    monkeypatch.setattr(daily.sys, "argv", ["/nowhere/__main__.py"])
-    monkeypatch.setattr(daily.sys, "executable", str(tmp_path / "python"))
-    assert daily.executable() == [str(program)]
+    monkeypatch.setattr(programs.sys, "argv", ["/nowhere/__main__.py"])
+    monkeypatch.setattr(programs.sys, "executable", str(tmp_path / "python"))
+    assert programs.executable() == [str(program)]
 
     program.unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert daily.executable() == [str(tmp_path / "python"), "-m", "arcrun_cli"]
+    assert programs.executable() == [str(tmp_path / "python"), "-m", "arcrun_cli"]
 
 
 FILE = {"ARCRUN_MASTER_KEY_FILE": "/k"}

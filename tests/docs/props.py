@@ -38,7 +38,11 @@ API: dict[tuple[str, str, str], object] = {
 }
 """Who answers what. Each wants a credential, as the real one does."""
 
-HOSTS = sorted({host for _, host, _ in API} | {ACCOUNTS, TOKENS})
+FORGE = "github.com"
+REFS = "5983378759833787598337875983378759833787\trefs/heads/main\n"
+"""What git reads of a repository there, at `info/refs` (gitprotocol-http(5), the plain form)."""
+
+HOSTS = sorted({host for _, host, _ in API} | {ACCOUNTS, TOKENS, FORGE})
 
 BROWSER = """\
 import re, sys, urllib.parse, urllib.request

@@ -26,9 +26,11 @@ from tests.docs.props import (
     ACCOUNTS,
     API,
     BROWSER,
+    FORGE,
     HOSTS,
     KEYS,
     LOGIN_PATHS,
+    REFS,
     ROBOT,
     SDK,
     TOKENS,
@@ -103,6 +105,8 @@ class Stage:
             return self._robot(seen)
         if host in (ACCOUNTS, TOKENS):
             return self._from_provider(seen)
+        if host == FORGE:
+            return self._from_forge(seen)
         if not self._knows(seen.headers.get("authorization", "")):
             self.refused.append(f"{host}{url.path}")
             return Reply(401, body=b'{"error": "unauthorized"}')
@@ -111,6 +115,16 @@ class Stage:
         return self._api(seen) or Reply(
             404, {"content-type": "application/json"}, b'{"error": "not_found"}'
         )
+
+    def _from_forge(self, seen: Seen) -> Reply:
+        """git asks without a password first, and only then its helper for one."""
+        given = seen.headers.get("authorization", "").removeprefix("Basic ")
+        _, _, password = base64.b64decode(given).decode().partition(":")
+        if password not in KEYS.values():
+            self.refused += [f"{FORGE}: {seen.target}"] if given else []
+            return Reply(401, {"www-authenticate": 'Basic realm="forge"'})
+        found = "/info/refs" in seen.target
+        return Reply(200 if found else 404, {"content-type": "text/plain"}, REFS.encode())
 
     def _knows(self, authorization: str) -> bool:
         given = authorization.removeprefix("Bearer ")

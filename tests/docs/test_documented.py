@@ -130,6 +130,8 @@ HEADINGS = {
     "TestRequest": "test",
     "GuideStep": "app_guide",
     "Verified": "verified",
+    "Git": "git and docker",
+    "Docker": "git and docker",
     "Sdk": "sdk",
 }
 

@@ -37,6 +37,7 @@ PAGES = [
 
 ENVIRON = {
     "README.md": {"OPENAI_API_KEY": KEYS["API key"]},
+    "docs/howto/git-docker-aws.md": {"GIT_SSL_CAINFO": "{home}/../bin/ca.pem"},
     "docs/howto/headless.md": {
         "ARCRUN_MASTER_KEY": "",
         "ARCRUN_MASTER_KEY_FILE": "{home}/vault.key",
@@ -70,6 +71,7 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
 def test_the_pages_that_teach_have_examples_that_run() -> None:
     for name in ("README.md", "docs/tutorial.md", "docs/howto/headless.md",
                  "docs/howto/docker-ci.md", "docs/howto/accounts.md",
+                 "docs/howto/git-docker-aws.md",
                  "docs/howto/own-recipe.md", "docs/howto/project.md",
                  "docs/howto/test-a-recipe.md", "docs/howto/own-app.md",
                  "docs/howto/keepalive.md", "docs/howto/sdks.md", "docs/howto/aws.md"):  # fmt: skip

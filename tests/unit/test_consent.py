@@ -94,6 +94,8 @@ RICH = {
     "allowed_hosts": ["{{param.region}}.rich.example", "*.cdn.rich.example", "me.rich.example"],
     "discover": [{"url": "https://me.rich.example/sites", "headers": {"X-D": "1"},
                   "save": {"region": "id"}, "choose": {"items": "sites", "label": "name"}}],
+    "git": {"hosts": ["git.rich.example"], "username": "git"},
+    "docker": {"registries": ["docker.rich.example"], "username": "docker", "password": "{{secret.a}}"},
     "jwt": {"key": "a", "take": "(.+)", "alg": "ES256", "key_encoding": "hex",
             "header": {"kid": "1"},
             "claims": {"iss": "me"}, "scope_claim": "scope", "backdate_s": 9, "subject": "you", "ttl_s": 60},
@@ -105,8 +107,8 @@ RICH = {
              "expires": "end"},
     "app_guide": [{"text": "Do", "url": "https://g.example", "value": "v"}],
     "setup_url": "https://setup.example", "app_register_url": "https://apps.example",
-    "methods": [{"id": "key", "primitive": "static_key", "required_secrets": [{"key": "k"}],
-                 "inject": {"header": {"X-Key": "{{secret.k}}"}}}],
+    "methods": [{"id": "key", "primitive": "static_key", "required_secrets": [{"key": "a"}],
+                 "inject": {"header": {"X-Key": "{{secret.a}}"}}}],
 }  # fmt: skip
 
 # What may change without asking anybody: places, a number standing for any index.

@@ -24,9 +24,9 @@ FLOORS = [
     (
         "world",
         """
-        agents ambient browser catalog catalog_build catalog_index keyfile keyform listener locks
-        loopback notebook people ports programs project qr settings stores surroundings threads
-        workload
+        agents ambient browser catalog catalog_build catalog_index ci_identity keyfile keyform
+        listener locks loopback notebook people ports programs project qr settings stores
+        surroundings threads workload
         """,
     ),
     ("works", "custody login sources"),
@@ -35,8 +35,8 @@ FLOORS = [
         "hall",
         """
         agreement apps authority bound broker checkup completion connections declared desk
-        discovery ends enrol found keepalive presigned removal renewal report resolve shared
-        signin
+        discovery ends enrol found helpers keepalive presigned removal renewal report resolve
+        shared signin
         """,
     ),
     ("bridge", "adapters"),

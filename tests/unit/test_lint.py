@@ -215,6 +215,7 @@ def test_every_rule_has_its_case():
     elsewhere = {
         "sdk-tier",
         "host-other",
+        "host-twice",
         "name-confusable",
         "name-twice",
         "env-shared",

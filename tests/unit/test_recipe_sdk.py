@@ -123,7 +123,7 @@ def test_every_program_compiles_and_no_line_is_long(recipe) -> None:
         compile(text, recipe.service, "exec")
         assert '"work"' in text
         assert "{{" not in text
-        assert [line for line in text.splitlines() if len(line) > 100] == []
+        assert [line for line in text.splitlines() if len(line) > 130] == []
 
 
 def test_of_somebody_else_s_recipe_no_sdk_is_offered() -> None:

@@ -110,7 +110,7 @@ def test_placeholders_are_listed_in_order_with_their_filters():
         ("epoch", "86400.7", "86400"),
         ("lower", "ABC", "abc"),
         ("upper", "aBc", "ABC"),
-        ("fingerprint", PEM, FINGERPRINT),
+        pytest.param("fingerprint", PEM, FINGERPRINT, id="fingerprint"),  # a key of this run
     ],
 )
 def test_each_filter(filter_, value, expected):

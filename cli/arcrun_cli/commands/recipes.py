@@ -219,7 +219,7 @@ def _show_consent(recipes: Catalog, recipe: Recipe) -> None:
 
 
 def _show_way(way: Method) -> None:
-    ui.tell(f"  by {way.id}: what you give it is sent to {', '.join(way.allowed_hosts)}")
+    ui.tell(f"  by {way.id}: what you give it is sent to {_receivers(way)}")
     from arcrun_auth.consent import named_servers
 
     servers = ", ".join(named_servers(way))
@@ -231,6 +231,12 @@ def _show_way(way: Method) -> None:
         ui.tell(f"    to get a token, what you give it is sent to {servers}")
 
 
+def _receivers(way: Method) -> str:
+    from arcrun_auth.recipe.helpers import receivers
+
+    return ", ".join(receivers(way))
+
+
 def _changes(before: Recipe, after: Recipe) -> list[str]:
     from arcrun_auth import consent
 
@@ -238,7 +244,7 @@ def _changes(before: Recipe, after: Recipe) -> list[str]:
     old = {way.id: way for way in before.ways}
     for way in after.ways:
         if way.id not in old:
-            found.append(f"it has another way in, {way.id}, to {', '.join(way.allowed_hosts)}")
+            found.append(f"it has another way in, {way.id}, to {_receivers(way)}")
             continue
         found += consent.changes(consent.project(before, old[way.id]), consent.project(after, way))
     return found

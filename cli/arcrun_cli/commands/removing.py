@@ -11,7 +11,7 @@ from arcrun_cli import failures, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands.testing import connected
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import broker, full_name, no_input_option, service_argument
+from arcrun_cli.options import agreed, broker, full_name, no_input_option, service_argument
 from arcrun_cli.talk import Waiting
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def _one(here: Broker, name: str, *, revoke: bool, yes: bool) -> int:
     name = full_name(here, why.service, why.instance)
     whose = f" ({why.identity})" if why.identity else ""
     too = f", and with it {', '.join(why.shared_with)}" if why.shared_with else ""
-    if not yes and not _agreed(here, f"Forget {name}{whose}{too}?", f"arcrun remove {name} --yes"):
+    if not yes and not agreed(
+        here.person, f"Forget {name}{whose}{too}?", f"arcrun remove {name} --yes"
+    ):
         return 1
     with Waiting(f"Ending {name}"):
         removed = here.remove(name, revoke=revoke)
@@ -71,7 +73,7 @@ def _one(here: Broker, name: str, *, revoke: bool, yes: bool) -> int:
 def _all(here: Broker, *, revoke: bool, yes: bool) -> int:
     known = {name: here.why(name) for name in connected(here)}
     question = f"Forget all connections ({', '.join(known)})?"
-    if not yes and not _agreed(here, question, "arcrun remove --all --yes"):
+    if not yes and not agreed(here.person, question, "arcrun remove --all --yes"):
         return 1
     with Waiting("Ending all connections"):
         gone = here.remove_all(revoke=revoke)
@@ -79,15 +81,6 @@ def _all(here: Broker, *, revoke: bool, yes: bool) -> int:
         ui.tell("Nothing is connected: there is nothing to remove.")
     codes = [_tell(here, each, known.get(each.name), revoke=revoke) for each in gone]
     return failures.worst(codes)
-
-
-def _agreed(here: Broker, question: str, command: str) -> bool:
-    if here.person.reach is None:
-        raise UsageFault("Nobody can be asked here.", command)
-    agreed = here.person.confirm(question)
-    if not agreed:
-        ui.tell("It was left as it is.")
-    return agreed
 
 
 def _tell(here: Broker, removed: Removed, why: Why | None, *, revoke: bool) -> int:

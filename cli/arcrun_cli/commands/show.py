@@ -81,6 +81,8 @@ def _way(way: Method) -> list[tuple[str, str]]:
         ("asks also", ", ".join(f"--param {name}=…" for name in _asked(way))),
         ("goes to", "\n".join(way.allowed_hosts)),
         ("token from", "\n".join(named_servers(way)) if way.primitive != "oauth2" else ""),
+        ("git", "\n".join(way.git.hosts) if way.git is not None else ""),
+        ("docker", "\n".join(way.docker.registries) if way.docker is not None else ""),
         ("scopes", "\n".join(oauth2.scopes) if oauth2 is not None else ""),
         ("sets", ", ".join(oauth2.scope_sets) if oauth2 is not None else ""),
         ("base URL", printable(way.base_url)),
@@ -133,6 +135,8 @@ def _as_data(entry: Entry, recipe: Recipe) -> dict[str, Any]:
                 ],
                 "params": _asked(way),
                 "hosts": way.allowed_hosts,
+                "git": way.git.hosts if way.git else [],
+                "docker": way.docker.registries if way.docker else [],
                 "base_url": way.base_url,
                 "scopes": way.oauth2.scopes if way.oauth2 else [],
                 "scope_sets": {k: list(v) for k, v in way.oauth2.scope_sets.items()}

@@ -1,0 +1,1 @@
+"""Credential helpers: the protocols by which git, docker and AWS ask for credentials."""

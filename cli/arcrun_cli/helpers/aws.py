@@ -1,0 +1,14 @@
+"""What answers `credential_process` in the configuration of AWS."""
+
+from __future__ import annotations
+
+from arcrun_cli import agents, ui
+from arcrun_cli.helpers import asking, wire
+
+
+def serve(name: str) -> int:
+    """Prints the keys of `service[@instance]`, renewed if need be. The exit code."""
+    agents.refuse(asking.RULE, "A credential", asking.BY_A_PERSON)
+    with asking.helpers() as here:
+        ui.put(wire.aws_answer(name, here.signing(name)))
+    return 0
