@@ -54,7 +54,7 @@ def read(text: Secret) -> dict[str, Any]:
 def check(data: Mapping[str, Any]) -> dict[str, Any]:
     """The same for a document that was read already."""
     kind = data.get("type")
-    if kind not in _NEEDED:
+    if not isinstance(kind, str) or kind not in _NEEDED:
         raise _fault(_other(data))
     missing = [name for name in _NEEDED[kind] if not data.get(name)]
     if missing:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from arcrun_auth import errors
 from arcrun_auth.broker import Broker
+from arcrun_auth.primitives import documents
 from arcrun_auth.stores.memory import Memory
-from arcrun_auth.tokens import Key
+from arcrun_auth.tokens import Key, Secret
 from tests.accounts_world import (
     DRIVE,
     IAM,
@@ -512,3 +516,43 @@ def test_an_account_that_would_lead_elsewhere_is_none(desk, world, account) -> N
     with pytest.raises(errors.AuthError):
         set_up(desk(), {**document, **url})
     assert [seen for seen in world.seen if "accounts" in seen.target] == []
+
+
+# -- whatever a document says ----------------------------------------------------------------
+
+MEMBERS = [
+    "type", "client_email", "private_key", "client_id", "client_secret", "refresh_token",
+    "audience", "subject_token_type", "credential_source", "source_credentials", "delegates",
+    "service_account_impersonation_url",
+]  # fmt: skip
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+TYPES = [documents.OWN_KEY, documents.USER, documents.WORKLOAD, documents.ACTING]
+
+
+@settings(deadline=None)
+@given(st.sampled_from(TYPES), st.dictionaries(st.sampled_from(MEMBERS), ANYTHING))
+def test_any_document_is_taken_whole_or_refused(kind, members) -> None:
+    text = json.dumps({**members, "type": kind})
+    with contextlib.suppress(errors.AuthError):
+        source, target, between = documents.unfolded(documents.read(Secret(text)))
+        assert source["type"] in TYPES
+        assert isinstance(target, str)
+        assert all(isinstance(name, str) for name in between)
+
+
+@settings(deadline=None)
+@given(st.text() | ANYTHING.map(json.dumps))
+def test_any_text_is_a_document_or_refused_without_a_word_of_it(text) -> None:
+    try:
+        found = documents.read(Secret(text))
+    except errors.AuthError as error:
+        shown = str(error)
+        assert len(text) < 40 or text not in shown
+    else:
+        assert found["type"] in TYPES
