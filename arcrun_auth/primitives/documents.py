@@ -39,6 +39,7 @@ _NEEDED = {
     WORKLOAD: ("audience", "subject_token_type", "credential_source"),
     ACTING: ("source_credentials", ACTING_URL),
 }
+_OBJECTS = ("credential_source", "source_credentials")
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
 
 
@@ -56,10 +57,16 @@ def check(data: Mapping[str, Any]) -> dict[str, Any]:
     kind = data.get("type")
     if not isinstance(kind, str) or kind not in _NEEDED:
         raise _fault(_other(data))
-    missing = [name for name in _NEEDED[kind] if not data.get(name)]
+    missing = [name for name in _NEEDED[kind] if not _holds(data, name)]
     if missing:
         raise _fault(f"It has no {missing[0]}. Take the whole file, as it was made.")
     return dict(data)
+
+
+def _holds(data: Mapping[str, Any], name: str) -> bool:
+    """Whether it has that member: an object where one is wanted, else a text."""
+    found = data.get(name)
+    return bool(found) and isinstance(found, dict if name in _OBJECTS else str)
 
 
 def check_members(data: Mapping[str, Any], key: str, jwt: Jwt) -> None:
@@ -67,7 +74,7 @@ def check_members(data: Mapping[str, Any], key: str, jwt: Jwt) -> None:
     for text in (*jwt.claims.values(), f"{{{{secret.{jwt.key}}}}}"):
         for space, name, _ in Template.parse(text, strict=True).placeholders:
             of, dot, member = name.partition(".")
-            if space == "secret" and dot and of == key and not data.get(member):
+            if space == "secret" and dot and of == key and not _holds(data, member):
                 raise _fault(f"It has no {member}. Take the whole file, as it was made.")
 
 
@@ -80,7 +87,7 @@ def unfolded(data: Mapping[str, Any]) -> tuple[dict[str, Any], str, list[str]]:
     if data["type"] == WORKLOAD:
         return dict(data), target, []
     source, between = data["source_credentials"], data.get("delegates") or []
-    if not isinstance(source, dict) or source.get("type") == ACTING:
+    if source.get("type") == ACTING:
         raise _fault("Its source_credentials are none.")
     if not isinstance(between, list) or not all(isinstance(name, str) for name in between):
         raise _fault("Its delegates are no list of accounts.")

@@ -381,7 +381,7 @@ def test_a_document_cannot_send_a_token_to_a_host_of_its_own(desk, world, tmp_pa
     ("change", "says"),
     [
         ({"service_account_impersonation_url": "https://127.0.0.1/nobody"}, "names no account"),
-        ({"service_account_impersonation_url": 7}, "names no account"),
+        ({"service_account_impersonation_url": 7}, "service_account_impersonation_url"),
         ({"source_credentials": {"type": "impersonated_service_account"}}, "source_credentials"),
         ({"source_credentials": {"type": "authorized_user"}}, "client_id"),
         ({"delegates": "a"}, "delegates"),
