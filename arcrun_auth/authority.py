@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from arcrun_auth.oauth.call import TokenCall, Values
     from arcrun_auth.recipe.model import Method, OAuth2
     from arcrun_auth.resolve import Resolver
-    from arcrun_auth.tokens import Credential, Grant, Secret
+    from arcrun_auth.tokens import Credential, Grant, Key, Secret
 
 
 class Authority(Desk):
@@ -35,8 +35,8 @@ class Authority(Desk):
         client_id = self.oauth2.client.id
         if client_id:
             return App(client_id)
-        server = self.oauth2.registration_endpoint if self.registers else ""
-        return stored(self.resolver.store, self.service, self.way, server)
+        store, instance = self.resolver.store, self.record.key.instance
+        return stored(store, self.service, self.way, self._registrar, instance=instance)
 
     @property
     def registers(self) -> bool:
@@ -47,8 +47,21 @@ class Authority(Desk):
         """The record of the app, if it is one that registered itself."""
         from arcrun_auth.apps.kept import registration
 
-        server = self.oauth2.registration_endpoint
-        return registration(self.resolver.store, self.service, self.way, server)
+        store, instance = self.resolver.store, self.record.key.instance
+        return registration(store, self.service, self.way, self._registrar, instance=instance)
+
+    @property
+    def app_key(self) -> Key:
+        """Which record is the app here."""
+        from arcrun_auth.apps.kept import key_for
+
+        store, instance = self.resolver.store, self.record.key.instance
+        return key_for(store, self.service, self.way, instance, self._registrar)
+
+    @property
+    def _registrar(self) -> str:
+        """Where the app registers itself; empty where it does not."""
+        return self.oauth2.registration_endpoint if self.registers else ""
 
     @property
     def needs_app(self) -> bool:

@@ -6,43 +6,34 @@ Make one of your own to give it another home, store, person, browser or clock.
 
 from __future__ import annotations
 
-import time
-
-from arcrun_auth.connections import Connections, the_one
-from arcrun_auth.forks import Mutex
-from arcrun_auth.resolve import Resolver
+from arcrun_auth.connections import the_one
+from arcrun_auth.parts import Parts, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from typing import Any, Literal
 
     import httpx
 
     from arcrun_auth.bound import AsyncBound
-    from arcrun_auth.catalog import Catalog
     from arcrun_auth.checkup import Checked
     from arcrun_auth.declared import Needed
-    from arcrun_auth.helpers import Helpers
     from arcrun_auth.keepalive import Kept
     from arcrun_auth.login.plan import Wish
-    from arcrun_auth.people import Person
+    from arcrun_auth.oauth.app import App
+    from arcrun_auth.parts import Scopes, Secrets
     from arcrun_auth.removal import Removed
     from arcrun_auth.report import Service, Why
-    from arcrun_auth.resolve import Connection
-    from arcrun_auth.settings import Settings
     from arcrun_auth.signing import Binding
     from arcrun_auth.sources import Source
-    from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Secret, Token
+    from arcrun_auth.tokens import Grant, Secret, Token
 
     Http = Literal["httpx", "httpx2"]
-    Secrets = Mapping[str, str | Secret]
-    Scopes = str | Sequence[str]
 
 
-class Broker:
+class Broker(Parts):
     """Authenticated connections for one user. Safe to share between threads and tasks.
 
     `home` is the folder of vault and configuration (`ARCRUN_HOME`, else `~/.arcrun`);
@@ -51,30 +42,6 @@ class Broker:
     epoch seconds; `allow_hosts` are further exact origins that may be private or plain
     http; `environ` stands for `os.environ`.
     """
-
-    def __init__(
-        self,
-        *,
-        home: str | None = None,
-        store: Store | None = None,
-        recipes: Catalog | None = None,
-        person: Person | None = None,
-        open_url: Callable[[str], object] | None = None,
-        clock: Callable[[], float] = time.time,
-        allow_hosts: Sequence[str] = (),
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
-        from arcrun_auth.settings import Settings
-
-        self.settings: Settings = Settings(home, environ=environ)
-        self._store = store
-        self._recipes = recipes
-        self._person = person
-        self._open_url = open_url
-        self._clock = clock
-        self._allow_hosts = tuple(allow_hosts)
-        self._mutex = Mutex()
-        self._made: Connections | None = None
 
     # -- the verbs -------------------------------------------------------------------
 
@@ -266,7 +233,7 @@ class Broker:
             instance,
             person=self._whoever(interactive),
             method=method,
-            scopes=_list(scopes),
+            scopes=listed(scopes),
             params=params,
             secrets=secrets,
             port=port,
@@ -278,6 +245,28 @@ class Broker:
         )
         return services(self._connections.resolver, only=fresh.service)[fresh.service]
 
+    def adopt(
+        self,
+        service: str,
+        instance: str | None = None,
+        *,
+        grant: Grant,
+        app: App | None = None,
+        interactive: bool | None = None,
+    ) -> Service:
+        """Take over a login of another program: `adopt("dropbox", grant=grant, app=app)`.
+
+        It is renewed once and tested. Its `app` serves the whole family from then on, in an
+        instance other than the default one that alone. Where each renewal brings a new refresh
+        token, the other program has lost the login. Raises AuthError where the instance is
+        connected or has another app, LoginRequired where the login has ended, what renewing does.
+        """
+        from arcrun_auth.report import services
+
+        person, made = self._whoever(interactive), self._connections
+        fresh = made.adopt(service, instance, person=person, grant=grant, app=app)
+        return services(made.resolver, only=fresh.service)[fresh.service]
+
     def test(self, service: str, instance: str | None = None) -> Checked:
         """Send the recipe's test request. Tells whose account it is.
 
@@ -286,6 +275,15 @@ class Broker:
         """
         connection, source = self._connection(service, instance, interactive=False)
         return self._connections.test(connection, source)
+
+    def secret(self, reference: str) -> Secret:
+        """What `arcrun://service[@instance]/key` names, renewed if need be. Asks nobody.
+
+        Raises AuthError for another shape or key, and what `bind` raises.
+        """
+        from arcrun_auth.referred import secret
+
+        return secret(self._connections, reference)
 
     def remove(self, service: str, instance: str | None = None, *, revoke: bool = False) -> Removed:
         """Forget the credential of one instance. True if there was one.
@@ -319,114 +317,3 @@ class Broker:
         from arcrun_auth.declared import check
 
         return check(self._connections.resolver)
-
-    # -- what they are made of -------------------------------------------------------
-
-    @property
-    def recipes(self) -> Catalog:
-        """The catalogue of services."""
-        return self._connections.resolver.catalog
-
-    @property
-    def store(self) -> Store:
-        """Where credentials are read and written."""
-        return self._connections.resolver.store
-
-    @property
-    def helpers(self) -> Helpers:
-        """What git, docker and AWS get when they ask for a password or for keys."""
-        from arcrun_auth.helpers import Helpers
-
-        return Helpers(self._connections)
-
-    @property
-    def person(self) -> Person:
-        """Whoever can be asked."""
-        return self._whoever(None)
-
-    def close(self) -> None:
-        """Let go of files and of tokens in memory. The next use opens them again."""
-        if self._made is not None:
-            self._made.close()
-
-    @property
-    def _connections(self) -> Connections:
-        made = self._made
-        if made is None:
-            with self._mutex:
-                made = self._made = self._made or self._make()
-        return made
-
-    def _make(self) -> Connections:
-        from arcrun_auth.catalog import Catalog
-
-        settings = self.settings
-        catalog = self._recipes or Catalog(settings.home)
-        store = self._store
-        if store is None:
-            from arcrun_auth.stores.opening import open_store
-
-            def ask(question: str, *, confirm: bool) -> str | None:
-                from arcrun_auth.people import ask_hidden
-
-                return ask_hidden(self._whoever(None), question, confirm=confirm)
-
-            store = open_store(settings, catalog, ask=ask)
-        resolver = Resolver(
-            settings,
-            catalog,
-            store,
-            allow=(*settings.allow_hosts, *self._allow_hosts),
-            clock=self._clock,
-            say=lambda text: self._whoever(None).say(text),
-        )
-        return Connections(resolver, self._open_url)
-
-    def _whoever(self, interactive: bool | None) -> Person:
-        from arcrun_auth.people import Here, Nobody
-
-        if interactive is False:
-            return Nobody()
-        if self._person is not None:
-            return self._person
-        wanted = self.settings.flag("interactive") if interactive is None else interactive
-        return Here(interactive=wanted, environ=self.settings.environ)
-
-    def _parts(self, service: str, instance: str | None, **wanted: Any) -> tuple[Binding, Source]:
-        connection, source = self._connection(service, instance, **wanted)
-        return self._connections.resolver.binding(connection), source
-
-    def _connection(
-        self,
-        service: str,
-        instance: str | None,
-        *,
-        method: str | None = None,
-        scopes: Scopes | None = None,
-        secret: Secrets | None = None,
-        params: Mapping[str, str] | None = None,
-        interactive: bool | None = None,
-    ) -> tuple[Connection, Source]:
-        if secret is not None:
-            from arcrun_auth.bound import for_this_call
-
-            return for_this_call(
-                self._connections.resolver,
-                service,
-                instance,
-                method=method,
-                secrets=secret,
-                params=params or {},
-            )
-        return self._connections.get(
-            service,
-            instance,
-            person=lambda: self._whoever(interactive),
-            method=method,
-            scopes=_list(scopes),
-            params=params,
-        )
-
-
-def _list(scopes: Scopes | None) -> Sequence[str] | None:
-    return [scopes] if isinstance(scopes, str) else scopes

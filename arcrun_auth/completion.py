@@ -126,7 +126,7 @@ class Completion:
             source=resolver.source(trial) if again else resolver.trial(trial),
             person=self._person,
             allow=resolver.allow,
-            client_id=resolver.id_to_send(connection.service, self._way),
+            client_id=resolver.id_to_send(trial, self._way),
         )
 
     def _tried(self, fresh: Connection) -> str | None:

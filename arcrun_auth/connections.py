@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from arcrun_auth.errors import AuthError, NoToken
 from arcrun_auth.forks import Mutex
-from arcrun_auth.resolve import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,16 +15,16 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from arcrun_auth.adoption import Adoption
     from arcrun_auth.checkup import Checked
     from arcrun_auth.keepalive import Kept
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
-    from arcrun_auth.recipe.model import Method
     from arcrun_auth.removal import Removed
-    from arcrun_auth.resolve import Resolver
+    from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.sources import Source
-    from arcrun_auth.tokens import Credential, Key, Secret, Token
+    from arcrun_auth.tokens import Credential, Grant, Key, Secret, Token
 
     Name = tuple[str, str | None]
     Scopes = Sequence[str] | None
@@ -111,13 +110,17 @@ class Connections:
         expires: str | float | datetime | None = None,
     ) -> Connection:
         """Connects, whatever is there. Another method takes the first one's place if agreed."""
-        from arcrun_auth import ends
+        from arcrun_auth import ends, named
 
         end = ends.said(expires, self.resolver.clock())
+        resolver = self.resolver
         if key_file is not None:
-            method, secrets = self._with_file(service, instance, method, secrets, key_file)
-        connection = self._in_place_of(service, instance, method, None if replace else person)
-        app = None if client_file is None else self._app_of(connection, client_file)
+            entry, _ = resolver.entry(service, instance)
+            recipe = resolver.catalog.recipe(entry.service)
+            method, secrets = named.with_file(recipe, method, secrets, key_file)
+        asked = None if replace else person
+        connection = named.in_place_of(resolver, service, instance, method, asked)
+        app = None if client_file is None else named.app_of(resolver, connection, client_file)
         with self._logins:
             fresh = self._connect(
                 connection,
@@ -132,6 +135,25 @@ class Connections:
             self._forget(fresh)
         if end is not None and fresh.record is not None and fresh.record.ends is None:
             ends.keep(self.resolver, fresh, end)
+        return fresh
+
+    def adopt(
+        self,
+        service: str,
+        instance: str | None,
+        *,
+        person: Person,
+        grant: Grant,
+        app: App | None,
+    ) -> Connection:
+        """See `Broker.adopt`."""
+        from arcrun_auth.adoption import Adoption, place_for
+
+        connection = place_for(self.resolver.find(service, instance))
+        adoption = Adoption(self.resolver, person, grant, app)
+        with self._logins:
+            fresh = self._connect(connection, person, adoption=adoption)
+            self._forget(fresh)
         return fresh
 
     def test(self, connection: Connection, source: Source) -> Checked:
@@ -265,61 +287,13 @@ class Connections:
                 if (entry.account, named) == account:
                     del self._sources[name, instance]
 
-    def _in_place_of(
-        self, service: str, instance: str | None, method: str | None, person: Person | None
-    ) -> Connection:
-        held = self.resolver.find(service, instance)
-        if method is None or held.method.id == held.entry.method(method).id:
-            return held
-        question = f"{held.name} is connected by {held.method.id}. Replace it by {method}?"
-        stands = held.record is not None and bool(held.record.method)
-        if stands and person is not None and person.reach and not person.confirm(question):
-            raise AuthError(f"{held.name} was left as it is.", service=held.service)
-        return Connection(held.entry, held.instance, held.entry.method(method), None)
-
-    def _with_file(
-        self,
-        service: str,
-        instance: str | None,
-        method: str | None,
-        secrets: Mapping[str, str | Secret],
-        path: str,
-    ) -> tuple[str, Mapping[str, str | Secret]]:
-        """The way in that takes the file, and the secrets with what is in it."""
-        from arcrun_auth import keyfile
-
-        entry, _ = self.resolver.entry(service, instance)
-        way, key = keyfile.way_of(self.resolver.catalog.recipe(entry.service), method)
-        return way.id, {**secrets, key: keyfile.read(path, entry.service)}
-
-    def _app_of(self, connection: Connection, client_file: str) -> App:
-        from arcrun_auth import apps
-
-        way = self._login_of(connection)
-        app = apps.from_file(client_file, connection.service, way)
-        absent = apps.lacking(app, way)
-        if absent:
-            raise apps.missing(connection.service, way, absent)
-        return app
-
-    def _login_of(self, connection: Connection) -> Method:
-        """Its way in, which has to be by OAuth. AuthError for a static key."""
-        _, way = self.resolver.way(connection)
-        if way.primitive == "oauth2":
-            return way
-        others = [m.id for m in connection.entry.methods if m.primitive == "oauth2"]
-        raise AuthError(
-            f"{connection.name} is set up with a key: it takes no client file.",
-            service=connection.service,
-            hint=f"arcrun setup {connection.name} --method {others[0]}" if others else None,
-        )
-
     def _connect(
         self,
         connection: Connection,
         person: Person,
         port: int | None = None,
         wish: Wish | None = None,
+        adoption: Adoption | None = None,
         **wanted: Any,
     ) -> Connection:
         """Enrols it. What the test request tells of a key's end is kept beside the key."""
@@ -350,6 +324,7 @@ class Connections:
             verify=verify,
             port=port,
             wish=wish,
+            adoption=adoption,
         ).connect(connection, **wanted)
         if told[-1] is not None and fresh.record is not None and fresh.record.grant is None:
             ends.keep(resolver, fresh, told[-1])

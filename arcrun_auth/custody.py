@@ -50,7 +50,9 @@ class Custody:
         assert grant is not None
         if not self.store.writable or interrupted(grant):
             return record
-        intent = Intent(refresh_hash=_hash(grant), time=now, pid=os.getpid(), boot_id=_boot_id())
+        intent = Intent(
+            refresh_hash=fingerprint(grant), time=now, pid=os.getpid(), boot_id=_boot_id()
+        )
         noted = record.replace(grant=grant.replace(intent=intent))
         noted = self.store.put(noted, expect=record.generation)
         self._unsaved = None  # what could not be saved before is in this record
@@ -138,7 +140,7 @@ class Custody:
 
 def interrupted(grant: Grant) -> bool:
     """Whether a renewal with this very refresh token was begun before, and never ended."""
-    return grant.intent is not None and grant.intent.refresh_hash == _hash(grant)
+    return grant.intent is not None and grant.intent.refresh_hash == fingerprint(grant)
 
 
 def _same(one: Grant, other: Grant) -> bool:
@@ -148,8 +150,8 @@ def _same(one: Grant, other: Grant) -> bool:
     return one.refresh_token == other.refresh_token
 
 
-def _hash(grant: Grant) -> str:
-    """Tells refresh tokens apart in an intent without holding one."""
+def fingerprint(grant: Grant) -> str:
+    """Tells refresh tokens apart without holding one: in an intent, of an adopted login."""
     import hashlib
 
     assert grant.refresh_token is not None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arcrun_auth import apps, lifetimes
+from arcrun_auth import lifetimes
 from arcrun_auth.errors import AuthError, StoreConflict
 from arcrun_auth.moments import epoch_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from arcrun_auth.authority import Authority
     from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.tokens import Credential
@@ -41,7 +42,7 @@ def keep(resolver: Resolver, connection: Connection, end: float) -> None:
     """Notes when the key ends, or for a login the secret of its app."""
     _, way = resolver.way(connection)
     login = way.primitive == "oauth2"
-    key = apps.key_of(connection.service, way) if login else connection.key
+    key = _authority(resolver, connection, way).app_key if login else connection.key
     while True:
         record = resolver.store.get(key)
         if record is None or not record.generation or record.ends == end:
@@ -83,9 +84,14 @@ def _registers(way: Method) -> bool:
 
 
 def _app(resolver: Resolver, connection: Connection, way: Method) -> Credential | None:
-    if not _registers(way):
-        return resolver.store.get(apps.key_of(connection.service, way))
+    authority = _authority(resolver, connection, way)
+    if authority.registers:
+        return authority.registration()
+    return resolver.store.get(authority.app_key)
+
+
+def _authority(resolver: Resolver, connection: Connection, way: Method) -> Authority:
     from arcrun_auth.authority import Authority
 
     assert connection.record is not None
-    return Authority(resolver, connection.name, way, connection.record).registration()
+    return Authority(resolver, connection.name, way, connection.record)

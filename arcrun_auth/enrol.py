@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth import agreement, apps, keyfile, rendering
+from arcrun_auth import agreement, apps, keyfile, references, rendering
 from arcrun_auth import consent as rules
 from arcrun_auth.completion import Completion
 from arcrun_auth.errors import (
@@ -24,6 +24,7 @@ from arcrun_auth.tokens import Credential, Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from arcrun_auth.adoption import Adoption
     from arcrun_auth.landing import Field
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.oauth.app import App
@@ -48,8 +49,7 @@ def match_secrets(
     """
     found: dict[str, Secret] = {}
     for name, value in given.items():
-        fits = [key for key in known if key in (name, f"{service}_{name}")]
-        fits = fits or [key for key in known if key.endswith(f"_{name}")]
+        fits = references.named(name, known, service)
         if len(fits) != 1:
             raise AuthError(
                 f"{service} has no single secret {printable(name, 80)!r}.",
@@ -61,7 +61,10 @@ def match_secrets(
 
 
 class Enroller:
-    """Makes connections for one person. `verify` tries a new one before it is kept."""
+    """Makes connections for one person. `verify` tries a new one before it is kept.
+
+    With `adoption` a grant that is there already takes the place of a login.
+    """
 
     def __init__(
         self,
@@ -73,13 +76,16 @@ class Enroller:
         verify: Callable[[Connection], str | None],
         port: int | None = None,
         wish: Wish | None = None,
+        adoption: Adoption | None = None,
     ) -> None:
         self._resolver = resolver
         self._person = person
         self._open_url = open_url
         self._verify = verify
         self._port = port
-        self._sign_in = SignIn(resolver, person, open_url=open_url, here=here, port=port, wish=wish)
+        self._sign_in = adoption or SignIn(
+            resolver, person, open_url=open_url, here=here, port=port, wish=wish
+        )
 
     def connect(
         self,
@@ -125,9 +131,10 @@ class Enroller:
         return completion.finished(record)
 
     def _keep_app(self, connection: Connection, way: Method, app: App) -> None:
-        store = self._resolver.store
-        apps.keep(store, connection.service, way, app)
-        over = apps.stands_over(store, apps.key_of(connection.service, way))
+        store, service = self._resolver.store, connection.service
+        key = apps.key_for(store, service, way, connection.instance)  # its own, if it has one
+        apps.keep(store, service, way, app, instance=key.instance)
+        over = apps.stands_over(store, key)
         if over:
             self._person.say(f"What stands in {', '.join(over)} is used before the client file.")
 

@@ -25,9 +25,12 @@ class Failed(Exception):
 
 def without_ours(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of a program that is none of ours: keys and settings of ours stay here."""
-    return {
-        name: value for name, value in environ.items() if not name.upper().startswith("ARCRUN_")
-    }
+    return {name: value for name, value in environ.items() if not is_own(name)}
+
+
+def is_own(variable: str) -> bool:
+    """Whether a variable is one of ours. On Windows they have no case."""
+    return variable.upper().startswith("ARCRUN_")
 
 
 def output_of(argv: Sequence[str], *, environ: Mapping[str, str], seconds: float) -> bytes:

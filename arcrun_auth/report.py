@@ -255,13 +255,17 @@ def _app(resolver: Resolver, connection: Connection) -> tuple[Origin, ...]:
     """The parts of the OAuth app that serves this connection; none for a static key."""
     if connection.method.primitive != "oauth2":
         return ()
-    from arcrun_auth.apps import key_of
+    from arcrun_auth.apps import key_for
+    from arcrun_auth.authority import Authority
 
+    record = connection.record
     try:
         _, way = resolver.way(connection)
+        key = key_for(resolver.store, connection.service, way, connection.instance)
+        if record is not None and way.oauth2 and way.oauth2.client.registration == "dcr":
+            key = Authority(resolver, connection.name, way, record).app_key
     except RecipeError:
         return ()
-    key = key_of(connection.service, way)
     return origins_of(resolver.store, key, resolver.store.get(key))
 
 

@@ -351,23 +351,24 @@ class Resolver:
                 service=connection.service,
                 params=self.params(way, connection.record),
                 allow=self.allow,
-                client_id=self.id_to_send(connection.service, way),
+                client_id=self.id_to_send(connection, way),
                 signer=load(way.primitive).signer,
             )
         except ValueError as error:
             raise unfit(connection, error) from None
 
-    def id_to_send(self, service: str, way: Method) -> str:
+    def id_to_send(self, connection: Connection, way: Method) -> str:
         """The id of the app, if the recipe sends it along with each request; else nothing."""
         inject = way.inject
         places = (inject.header, inject.query, inject.body, inject.path, inject.cookie)
         texts = (text for place in places for text in place.values())
         if way.oauth2 is None or not any("{{client.id" in text for text in texts):
             return ""
-        from arcrun_auth.apps.kept import stored
+        from arcrun_auth.authority import Authority
 
-        app = None if way.oauth2.client.id else stored(self.store, service, way)
-        return way.oauth2.client.id or (app.client_id if app is not None else "")
+        assert connection.record is not None
+        app = Authority(self, connection.name, way, connection.record).app
+        return app.client_id if app is not None else ""
 
     @staticmethod
     def params(way: Method, record: Credential) -> Mapping[str, str]:

@@ -60,8 +60,8 @@ def scrub(text: str, secrets: Iterable[Secret | str]) -> str:
     >>> scrub("GET /?key=a%2Fsecret%2Fkey", ["a/secret/key"])
     'GET /?key=***'
     """
-    forms = {form for secret in secrets for form in _forms(_reveal(secret))}
-    for form in sorted(forms, key=len, reverse=True):
+    found = {form for secret in secrets for form in forms(_reveal(secret))}
+    for form in sorted(found, key=len, reverse=True):
         text = text.replace(form, MASK)
     return text
 
@@ -70,7 +70,8 @@ def _reveal(secret: Secret | str) -> str:
     return secret if isinstance(secret, str) else secret.reveal()
 
 
-def _forms(secret: str) -> Iterator[str]:
+def forms(secret: str) -> Iterator[str]:
+    """What a text may show a secret as; nothing for one of fewer than `SHORTEST` characters."""
     if len(secret) < SHORTEST:
         return
     yield secret

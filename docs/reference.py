@@ -81,16 +81,28 @@ def _class(name: str, cls: type) -> Iterator[str]:
         yield _signature(name, cls, drop_self=False)
     yield _text(cls)
     yield from _attributes(cls)
-    for member_name, member in vars(cls).items():
+    for member_name, member in _members(cls).items():
         if member_name.startswith(("_", "test_")):
             continue
         if inspect.isfunction(member):
             yield from _function(f"{name}.{member_name}", member, level=4, drop_self=True)
 
 
+def _members(cls: type) -> dict[str, Any]:
+    """Its own, then what it has of classes of ours that stand in no section."""
+    listed = {member for members in SECTIONS.values() for _, member in members}
+    found: dict[str, Any] = {}
+    for base in cls.__mro__:
+        ours = base.__module__.partition(".")[0] == "arcrun_auth"
+        if base is cls or (ours and base not in listed):
+            for name, member in vars(base).items():
+                found.setdefault(name, member)
+    return found
+
+
 def _has_own_init(cls: type) -> bool:
     return (
-        "__init__" in vars(cls)
+        "__init__" in _members(cls)
         and not hasattr(cls, "__dataclass_fields__")
         and cls is not AsyncBound
     )
@@ -170,7 +182,7 @@ def _attributes(cls: type) -> list[str]:
         field = getattr(cls, "__dataclass_fields__", {}).get(name)
         kind = f" `{field.type}`" if field is not None else ""
         rows.append(f"- `.{name}`{kind}" + (f": {told[name]}" if name in told else ""))
-    for name, member in vars(cls).items():
+    for name, member in _members(cls).items():
         if isinstance(member, property) and not name.startswith("_"):
             told_of = " ".join((inspect.getdoc(member) or "").split())
             kind = member.fget.__annotations__.get("return", "") if member.fget else ""

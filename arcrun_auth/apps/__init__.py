@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from arcrun_auth.apps.kept import (
         forget,
         keep,
+        key_for,
         key_of,
+        keys,
         lacking,
         missing,
         proof_of,
@@ -34,7 +36,9 @@ __all__ = [
     "forget",
     "from_file",
     "keep",
+    "key_for",
     "key_of",
+    "keys",
     "lacking",
     "missing",
     "proof_of",
@@ -49,7 +53,8 @@ _HOMES = {
     "arcrun_auth.oauth.app": ("App",),
     "arcrun_auth.apps.asking": ("ask", "fill", "from_file"),
     "arcrun_auth.apps.kept": (
-        "forget", "keep", "key_of", "lacking", "missing", "proof_of", "registration", "stored",
+        "forget", "keep", "key_for", "key_of", "keys", "lacking", "missing",
+        "proof_of", "registration", "stored",
     ),
     "arcrun_auth.apps.usage": ("Kept", "Use", "find", "registered", "stands_over", "uses"),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import MissingSecret, StoreConflict
 from arcrun_auth.oauth.app import App
-from arcrun_auth.tokens import Credential, Key
+from arcrun_auth.tokens import DEFAULT_INSTANCE, Credential, Key
 
 if TYPE_CHECKING:
     from arcrun_auth.recipe.model import Method
@@ -18,10 +18,29 @@ REGISTERED = "registration_endpoint"
 """By which of its endpoints is the server known that a client registered itself at?"""
 
 
-def key_of(service: str, way: Method) -> Key:
-    """Under which name the app is kept: services of one family share it."""
+def key_of(service: str, way: Method, instance: str = DEFAULT_INSTANCE) -> Key:
+    """Under which name the app is kept: services of one family share it.
+
+    An `instance` may have one of its own: a grant works only with the client that got it.
+    """
     assert way.oauth2 is not None
-    return Key("app", way.oauth2.client.app or service)
+    return Key("app", way.oauth2.client.app or service, instance)
+
+
+def key_for(
+    store: Store, service: str, way: Method, instance: str = DEFAULT_INSTANCE, server: str = ""
+) -> Key:
+    """Which record is the app of this instance: its own, else that of the family.
+
+    Where clients register themselves, at `server`, neither may be of another one: what is left
+    is the client that registered there, if there is one yet.
+    """
+    family = key_of(service, way)
+    for key in (key_of(service, way, instance), family):
+        record = store.get(key)
+        if record is not None and (not server or _is_of(record, server)):
+            return key
+    return _key_at(family, server) if server else family
 
 
 def _key_at(key: Key, server: str) -> Key:
@@ -40,26 +59,26 @@ def _is_of(record: Credential | None, server: str) -> bool:
     return record is not None and record.endpoints.get(REGISTERED, server) == server
 
 
-def stored(store: Store, service: str, way: Method, server: str = "") -> App | None:
+def stored(
+    store: Store, service: str, way: Method, server: str = "", *, instance: str = DEFAULT_INSTANCE
+) -> App | None:
     """The app out of store, config.toml or environment; None if there is none, or half of one.
 
     `server` is the registration endpoint, where clients register themselves.
     """
-    record = store.get(_key_used(store, key_of(service, way), server))
+    record = store.get(key_for(store, service, way, instance, server))
     if record is None:
         return None
     app = app_of(record)
     return app if app.client_id and not lacking(app, way) else None
 
 
-def _key_used(store: Store, key: Key, server: str) -> Key:
-    return key if not server or _is_of(store.get(key), server) else _key_at(key, server)
-
-
-def registration(store: Store, service: str, way: Method, server: str) -> Credential | None:
+def registration(
+    store: Store, service: str, way: Method, server: str, *, instance: str = DEFAULT_INSTANCE
+) -> Credential | None:
     """The record of the client that registered itself at `server`; None where another is used:
     what a person gave is theirs to replace."""
-    key = _key_used(store, key_of(service, way), server)
+    key = key_for(store, service, way, instance, server)
     primary: Store = getattr(store, "primary", store)
     used, own = store.get(key), primary.get(key)
     if used is None or own is None or own.endpoints.get(REGISTERED) != server:
@@ -110,12 +129,14 @@ def keep(
     ends: float | None = None,
     manage: Secret | None = None,
     server: str = "",
+    instance: str = DEFAULT_INSTANCE,
 ) -> None:
     """Saves the app for every service of its family. `ends`: when its secret does; `manage`: the
-    token that manages a client which registered itself (RFC 7591 §3.2.1), `server`: where."""
+    token that manages a client which registered itself (RFC 7591 §3.2.1), `server`: where;
+    `instance`: the only one that it is for, if it is not the default one."""
     # What it was given is kept, though the environment may stand over it today.
     primary: Store = getattr(store, "primary", store)
-    key = key_of(service, way)
+    key = key_of(service, way, instance)
     if server and primary.get(key) is not None and not _is_of(primary.get(key), server):
         key = _key_at(key, server)
     endpoints = {REGISTERED: server} if server else {}
@@ -147,6 +168,24 @@ def forget(store: Store, key: Key) -> bool:
         except StoreConflict:
             continue
         return True
+
+
+def keys(store: Store, name: str, instance: str = DEFAULT_INSTANCE) -> list[Key]:
+    """Where the app of that name is stored: of one that registers itself, for each server.
+
+    What an instance has for itself is named by that instance alone.
+    """
+    wanted = Key("app", name, instance)
+    return [
+        key
+        for key in store.keys()
+        if key == wanted
+        or (
+            (key.kind, key.account, instance) == ("app", name, DEFAULT_INSTANCE)
+            and (record := store.get(key)) is not None
+            and REGISTERED in record.endpoints
+        )
+    ]
 
 
 def missing(service: str, way: Method, part: str = "client_id") -> MissingSecret:

@@ -111,7 +111,7 @@ def load(document: Document, *, bases: Bases | None = None, tolerant: bool = Fal
         raise document.error("This is a base for other recipes: it cannot be bound.", ("service",))
     if tolerant:
         data = _params_of_host(_prune(data, _type_of_recipe()))
-    _decoder()  # the types are known now
+    _decoder()
     try:
         recipe = msgspec.convert(_complete(data), Recipe)
     except msgspec.ValidationError as error:
@@ -129,19 +129,18 @@ def encode(recipe: Recipe) -> bytes:
     return msgspec.json.encode(recipe)
 
 
-_first = Mutex()
+_learning = Mutex()
 
 
 def _decoder() -> msgspec.json.Decoder[Recipe]:
-    """What reads recipes. Made once, by one thread: msgspec shows a type that it is still taking
-    apart to the others, and whoever uses that crashes the interpreter.
-    """
-    with _first:
-        return _made()
+    """For one thread at a time until it is made: msgspec keeps what it learns of a type with the
+    type, and a thread that reads half of that takes the whole process down."""
+    with _learning:
+        return _made_decoder()
 
 
 @lru_cache(maxsize=1)
-def _made() -> msgspec.json.Decoder[Recipe]:
+def _made_decoder() -> msgspec.json.Decoder[Recipe]:
     return msgspec.json.Decoder(Recipe)
 
 

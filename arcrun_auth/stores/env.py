@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 
 from arcrun_auth.errors import StoreError
+from arcrun_auth.references import SCHEME
 from arcrun_auth.stores.base import ReadOnly
 from arcrun_auth.tokens import Credential, Key, Secret
 
@@ -80,7 +81,7 @@ class EnvStore(ReadOnly):
     def _first(self, variables: Sequence[str]) -> tuple[Secret, str] | None:
         for variable in variables:
             value = self._environ.get(variable)
-            if value:
+            if value and SCHEME not in value:  # a reference may be to this very secret
                 return Secret(value), variable
         for variable in variables:
             path = self._environ.get(f"{variable}_FILE")

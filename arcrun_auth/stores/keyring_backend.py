@@ -81,16 +81,17 @@ class OSKeyring:
             self._probed = (self._try_out(),)
         return self._probed[0]
 
-    def get(self, user: str, *, prompt: bool = False) -> str | None:
+    def get(self, user: str, *, service: str = SERVICE, prompt: bool = False) -> str | None:
         """The item of that name, or None. Unavailable where it cannot be read.
 
-        With `prompt` the keyring may show its own dialogue to unlock itself.
+        `service` is another program's for items that are not ours. With `prompt` the keyring
+        may show its own dialogue to unlock itself.
         """
         backend = self._ready()
         unlock = getattr(backend, "unlock", None)
         if prompt and unlock is not None and _graphical():
             self._call(unlock, limit=PROMPT_LIMIT)
-        return self._call(lambda: backend.get_password(SERVICE, user))
+        return self._call(lambda: backend.get_password(service, user))
 
     def set(self, user: str, value: str) -> None:
         backend = self._ready()

@@ -116,14 +116,19 @@ def sync_folder(path: str) -> None:
         os.close(handle)
 
 
-def write_atomically(path: str, data: bytes) -> None:
-    """Replace the file: temporary file, fsync, rename, fsync of the folder."""
+def write_atomically(path: str, data: bytes, *, like: os.stat_result | None = None) -> None:
+    """Replace the file: temporary file, fsync, rename, fsync of the folder.
+
+    Readable by its owner alone, or with the mode and the group of `like`.
+    """
     folder = os.path.dirname(path) or "."
     temporary = f"{path}.{os.urandom(6).hex()}.tmp"
     try:
         with os.fdopen(create(temporary), "wb") as file:
             file.write(data)
             file.flush()
+            if like is not None and hasattr(os, "fchmod"):
+                _make_like(file.fileno(), like)
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(folder)
@@ -131,3 +136,12 @@ def write_atomically(path: str, data: bytes) -> None:
         if os.path.lexists(temporary):
             os.unlink(temporary)
         raise StoreError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _make_like(handle: int, like: os.stat_result) -> None:
+    if os.fstat(handle).st_gid != like.st_gid:
+        try:
+            os.fchown(handle, -1, like.st_gid)
+        except OSError:  # a group that we are not in: then nobody but the owner reads it
+            return
+    os.fchmod(handle, stat.S_IMODE(like.st_mode))

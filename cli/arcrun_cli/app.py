@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Connect": {
         "setup": ("setup", "Connect a service: ask for the key or log in, test it, save it."),
+        "import": (
+            "importing",
+            "Take in what other programs keep: .env, gh, rclone, AWS and more.",
+        ),
         "app": ("apps", "Your own OAuth apps: register, list, show, remove."),
         "remove": ("removing", "Forget a connection; --revoke ends it at the provider, too."),
     },
@@ -31,6 +35,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Use": {
         "token": ("token", "Print an access token, for scripts."),
+        "run": ("run", "Run a command with secrets in its environment, masked in its output."),
+        "inject": ("inject", "Fill the secrets into a configuration file."),
         "snippet": ("snippet", "Print code that uses a service."),
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },

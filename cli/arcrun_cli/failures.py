@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import errors
 from arcrun_cli import ui
-from arcrun_cli.faults import LONGEST_NAME, UsageFault
+from arcrun_cli.faults import LONGEST_NAME, Several, UsageFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ EXIT_CODES: dict[int, tuple[str, tuple[type[BaseException], ...]]] = {
 }
 """Every exit code: what it means, and which errors end in it."""
 
-WORST_FIRST = (7, 5, 4, 2, 1, 6)
+WORST_FIRST = (7, 5, 2, 4, 1, 6)
 """Of several exit codes, which is told?"""
 
 USAGE = 2
@@ -76,13 +76,21 @@ def tell(error: BaseException, args: Sequence[str]) -> int:
             "This long word is no service. If it is a key: it belongs on no command line.",
             "arcrun list --all",
         )
+    if isinstance(error, Several):
+        for where, each in error.found:
+            _say(f"{where}: {each.message}", each.hint)
+        return worst(exit_code(each) for _, each in error.found)
     code, message, hint = _judge(error, click)
-    if "--json" in args:
+    if "--json" in args and args[0] != "run":  # the words of that are another program's
         ui.put_json({"error": _as_data(error, message, hint)})
+    _say(message, hint)
+    return code
+
+
+def _say(message: str, hint: str | None) -> None:
     ui.tell(f"{ui.mark('fail', ui.err)} {message}")
     if hint:
         ui.tell(f"  → {hint}")
-    return code
 
 
 def _judge(error: BaseException, click: Any) -> tuple[int, str, str | None]:

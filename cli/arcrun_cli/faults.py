@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from arcrun_auth.errors import AuthError
+
 LONGEST_NAME = 24
 """How long may a word be that we repeat in an error? Keys are longer, names are not."""
 
@@ -13,6 +19,14 @@ class UsageFault(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class Several(Exception):
+    """All that is wrong with what was asked for: where, and the error."""
+
+    def __init__(self, found: Sequence[tuple[str, AuthError]]) -> None:
+        super().__init__(f"{len(found)} errors")
+        self.found = tuple(found)
 
 
 def checked_name(text: str, command: str) -> str:

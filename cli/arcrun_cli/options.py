@@ -77,6 +77,13 @@ class AppName(Service):
         return named
 
 
+class KeptApp(AppName):
+    """The name of an app that is kept; one that serves an instance alone has that name too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return Service.convert(self, value, param, ctx)
+
+
 def broker(*, interactive: bool | None = None) -> Broker:
     """The user's broker, with the person at this terminal."""
     from arcrun_auth.broker import Broker
@@ -148,6 +155,11 @@ def service_argument(
 def app_argument(command: F) -> F:
     """The name of an app."""
     return click.argument("name", type=AppName(), metavar="NAME")(command)
+
+
+def kept_app_argument(command: F) -> F:
+    """The name of an app that is kept: `google`, or `google@work` for that of an instance."""
+    return click.argument("name", type=KeptApp(), metavar="NAME[@INSTANCE]")(command)
 
 
 def json_option(command: F) -> F:

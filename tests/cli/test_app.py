@@ -369,6 +369,19 @@ def test_a_secret_that_has_ended_is_told(guided, provider):
     assert "ends 2001-09-09" in guided("app", "show", "solo").out
 
 
+def test_what_an_instance_s_own_app_lacks_is_given_with_its_setup(guided):
+    from arcrun_auth import Broker, apps
+
+    broker = Broker(home=str(guided.home), environ=guided.env)
+    way = broker.recipes.recipe("solo").way()
+    apps.keep(broker.store, "solo", way, apps.App("own-app"), instance="work")
+    broker.close()
+
+    ran = guided("app", "list")
+    assert "solo@work is incomplete" in ran.err
+    assert "→ arcrun setup solo@work --client-file FILE" in ran.err
+
+
 def test_clients_that_registered_themselves_are_told_apart_and_removed_together(guided):
     """One for each of two servers: nobody can add such an app, and a login registers it anew."""
     from arcrun_auth import Broker, apps

@@ -160,7 +160,8 @@ def test_every_command_that_a_page_names_exists_with_its_options(page: Path) -> 
             assert found, f"{_name(page)}: arcrun {line}"
             command, words = found, words[1:]
         options = {name for param in command.params for name in param.opts}
-        for word in words:
+        ours = words[: words.index("--")] if "--" in words else words
+        for word in ours:
             if word.startswith("--"):
                 known = options | {"--help"}
                 assert word.partition("=")[0] in known, f"{_name(page)}: arcrun {line}"

@@ -765,6 +765,38 @@ def test_an_editable_install_builds_nothing():
     assert data == {"force_include": {}}
 
 
+AT_ONCE = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+from arcrun_auth.catalog import Catalog
+
+catalog = Catalog("nowhere")
+names = catalog.names()[:8]
+gate = threading.Barrier(len(names))
+found = []
+
+def read(name):
+    gate.wait()
+    found.append(catalog.recipe(name).service)
+
+threads = [threading.Thread(target=read, args=(name,)) for name in names]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert sorted(found) == names
+"""
+
+
+def test_many_threads_may_read_their_first_recipe_at_once():
+    """What learns the types is not safe for two: nine in ten such processes crashed."""
+    for _ in range(3):
+        ran = subprocess.run(
+            [sys.executable, "-c", AT_ONCE], capture_output=True, text=True, timeout=60
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+
+
 # -- for the linter --------------------------------------------------------------------
 
 

@@ -8,11 +8,13 @@ import pytest
 import yaml
 
 from arcrun_auth import errors
+from arcrun_auth.adoption import is_of
 from arcrun_auth.people import Nobody
 from arcrun_auth.testing import Provider
 from arcrun_auth.tokens import Credential
 from tests import canary
 from tests.servers import Reply, recorder
+from tests.unit.test_adoption import login_of
 from tests.unit.test_quirky_logins import DEMO, Somebody, desk
 
 GO_ON = "arcrun setup demo"
@@ -122,6 +124,24 @@ def begun(at, api, *lines, person=None, status=503):
         broker.setup("demo")
     says(api, ONE)
     return broker.store
+
+
+def test_a_login_that_was_taken_over_is_kept_and_completed_too(at, api, provider) -> None:
+    """Its refresh token is spent by then: there is no second try with that."""
+    broker, grant = at(), login_of(provider, "demo")
+    says(api, [], status=503)
+    for kind in (errors.ProviderUnavailable, errors.AuthError):
+        with pytest.raises(kind) as caught:
+            broker.adopt("demo", grant=grant)
+        assert caught.value.hint.startswith(GO_ON)
+    held = broker.store.get(DEMO)
+    assert held.incomplete
+    assert is_of(held, grant)
+    says(api, ONE)
+    at(store=broker.store).setup("demo")
+    assert (len(provider.authorizations), provider.refreshes, provider.reuses) == (0, 1, 0)
+    assert broker.why("demo").status == "connected"
+    assert is_of(broker.store.get(DEMO), grant), "and is known again"
 
 
 def test_whoever_is_asked_which_one_and_leaves_keeps_the_login(at, api, provider) -> None:

@@ -3,8 +3,6 @@
 # ruff: noqa: E501 - the rows of a table stay rows
 from __future__ import annotations
 
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -496,32 +494,3 @@ def test_malformed_secrets_of_a_platform_recipe_are_a_recipe_error():
     for value in ("x", "[1]", "[{label: x}]"):
         with pytest.raises(RecipeError):
             tolerant(KEY.replace("[{key: shop_key}]", value))
-
-
-FIRST = """
-import sys, threading
-sys.setswitchinterval(1e-6)
-from arcrun_auth import recipe
-data = b'{"service": "a", "primitive": "static_key"}'
-gate, found = threading.Barrier(8), []
-
-def read():
-    gate.wait()
-    found.append(recipe.decode(data).service)
-
-threads = [threading.Thread(target=read) for _ in range(8)]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-print(*found)
-"""
-
-
-def test_threads_that_read_the_first_recipe_at_once_all_get_it() -> None:
-    """msgspec alone crashes the interpreter then, most of the time."""
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-c", FIRST], capture_output=True, text=True, timeout=60
-        )
-        assert (done.returncode, done.stdout.split()) == (0, ["a"] * 8), done.stderr

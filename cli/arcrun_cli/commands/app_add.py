@@ -240,7 +240,7 @@ def _tell_whose_login_ends(here: Broker, name: str) -> None:
     from arcrun_auth import apps
     from arcrun_cli.commands.apps import connected
 
-    users = connected(here, apps.uses(here.recipes)[name])
+    users = connected(here, name, apps.uses(here.recipes)[name])
     if users:
         names = ", ".join(users)
         ui.tell(

@@ -16,7 +16,13 @@ from arcrun_cli.app import Group
 from arcrun_cli.commands import app_add
 from arcrun_cli.commands.why import origins
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import app_argument, broker, json_option, no_input_option
+from arcrun_cli.options import (
+    app_argument,
+    broker,
+    json_option,
+    kept_app_argument,
+    no_input_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +118,7 @@ def show(name: str, *, as_json: bool) -> int:
     short_help="Forget an app.",
     examples=("arcrun app remove google", "arcrun app remove github --yes"),
 )
-@app_argument
+@kept_app_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @no_input_option
 def remove(name: str, *, yes: bool, no_input: bool) -> int:
@@ -123,12 +129,14 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
     from arcrun_auth import apps
 
     here = broker(interactive=False if no_input else None)
-    app, group = _named(here, name)
-    kept = _kept(here, app)
-    if not kept and here.store.get(Key("app", app)) is None:
+    family, _, instance = name.partition("@")
+    family, group = _named(here, family, instance)
+    app = f"{family}@{instance}" if instance else family
+    kept = apps.keys(here.store, family, instance or DEFAULT_INSTANCE)
+    if not kept and here.store.get(Key("app", family, instance or DEFAULT_INSTANCE)) is None:
         ui.tell(f"There is no app {app}: there is nothing to remove.")
         return 0
-    users = connected(here, group)
+    users = connected(here, family, group, instance)
     if users:
         ui.tell(f"Without it these cannot be renewed: {', '.join(users)}.")
     if not yes:
@@ -148,29 +156,31 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
     return 0
 
 
-def _kept(here: Broker, name: str) -> list[Key]:
-    """Where the app of that name is kept: of one that registers itself, for each server."""
-    return [key for key in here.store.keys() if (key.kind, key.account) == ("app", name)]
-
-
-def _named(here: Broker, name: str) -> tuple[str, list[Use]]:
+def _named(here: Broker, name: str, instance: str) -> tuple[str, list[Use]]:
     """The whole app of that name, though no recipe may know it any more."""
     from arcrun_auth import apps
 
-    if _kept(here, name) or here.store.get(Key("app", name)) is not None:
+    named = instance or DEFAULT_INSTANCE
+    if apps.keys(here.store, name, named) or here.store.get(Key("app", name, named)) is not None:
         return name, apps.uses(here.recipes).get(name, [])
     app, _ = apps.find(here.recipes, name)
     return app, apps.uses(here.recipes)[app]
 
 
-def connected(here: Broker, group: Sequence[Use]) -> list[str]:
-    """The connections that were logged in by these ways."""
+def connected(here: Broker, app: str, group: Sequence[Use], instance: str = "") -> list[str]:
+    """The connections that were logged in by these ways with the app of the family; or with the
+    one that `instance` has for itself."""
     ways = {(use.service, use.way.id) for use in group}
+
+    def serves(name: str) -> bool:
+        own = here.store.get(Key("app", app, name)) is not None
+        return own and name == instance if instance else name == DEFAULT_INSTANCE or not own
+
     return [
         service.service if name == DEFAULT_INSTANCE else f"{service.service}@{name}"
         for service in here.list_services().values()
-        for name, instance in service.instances.items()
-        if (service.service, instance.method) in ways
+        for name, held in service.instances.items()
+        if (service.service, held.method) in ways and serves(name)
     ]
 
 
@@ -215,7 +225,7 @@ def warn(app: Kept) -> None:
     both = of.get("client_id"), of.get("client_secret")
     if not app.complete:
         ui.tell(f"{ui.mark('warn', ui.err)} {app.name} is incomplete: a part of it is missing.")
-        ui.tell(f"  → arcrun app add {app.name}")
+        ui.tell(f"  → {_anew(app)}")
     elif None not in both and both[0] != both[1]:
         ui.tell(
             f"{ui.mark('warn', ui.err)} {app.name}: the client id is from the {both[0]}, the "
@@ -228,7 +238,16 @@ def warn(app: Kept) -> None:
         ui.tell(f"{ended}: the next login registers it anew.")
         return
     ui.tell(f"{ended}. Make another there.")
-    ui.tell(f"  → arcrun app add {app.name}")
+    ui.tell(f"  → {_anew(app)}")
+
+
+def _anew(app: Kept) -> str:
+    """The command that puts another in its place."""
+    family, _, instance = app.name.partition("@")
+    if not instance:
+        return f"arcrun app add {family}"
+    service = app.services[0] if app.services else family
+    return f"arcrun setup {service}@{instance} --client-file FILE"
 
 
 def ends(when: float | None) -> str:

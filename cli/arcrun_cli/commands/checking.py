@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from arcrun_auth.declared import Needed
 
-WORST_FIRST = (2, 4, 7)
-"""Of several exit codes, which is told? A name that is wrong comes before what is missing."""
-
 
 @click.command(
     cls=Command,
@@ -50,8 +47,9 @@ def command(*, as_json: bool) -> int:
 
 
 def _code(found: Sequence[Needed]) -> int:
-    codes = {failures.exit_code(needed.error) for needed in found if needed.error is not None}
-    return next((code for code in WORST_FIRST if code in codes), 1) if codes else 0
+    return failures.worst(
+        failures.exit_code(needed.error) for needed in found if needed.error is not None
+    )
 
 
 def _as_data(needed: Needed) -> dict[str, Any]:
