@@ -121,13 +121,15 @@ def bearer_assertion(
     scopes: Sequence[str] = (),
     checked: bool = False,
 ) -> str:
-    """The JWT that is itself the grant (RFC 7523 §2.1), as the recipe's `jwt` says.
-
-    It is for one use, so it has a `jti`.
-    """
-    usual = {"aud": audience, "jti": _new_id()}
+    """The JWT that is itself the grant (RFC 7523 §2.1), as the recipe's `jwt` says."""
     return by_recipe(
-        jwt, key=key, usual=usual, now=now, render=render, scopes=scopes, checked=checked
+        jwt,
+        key=key,
+        usual=_of_a_grant(jwt, audience),
+        now=now,
+        render=render,
+        scopes=scopes,
+        checked=checked,
     )
 
 
@@ -165,8 +167,13 @@ def bearer_claims(
     scopes: Sequence[str] = (),
 ) -> dict[str, object]:
     """The claims of a JWT that is itself the grant."""
-    usual = {"aud": audience, "jti": _new_id()}
+    usual = _of_a_grant(jwt, audience)
     return _claims(jwt, usual=usual, now=now, render=render, scopes=scopes)
+
+
+def _of_a_grant(jwt: Jwt, audience: str) -> dict[str, str]:
+    """What such a JWT says if the recipe does not; it is for one use, so it has a `jti`."""
+    return {"aud": audience} if "jti" in jwt.claims else {"aud": audience, "jti": _new_id()}
 
 
 def _claims(
@@ -186,7 +193,7 @@ def _claims(
         claims[jwt.scope_claim] = " ".join(scopes)  # RFC 6749 §3.3
     claims |= {name: _claim(name, render(text)) for name, text in jwt.claims.items()}
     claims = {name: value for name, value in claims.items() if value != ""}
-    return claims | {"iat": int(now), "exp": int(now) + jwt.ttl_s}
+    return claims | {"iat": int(now) - jwt.backdate_s, "exp": int(now) + jwt.ttl_s}
 
 
 def key_in(jwt: Jwt, secret: Secret) -> Secret:

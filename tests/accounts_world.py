@@ -77,7 +77,8 @@ def key_file(**changes: object) -> str:
 
 class World(Recorder):
     """The provider. `assertions` are the verified JWTs (header, claims), in order; `living` the
-    tokens: whose, and for which scopes; `refuse` what the next token request is answered."""
+    tokens: whose, and for which scopes; `refuse` what the next token request is answered;
+    `signs` whose own signature the API takes for a token."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__(self._answer, context)
@@ -85,6 +86,7 @@ class World(Recorder):
         self.living: dict[str, tuple[str, tuple[str, ...]]] = {}
         self.workloads: dict[str, str] = {}
         self.refuse: Reply | None = None
+        self.signs: set[str] = set()
         self.job = canary.fresh("job")
 
     @property
@@ -115,7 +117,13 @@ class World(Recorder):
         return urlsplit(seen.target).path
 
     def _api(self, seen: Seen) -> Reply:
-        who = self.living.get(seen.headers.get("authorization", "").removeprefix("Bearer "))
+        given = seen.headers.get("authorization", "").removeprefix("Bearer ")
+        if given.count(".") == 2 and self.signs:
+            claims = verified(given, drift=3600)[1]
+            assert claims["iss"] == claims["sub"]
+            assert claims["iss"] in self.signs
+            return said({"user": {"emailAddress": claims["sub"]}})
+        who = self.living.get(given)
         return Reply(401) if who is None else said({"user": {"emailAddress": who[0]}})
 
     def _oidc(self, seen: Seen) -> Reply:
@@ -166,13 +174,13 @@ class World(Recorder):
         return said({"accessToken": token, "expireTime": ends})
 
 
-def verified(assertion: str) -> tuple[dict, dict]:
+def verified(assertion: str, drift: float = 0) -> tuple[dict, dict]:
     """Header and claims (RFC 7523 §3): by joserfc, with the public half of its issuer's key."""
     issuer = json.loads(unpadded(assertion.split(".")[1]))["iss"]
     public = RSAKey.import_key(RSAKey.import_key(key_pem(issuer)).as_pem(private=False))
     token = jwt.decode(assertion, public, algorithms=["RS256"])
     now = time.time()
-    assert now - 60 <= token.claims["iat"] <= now
+    assert now - 60 <= token.claims["iat"] <= now + drift
     assert token.claims["exp"] == token.claims["iat"] + 3600
     return token.header, token.claims
 

@@ -39,53 +39,60 @@ _NEEDED = {
     WORKLOAD: ("audience", "subject_token_type", "credential_source"),
     ACTING: ("source_credentials", ACTING_URL),
 }
-_ACCOUNT = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+")
+_OBJECTS = ("credential_source", "source_credentials")
+_ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+")
 
 
-def read(text: Secret, service: str) -> dict[str, Any]:
+def read(text: Secret) -> dict[str, Any]:
     """The document. AuthError says what else it is, or what is wrong with it."""
     raw = text.reveal().strip()
     data = members.parsed(raw)
     if data is None:
-        raise _fault(service, _no_object(raw))
-    return check(data, service)
+        raise _fault(_no_object(raw))
+    return check(data)
 
 
-def check(data: Mapping[str, Any], service: str) -> dict[str, Any]:
+def check(data: Mapping[str, Any]) -> dict[str, Any]:
     """The same for a document that was read already."""
     kind = data.get("type")
-    if kind not in _NEEDED:
-        raise _fault(service, _other(data))
-    missing = [name for name in _NEEDED[kind] if not data.get(name)]
+    if not isinstance(kind, str) or kind not in _NEEDED:
+        raise _fault(_other(data))
+    missing = [name for name in _NEEDED[kind] if not _holds(data, name)]
     if missing:
-        raise _fault(service, f"It has no {missing[0]}. Take the whole file, as it was made.")
+        raise _fault(f"It has no {missing[0]}. Take the whole file, as it was made.")
     return dict(data)
 
 
-def check_members(data: Mapping[str, Any], key: str, jwt: Jwt, service: str) -> None:
+def _holds(data: Mapping[str, Any], name: str) -> bool:
+    """Whether it has that member: an object where one is wanted, else a text."""
+    found = data.get(name)
+    return bool(found) and isinstance(found, dict if name in _OBJECTS else str)
+
+
+def check_members(data: Mapping[str, Any], key: str, jwt: Jwt) -> None:
     """AuthError where the document lacks what the assertion of an account names of it."""
     for text in (*jwt.claims.values(), f"{{{{secret.{jwt.key}}}}}"):
         for space, name, _ in Template.parse(text, strict=True).placeholders:
             of, dot, member = name.partition(".")
-            if space == "secret" and dot and of == key and not data.get(member):
-                raise _fault(service, f"It has no {member}. Take the whole file, as it was made.")
+            if space == "secret" and dot and of == key and not _holds(data, member):
+                raise _fault(f"It has no {member}. Take the whole file, as it was made.")
 
 
-def unfolded(data: Mapping[str, Any], service: str) -> tuple[dict[str, Any], str, list[str]]:
+def unfolded(data: Mapping[str, Any]) -> tuple[dict[str, Any], str, list[str]]:
     """Whose token is to be had first, the account that it is to act as (empty for none), and
     those that stand between the two."""
     if data["type"] in (OWN_KEY, USER):
         return dict(data), "", []
-    target = _account(data, service)
+    target = _account(data)
     if data["type"] == WORKLOAD:
         return dict(data), target, []
     source, between = data["source_credentials"], data.get("delegates") or []
-    if not isinstance(source, dict) or source.get("type") == ACTING:
-        raise _fault(service, "Its source_credentials are none.")
+    if source.get("type") == ACTING:
+        raise _fault("Its source_credentials are none.")
     if not isinstance(between, list) or not all(isinstance(name, str) for name in between):
-        raise _fault(service, "Its delegates are no list of accounts.")
+        raise _fault("Its delegates are no list of accounts.")
     url = {ACTING_URL: data[ACTING_URL]}
-    return {**check(source, service), **url}, target, between
+    return {**check(source), **url}, target, between
 
 
 def account_in(document: Mapping[str, Any]) -> str:
@@ -99,17 +106,17 @@ def account_in(document: Mapping[str, Any]) -> str:
     return last.rpartition(":")[0]
 
 
-def _account(data: Mapping[str, Any], service: str) -> str:
+def _account(data: Mapping[str, Any]) -> str:
     """The same, checked."""
     if not data.get(ACTING_URL):
         return ""
     found = account_in(data)
     if not _ACCOUNT.fullmatch(found):
-        raise _fault(service, f"Its {ACTING_URL} names no account.")
+        raise _fault(f"Its {ACTING_URL} names no account.")
     return found
 
 
-def agreed(data: Mapping[str, Any], name: str, ours: str, service: str) -> None:
+def agreed(data: Mapping[str, Any], name: str, ours: str) -> None:
     """HostNotAllowed where the document would send a token to another host than the recipe's."""
     theirs = data.get(name)
     if not theirs:
@@ -117,19 +124,17 @@ def agreed(data: Mapping[str, Any], name: str, ours: str, service: str) -> None:
     host = urlsplit(theirs).netloc.lower() if isinstance(theirs, str) else ""
     if host != urlsplit(ours).netloc.lower():
         raise HostNotAllowed(
-            f"The document's {name} is on {printable(host, 253) or 'no host'}, and the recipe of "
-            f"{service} knows only {urlsplit(ours).netloc}. Nothing was sent.",
+            f"The document's {name} is on {printable(host, 253) or 'no host'}, and the recipe "
+            f"knows only {urlsplit(ours).netloc}. Nothing was sent.",
             host=host,
-            service=service,
-            hint="write a recipe of your own for that endpoint: arcrun recipes add FILE",
+            hint="write a recipe of your own that names it: arcrun recipes add FILE takes it over",
         )
 
 
-def _fault(service: str, what: str) -> AuthError:
+def _fault(what: str) -> AuthError:
     return AuthError(
-        f"This is no document that {service} can use. {what}",
-        service=service,
-        hint=f"arcrun setup {service} --service-account FILE",
+        f"This is no document of a service account, a workload or a login. {what}",
+        hint="give the file as the provider lets you download it: --service-account FILE",
     )
 
 

@@ -65,15 +65,19 @@ class ServiceAccount(OAuth2):
         if secret is None:
             return
         if dot:
-            document = documents.read(secret, way.id)
+            document = documents.read(secret)
             if document["type"] != documents.OWN_KEY:
                 return
-            documents.check_members(document, key, jwt, way.id)
+            documents.check_members(document, key, jwt)
             secret = Secret(str(document[member]))
         check_key(alg=jwt.alg, key=secret, key_encoding=jwt.key_encoding)
 
     def issue(self, desk: Desk) -> Grant:
-        return _Asking(desk).grant()
+        try:
+            return _Asking(desk).grant()
+        except AuthError as error:
+            error.service = error.service or desk.service
+            raise
 
 
 class _Asking:
@@ -90,7 +94,7 @@ class _Asking:
         self.subject = self.plain(self.jwt.subject)
 
     def grant(self) -> Grant:
-        source, target, delegates = documents.unfolded(self.document(), self.desk.service)
+        source, target, delegates = documents.unfolded(self.document())
         chosen = self.desk.params.get(TARGET, "")
         if chosen and chosen != target:
             target, delegates = chosen, []
@@ -108,10 +112,10 @@ class _Asking:
             for secret in self.desk.way.required_secrets:
                 self.desk.secret(secret.key)
             filled = self.filled(self.account.document)
-            return documents.check(filled, self.desk.service)
+            return documents.check(filled)
         if not dot:
             return {"type": documents.OWN_KEY}
-        return documents.read(self.desk.secret(key), self.desk.service)
+        return documents.read(self.desk.secret(key))
 
     def check_kind(self) -> None:
         """AuthError where only an account of its own can have what is asked for."""
@@ -184,7 +188,7 @@ class _Asking:
         federation = self.account.federation
         if federation is None:
             raise self.unknown("the token of a workload")
-        documents.agreed(source, "token_url", federation.endpoint, self.desk.service)
+        documents.agreed(source, "token_url", federation.endpoint)
         subject = self.desk.subject_token(source, federation.variables)
         call = exchange_request(federation.endpoint, source, subject, scopes)
         return self.ask(call, _BY_THE_BOOK, scopes)
@@ -197,13 +201,14 @@ class _Asking:
         hop, scopes = self.account.impersonation, self.desk.scopes
         if hop is None:
             raise self.unknown("one account that acts as another")
-        documents.agreed(source, documents.ACTING_URL, hop.url, self.desk.service)
+        documents.agreed(source, documents.ACTING_URL, hop.url)
         token = self.access(source, hop.scopes).access_token
         further = {"delegates": list(delegates)} if delegates else {}
         if self.subject:
             signed = self.signed_there(hop, token, target, further)
             return self.by_assertion(self.jwt, signed, scopes, self.server.token_response)
-        body: dict[str, Any] = {n: self.plain(text, target) for n, text in hop.body.items()}
+        filled = {name: self.plain(text, target) for name, text in hop.body.items()}
+        body: dict[str, Any] = {name: text for name, text in filled.items() if text}
         if hop.scope_field:
             body[hop.scope_field] = list(scopes)
         call = json_request(self.plain(hop.url, target), token, {**body, **further})

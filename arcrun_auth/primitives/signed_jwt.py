@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arcrun_auth.errors import AuthError
 from arcrun_auth.primitives.base import Primitive
 from arcrun_auth.tokens import Grant, Secret
 
@@ -51,7 +52,18 @@ class SignedJwt(Primitive):
 def check_key(way: Method, secrets: Mapping[str, Secret]) -> None:
     """AuthError where the secret that signs can never do it; one that is not there is let be."""
     from arcrun_auth.jwt import check_key, key_in
+    from arcrun_auth.members import flattened
 
     jwt = way.jwt
-    if jwt is not None and (secret := secrets.get(jwt.key)):
-        check_key(alg=jwt.alg, key=key_in(jwt, secret), key_encoding=jwt.key_encoding)
+    if jwt is None:
+        return
+    key, _, member = jwt.key.partition(".")
+    if key not in secrets:
+        return
+    secret = flattened(way, secrets).get(jwt.key)
+    if secret is None:
+        raise AuthError(
+            f"The secret {key} is no JSON text with a member {member}.",
+            hint="give the whole file, as it was made",
+        )
+    check_key(alg=jwt.alg, key=key_in(jwt, secret), key_encoding=jwt.key_encoding)

@@ -179,7 +179,8 @@ def merge(document: Document, bases: Bases) -> dict[str, Any]:
     merged = chain.pop()
     while chain:
         merged = kinds.over(merged, chain.pop())
-    return kinds.laid(merged, {name: _typed(bases[name]) for name in kinds.wanted(merged, bases)})
+    below = kinds.wanted(merged, bases)
+    return kinds.laid(merged, {name: merge(bases[name], bases) for name in below})
 
 
 def lays_bases(data: Mapping[str, Any]) -> bool:
@@ -239,7 +240,7 @@ def _complete(data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(methods, list) and all(isinstance(method, dict) for method in methods):
         inherited = {name: data[name] for name in _INHERITED if name in data}
         full["methods"] = [
-            _method(kinds.with_scopes({**inherited, **method}, data)) for method in methods
+            _method(kinds.inherited({**inherited, **method}, data)) for method in methods
         ]
     if isinstance(data.get("service"), str):
         full.setdefault("account", data["service"])

@@ -34,7 +34,7 @@ class Impersonation(Model, frozen=True):
     scope_field: str = "scope"
     """Under which name the wanted scopes are sent, as a list; empty where they are not."""
     body: Strings = {}
-    """Further fields of the request."""
+    """Further fields of the request; one that renders empty is left out."""
     token_response: TokenResponse = TokenResponse()
     """Where the token stands in the answer."""
 

@@ -73,12 +73,22 @@ def completed(data: Mapping[str, Any]) -> dict[str, Any]:
     return full
 
 
-def with_scopes(way: dict[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A way in that names no scopes: those that a person logs in with to the same service."""
+def inherited(way: dict[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A way in with what it has from the recipe: params beside those of its kind, and the scopes
+    that a person logs in with, where it names none."""
+    if way.get("primitive") != PRIMITIVE:
+        return way
+    params, own = recipe.get("params"), way.get("params")
+    if isinstance(params, dict) and isinstance(own, dict):
+        way = {**way, "params": {**params, **own}}
+    return _with_scopes(way, recipe)
+
+
+def _with_scopes(way: dict[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
     theirs, exchange = recipe.get("oauth2"), way.get("token_exchange")
     mine = way.get("oauth2") or {}
     says = isinstance(exchange, dict) and "scopes" in exchange
-    if way.get("primitive") != PRIMITIVE or not isinstance(theirs, dict) or says:
+    if not isinstance(theirs, dict) or says:
         return way
     if not isinstance(mine, dict) or "scopes" in mine:
         return way
@@ -103,4 +113,34 @@ def _over_kind(way: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]]) -
     base = bases.get(f"_{way['service_account_kind']}") if _has_kind(way) else None
     if base is None:
         return dict(way)
-    return over({name: value for name, value in base.items() if name not in _ITS_OWN}, way)
+    below = {name: value for name, value in base.items() if name not in _ITS_OWN}
+    theirs, ours = _only_secret(below), _only_secret(way)
+    whole = over(below, way)
+    account = whole.get("service_account")
+    if theirs is None or ours is None or (isinstance(account, dict) and account.get("document")):
+        return whole
+    # A recipe may call the one secret as it likes, and need not say what a kind knows of it.
+    named = _renamed(below, str(theirs["key"]), str(ours["key"]))
+    return {**over(named, way), "required_secrets": [{**theirs, **ours}]}
+
+
+def _only_secret(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    secrets = data.get("required_secrets")
+    if not isinstance(secrets, list) or len(secrets) != 1:
+        return None
+    (secret,) = secrets
+    return secret if isinstance(secret, dict) and isinstance(secret.get("key"), str) else None
+
+
+def _renamed(value: Any, old: str, new: str) -> Any:
+    """A value whose texts name the members of the secret `old` by its other name."""
+    if isinstance(value, dict):
+        return {name: _renamed(inner, old, new) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_renamed(inner, old, new) for inner in value]
+    if not isinstance(value, str):
+        return value
+    member = f"{old}."
+    if value.startswith(member):  # the key that signs
+        return f"{new}.{value.removeprefix(member)}"
+    return value.replace(f"{{{{secret.{member}", f"{{{{secret.{new}.")

@@ -16,6 +16,7 @@ from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.aws import AssumeRole, Aws
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.helpers import Docker, Git
+from arcrun_auth.recipe.jwt import Jwt
 from arcrun_auth.recipe.oauth2 import (
     Callback,
     ClientAuth,
@@ -162,30 +163,6 @@ class Discover(Model, frozen=True):
     """Params to fill: name to path, in the answer or in the chosen item."""
     choose: Choose | None = None
     """Where the answer is a list; of one item nobody is asked."""
-
-
-class Jwt(Model, frozen=True):
-    """A JSON Web Token that is signed with a secret: the assertion of RFC 7523 §2.1."""
-
-    key: Name
-    """The secret that signs; a member of a secret that is a JSON text by its name after a dot."""
-    take: str = ""
-    """A regular expression whose first group is the key in that secret; all of it if not given."""
-    alg: Literal["RS256", "PS256", "ES256", "EdDSA", "HS256"] = "RS256"
-    """The algorithm: RFC 7518 §3.1."""
-    key_encoding: Literal["pem", "hex", "base64", "utf8"] = "pem"
-    """How the secret writes the key down."""
-    header: Strings = {}
-    """Further header fields: `kid`."""
-    claims: Strings = {}
-    """Claims; `iat` and `exp` are added. An assertion also has a `jti` and, if none is given,
-    the token endpoint as `aud`. One that renders empty is left out: `jti: ""`."""
-    scope_claim: Name = ""
-    """The claim that carries the scopes, where the request itself does not name them."""
-    subject: str = ""
-    """The claim `sub`, where one acts for a user: a template that may render empty."""
-    ttl_s: Annotated[int, Meta(ge=1, le=3600)] = 300
-    """How long it is valid, in seconds."""
 
 
 class When(Model, frozen=True):

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from arcrun_auth.primitives import BUILT_IN
-from arcrun_auth.recipe import account, aws, exchange, helpers, oauth2, proofs, required, sdk, types
+from arcrun_auth.recipe import (
+    account,
+    aws,
+    exchange,
+    helpers,
+    jwt,
+    oauth2,
+    proofs,
+    required,
+    sdk,
+    types,
+)
 from arcrun_auth.recipe import model as models
 
 if TYPE_CHECKING:
@@ -57,7 +68,8 @@ def doc(described: dict[tuple[str, str], str], model: str, field: str) -> str:
 def field_docs() -> dict[tuple[str, str], str]:
     """The docstring under each field of the model: (class, field) -> text."""
     found: dict[tuple[str, str], str] = {}
-    for module in (types, account, aws, exchange, helpers, oauth2, proofs, required, sdk, models):
+    parts = (types, account, aws, exchange, helpers, jwt, oauth2, proofs, required, sdk, models)
+    for module in parts:
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef):
                 found |= {(node.name, name): text for name, text in _docs_of(node)}

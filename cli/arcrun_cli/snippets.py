@@ -178,7 +178,7 @@ def _call(way: Method) -> str:
     test = way.test
     if test is None:
         return 'get("/")'
-    arguments = [json.dumps(test.url or test.path)]
+    arguments = [json.dumps(_filled(test.url or test.path, way))]
     if test.body:
         arguments.append(_body(test.body))
     elif test.headers:
@@ -211,7 +211,7 @@ def _content(library: str) -> str:
 
 
 def _url(way: Method) -> str:
-    """The whole address of the test request; what the user has to fill in stands in capitals."""
+    """The whole address of the test request."""
     test = way.test
     base, path = way.base_url, test.path if test is not None else "/"
     if test is not None and test.url:
@@ -220,13 +220,18 @@ def _url(way: Method) -> str:
         found = urljoin(base, path)
     else:
         found = base.rstrip("/") + "/" + path.lstrip("/")
+    return _filled(found, way)
+
+
+def _filled(text: str, way: Method) -> str:
+    """What the user has to fill in stands in capitals."""
 
     def value(match: re.Match[str]) -> str:
         param = way.params.get(match[1])
         default = param.default if param is not None else None
         return default or f"YOUR_{match[1].upper()}"
 
-    return re.sub(r"\{\{param\.([^{}|]+)[^{}]*\}\}", value, found)
+    return re.sub(r"\{\{param\.([^{}|]+)[^{}]*\}\}", value, text)
 
 
 def _headers(headers: dict[str, str]) -> str:

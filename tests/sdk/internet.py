@@ -41,6 +41,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("api.stripe.com", "/v1/balance"): {"object": "balance", "available": []},
     ("huggingface.co", "/api/whoami-v2"): {"name": "ada", "type": "user"},
     ("graph.microsoft.com", "/v1.0/me"): {"displayName": "ada"},
+    ("storage.googleapis.com", "/storage/v1/b"): {"items": [{"name": "backups"}]},
 }  # fmt: skip
 """Who answers what, to whoever shows the credential of that service."""
 
@@ -72,14 +73,20 @@ BELONGS = {
     "api.openai.com": "openai", "api.anthropic.com": "anthropic", "api.github.com": "github",
     "slack.com": "slack", "api.notion.com": "notion", "api.stripe.com": "stripe",
     "huggingface.co": "huggingface", "graph.microsoft.com": "microsoft_graph",
+    "storage.googleapis.com": "google_cloud_storage",
 }  # fmt: skip
+
+LOGINS: dict[str, dict[str, str]] = {
+    "microsoft_graph": {}, "google_cloud_storage": {"project": "demo-project"},
+}  # fmt: skip
+"""The logins that the user has, by service: the params of each."""
 
 
 class Internet:
     """What the user has, who answers, and what was refused."""
 
     def __init__(self) -> None:
-        self.keys = {name: canary.fresh(name) for name in (*SERVICES, "microsoft_graph", "aws")}
+        self.keys = {name: canary.fresh(name) for name in (*SERVICES, *LOGINS, "aws")}
         self.refused: list[str] = []
         self.answered: list[str] = []
 
@@ -96,17 +103,22 @@ class Internet:
         broker.store.put(
             Credential(Key("credential", "aws"), method=way, secrets=secrets), expect=0
         )
-        entry = broker.recipes.entry("microsoft_graph")
-        now = time.time()
+        for service in LOGINS:
+            broker.store.put(self._login(broker, service), expect=0)
+        return broker
+
+    def _login(self, broker: Broker, service: str) -> Credential:
+        entry, now = broker.recipes.entry(service), time.time()
         grant = Grant(
-            access_token=Secret(self.keys["microsoft_graph"]), issued=now, expires=now + 3600,
+            access_token=Secret(self.keys[service]), issued=now, expires=now + 3600,
             refresh_token=Secret(canary.fresh("refresh")),
         )  # fmt: skip
-        record = Credential(
-            Key("credential", entry.account), method=entry.methods[0].id, grant=grant
+        return Credential(
+            Key("credential", entry.account),
+            method=entry.methods[0].id,
+            params=LOGINS[service],
+            grant=grant,
         )
-        broker.store.put(record, expect=0)
-        return broker
 
     def answer(self, seen: Seen) -> Reply:
         host, path = seen.headers["host"], seen.target.partition("?")[0]

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from arcrun_auth.broker import Broker
+from arcrun_auth.jwt import by_recipe
+from arcrun_auth.oauth.call import plain
 from arcrun_auth.primitives.assertions import assertion
 from arcrun_auth.recipe import read, reader
 from arcrun_auth.stores.memory import Memory
@@ -133,6 +135,33 @@ def test_a_token_request_is_theirs(world, ours, subject) -> None:
     reference, mine = world.to("/token")
     assert (reference.method, set(form(reference))) == (mine.method, set(form(mine)))
     assert form(reference)["grant_type"] == form(mine)["grant_type"]
+
+
+def test_an_accounts_own_signature_is_theirs() -> None:
+    """AIP-4111: what is signed here and sent as it is."""
+    texts = {path.stem: path.read_text() for path in RECIPES.glob("*google*.yaml")}
+    bases = {n: reader.parse(t, n) for n, t in texts.items() if n.startswith("_")}
+    way = read(texts["google_cloud_storage"], bases=bases).way("self_signed")
+    known = _Desk("").known
+    mine = by_recipe(
+        way.jwt,
+        key=Secret(known["secret"]["google_service_account.private_key"]),
+        usual={},
+        now=time.time(),
+        render=lambda text: plain(text, known),
+    )
+    module = theirs("google.oauth2.service_account")
+    credentials = module.Credentials.from_service_account_info(
+        json.loads(key_file()), scopes=[way.jwt.claims["scope"]], always_use_jwt_access=True
+    )
+    credentials._create_self_signed_jwt(None)
+    refresh(credentials)  # sends nothing
+    (header, claims), (their_header, their_claims) = (
+        [json.loads(unpadded(part)) for part in text.split(".")[:2]]
+        for text in (mine, credentials.token)
+    )
+    assert header == their_header
+    assert without_times(claims) == without_times(their_claims)
 
 
 def test_an_id_token_is_asked_for_as_they_do(world) -> None:

@@ -18,7 +18,7 @@ PAGE = DOCS / "howto" / "sdks.md"
 
 MODULES = {
     "azure-core": "azure.core", "PyGithub": "github", "notion-client": "notion_client",
-    "msgraph-sdk": "msgraph",
+    "msgraph-sdk": "msgraph", "google-cloud-storage": "google.cloud.storage",
 }  # fmt: skip
 """By package, the module that it brings, where that has another name."""
 

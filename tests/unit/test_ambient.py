@@ -10,7 +10,7 @@ import yaml
 
 from arcrun_auth import ambient, keyfile, members
 from arcrun_auth.errors import AuthError, RecipeError
-from arcrun_auth.recipe import RequiredSecret, read, reader
+from arcrun_auth.recipe import RequiredSecret, load, read, reader
 from arcrun_auth.tokens import Secret
 from tests import canary
 from tests.accounts_world import key_file, key_pem
@@ -107,7 +107,7 @@ class TestKeyFiles:
     @pytest.mark.parametrize(
         ("text", "holds"),
         [
-            (key_file(), True),
+            ('{"type": "service_account", "private_key": "k"}', True),
             ("-----BEGIN PRIVATE KEY-----", True),
             (json.dumps({"type": "authorized_user", "refresh_token": "r"}), True),
             (json.dumps({"type": "x", "source_credentials": {"refresh_token": "r"}}), True),
@@ -171,6 +171,16 @@ class TestKinds:
         assert recipe.required_secrets[0].label == "Key"
         assert recipe.service == "reports"
 
+    def test_a_recipe_of_the_platform_may_call_the_key_as_it_likes(self) -> None:
+        text = PLAIN.replace("google_service_account", "robot_key").replace(", type: json_blob", "")
+        document = reader.parse(text + "unheard_of: 1\n", "reports.yaml")
+        way = load(document, bases=BASES, tolerant=True).way()
+        (secret,) = way.required_secrets
+        assert (secret.key, secret.label, secret.type) == ("robot_key", "Key", "json_blob")
+        assert way.jwt.key == "robot_key.private_key"
+        assert way.jwt.claims["iss"] == "{{secret.robot_key.client_email}}"
+        assert way.inject.header == {"Authorization": "Bearer {{runtime.access_token}}"}
+
     @pytest.mark.parametrize("name", ["google_drive", "gmail", "google_calendar", "google_sheets"])
     def test_every_way_in_has_the_scopes_that_a_person_logs_in_with(self, name) -> None:
         recipe = shipped(name)
@@ -196,11 +206,17 @@ class TestKinds:
         ("change", "says"),
         [
             ({"jwt": {"key": "nothing.private_key"}}, "no secret 'nothing'"),
-            ({"required_secrets": [{"key": "google_service_account"}]}, "no members"),
+            (
+                {"required_secrets": [{"key": "google_service_account", "type": "pem"}]},
+                "no members",
+            ),
             ({"token_exchange": "https://x.example"}, "Expected `object"),
             ({"jwt": {"claims": {"x": "{{secret.other.a}}"}}}, "not declared"),
             ({"token_exchange": {"endpoint": "oauth2.googleapis.com"}}, "no URL"),
             ({"oauth2": "https://x.example"}, "Expected `object"),
+            ({"service_account": "x"}, "Expected `object"),
+            ({"required_secrets": "x"}, "Expected `array"),
+            ({"methods": [7]}, "Expected `object"),
             ({"service_account": {"impersonation": {"url": "x"}}}, "no URL"),
             ({"service_account": {"federation": {"endpoint": "x"}}}, "no URL"),
             (

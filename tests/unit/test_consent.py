@@ -98,7 +98,7 @@ RICH = {
     "docker": {"registries": ["docker.rich.example"], "username": "docker", "password": "{{secret.a}}"},
     "jwt": {"key": "a", "take": "(.+)", "alg": "ES256", "key_encoding": "hex",
             "header": {"kid": "1"},
-            "claims": {"iss": "me"}, "scope_claim": "scope", "subject": "you", "ttl_s": 60},
+            "claims": {"iss": "me"}, "scope_claim": "scope", "backdate_s": 9, "subject": "you", "ttl_s": 60},
     "diagnose": [{"when": {"status": 400, "error": "e", "body": "b", "age_s": [1, 2]},
                   "say": "It means this.", "do": "Do that."}],
     "test": {"method": "POST", "path": "/me", "url": "https://eu.rich.example/me",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,6 +25,8 @@ HOSTS = {
     "gmail.googleapis.com": "/api",
     "sheets.googleapis.com": "/api",
     "openidconnect.googleapis.com": "/api",
+    "storage.googleapis.com": "/api",
+    "reports-123.europe-west1.run.app": "/api",
     "pipelines.actions.githubusercontent.com": "/oidc",
 }
 PROVIDER = "projects/123/locations/global/workloadIdentityPools/ci/providers/hub"
@@ -59,11 +62,11 @@ def google(tmp_path, monkeypatch):
 def desk(tmp_path, google):
     brokers = []
 
-    def make(**environ: str) -> Broker:
+    def make(clock=time.time, **environ: str) -> Broker:
         home = str(tmp_path / "given")
         broker = Broker(
             home=str(tmp_path / "home"), store=Memory(), person=Told(),
-            environ={"HOME": home, **environ},
+            environ={"HOME": home, **environ}, clock=clock,
         )  # fmt: skip
         brokers.append(broker)
         return broker
@@ -125,6 +128,78 @@ def test_keepalive_has_nothing_to_do_for_what_asks_anew(desk, google) -> None:
     asked = len(google.assertions)
     assert [kept.error for kept in broker.keepalive()] in ([], [None])
     assert len(google.assertions) == asked
+
+
+# -- no token request at all -----------------------------------------------------------------
+
+
+def test_an_accounts_own_signature_is_a_token_where_the_api_takes_it(desk, google) -> None:
+    google.signs.add(ROBOT)
+    now = [time.time()]
+    broker = desk(clock=lambda: now[0])
+    broker.setup(
+        "google_cloud_storage",
+        method="self_signed",
+        google_service_account=key_file(),
+        params={"project": "demo-project"},
+    )
+    with broker.bind("google_cloud_storage") as client:
+        assert client.get("/b?project=demo-project").status_code == 200
+        now[0] += 3600 - 30
+        assert client.get("/b/bucket/o").status_code == 200
+    assert google.at("oauth2.googleapis.com") == []
+    assert len({seen.headers["authorization"] for seen in google.seen}) == 2
+    assert broker.store.get(Key("credential", "google_cloud_storage")).grant is None
+
+
+def test_a_key_that_is_no_json_is_refused_there_too(desk, google) -> None:
+    for text in ("no key", json.dumps({"type": "service_account"})):
+        with pytest.raises(errors.AuthError, match="private_key"):
+            desk().setup(
+                "google_cloud_storage",
+                method="self_signed",
+                google_service_account=text,
+                params={"project": "demo-project"},
+            )
+    assert google.seen == []
+
+
+@pytest.mark.parametrize("method", ["service_account", "adc"])
+def test_a_way_in_has_the_recipes_params_beside_its_own(desk, google, tmp_path, method) -> None:
+    path = tmp_path / "given" / "adc.json"
+    path.write_text(key_file())
+    broker = desk(GOOGLE_APPLICATION_CREDENTIALS=str(path))
+    secrets = {"google_service_account": key_file()} if method == "service_account" else {}
+    params = {"project": "demo-project", "subject": USER}
+    broker.setup("google_cloud_storage", method=method, params=params, **secrets)
+    tested = google.at("storage.googleapis.com")[0].target
+    assert tested == "/storage/v1/b?project=demo-project&maxResults=1"
+    assert google.assertions[0][1]["sub"] == USER
+
+
+# -- an ID token ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("impersonate", ["", OTHER])
+def test_a_service_of_ones_own_gets_an_id_token_for_its_address(desk, google, impersonate) -> None:
+    broker = desk()
+    params = {"host": "https://reports-123.europe-west1.run.app/", "impersonate": impersonate}
+    broker.setup("google_cloud_run", google_service_account=key_file(), params=params)
+    audience = "https://reports-123.europe-west1.run.app"
+    assert about(broker, "google_cloud_run") == (impersonate or ROBOT)
+    token = broker.get_token("google_cloud_run")
+    assert google.living[token.access_token][1] == (audience,)
+    assert token.expires is not None
+    claims = google.assertions[0][1]
+    if impersonate:
+        assert claims["scope"] == IAM
+        (asked,) = google.at("iamcredentials.googleapis.com")
+        assert asked.target == f"/v1/projects/-/serviceAccounts/{OTHER}:generateIdToken"
+        assert json.loads(asked.body) == {"audience": audience}
+    else:
+        assert set(claims) == {"iss", "aud", "target_audience", "iat", "exp"}
+    with broker.bind("google_cloud_run") as client, pytest.raises(errors.HostNotAllowed):
+        client.get("https://other.europe-west1.run.app/")
 
 
 # -- application default credentials ---------------------------------------------------------

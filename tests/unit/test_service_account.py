@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from arcrun_auth import errors
 from arcrun_auth.broker import Broker
+from arcrun_auth.primitives import documents
 from arcrun_auth.stores.memory import Memory
-from arcrun_auth.tokens import Key
+from arcrun_auth.tokens import Key, Secret
 from tests.accounts_world import (
     DRIVE,
     IAM,
@@ -130,24 +134,21 @@ def refused(desk, world, text: str) -> errors.AuthError:
     return caught.value
 
 
-EC_PEM = (
-    ec.generate_private_key(ec.SECP256R1())
-    .private_bytes(
+def pem(key) -> str:
+    return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
-    )
-    .decode()
-)
-SHORT_PEM = (
-    rsa.generate_private_key(65537, 1024)
-    .private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    .decode()
-)
+    ).decode()
+
+
+def other_key() -> str:
+    return key_file(private_key=pem(ec.generate_private_key(ec.SECP256R1())))
+
+
+def short_key() -> str:
+    return key_file(private_key=pem(rsa.generate_private_key(65537, 1024)))
+
 
 WRONG = {
     "a bare PEM": (lambda: key_pem(ROBOT), "bare PEM"),
@@ -160,8 +161,8 @@ WRONG = {
     "no address": (lambda: key_file(client_email=None), "client_email"),
     "no key": (lambda: key_file(private_key=None), "private_key"),
     "a damaged PEM": (lambda: key_file(private_key=key_pem(ROBOT)[:400]), "damaged or cut off"),
-    "a key of another kind": (lambda: key_file(private_key=EC_PEM), "RS256 wants an RSA key"),
-    "a short key": (lambda: key_file(private_key=SHORT_PEM), "1024 bits"),
+    "a key of another kind": (other_key, "RS256 wants an RSA key"),
+    "a short key": (short_key, "1024 bits"),
     "no source of tokens": (
         lambda: json.dumps(
             {"type": "external_account", "audience": "a", "subject_token_type": "jwt"}
@@ -380,7 +381,7 @@ def test_a_document_cannot_send_a_token_to_a_host_of_its_own(desk, world, tmp_pa
     ("change", "says"),
     [
         ({"service_account_impersonation_url": "https://127.0.0.1/nobody"}, "names no account"),
-        ({"service_account_impersonation_url": 7}, "names no account"),
+        ({"service_account_impersonation_url": 7}, "service_account_impersonation_url"),
         ({"source_credentials": {"type": "impersonated_service_account"}}, "source_credentials"),
         ({"source_credentials": {"type": "authorized_user"}}, "client_id"),
         ({"delegates": "a"}, "delegates"),
@@ -484,3 +485,74 @@ jwt: {{key: key, claims: {{iss: {ROBOT}, jti: ""}}, scope_claim: scope, ttl_s: 3
     assert works(broker) == ROBOT
     with pytest.raises(errors.AuthError, match="neither"):
         broker.setup("demo", key="no key at all")
+
+
+def test_a_recipe_may_write_the_document_itself(desk, world, tmp_path) -> None:
+    import yaml
+
+    data = yaml.safe_load(world.recipe)
+    source = workload(tmp_path, world)
+    data["required_secrets"] = [{"key": "part", "label": "The end of the audience"}]
+    data["params"] = {"middle": {"pattern": "[a-z]+"}}
+    data["jwt"] = {"header": {"kid": ""}, "claims": {"iss": ""}}
+    data["service_account"]["document"] = {
+        "type": "impersonated_service_account",
+        "source_credentials": {**source, "audience": "//{{secret.part}}"},
+        "delegates": ["projects/-/serviceAccounts/{{param.middle}}@demo.iam.example"],
+        **acting_url(world),
+    }
+    broker = desk(recipe=yaml.safe_dump(data))
+    broker.setup("demo", part="pool", params={"middle": "between"})
+    assert works(broker) == OTHER
+    assert form(world.to("/sts")[0])["audience"] == "//pool"
+    asked = json.loads(world.to(f"/accounts/{OTHER}:generateAccessToken")[0].body)
+    assert asked["delegates"] == ["projects/-/serviceAccounts/between@demo.iam.example"]
+
+
+@pytest.mark.parametrize("account", ["a%2fb@c.example", "@c.example", "x", "a@b?c"])
+def test_an_account_that_would_lead_elsewhere_is_none(desk, world, account) -> None:
+    url = {"service_account_impersonation_url": f"{world.origin}/accounts/{account}:get"}
+    document = {"type": "impersonated_service_account", "source_credentials": user_document()}
+    with pytest.raises(errors.AuthError):
+        set_up(desk(), {**document, **url})
+    assert [seen for seen in world.seen if "accounts" in seen.target] == []
+
+
+# -- whatever a document says ----------------------------------------------------------------
+
+MEMBERS = [
+    "type", "client_email", "private_key", "client_id", "client_secret", "refresh_token",
+    "audience", "subject_token_type", "credential_source", "source_credentials", "delegates",
+    "service_account_impersonation_url",
+]  # fmt: skip
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+TYPES = [documents.OWN_KEY, documents.USER, documents.WORKLOAD, documents.ACTING]
+
+
+@settings(deadline=None)
+@given(st.sampled_from(TYPES), st.dictionaries(st.sampled_from(MEMBERS), ANYTHING))
+def test_any_document_is_taken_whole_or_refused(kind, members) -> None:
+    text = json.dumps({**members, "type": kind})
+    with contextlib.suppress(errors.AuthError):
+        source, target, between = documents.unfolded(documents.read(Secret(text)))
+        assert source["type"] in TYPES
+        assert isinstance(target, str)
+        assert all(isinstance(name, str) for name in between)
+
+
+@settings(deadline=None)
+@given(st.text() | ANYTHING.map(json.dumps))
+def test_any_text_is_a_document_or_refused_without_a_word_of_it(text) -> None:
+    try:
+        found = documents.read(Secret(text))
+    except errors.AuthError as error:
+        shown = str(error)
+        assert len(text) < 40 or text not in shown
+    else:
+        assert found["type"] in TYPES
