@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import signal
 import sys
+import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from arcrun_auth import errors, programs, workload
@@ -17,6 +20,7 @@ from tests import canary, servers
 
 JWT = "urn:ietf:params:oauth:token-type:jwt"
 NOW = 1_800_000_000.0
+HANG = 30  # a guard against hanging, no measure of anything
 
 
 def place(**more) -> Place:
@@ -269,9 +273,21 @@ def test_what_a_program_does_instead_is_told(tmp_path, code, error, match) -> No
 
 def test_a_program_that_is_none_is_told() -> None:
     where = place(executables=True)
-    for command, match in (("'", "no program"), ("  ", "no program"), ("/no/such", "started")):
+    for command, match in (
+        ("'", "no program"),
+        ("  ", "no program"),
+        ("/no/such", "started"),
+        ("a\0b", "started"),
+        ("\ud800", "started"),
+    ):
         with pytest.raises(errors.AuthError, match=match):
             got(where, executable={"command": command})
+
+
+def test_what_cannot_be_told_to_a_program_is_told_to_the_user(tmp_path) -> None:
+    doc = document(executable={"command": script(tmp_path, says(id_token="t"))})
+    with pytest.raises(errors.AuthError, match="started"):
+        subject_token({**doc, "audience": "a\0b"}, place(executables=True))
 
 
 @pytest.mark.parametrize("limit", [4999, 120_001, "5000", True, 5000.5])
@@ -353,6 +369,32 @@ def test_a_program_that_leaves_another_one_at_its_pipe_is_not_waited_for(tmp_pat
         run(tmp_path, code, seconds=1)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs sessions of processes")
+def test_a_program_that_leaves_a_daemon_at_its_pipe_is_not_waited_for(tmp_path) -> None:
+    pid = tmp_path / "given" / "pid"
+    code = (
+        "import subprocess, sys\n"
+        "daemon = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        " start_new_session=True)\n"
+        f"open({str(pid)!r}, 'w').write(str(daemon.pid))\n"
+    )
+    told: queue.SimpleQueue = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            run(tmp_path, code, seconds=2)
+        except programs.Failed as error:
+            told.put(str(error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        assert "in time" in told.get(timeout=HANG)
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)  # it is in a session of its own
+        thread.join(HANG)
+
+
 def test_a_program_that_closes_its_output_and_goes_on_is_ended(tmp_path) -> None:
     code = "import os, time; os.close(1); time.sleep(600)"
     with pytest.raises(programs.Failed, match="in time"):
@@ -392,7 +434,8 @@ def test_any_document_gives_a_token_or_an_error_of_ours(source) -> None:
 
 
 @settings(deadline=None)
-@given(JSON)
+@given(JSON | st.text("https:/[].@", max_size=12))
+@example("https://[")
 def test_an_account_is_found_in_any_document(url) -> None:
     assert isinstance(account_in({"service_account_impersonation_url": url}), str)
 
