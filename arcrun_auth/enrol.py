@@ -116,7 +116,7 @@ class Enroller:
             self._resolver.store.prepare()
         if way.required_secrets:
             found = self._secrets(way, secrets or {}, connection)
-            load(way.primitive).check(way, found)
+            load(way.primitive).check(way, found, connection.name)
             record = record.replace(secrets={**record.secrets, **found})
         if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)

@@ -110,9 +110,9 @@ class AwsSigV4(Primitive):
         parts = (KEY_ID, SECRET_KEY, SESSION_TOKEN)
         return [secret.key for secret in way.required_secrets if secret.key in parts]
 
-    def check(self, way: Method, secrets: Mapping[str, Secret]) -> None:
+    def check(self, way: Method, secrets: Mapping[str, Secret], service: str) -> None:
         """AuthError where a part of it could never stand in a header."""
-        access_key(secrets, way.id)
+        access_key(secrets, service)
 
     def signer(self, binding: Binding) -> SigV4Signer:
         """One that has the region of this binding."""

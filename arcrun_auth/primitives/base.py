@@ -93,8 +93,9 @@ class Primitive:
         """The keys of the secrets that it uses by itself, beside those that `inject` names."""
         return ()
 
-    def check(self, way: Method, secrets: Mapping[str, Secret]) -> None:
-        """Looks at secrets before they are kept. AuthError where they can never work."""
+    def check(self, way: Method, secrets: Mapping[str, Secret], service: str) -> None:
+        """Looks at secrets before they are kept. AuthError, which names the service (with its
+        instance), where they can never work."""
 
     def issue(self, desk: Desk) -> Grant:
         """A new token. TokenRefused, ProviderUnavailable, MissingSecret."""

