@@ -142,9 +142,10 @@ def interrupted(grant: Grant) -> bool:
 
 
 def _same(one: Grant, other: Grant) -> bool:
-    """Whether both are one login's: by the refresh token, or by the token where there is none."""
+    """Whether both are one login's: by the refresh token, or by what signs where there is none."""
     if one.refresh_token is None:
-        return other.refresh_token is None and one.access_token == other.access_token
+        signs = (one.access_token, one.secrets) == (other.access_token, other.secrets)
+        return other.refresh_token is None and signs
     return one.refresh_token == other.refresh_token
 
 
