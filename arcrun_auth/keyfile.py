@@ -13,6 +13,8 @@ from arcrun_auth.workload import read_small
 if TYPE_CHECKING:
     from arcrun_auth.recipe.model import Method, Recipe
 
+    State = tuple[int, int, int, int]
+
 TYPES = ("json_blob", "pem", "file")
 """Which types of secrets come in a file?"""
 
@@ -61,10 +63,22 @@ def read(path: str, service: str) -> Secret:
     return Secret(text)
 
 
+def state(path: str) -> State | None:
+    """What tells a file from any that stands in its place later; None where there is none."""
+    try:
+        found = os.lstat(os.path.expanduser(path))
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def holds_key(path: str) -> bool:
     """Whether somebody who reads the file could log in by it. A document that only says where
     a workload's token is found is no secret."""
-    text = read_small(os.path.expanduser(path)) or ""
+    try:
+        text = read_small(os.path.expanduser(path)) or ""
+    except AuthError:  # it was a file when it was taken, and is something else now
+        return False
     data = parsed(text)
     if data is None:
         return "PRIVATE KEY" in text

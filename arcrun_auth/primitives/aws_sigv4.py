@@ -112,6 +112,7 @@ class AwsSigV4(Primitive):
 
     def check(self, way: Method, secrets: Mapping[str, Secret], service: str) -> None:
         """AuthError where a part of it could never stand in a header."""
+        del way
         access_key(secrets, service)
 
     def signer(self, binding: Binding) -> SigV4Signer:
