@@ -38,6 +38,8 @@ class Connections:
         self.resolver = resolver
         self._open_url = open_url
         self._sources: dict[Name, Source] = {}
+        self.changes = 0
+        """How often something was set up or removed here: whoever holds a source asks anew then."""
         self.warned: set[Key] = set()
         """Of whose ends somebody was told."""
         self._logins = Mutex()
@@ -181,6 +183,7 @@ class Connections:
         if signing_key is not None:  # else no key was ever read
             signing_key.forget()
         with self._mutex:
+            self.changes += 1
             self._sources.clear()
             self.resolver.store.close()
             self.resolver.catalog.close()
@@ -260,6 +263,7 @@ class Connections:
         """Drops what is in memory of an account: all services and names that share it."""
         account = (connection.entry.account, connection.instance)
         with self._mutex:
+            self.changes += 1
             for name, instance in list(self._sources):
                 entry, named = self.resolver.entry(name, instance)
                 if (entry.account, named) == account:

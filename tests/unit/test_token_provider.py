@@ -173,3 +173,30 @@ def test_an_sdk_that_lacks_something_itself_keeps_its_own_error(tmp_path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="something_else"):
         load("half_there", "half-there")
+
+
+# -- set up anew, removed --------------------------------------------------------------------
+
+
+def test_after_a_setup_anew_the_token_is_that_of_the_new_login(desk, provider) -> None:
+    old = provider()
+    desk.broker.setup("demo", replace=True)
+    assert provider() != old
+    assert good(desk, provider())
+    assert desk.renewals == 0
+
+
+def test_after_a_removal_nothing_of_before_is_handed_out(desk, provider) -> None:
+    assert good(desk, provider())
+    desk.broker.remove("demo")
+    desk.broker._person = Nobody()
+    with pytest.raises(errors.LoginRequired):
+        provider()
+    with pytest.raises(errors.LoginRequired):
+        anyio.run(provider.acall)
+
+
+def test_what_was_closed_is_opened_again(desk, provider) -> None:
+    token = provider()
+    desk.broker.close()
+    assert provider() == token
