@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors forks _http mtls scrub signing_key tokens"),
+    ("ground", "errors forks _http mtls scrub signing_key threads tokens"),
     (
         "rules",
         """
@@ -25,7 +25,7 @@ FLOORS = [
         "world",
         """
         agents ambient browser catalog catalog_build catalog_index keyfile keyform listener locks
-        loopback notebook people ports programs project qr settings stores surroundings threads
+        loopback notebook people ports programs project qr settings stores surroundings
         workload
         """,
     ),
