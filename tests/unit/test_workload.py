@@ -148,8 +148,10 @@ def test_a_private_or_plain_address_is_asked_only_where_the_user_allows_it() -> 
             got(url=f"{server.origin}/token")
         assert server.seen == []
     for url in ("http://169.254.169.254/token", "https://localhost/x", "https://127.0.0.1/"):
-        with pytest.raises(errors.HostNotAllowed):
+        with pytest.raises(errors.HostNotAllowed) as caught:
             got(url=url)
+        origin = url.removesuffix("/token").removesuffix("/x").removesuffix("/")
+        assert caught.value.hint.endswith(f"ARCRUN_ALLOW_HOSTS={origin}")
     for url in ("https://a b.example/", "https://user@a.example/", "https:///x", "file:///x"):
         with pytest.raises(errors.AuthError):
             got(url=url)
