@@ -250,7 +250,7 @@ class _Exchange:
     def _parse(self, url: str) -> Any:
         try:
             return self.httpx.URL(url)
-        except self.httpx.InvalidURL:
+        except (self.httpx.InvalidURL, UnicodeEncodeError):
             raise HostNotAllowed("The token endpoint is no valid URL.", host="") from None
 
     @property

@@ -98,7 +98,7 @@ class Desk:
 
     def _cure(self, key: str) -> str:
         """What brings a secret of this machine where it is looked for; else a setup."""
-        wanted = key.partition(".")[0]
+        wanted = key.partition(".")[0] if self._is_ours else ""  # a stranger's words are no command
         helps = [s.help for s in self.way.required_secrets if s.key == wanted and s.ambient]
         return next(filter(None, helps), f"arcrun setup {self.name}")
 

@@ -231,7 +231,11 @@ def _limit(table: Mapping[str, Any]) -> float:
     if given is None:
         return PROGRAM_SECONDS
     least, most = PROGRAM_LIMITS
-    if isinstance(given, bool) or not isinstance(given, int) or not least <= given / 1000 <= most:
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, int)
+        or not least * 1000 <= given <= most * 1000
+    ):
         raise AuthError(f"timeout_millis of the program is not from {least:g} to {most:g} seconds.")
     return given / 1000
 

@@ -155,6 +155,7 @@ WRONG = {
     "a truncated file": (lambda: key_file()[:900], "breaks off"),
     "no JSON": (lambda: "robot", "no JSON"),
     "a list": (lambda: "[]", "no JSON"),
+    "half a character": (lambda: key_file(client_email="\ud800@a.example"), "no JSON"),
     "another type": (lambda: key_file(type="gdch_service_account"), "gdch_service_account"),
     "no type": (lambda: key_file(type=None), "its type"),
     "an OAuth client": (lambda: json.dumps({"installed": {"client_id": "x"}}), "--client-file"),
