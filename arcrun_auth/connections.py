@@ -37,7 +37,8 @@ class Connections:
     def __init__(self, resolver: Resolver, open_url: Callable[[str], object] | None) -> None:
         self.resolver = resolver
         self._open_url = open_url
-        self._sources: dict[Name, Source] = {}
+        self._sources: dict[tuple[Any, ...], Source] = {}
+        """By the words that named one, and by its service, instance and params."""
         self.changes = 0
         """How often something was set up or removed here: whoever holds a source asks anew then."""
         self.warned: set[Key] = set()
@@ -69,10 +70,12 @@ class Connections:
             with self._logins:  # one login, however many threads bind at once
                 connection = self._find(service, instance, method, params)
                 connection = self._connected(connection, person, scopes, params)
+        stored = connection.record
         if params:
             self._with_params(connection, params)
         self.resolver.check(connection)
-        return connection, self._source((service, instance), connection)
+        name = None if params else (service, instance)
+        return connection, self._source(name, connection, stored)
 
     def _find(
         self,
@@ -113,11 +116,13 @@ class Connections:
         expires: str | float | datetime | None = None,
     ) -> Connection:
         """Connects, whatever is there. Another method takes the first one's place if agreed."""
-        from arcrun_auth import ends
+        from arcrun_auth import ends, keyfile
 
         end = ends.said(expires, self.resolver.clock())
         if key_file is not None:
-            method, secrets = self._with_file(service, instance, method, secrets, key_file)
+            entry, _ = self.resolver.entry(service, instance)
+            recipe = self.resolver.catalog.recipe(entry.service)
+            method, secrets = keyfile.taken(recipe, method, secrets, key_file)
         connection = self._in_place_of(service, instance, method, None if replace else person)
         app = None if client_file is None else self._app_of(connection, client_file)
         with self._logins:
@@ -247,16 +252,23 @@ class Connections:
                 hint=f"arcrun setup {connection.service}@another --param {other[0]}",
             )
 
-    def _source(self, name: Name, connection: Connection) -> Source:
+    def _source(
+        self, name: Name | None, connection: Connection, stored: Credential | None
+    ) -> Source:
+        """One for all who use a connection. What a call may choose makes no other one of a stored
+        one; of what is not stored, each tenant has its own."""
         from arcrun_auth.sources import FixedSource
 
-        own = (connection.service, connection.instance)
+        record = stored if stored is not None and stored.generation else connection.record
+        assert record is not None
+        own = (connection.service, connection.instance, *sorted(record.params.items()))
         with self._mutex:
             known = self._sources.get(own)
             if known is None or isinstance(known, FixedSource):  # a key may have been replaced
                 self._warn(connection)
                 known = self._sources[own] = self.resolver.source(connection)
-            self._sources[name] = known
+            if name is not None:
+                self._sources[name] = known
             return known
 
     def _forget(self, connection: Connection) -> None:
@@ -264,10 +276,10 @@ class Connections:
         account = (connection.entry.account, connection.instance)
         with self._mutex:
             self.changes += 1
-            for name, instance in list(self._sources):
-                entry, named = self.resolver.entry(name, instance)
+            for key in list(self._sources):
+                entry, named = self.resolver.entry(key[0], key[1])
                 if (entry.account, named) == account:
-                    del self._sources[name, instance]
+                    del self._sources[key]
 
     def _in_place_of(
         self, service: str, instance: str | None, method: str | None, person: Person | None
@@ -280,21 +292,6 @@ class Connections:
         if stands and person is not None and person.reach and not person.confirm(question):
             raise AuthError(f"{held.name} was left as it is.", service=held.service)
         return Connection(held.entry, held.instance, held.entry.method(method), None)
-
-    def _with_file(
-        self,
-        service: str,
-        instance: str | None,
-        method: str | None,
-        secrets: Mapping[str, str | Secret],
-        path: str,
-    ) -> tuple[str, Mapping[str, str | Secret]]:
-        """The way in that takes the file, and the secrets with what is in it."""
-        from arcrun_auth import keyfile
-
-        entry, _ = self.resolver.entry(service, instance)
-        way, key = keyfile.way_of(self.resolver.catalog.recipe(entry.service), method)
-        return way.id, {**secrets, key: keyfile.read(path, entry.service)}
 
     def _app_of(self, connection: Connection, client_file: str) -> App:
         from arcrun_auth import apps

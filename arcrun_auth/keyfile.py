@@ -11,6 +11,8 @@ from arcrun_auth.tokens import Secret
 from arcrun_auth.workload import read_small
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from arcrun_auth.recipe.model import Method, Recipe
 
     State = tuple[int, int, int, int]
@@ -38,6 +40,14 @@ def way_of(recipe: Recipe, method: str | None) -> tuple[Method, str]:
         service=recipe.service,
         hint=f"arcrun show {recipe.service} lists its ways in",
     )
+
+
+def taken(
+    recipe: Recipe, method: str | None, secrets: Mapping[str, str | Secret], path: str
+) -> tuple[str, Mapping[str, str | Secret]]:
+    """The way in that takes the file, and `secrets` with what is in it. AuthError as both."""
+    way, key = way_of(recipe, method)
+    return way.id, {**secrets, key: read(path, recipe.service)}
 
 
 def _is_other(way: Method) -> bool:
