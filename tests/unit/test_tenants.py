@@ -10,8 +10,10 @@ import yaml
 from arcrun_auth.broker import Broker
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.people import Nobody
+from arcrun_auth.stores.memory import Memory
 from tests import canary
 from tests.servers import Reply, recorder
+from tests.world import Told
 
 
 class Side:
@@ -89,3 +91,43 @@ def test_two_tenants_of_an_app_in_the_environment_have_a_token_each(desk, sides)
             client.get("/x").raise_for_status()
     assert [side.shown for side in sides] == [[side.token] * 2 for side in sides]
     assert [len(side.server.seen) for side in sides] == [3, 3]  # one token for each
+
+
+KEYED = """
+service: shop
+primitive: static_key
+base_url: http://{{{{param.side}}}}
+params: {{side: {{type: enum, enum: {hosts}}}}}
+required_secrets: [{{key: shop_key}}]
+inject: {{header: {{Authorization: "Bearer {{{{secret.shop_key}}}}"}}}}
+"""
+
+
+def test_a_refused_key_is_not_replaced_by_that_of_another_tenant(tmp_path, sides) -> None:
+    """Another process has set the connection up anew, for another tenant or with a newer key."""
+    hosts = json.dumps([side.host for side in sides])
+    (tmp_path / "home" / "recipes").mkdir(parents=True)
+    (tmp_path / "home").chmod(0o700)
+    (tmp_path / "home" / "recipes" / "shop.yaml").write_text(KEYED.format(hosts=hosts))
+    store, (one, other) = Memory(), sides
+    here, there = (
+        Broker(
+            home=str(tmp_path / "home"),
+            store=store,
+            person=Told(),
+            allow_hosts=[side.server.origin for side in sides],
+        )
+        for _ in range(2)
+    )
+    here.setup("shop", shop_key=one.token, params={"side": one.host})
+    with here.bind("shop") as client:
+        there.setup("shop", shop_key=other.token, params={"side": other.host}, replace=True)
+        one.server.answer = lambda _: Reply(401)
+        assert client.get("/x").status_code == 401
+        assert set(one.shown) == {one.token}
+        newer = canary.fresh()
+        there.setup("shop", shop_key=newer, params={"side": one.host}, replace=True)
+        client.get("/x")
+        assert one.shown[-1] == newer
+    here.close()
+    there.close()
