@@ -37,6 +37,7 @@ class Connections:
     def __init__(self, resolver: Resolver, open_url: Callable[[str], object] | None) -> None:
         self.resolver = resolver
         self._open_url = open_url
+        resolver.moved = self._forget
         self._sources: dict[tuple[Any, ...], Source] = {}
         """By the words that named one, and by its service, instance and params."""
         self.changes = 0

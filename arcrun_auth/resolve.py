@@ -102,12 +102,12 @@ class Resolver:
         clock: Callable[[], float],
         say: Callable[[str], None],
     ) -> None:
-        self.settings = settings
-        self.catalog = catalog
-        self.store = store
+        self.settings, self.catalog, self.store = settings, catalog, store
         self.allow = tuple(allow)
         self.clock = clock
         self.say = say
+        self.moved: Callable[[Connection], None] = lambda _: None
+        """Told of a connection that another process has set up for another tenant."""
 
     def entry(self, service: str, instance: str | None) -> tuple[Entry, str]:
         """The service and instance that a caller names, as two words or as one.
@@ -330,12 +330,13 @@ class Resolver:
     def _reread(self, connection: Connection) -> Token | None:
         """What is stored now, if it is of the same tenant: requests go to the hosts of before."""
         record = self.store.get(connection.key)
-        if record is None or self._moved(connection, record):
+        if record is None or self.is_elsewhere(connection, record):
             return None
         fresh = Connection(connection.entry, connection.instance, connection.method, record)
         return None if fresh.missing() else static_token(connection.method, record)
 
-    def _moved(self, connection: Connection, record: Credential) -> bool:
+    def is_elsewhere(self, connection: Connection, record: Credential) -> bool:
+        """Whether `record`, which is stored now, is for other hosts than were bound to."""
         held = connection.record.params if connection.record is not None else {}
         other = [name for name, value in held.items() if record.params.get(name, value) != value]
         known = self.way(connection)[1].params if other else {}

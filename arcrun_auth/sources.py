@@ -144,13 +144,15 @@ class GrantSource(Source):
         rotates: str = "maybe",
         mode: str = "yes",
         injected: Sequence[str] = (),
+        check: Callable[[Credential], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`rotates` is the recipe's word on its refresh tokens: yes, no, maybe. `mode` says how
         it is renewed: yes (by a refresh token), reissue (asked for again), exchange (the live
-        token for a newer one), no. `injected` are the stored secrets that sign with the token.
+        token for a newer one), no. `injected` are the stored secrets that sign with the token,
+        `check` raises for a stored record that is not for this source.
         """
-        self._custody = Custody(store, key, service)
+        self._custody = Custody(store, key, service, check)
         self._renew = renew
         self._lock = lock
         self._service = service

@@ -7,10 +7,13 @@ import json
 import pytest
 import yaml
 
+from arcrun_auth import errors
+from arcrun_auth.adapters.provider import token_provider
 from arcrun_auth.broker import Broker
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.people import Nobody
 from arcrun_auth.stores.memory import Memory
+from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
 from tests.servers import Reply, recorder
 from tests.world import Told
@@ -64,14 +67,13 @@ def desk(tmp_path, sides):
     (tmp_path / "bundled" / "shop.yaml").write_text(yaml.safe_dump(recipe))
     brokers = []
 
-    def make(**environ) -> Broker:
+    def make(**more) -> Broker:
         brokers.append(
             Broker(
                 home=str(home),
                 recipes=Catalog(home, bundled=tmp_path / "bundled"),
-                person=Nobody(),
                 allow_hosts=[side.server.origin for side in sides],
-                environ=environ,
+                **{"person": Nobody(), **more},
             )
         )
         return brokers[-1]
@@ -85,7 +87,7 @@ APP = {"ARCRUN_SHOP_CLIENT_ID": "id", "ARCRUN_SHOP_CLIENT_SECRET": "nothing to h
 
 
 def test_two_tenants_of_an_app_in_the_environment_have_a_token_each(desk, sides) -> None:
-    broker = desk(**APP)
+    broker = desk(environ=APP)
     for side in (*sides, *sides):
         with broker.bind("shop", params={"side": side.host}) as client:
             client.get("/x").raise_for_status()
@@ -131,3 +133,28 @@ def test_a_refused_key_is_not_replaced_by_that_of_another_tenant(tmp_path, sides
         assert one.shown[-1] == newer
     here.close()
     there.close()
+
+
+def test_a_login_of_another_tenant_does_not_sign_for_the_first(desk, sides) -> None:
+    """Another process has logged in anew, for another tenant: what was bound here says so once,
+    and what is bound or asked for from then on is that tenant's."""
+    store, (one, other) = Memory(), sides
+    app = {"client_id": Secret("id"), "client_secret": Secret("nothing to hide")}
+    store.put(Credential(Key("app", "shop"), secrets=app), expect=0)
+    here, there = (desk(store=store, person=Told()) for _ in range(2))
+    here.setup("shop", params={"side": one.host})
+    handed = token_provider("shop", broker=here)
+    with here.bind("shop") as client:
+        client.get("/x").raise_for_status()
+        assert here.get_token("shop").access_token == handed() == one.token
+        there.setup("shop", params={"side": other.host}, replace=True)
+        one.server.answer = lambda _: Reply(401)
+        for _ in range(2):
+            with pytest.raises(errors.AuthError, match="other parameters") as caught:
+                client.get("/x")
+            assert "bind" in caught.value.hint
+        assert set(one.shown) == {one.token}
+    assert here.get_token("shop").access_token == handed() == other.token
+    with here.bind("shop") as client:
+        client.get("/x").raise_for_status()
+    assert other.shown == [other.token]
