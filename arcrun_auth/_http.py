@@ -207,13 +207,14 @@ def send_token(call: Call, *, guard: Guard, total: float = TOTAL_SECONDS) -> Ans
     followed: the refresh token would go along (RFC 9700 §4.12). Raises HostNotAllowed
     (nothing was sent) and ProviderUnavailable; `sent` False is sure: nothing reached the server.
     """
+    from arcrun_auth import threads
+
     exchange = _Exchange(call, guard, total)
     exchange.check_url()
     # The time limits of a socket are per operation: a server that sends a byte now and
     # then outlives all of them. A thread can be left behind; its socket is shut down.
-    worker = threading.Thread(target=exchange.run, name="arcrun-token", daemon=True)
-    worker.start()
     try:
+        threads.start(exchange.run, "arcrun-token")
         ended = exchange.done.wait(total)
     finally:
         if not exchange.done.is_set():
@@ -252,7 +253,7 @@ class _Exchange:
     def _parse(self, url: str) -> Any:
         try:
             return self.httpx.URL(url)
-        except self.httpx.InvalidURL:
+        except (self.httpx.InvalidURL, UnicodeEncodeError):
             raise HostNotAllowed("The token endpoint is no valid URL.", host="") from None
 
     @property

@@ -147,6 +147,23 @@ class Authority(Desk):
         )
         return self.ask(call, requested=scopes)
 
+    def _check_client(self, grant: Grant) -> None:
+        """LoginRequired where a grant is another client's: its server renews it for that one
+        alone (RFC 6749 §6), and may take any other for a thief (RFC 9700 §4.14.2)."""
+        if self.app is None or grant.client in (None, self.app.client_id):
+            return
+        from arcrun_auth.apps.kept import key_of
+        from arcrun_auth.errors import LoginRequired
+
+        name = key_of(self.service, self.way).account
+        raise LoginRequired(
+            f"{self.name}: this login was made with another OAuth app than the one that is there "
+            "now, and its provider renews it for that one alone. It is kept as it is.",
+            service=self.service,
+            why="expired",
+            hint=f"arcrun setup {self.name}, or arcrun app add {name} with the app of before",
+        )
+
     def renewed(self, grant: Grant) -> Grant:
         """A newer grant in place of `grant`, in the way that the recipe says."""
         from arcrun_auth.oauth.requests import exchange_request, refresh_request
@@ -156,6 +173,7 @@ class Authority(Desk):
             return super().renewed(grant)
         if self.needs_app:
             self.known_app()
+        self._check_client(grant)
         if mode == "exchange":
             known = self.values(grant.access_token)
             call = exchange_request(self.oauth2, self.app, values=known, now=now)

@@ -36,7 +36,11 @@ class Connections:
     def __init__(self, resolver: Resolver, open_url: Callable[[str], object] | None) -> None:
         self.resolver = resolver
         self._open_url = open_url
-        self._sources: dict[Name, Source] = {}
+        resolver.moved = self._forget
+        self._sources: dict[tuple[Any, ...], Source] = {}
+        """By the words that named one, and by its service, instance and params."""
+        self.changes = 0
+        """How often something was set up or removed here: whoever holds a source asks anew then."""
         self.warned: set[Key] = set()
         """Of whose ends somebody was told."""
         self._logins = Mutex()
@@ -66,10 +70,12 @@ class Connections:
             with self._logins:  # one login, however many threads bind at once
                 connection = self._find(service, instance, method, params)
                 connection = self._connected(connection, person, scopes, params)
+        stored = connection.record
         if params:
             self._with_params(connection, params)
         self.resolver.check(connection)
-        return connection, self._source((service, instance), connection)
+        name = None if params else (service, instance)
+        return connection, self._source(name, connection, stored)
 
     def _find(
         self,
@@ -203,6 +209,7 @@ class Connections:
         if signing_key is not None:  # else no key was ever read
             signing_key.forget()
         with self._mutex:
+            self.changes += 1
             self._sources.clear()
             self.resolver.store.close()
             self.resolver.catalog.close()
@@ -266,26 +273,34 @@ class Connections:
                 hint=f"arcrun setup {connection.service}@another --param {other[0]}",
             )
 
-    def _source(self, name: Name, connection: Connection) -> Source:
+    def _source(
+        self, name: Name | None, connection: Connection, stored: Credential | None
+    ) -> Source:
+        """One for all who use a connection. What a call may choose makes no other one of a stored
+        one; of what is not stored, each tenant has its own."""
         from arcrun_auth.sources import FixedSource
 
-        own = (connection.service, connection.instance)
+        record = stored if stored is not None and stored.generation else connection.record
+        assert record is not None
+        own = (connection.service, connection.instance, *sorted(record.params.items()))
         with self._mutex:
             known = self._sources.get(own)
             if known is None or isinstance(known, FixedSource):  # a key may have been replaced
                 self._warn(connection)
                 known = self._sources[own] = self.resolver.source(connection)
-            self._sources[name] = known
+            if name is not None:
+                self._sources[name] = known
             return known
 
     def _forget(self, connection: Connection) -> None:
         """Drops what is in memory of an account: all services and names that share it."""
         account = (connection.entry.account, connection.instance)
         with self._mutex:
-            for name, instance in list(self._sources):
-                entry, named = self.resolver.entry(name, instance)
+            self.changes += 1
+            for key in list(self._sources):
+                entry, named = self.resolver.entry(key[0], key[1])
                 if (entry.account, named) == account:
-                    del self._sources[name, instance]
+                    del self._sources[key]
 
     def _connect(
         self,

@@ -13,6 +13,8 @@ from arcrun_auth.tokens import Intent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Grant, Key
 
@@ -23,7 +25,11 @@ CONFLICTS = 10
 class Custody:
     """One record in one store. Not thread-safe: its `GrantSource` serialises."""
 
-    def __init__(self, store: Store, key: Key, service: str) -> None:
+    def __init__(
+        self, store: Store, key: Key, service: str, check: Callable[[Credential], None]
+    ) -> None:
+        """`check` raises where a record is none that the source may use any more."""
+        self._check = check
         self.store = store
         self.key = key
         self.service = service
@@ -42,6 +48,7 @@ class Custody:
             record = self._save_late() if locked else self._over(self.store.get(self.key))
         if record is None or record.grant is None:
             raise LoginRequired(f"{self.service} is not connected.", service=self.service)
+        self._check(record)
         return record
 
     def intend(self, record: Credential, now: float) -> Credential:
@@ -144,9 +151,10 @@ def interrupted(grant: Grant) -> bool:
 
 
 def _same(one: Grant, other: Grant) -> bool:
-    """Whether both are one login's: by the refresh token, or by the token where there is none."""
+    """Whether both are one login's: by the refresh token, or by what signs where there is none."""
     if one.refresh_token is None:
-        return other.refresh_token is None and one.access_token == other.access_token
+        signs = (one.access_token, one.secrets) == (other.access_token, other.secrets)
+        return other.refresh_token is None and signs
     return one.refresh_token == other.refresh_token
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from arcrun_auth.errors import AuthError, MissingSecret
+from arcrun_auth.errors import AuthError, MissingSecret, RecipeError
 from arcrun_auth.resolve import TRUSTED_TIERS
 from arcrun_auth.tokens import split_name
 
@@ -63,7 +63,7 @@ class Desk:
     def _of_this_machine(self) -> dict[str, Secret]:
         """The secrets that are looked up at each use: where a recipe of ours says, no other."""
         wanted = [secret for secret in self.way.required_secrets if secret.ambient]
-        if not wanted or self.resolver.catalog.entry(self.service).tier not in TRUSTED_TIERS:
+        if not wanted or not self._is_ours:
             return {}
         from arcrun_auth import ambient
 
@@ -72,8 +72,14 @@ class Desk:
         return {key: secret for key, secret in found.items() if secret is not None}
 
     @property
+    def _is_ours(self) -> bool:
+        """Whether the recipe may say by itself what is looked up on this machine."""
+        return self.resolver.catalog.entry(self.service).tier in TRUSTED_TIERS
+
+    @property
     def checked(self) -> bool:
-        return bool(self.record.generation)
+        ambient = any(secret.ambient for secret in self.way.required_secrets)
+        return bool(self.record.generation) and not ambient
 
     def secret(self, key: str) -> Secret:
         found = self.secrets.get(key)
@@ -93,13 +99,21 @@ class Desk:
 
     def _cure(self, key: str) -> str:
         """What brings a secret of this machine where it is looked for; else a setup."""
-        wanted = key.partition(".")[0]
+        wanted = key.partition(".")[0] if self._is_ours else ""  # a stranger's words are no command
         helps = [s.help for s in self.way.required_secrets if s.key == wanted and s.ambient]
         return next(filter(None, helps), f"arcrun setup {self.name}")
 
     def subject_token(self, document: Mapping[str, Any], variables: str) -> Secret:
         from arcrun_auth import workload
 
+        account = self.way.service_account
+        if account is not None and account.document and not self._is_ours:
+            raise RecipeError(
+                f"The recipe of {self.name} says which file, address or program of this machine "
+                "gives a token, and only a bundled recipe may. Nothing was read, sent or started.",
+                service=self.service,
+                hint="leave service_account.document out of it, and give the document yourself",
+            )
         settings = self.resolver.settings
         place = workload.Place(
             environ=settings.environ,

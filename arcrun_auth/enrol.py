@@ -122,13 +122,22 @@ class Enroller:
             self._resolver.store.prepare()
         if way.required_secrets:
             found, primitive = self._secrets(way, secrets or {}, connection), load(way.primitive)
-            primitive.check(way, found)
+            self._check(way, found, connection)
             record = record.replace(
                 secrets={**record.secrets, **found}, ends=primitive.ends(way, found)
             )
         if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
         return completion.finished(record)
+
+    @staticmethod
+    def _check(way: Method, found: Mapping[str, Secret], connection: Connection) -> None:
+        try:
+            load(way.primitive).check(way, found)
+        except AuthError as error:
+            error.service = error.service or connection.service
+            error.hint = error.hint or connection.setup
+            raise
 
     def _keep_app(self, connection: Connection, way: Method, app: App) -> None:
         store, service = self._resolver.store, connection.service

@@ -11,7 +11,11 @@ from arcrun_auth.tokens import Secret
 from arcrun_auth.workload import read_small
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from arcrun_auth.recipe.model import Method, Recipe
+
+    State = tuple[int, int, int, int]
 
 TYPES = ("json_blob", "pem", "file")
 """Which types of secrets come in a file?"""
@@ -38,6 +42,14 @@ def way_of(recipe: Recipe, method: str | None) -> tuple[Method, str]:
     )
 
 
+def taken(
+    recipe: Recipe, method: str | None, secrets: Mapping[str, str | Secret], path: str
+) -> tuple[str, Mapping[str, str | Secret]]:
+    """The way in that takes the file, and `secrets` with what is in it. AuthError as both."""
+    way, key = way_of(recipe, method)
+    return way.id, {**secrets, key: read(path, recipe.service)}
+
+
 def _is_other(way: Method) -> bool:
     return way.primitive != "service_account"
 
@@ -61,10 +73,22 @@ def read(path: str, service: str) -> Secret:
     return Secret(text)
 
 
+def state(path: str) -> State | None:
+    """What tells a file from any that stands in its place later; None where there is none."""
+    try:
+        found = os.lstat(os.path.expanduser(path))
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def holds_key(path: str) -> bool:
     """Whether somebody who reads the file could log in by it. A document that only says where
     a workload's token is found is no secret."""
-    text = read_small(os.path.expanduser(path)) or ""
+    try:
+        text = read_small(os.path.expanduser(path)) or ""
+    except AuthError:  # it was a file when it was taken, and is something else now
+        return False
     data = parsed(text)
     if data is None:
         return "PRIVATE KEY" in text

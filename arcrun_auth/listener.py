@@ -11,6 +11,7 @@ one is the business of whoever waits.
 
 from __future__ import annotations
 
+import errno
 import re
 import selectors
 import socket
@@ -40,6 +41,9 @@ PAGE_BUFFER = 128 * 1024
 TICK = 0.1
 """How often do we look whether the wait has ended elsewhere? Windows delivers Ctrl-C only
 between two waits."""
+
+_NONE_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""By which errors does a system say that it has no room for a connection?"""
 
 _REQUEST = re.compile(rb"([A-Z]{1,20}) (/[\x21-\x7e]*) HTTP/1\.[01]")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\x80-\xff]*?)[ \t]*")
@@ -186,8 +190,13 @@ class Listener:
     def _welcome(self, listener: socket.socket) -> None:
         if len(self._clients) >= MAX_CONNECTIONS:
             self._drop(next(iter(self._clients.values())))
-        with suppress(OSError):  # it has gone again, or the process is out of descriptors
+        try:
             sock, _ = listener.accept()
+        except OSError as error:  # it has gone again, or the process is out of descriptors
+            if error.errno in _NONE_LEFT:
+                time.sleep(TICK)  # it goes on knocking, and nobody can be let in before one is free
+            return
+        with suppress(OSError):
             sock.setblocking(False)  # whatever socket.setdefaulttimeout says
             self._clients[sock] = _Client(sock)
             self._selector.register(sock, selectors.EVENT_READ)

@@ -41,6 +41,7 @@ def parsed(text: str) -> dict[str, Any] | None:
 
     try:
         data = json.loads(text)
+        json.dumps(data, ensure_ascii=False).encode()  # half a character can be sent nowhere
     except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None

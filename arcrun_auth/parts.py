@@ -76,6 +76,12 @@ class Parts:
         """Whoever can be asked."""
         return self._whoever(None)
 
+    @property
+    def changes(self) -> int:
+        """How often a connection was set up or removed here: what `prepare` gave before that is
+        to be prepared anew."""
+        return self._connections.changes
+
     def close(self) -> None:
         """Let go of files and of tokens in memory. The next use opens them again."""
         if self._made is not None:

@@ -44,10 +44,10 @@ def output_of(argv: Sequence[str], *, environ: Mapping[str, str], seconds: float
             env=without_ours(environ),
             start_new_session=True,
         )
-    except OSError as error:
-        raise Failed(f"could not be started ({error.strerror})") from None
-    with process:
-        return _read(process, time.monotonic() + seconds)
+    except (OSError, ValueError) as error:  # a NUL, or what this system cannot encode
+        why = getattr(error, "strerror", None) or "no command line, or no environment, can be that"
+        raise Failed(f"could not be started ({why})") from None
+    return _read(process, time.monotonic() + seconds)
 
 
 def _read(process: subprocess.Popen[bytes], deadline: float) -> bytes:
@@ -55,7 +55,9 @@ def _read(process: subprocess.Popen[bytes], deadline: float) -> bytes:
     stream, found, done = process.stdout, bytearray(), threading.Event()
 
     def read() -> None:
-        with contextlib.suppress(OSError, ValueError):  # it was ended under us
+        # A pipe that is being read cannot be closed by others, and what was started may have left
+        # somebody at its other end whom nothing ends: this thread alone waits for that.
+        with contextlib.suppress(OSError, ValueError), stream:
             found.extend(stream.read(MAX_OUTPUT + 1))
         done.set()
 
@@ -71,7 +73,7 @@ def _read(process: subprocess.Popen[bytes], deadline: float) -> bytes:
     finally:
         if process.poll() is None or not done.is_set():  # or what it started holds the pipe
             _end(process)
-            done.wait(1)  # a pipe that is being read cannot be closed
+            done.wait(1)  # till the last of them has let go of the pipe
     if code:
         raise Failed(f"ended with the status {code}")
     return bytes(found)
@@ -84,3 +86,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # one that we may not end goes on
+        process.wait(1)

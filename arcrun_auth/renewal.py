@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arcrun_auth.errors import StoreError
+from arcrun_auth.errors import AuthError, StoreError
 from arcrun_auth.tokens import Credential, Grant, Secret
 
 TYPE_CHECKING = False
@@ -32,6 +32,16 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         _check_locks(folder, connection)
         return CredentialLock(folder, connection.key).acquire(timeout)
 
+    def check(stored: Credential) -> None:
+        if resolver.is_elsewhere(connection, stored):
+            resolver.moved(connection)
+            raise AuthError(
+                f"{connection.name} was set up anew with other parameters: this client is bound to "
+                "those of before. Nothing was sent.",
+                service=connection.service,
+                hint=f"bind it again: auth.bind({connection.name!r})",
+            )
+
     return GrantSource(
         _store_of(resolver, connection),
         connection.key,
@@ -41,6 +51,7 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         rotates=connection.method.rotates,
         mode=connection.method.refresh,
         injected=connection.method.injected,
+        check=check,
         clock=resolver.clock,
     )
 

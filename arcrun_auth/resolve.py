@@ -102,12 +102,12 @@ class Resolver:
         clock: Callable[[], float],
         say: Callable[[str], None],
     ) -> None:
-        self.settings = settings
-        self.catalog = catalog
-        self.store = store
+        self.settings, self.catalog, self.store = settings, catalog, store
         self.allow = tuple(allow)
         self.clock = clock
         self.say = say
+        self.moved: Callable[[Connection], None] = lambda _: None
+        """Told of a connection that another process has set up for another tenant."""
 
     def entry(self, service: str, instance: str | None) -> tuple[Entry, str]:
         """The service and instance that a caller names, as two words or as one.
@@ -250,9 +250,9 @@ class Resolver:
                 hint=connection.setup,
             )
         grant = connection.record.grant if connection.record is not None else None
-        text, dead = " is not connected", grant is not None and bool(grant.dead)
-        if grant is not None:
-            text = ": the provider has ended this login" if dead else ": the login is not complete"
+        dead = grant is not None and bool(grant.dead)
+        ended = ": the provider has ended this login" if dead else ": the login is not complete"
+        text = " is not connected" if grant is None else ended
         return LoginRequired(
             f"{name}{text}.", service=service, hint=connection.setup,
             why="revoked" if dead else "never",
@@ -328,15 +328,19 @@ class Resolver:
         return MadeSource(make, self.clock)
 
     def _reread(self, connection: Connection) -> Token | None:
+        """What is stored now, if it is of the same tenant: requests go to the hosts of before."""
         record = self.store.get(connection.key)
-        if (
-            record is None
-            or Connection(
-                connection.entry, connection.instance, connection.method, record
-            ).missing()
-        ):
+        if record is None or self.is_elsewhere(connection, record):
             return None
-        return static_token(connection.method, record)
+        fresh = Connection(connection.entry, connection.instance, connection.method, record)
+        return None if fresh.missing() else static_token(connection.method, record)
+
+    def is_elsewhere(self, connection: Connection, record: Credential) -> bool:
+        """Whether `record`, which is stored now, is for other hosts than were bound to."""
+        held = connection.record.params if connection.record is not None else {}
+        other = [name for name, value in held.items() if record.params.get(name, value) != value]
+        known = self.way(connection)[1].params if other else {}
+        return any(name in known and not known[name].per_call for name in other)
 
     def binding(self, connection: Connection) -> Binding:
         """Where its requests go, and where in them the secrets stand."""
@@ -345,15 +349,12 @@ class Resolver:
 
         _, way = self.way(connection)
         assert connection.record is not None
+        service = connection.service
         try:
             return bind_method(
-                way,
-                service=connection.service,
-                params=self.params(way, connection.record),
-                allow=self.allow,
-                client_id=self.id_to_send(connection, way),
-                signer=load(way.primitive).signer,
-            )
+                way, service=service, params=self.params(way, connection.record), allow=self.allow,
+                client_id=self.id_to_send(connection, way), signer=load(way.primitive).signer,
+            )  # fmt: skip
         except ValueError as error:
             raise unfit(connection, error) from None
 

@@ -100,7 +100,8 @@ class SignIn:
         if typed is not None:  # kept once it has worked
             apps.keep(self._resolver.store, authority.service, authority.way, typed)
         self._tell(way, grant)
-        return record.replace(grant=grant)
+        client = authority.app.client_id if authority.app is not None else None
+        return record.replace(grant=grant.replace(client=client))
 
     def _check_names(self, connection: Connection, oauth2: OAuth2, asked: Sequence[str]) -> None:
         slip = scopes.slip(oauth2, asked)

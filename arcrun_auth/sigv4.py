@@ -51,7 +51,7 @@ _VISIBLE: Final = re.compile(r"[!-~]+")
 class AccessKey:
     """What AWS gives to who may sign: the key's id and secret, and for a session its token.
 
-    ValueError where the id or the token cannot stand in a header; the text shows neither.
+    ValueError for a character that none of them can have; the text shows none of them.
     """
 
     __slots__ = ("id", "secret", "session_token")
@@ -61,6 +61,8 @@ class AccessKey:
         for what, text in (("access key's id", id), ("session token", token)):
             if not _VISIBLE.fullmatch(text):
                 raise ValueError(f"the {what} has a character that no header may carry")
+        if not _VISIBLE.fullmatch(secret.reveal()):
+            raise ValueError("the secret access key has a character that it cannot have")
         self.id = id
         self.secret = secret
         self.session_token = session_token

@@ -51,6 +51,9 @@ LOCK_WAIT = 45.0
 BACK_OFF = (1.0, 60.0)
 """After a failure that may pass: the first and the longest pause before the next request."""
 
+LONGEST_ASKED = 3600.0
+"""And if a server names the pause itself? What says more than an hour is a mistake, or means no."""
+
 PERMANENT = "invalid_grant"
 """Which refusal says that the grant itself is dead? RFC 6749 §5.2; others blame the request."""
 
@@ -141,13 +144,15 @@ class GrantSource(Source):
         rotates: str = "maybe",
         mode: str = "yes",
         injected: Sequence[str] = (),
+        check: Callable[[Credential], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`rotates` is the recipe's word on its refresh tokens: yes, no, maybe. `mode` says how
         it is renewed: yes (by a refresh token), reissue (asked for again), exchange (the live
-        token for a newer one), no. `injected` are the stored secrets that sign with the token.
+        token for a newer one), no. `injected` are the stored secrets that sign with the token,
+        `check` raises for a stored record that is not for this source.
         """
-        self._custody = Custody(store, key, service)
+        self._custody = Custody(store, key, service, check)
         self._renew = renew
         self._lock = lock
         self._service = service
@@ -319,10 +324,11 @@ class GrantSource(Source):
     def _remember(self, error: ProviderUnavailable) -> None:
         first, longest = BACK_OFF
         # A server that says "at once" is heard no sooner; and no float holds 2 ** 1024.
-        wait = max(error.retry_after or 0.0, first * 2 ** min(self._failures, 10))
+        wait = min(first * 2 ** min(self._failures, 10), longest)
+        wait = max(min(error.retry_after or 0.0, LONGEST_ASKED), wait)
         self._failures += 1
         self._failed = error
-        self._not_before = time.monotonic() + min(wait, longest)
+        self._not_before = time.monotonic() + wait
 
     def _last_use(self, rejected: str | None, error: AuthError) -> _Held:
         """We renew early: if that fails, the old token may have some seconds left."""

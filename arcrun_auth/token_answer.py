@@ -159,6 +159,7 @@ class _Reader:
             scopes=self.scopes(self.at(root, self.paths.scope), previous, requested),
             requested=requested or (previous.requested if previous else ()),
             kept={**(previous.kept if previous else {}), **kept},
+            client=previous.client if previous else None,
         )
 
     def at(self, data: Any, path: str) -> Any:

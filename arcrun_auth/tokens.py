@@ -195,7 +195,7 @@ class Grant(_Unsharable):
     """What an authorization server gave us: RFC 6749 §5.1, and when. Times are epoch seconds."""
 
     __slots__ = (
-        "access_token", "dead", "expires", "intent", "issued", "kept", "refresh_expires",
+        "access_token", "client", "dead", "expires", "intent", "issued", "kept", "refresh_expires",
         "refresh_token", "requested", "scopes", "secrets", "since", "token_type",
     )  # fmt: skip
 
@@ -215,6 +215,7 @@ class Grant(_Unsharable):
         secrets: Mapping[str, Secret] | None = None,
         intent: Intent | None = None,
         dead: str | None = None,
+        client: str | None = None,
     ) -> None:
         self.access_token = access_token
         self.refresh_token = refresh_token
@@ -234,6 +235,8 @@ class Grant(_Unsharable):
         self.intent = intent
         self.dead = dead
         """Why no renewal can succeed any more (`revoked`, `expired`); None while it may."""
+        self.client = client
+        """The id of the app that it was given to; None where that was not noted."""
 
     def replace(self, **changes: Any) -> Grant:
         return Grant(**({name: getattr(self, name) for name in self.__slots__} | changes))
@@ -370,12 +373,9 @@ class Credential(_Unsharable):
             data["grant"] = self.grant.dump()
         if self.consents:
             data["consents"] = {name: value.dump() for name, value in self.consents.items()}
-        if self.identity is not None:
-            data["identity"] = self.identity
         if self.endpoints:
             data["endpoints"] = dict(self.endpoints)
-        if self.ends is not None:
-            data["ends"] = self.ends
+        data |= {n: v for n in ("identity", "ends") if (v := getattr(self, n)) is not None}
         if self.incomplete:
             data["incomplete"] = True
         data["created"], data["updated"] = self.created, self.updated

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from arcrun_auth import programs
 from arcrun_auth.errors import (
     AuthError,
+    HostNotAllowed,
     PolicyRefused,
     ProviderUnavailable,
     TokenRefused,
@@ -147,8 +148,12 @@ def _at_url(source: Mapping[str, Any], place: Place) -> str:
         guard = Fence([urlsplit(url).netloc], place.allow)
     except ValueError:
         raise AuthError("The URL of the workload's token is none.") from None
-    answer = send_token(call, guard=guard)
     host = printable(urlsplit(url).hostname or "", 253)
+    try:
+        answer = send_token(call, guard=guard)
+    except HostNotAllowed as error:
+        error.hint = error.hint or _allowing(url)
+        raise
     if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004 - RFC 9110 §15, RFC 6585 §4
         raise ProviderUnavailable(f"{host} answered {answer.status}.", status=answer.status)
     if answer.status != 200:  # noqa: PLR2004
@@ -157,6 +162,13 @@ def _at_url(source: Mapping[str, Any], place: Place) -> str:
             hint="look at the address and the headers in the document",
         )
     return answer.body.decode(errors="replace")
+
+
+def _allowing(url: str) -> str:
+    """What lets a platform's own address be asked: many have theirs on a private one."""
+    parts = urlsplit(url)
+    origin = printable(f"{parts.scheme}://{parts.netloc}", 300)
+    return f"if it is your platform's own address: export ARCRUN_ALLOW_HOSTS={origin}"
 
 
 def _token(content: str, source: Mapping[str, Any]) -> Secret:
@@ -219,7 +231,11 @@ def _limit(table: Mapping[str, Any]) -> float:
     if given is None:
         return PROGRAM_SECONDS
     least, most = PROGRAM_LIMITS
-    if isinstance(given, bool) or not isinstance(given, int) or not least <= given / 1000 <= most:
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, int)
+        or not least * 1000 <= given <= most * 1000
+    ):
         raise AuthError(f"timeout_millis of the program is not from {least:g} to {most:g} seconds.")
     return given / 1000
 

@@ -25,6 +25,9 @@ class Access:
 
     All that use a connection share its token, and cause one renewal between them. Raises
     UnknownService when it is made, and what `Broker.bind` raises when it is first used.
+
+    After a setup or a removal in this process it is looked up again: an SDK's client that lives
+    long goes on with the new key, and not at all with one that was removed.
     """
 
     def __init__(
@@ -35,32 +38,33 @@ class Access:
 
             broker = default()
         self.service = service
+        self._broker = broker
         self._prepare = broker.prepare(service, instance, scopes=scopes)
-        self._found: tuple[Binding, Source] | None = None
+        self._found: tuple[int, tuple[Binding, Source]] | None = None
+
+    def _known(self) -> tuple[Binding, Source] | None:
+        found = self._found
+        return found[1] if found is not None and found[0] == self._broker.changes else None
 
     def parts(self) -> tuple[Binding, Source]:
         """Where its requests may go and how they are signed; where its tokens come from."""
-        if self._found is None:
-            self._found = self._prepare()
-        return self._found
+        known = self._known()
+        if known is None:
+            changes = self._broker.changes
+            known = self._prepare()  # a login in here counts, and is looked up once more
+            self._found = changes, known
+        return known
 
     async def aparts(self) -> tuple[Binding, Source]:
         """As `parts`, without blocking the event loop."""
         from arcrun_auth.client import in_thread
 
-        return await in_thread(self.parts) if self._found is None else self._found
+        known = self._known()
+        return await in_thread(self.parts) if known is None else known
 
     def token(self, rejected: str | None = None) -> Token:
         """A valid token. `rejected` is the access token that a server has just refused."""
         return self.parts()[1].token(rejected=rejected)
-
-    def renewed(self, refused: Token) -> Token | None:
-        """What to try again with after a refusal; None where there is nothing newer."""
-        return _newer(self.token(refused.access_token), refused)
-
-    async def arenewed(self, refused: Token) -> Token | None:
-        """As `renewed`, without blocking the event loop."""
-        return _newer(await self.atoken(refused.access_token), refused)
 
     async def atoken(self, rejected: str | None = None) -> Token:
         """As `token`, without blocking the event loop."""
@@ -68,6 +72,18 @@ class Access:
 
         _, source = await self.aparts()
         return await token_from(source, rejected)
+
+
+def renewed(source: Source, refused: Token) -> Token | None:
+    """What to try again with after a refusal; None where there is nothing newer."""
+    return _newer(source.token(rejected=refused.access_token), refused)
+
+
+async def arenewed(source: Source, refused: Token) -> Token | None:
+    """As `renewed`, without blocking the event loop."""
+    from arcrun_auth.transport import token_from
+
+    return _newer(await token_from(source, refused.access_token), refused)
 
 
 def _newer(fresh: Token, refused: Token) -> Token | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from arcrun_auth.adapters.access import Access
+from arcrun_auth.adapters.access import Access, arenewed
 from arcrun_auth.adapters.gate import Gate
 from arcrun_auth.adapters.sdk import load
+from arcrun_auth.transport import token_from
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.adapters.access import Scopes
     from arcrun_auth.broker import Broker
+    from arcrun_auth.sources import Source
     from arcrun_auth.tokens import Token
 
     Handler = Callable[[ClientRequest], Awaitable[ClientResponse]]
@@ -64,12 +66,12 @@ class Middleware:
 
     async def __call__(self, request: ClientRequest, handler: Handler) -> ClientResponse:
         """Sign the request, send it, and after a 401 renew and send once more."""
-        if self._made is None:
-            self._made = Gate((await self._access.aparts())[0])
-        gate, led_to = self._made, _LED_TO.get()
+        binding, source = await self._access.aparts()
+        gate = self._made = Gate.of(binding, self._made)
+        led_to = _LED_TO.get()
         _LED_TO.set(None)
         if gate.permits(str(request.url)):
-            response = await self._signed(gate, request, handler)
+            response = await self._signed(gate, source, request, handler)
         else:
             self._leave(gate, request, led_to)
             response = await handler(request)
@@ -92,15 +94,17 @@ class Middleware:
         gate.leave(url, body=False)
         request.url = self._url(gate.signer.unsigned_url(url), encoded=True)
 
-    async def _signed(self, gate: Gate, request: ClientRequest, handler: Handler) -> ClientResponse:
+    async def _signed(
+        self, gate: Gate, source: Source, request: ClientRequest, handler: Handler
+    ) -> ClientResponse:
         before = _Before(request)
-        token = await self._access.atoken()
+        token = await token_from(source)
         try:
             await self._sign(gate, request, token)
             response = await handler(request)
             if response.status != UNAUTHORIZED or before.is_used_up:
                 return response
-            fresh = await self._access.arenewed(token)
+            fresh = await arenewed(source, token)
             if fresh is None:
                 return response
             response.release()

@@ -36,7 +36,11 @@ def signing(
         from arcrun_auth.shared import default
 
         broker = default()
-    found = Signing(*broker.prepare(service, instance, interactive=interactive)())
+    return checked(Signing(*broker.prepare(service, instance, interactive=interactive)()), service)
+
+
+def checked(found: Signing, service: str) -> Signing:
+    """The same. AuthError where it signs with no access key."""
     if found.binding.way is None or found.binding.way.aws is None:
         raise AuthError(
             f"{service} signs with no access key of AWS.",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.adapters.access import Scopes
     from arcrun_auth.broker import Broker
+    from arcrun_auth.signing import Binding
     from arcrun_auth.tokens import Token
 
 UNTOLD = 300
@@ -40,13 +41,12 @@ class _Asked:
         self._made: Gate | None = None
         self._types = _types()
 
-    def _check(self, scopes: tuple[str, ...], token: Token) -> None:
-        if self._made is None:
-            self._made = Gate(self._access.parts()[0])
+    def _check(self, scopes: tuple[str, ...], token: Token, binding: Binding) -> None:
+        gate = self._made = Gate.of(binding, self._made)
         for scope in scopes:
             resource, slash, name = scope.rpartition("/")
-            if resource.startswith(("https://", "http://")):
-                self._made.check(resource)
+            if resource.lower().startswith(("https://", "http://")):
+                gate.check(resource)
             granted = token.scopes
             wanted = name if slash else scope
             if wanted == WHATEVER_WAS_GRANTED or not granted or granted & {scope, wanted}:
@@ -95,7 +95,7 @@ class AzureCredential(_Asked):
     def _token(self, scopes: tuple[str, ...], claims: str | None) -> Token:
         self._refused(claims)
         token = self.tokens.token()
-        self._check(scopes, token)
+        self._check(scopes, token, self._access.parts()[0])
         return token
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class AsyncAzureCredential(_Asked):
     async def _token(self, scopes: tuple[str, ...], claims: str | None) -> Token:
         self._refused(claims)
         token = await self.tokens.atoken()
-        self._check(scopes, token)
+        self._check(scopes, token, (await self._access.aparts())[0])
         return token
 
     async def close(self) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from arcrun_auth.adapters.aws import expiry, signing
+from arcrun_auth.adapters.access import Access
+from arcrun_auth.adapters.aws import Signing, checked
 from arcrun_auth.adapters.sdk import load
 from arcrun_auth.primitives.aws_sigv4 import KEY_ID, SECRET_KEY, SESSION_TOKEN
-from arcrun_auth.sources import EARLY
 
 if TYPE_CHECKING:
     from arcrun_auth.broker import Broker
-    from arcrun_auth.sources import Source
 
 METHOD = "custom-arcrun"
 """What are we called among botocore's providers? Its own rule for others begins with `custom-`."""
@@ -38,9 +37,10 @@ def boto3_session(
     <botocore.client.S3 object at 0x7f2b1c0d3e50>
     """
     boto3, core = load("boto3", "boto3"), load("botocore.session", "boto3")
-    binding, source = signing(service, instance, broker=broker)
+    access = Access(service, instance, scopes=None, broker=broker)
+    binding = checked(Signing(*access.parts()), service).binding
     session = core.Session()
-    provider = _provider()(source)
+    provider = _provider()(access)
     session.get_component("credential_provider").insert_before("env", provider)
     return boto3.Session(
         botocore_session=session, region_name=region_name or binding.params.get("region")
@@ -58,29 +58,43 @@ def _provider() -> type[Any]:
         METHOD = METHOD
         CANONICAL_NAME = METHOD
 
-        def __init__(self, source: Source) -> None:
+        def __init__(self, access: Access) -> None:
             super().__init__()
-            self._source = source
+            self._access = access
 
         def load(self) -> Any:
-            found = self._metadata()
-            if found["expiry_time"] is None:
-                names = ("access_key", "secret_key", "token")
-                return credentials.Credentials(*(found[n] for n in names), method=METHOD)
-            # One clock decides when a session is renewed, and it is ours: without this botocore
-            # would ask for a new one at every request of the last quarter of an hour.
-            return credentials.RefreshableCredentials.create_from_metadata(
-                found, self._metadata, METHOD, advisory_timeout=EARLY, mandatory_timeout=EARLY
-            )
+            return Keys(self._access)
 
-        def _metadata(self) -> dict[str, str | None]:
-            token = self._source.token()
-            session = token.secrets.get(SESSION_TOKEN)
-            return {
-                "access_key": token.secrets[KEY_ID].reveal(),
-                "secret_key": token.secrets[SECRET_KEY].reveal(),
-                "token": session.reveal() if session else None,
-                "expiry_time": expiry(token),
-            }
+    class Keys(credentials.Credentials):  # type: ignore[misc,name-defined]  # untyped
+        """The keys, taken anew for each signature: botocore keeps its own till the process ends,
+        and one clock is to decide when a session is renewed."""
+
+        method = METHOD
+        account_id = None
+
+        def __init__(self, access: Access) -> None:
+            self._access = access
+
+        @property
+        def access_key(self) -> str:
+            return str(self.get_frozen_credentials().access_key)
+
+        @property
+        def secret_key(self) -> str:
+            return str(self.get_frozen_credentials().secret_key)
+
+        @property
+        def token(self) -> str | None:
+            found: str | None = self.get_frozen_credentials().token
+            return found
+
+        def get_frozen_credentials(self) -> Any:
+            secrets = self._access.token().secrets
+            session = secrets.get(SESSION_TOKEN)
+            return credentials.ReadOnlyCredentials(
+                secrets[KEY_ID].reveal(),
+                secrets[SECRET_KEY].reveal(),
+                session.reveal() if session else None,
+            )
 
     return Provider

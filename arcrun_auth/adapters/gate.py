@@ -32,6 +32,11 @@ class Gate:
             )
         scrub.watch(self.signer)
 
+    @classmethod
+    def of(cls, binding: Binding, held: Gate | None) -> Gate:
+        """`held`, if it is the one of this binding; else a new one."""
+        return held if held is not None and held.binding is binding else cls(binding)
+
     def permits(self, url: str) -> bool:
         """Whether a secret may go to `url`: no, where parsers could disagree on its host."""
         scheme, host, port = _origin(url)

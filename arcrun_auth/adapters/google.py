@@ -76,24 +76,24 @@ def _sync() -> type[Any]:
             self._sent = threading.local()
 
         def before_request(self, _request: Any, _method: str, _url: str, headers: Any) -> None:
-            self._take()
-            self._sent.token = self.token
-            self.apply(headers)
+            # Not by `self.token`, which another thread may write meanwhile.
+            self._sent.token = token = self._take()
+            self.apply(headers, token)
 
         def refresh(self, _request: Any) -> None:
             """Gets another token than the one that this thread's last request carried."""
-            self._take(rejected=getattr(self._sent, "token", self.token))
-            self._sent.token = self.token
+            self._sent.token = self._take(rejected=getattr(self._sent, "token", self.token))
 
         def with_quota_project(self, quota_project_id: str | None) -> Any:
             other = type(self)(self._access)
             other._quota_project_id = quota_project_id  # noqa: SLF001 - the same class
             return other
 
-        def _take(self, rejected: str | None = None) -> None:
+        def _take(self, rejected: str | None = None) -> str:
             found = the_one(self._access.token(rejected), self._access.service)
             self.token, self.expiry = found.access_token, _naive(found)
             self._scopes = sorted(found.scopes)
+            return found.access_token
 
     return Credentials
 

@@ -14,6 +14,7 @@ from arcrun_auth import _http
 from arcrun_auth.adapters.access import Access
 from arcrun_auth.flow import Failed, Rules
 from arcrun_auth.tokens import Token
+from arcrun_auth.transport import token_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping
@@ -44,29 +45,32 @@ class _Auth:
 
     def _call(self, request: Request, parts: tuple[Binding, Source]) -> _Call:
         lib = _http.library_of(request)
-        if lib not in self._made:
-            self._made[lib] = Rules(lib, *parts)
-        return _Call(self._made[lib], request)
+        rules = self._made.get(lib)
+        if rules is None or rules.binding is not parts[0]:
+            rules = self._made[lib] = Rules(lib, *parts)
+        return _Call(rules, request)
 
     def sync_auth_flow(self, request: Request) -> Generator[Request, Response, None]:
-        call = self._call(request, self._access.parts())
+        parts = self._access.parts()
+        call = self._call(request, parts)
         given: Any = None
         try:
             while (asked := call.next(given)) is not None:
                 if asked[0] == "token":
-                    given = self._access.token(asked[1])
+                    given = parts[1].token(rejected=asked[1])
                 else:
                     given = yield call.watched(asked[1], call.trace)
         finally:
             call.conceal()
 
     async def async_auth_flow(self, request: Request) -> AsyncGenerator[Request, Response]:
-        call = self._call(request, await self._access.aparts())
+        parts = await self._access.aparts()
+        call = self._call(request, parts)
         given: Any = None
         try:
             while (asked := call.next(given)) is not None:
                 if asked[0] == "token":
-                    given = await self._access.atoken(asked[1])
+                    given = await token_from(parts[1], asked[1])
                 else:
                     given = yield call.watched(asked[1], call.atrace)
         finally:

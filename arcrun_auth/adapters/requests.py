@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urljoin
 
-from arcrun_auth.adapters.access import Access
+from arcrun_auth.adapters.access import Access, renewed
 from arcrun_auth.adapters.gate import Gate
 from arcrun_auth.adapters.sdk import load
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.adapters.access import Scopes
     from arcrun_auth.broker import Broker
+    from arcrun_auth.sources import Source
     from arcrun_auth.tokens import Token
 
 UNAUTHORIZED = 401
@@ -38,17 +39,13 @@ class _Auth:
     def __repr__(self) -> str:
         return f"RequestsAuth({self._access.service!r})"
 
-    @property
-    def _gate(self) -> Gate:
-        if self._made is None:
-            self._made = Gate(self._access.parts()[0])
-        return self._made
-
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign the request. HostNotAllowed for a URL off the consented hosts."""
-        self._gate.check(str(request.url))
-        chain = _Chain(self._gate, request.body)
-        chain.sign(request, self._access.token())
+        binding, source = self._access.parts()
+        gate = self._made = Gate.of(binding, self._made)
+        gate.check(str(request.url))
+        chain = _Chain(gate, source, request.body)
+        chain.sign(request, source.token())
         hooks: Any = request.hooks  # `register_hook` does the same, and is not typed
         hooks["response"].append(partial(self._answered, chain))
         return request
@@ -75,11 +72,12 @@ class _Auth:
             return response
         token = chain.signed.get(id(sent))
         if token is None:  # a hop: it may have kept its signature, or lost it
-            token = self._access.token()
+            token = chain.source.token()
             chain.sign(again, token)
             if not chain.alike(again, sent):
                 return _sent(again, response, sending)
-        fresh = self._access.renewed(token) if response.status_code == UNAUTHORIZED else None
+        refused = response.status_code == UNAUTHORIZED
+        fresh = renewed(chain.source, token) if refused else None
         if fresh is None:
             return response
         chain.sign(again, fresh)
@@ -89,8 +87,9 @@ class _Auth:
 class _Chain:
     """One call of the user's: its request, the hops of its redirects, and their second tries."""
 
-    def __init__(self, gate: Gate, body: Any) -> None:
+    def __init__(self, gate: Gate, source: Source, body: Any) -> None:
         self.gate = gate
+        self.source = source
         self.signed: dict[int, Token] = {}
         """By the id of a request, the token that it was signed with."""
         self._before: dict[int, tuple[PreparedRequest, dict[str, Any]]] = {}

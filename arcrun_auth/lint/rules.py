@@ -283,5 +283,6 @@ RULES: tuple[Rule, ...] = (
     known_primitive, https, links, own_hosts, suffixes, host_params, same_owner,
     literal_braces, carried, header_fields,
     oauth.sound, oauth.unused, oauth.literals, texts.diagnoses,
-    texts.texts, texts.patterns, texts.secrets, texts.sdk, texts.complete,
+    texts.texts, texts.patterns, texts.secrets, texts.sdk, texts.of_this_machine,
+    texts.complete,
 )  # fmt: skip

@@ -172,6 +172,27 @@ def sdk(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def of_this_machine(subject: Subject) -> Iterator[Finding]:
+    """What is looked up on the user's machine is not for everybody to say."""
+    for at, way, _ in subject.ways() if subject.tier != "bundled" else ():
+        account = way.service_account
+        places: list[Place] = [
+            ("required_secrets", index, "ambient")
+            for index, secret in enumerate(way.required_secrets)
+            if secret.ambient
+        ]
+        if account is not None and account.document:
+            places.append(("service_account", "document"))
+        for place in places:
+            yield subject.finding(
+                "machine-tier",
+                (*at, *place),
+                "Only bundled recipes can say what is looked up on this machine.",
+                "Leave it out: it is asked for, then.",
+                "warning",
+            )
+
+
 def complete(subject: Subject) -> Iterator[Finding]:
     """What a user will miss."""
     recipe = subject.recipe

@@ -103,11 +103,15 @@ def _session(desk: Desk, answer: Answer) -> Grant:
     expires = epoch_of(said.get("Expiration"))
     found = {name: said.get(tag, "") for name, tag in _ISSUED.items()}
     if answer.status == _OK and expires is not None and all(found.values()):
+        role = desk.way.assume_role
+        assert role is not None
         return Grant(
             # None of them is *the* token: what signs is all three.
             access_token=Secret(""),
             issued=desk.now,
-            expires=expires,
+            # Its end is by AWS's clock. Nothing tells us of one that was missed: an expired session
+            # is answered 403, as much else is. By our own clock it lasts as long as was asked for.
+            expires=min(expires, desk.now + role.duration_s),
             secrets={name: Secret(value) for name, value in found.items()},
         )
     raise _failure(desk, answer, said)
@@ -117,11 +121,11 @@ def _texts(body: bytes) -> Mapping[str, str]:
     """The texts of an XML answer by the names of their elements; empty where it is none."""
     from xml.etree import ElementTree as ET
 
-    if b"<!" in body:  # an answer of STS declares nothing: no entity to expand, inside or out
-        return {}
     try:
-        elements = ET.fromstring(body).iter()  # noqa: S314 - at most 1 MiB, and see above
-    except ET.ParseError:
+        text = body.decode()  # in another encoding a declaration could hide from us
+        # An answer of STS declares nothing: no entity to expand, inside or out.
+        elements = ET.fromstring("" if "<!" in text else text).iter()  # noqa: S314 - at most 1 MiB
+    except (ET.ParseError, UnicodeDecodeError):
         return {}
     return {each.tag.rpartition("}")[2]: (each.text or "").strip() for each in elements}
 

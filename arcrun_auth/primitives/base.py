@@ -96,7 +96,8 @@ class Primitive:
         return ()
 
     def check(self, way: Method, secrets: Mapping[str, Secret]) -> None:
-        """Looks at secrets before they are kept. AuthError where they can never work."""
+        """Looks at secrets before they are kept. AuthError where they can never work; whoever
+        asks adds which service it is about."""
 
     def ends(self, way: Method, secrets: Mapping[str, Secret]) -> float | None:
         """When secrets that were checked end by themselves, in seconds since the epoch; None

@@ -21,6 +21,7 @@ from arcrun_auth.template import Template
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+    from urllib.parse import SplitResult
 
     from arcrun_auth.recipe.model import Jwt
     from arcrun_auth.tokens import Secret
@@ -101,8 +102,7 @@ def account_in(document: Mapping[str, Any]) -> str:
     >>> account_in({"service_account_impersonation_url": "https://a.example/x/bot@b.example:get"})
     'bot@b.example'
     """
-    url = document.get(ACTING_URL)
-    last = urlsplit(url).path.rpartition("/")[2] if isinstance(url, str) else ""
+    last = _split(document.get(ACTING_URL)).path.rpartition("/")[2]
     return last.rpartition(":")[0]
 
 
@@ -121,7 +121,7 @@ def agreed(data: Mapping[str, Any], name: str, ours: str) -> None:
     theirs = data.get(name)
     if not theirs:
         return
-    host = urlsplit(theirs).netloc.lower() if isinstance(theirs, str) else ""
+    host = _split(theirs).netloc.lower()
     if host != urlsplit(ours).netloc.lower():
         raise HostNotAllowed(
             f"The document's {name} is on {printable(host, 253) or 'no host'}, and the recipe "
@@ -129,6 +129,14 @@ def agreed(data: Mapping[str, Any], name: str, ours: str) -> None:
             host=host,
             hint="write a recipe of your own that names it: arcrun recipes add FILE takes it over",
         )
+
+
+def _split(url: object) -> SplitResult:
+    """The parts of a URL; empty ones where it is none."""
+    try:
+        return urlsplit(url if isinstance(url, str) else "")
+    except ValueError:
+        return urlsplit("")
 
 
 def _fault(what: str) -> AuthError:

@@ -47,4 +47,5 @@ class ServiceAccount(Model, frozen=True):
     impersonation: Impersonation | None = None
     """For one account that acts as another."""
     document: dict[str, Any] = {}
-    """The document, where the recipe writes it instead of the user. Its texts are templates."""
+    """The document, where the recipe writes it instead of the user. Its texts are templates. What
+    it tells to look up on the machine is honoured in bundled recipes only."""

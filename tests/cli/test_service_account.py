@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from arcrun_auth.keyfile import state
+from arcrun_cli.commands.setup import offer_to_delete
 from tests.accounts_world import ROBOT, World, key_file
 from tests.cli.test_setup import finish
 
@@ -114,3 +116,67 @@ def test_what_takes_no_file_or_has_none_is_told(at, args, says):
     ran = at(*args)
     assert ran.code in (1, 2)
     assert says in ran.err
+
+
+class Willing:
+    """Somebody at a terminal who says yes to all, and does `meanwhile` before: no terminal can
+    be made to change a file between a question and its answer."""
+
+    reach = "terminal"
+
+    def __init__(self, meanwhile=lambda: None):
+        self.asked = []
+        self._meanwhile = meanwhile
+
+    def confirm(self, question):
+        self.asked.append(question)
+        self._meanwhile()
+        return True
+
+
+@pytest.fixture
+def given(tmp_path):
+    (tmp_path / "given").mkdir()
+    return tmp_path / "given"
+
+
+def test_a_link_is_not_deleted_in_place_of_the_key_that_it_leads_to(given, capsys):
+    key, link = given / "key.json", given / "link.json"
+    key.write_text(key_file())
+    link.symlink_to(key)
+    person = Willing()
+    offer_to_delete(str(link), person, state(str(link)))
+    assert (key.exists(), link.is_symlink(), person.asked) == (True, True, [])
+    assert "what it leads to still holds the key in clear" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
+@pytest.mark.parametrize("when", ["before the question", "amid the question"])
+def test_a_file_that_is_another_one_by_now_is_not_deleted(given, capsys, when):
+    key = given / "key.json"
+    key.write_text(key_file())
+    before = state(str(key))
+
+    def replace():
+        (given / "new").write_text(key_file(client_email="new@demo.iam.example"))
+        (given / "new").replace(key)
+
+    if when == "before the question":
+        replace()
+        offer_to_delete(str(key), Willing(), before)
+    else:
+        offer_to_delete(str(key), Willing(replace), before)
+    assert "new@demo" in key.read_text()
+    assert "changed meanwhile" in capsys.readouterr().err
+
+
+def test_a_file_that_has_gone_or_turned_into_something_else_ends_no_setup(given):
+    key = given / "key.json"
+    key.write_text(key_file())
+    before = state(str(key))
+    key.unlink()
+    offer_to_delete(str(key), Willing(), before)
+    key.mkdir()
+    offer_to_delete(str(key), Willing(), before)
+    assert key.is_dir()

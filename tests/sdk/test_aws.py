@@ -21,6 +21,7 @@ from arcrun_auth import errors
 from arcrun_auth.adapters.aws import process_credentials
 from arcrun_auth.adapters.boto3 import boto3_session
 from arcrun_auth.broker import Broker
+from arcrun_auth.people import Nobody
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Key
 from tests import aws_desk
@@ -255,7 +256,28 @@ def test_boto3_signs_with_the_connections_key(connected, relay) -> None:
 
 
 @pytest.mark.usefixtures("botocore")
-def test_boto3_goes_on_when_a_session_ends(in_role, relay, monkeypatch) -> None:
+def test_boto3_signs_with_the_key_that_is_set_up_later_and_with_none_that_was_removed(
+    connected, relay, moto
+) -> None:
+    session = boto3_session("aws", broker=connected.broker)
+    sts = session.client("sts", endpoint_url=relay.origin)
+    assert ":user/" in sts.get_caller_identity()["Arn"]
+    keys = moto.keys._asdict()
+    connected.broker.setup(
+        "aws", method="role", params={"role_arn": moto.role}, replace=True, **keys
+    )
+    assert sts.get_caller_identity()["Arn"].endswith(":assumed-role/backup/arcrun")
+    assert keys["secret_access_key"] not in str(vars(session.get_credentials()))
+    connected.broker.remove("aws")
+    connected.broker._person = Nobody()
+    sent = len(relay.seen)
+    with pytest.raises(errors.MissingSecret):
+        sts.get_caller_identity()
+    assert len(relay.seen) == sent
+
+
+@pytest.mark.usefixtures("botocore")
+def test_boto3_goes_on_when_a_session_ends(in_role, relay) -> None:
     session = boto3_session("aws", broker=in_role.broker, region_name="eu-west-1")
     assert session.region_name == "eu-west-1"
     sts = session.client("sts", endpoint_url=relay.origin)
@@ -265,17 +287,11 @@ def test_boto3_goes_on_when_a_session_ends(in_role, relay, monkeypatch) -> None:
 
     in_role.ahead = 3550
     keys = session.get_credentials()
-    monkeypatch.setattr(keys, "_time_fetcher", _later(keys._time_fetcher, 3550))
     second = keys.get_frozen_credentials()
+    assert (keys.access_key, keys.secret_key, keys.token) == second[:3]
     assert second.access_key != first.access_key
     assert assumed(relay) == before + 1
     assert sts.get_caller_identity()["Arn"].endswith(":assumed-role/backup/arcrun")
-
-
-def _later(clock, seconds):
-    from datetime import timedelta
-
-    return lambda: clock() + timedelta(seconds=seconds)
 
 
 @pytest.mark.usefixtures("botocore")

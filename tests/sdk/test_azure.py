@@ -116,6 +116,12 @@ def test_a_claims_challenge_renews_once(desk, twin) -> None:
     assert desk.renewals == 1
 
 
+def test_a_scheme_in_capitals_is_one(desk, twin) -> None:
+    credential = made(twin, desk)
+    with pytest.raises(errors.HostNotAllowed):
+        value(credential.get_token("HTTPS://other.example/.default"))
+
+
 def test_both_kinds_of_token_tell_the_end_and_show_nothing(desk, twin) -> None:
     credential = made(twin, desk)
     token = desk.broker.get_token("demo")

@@ -167,6 +167,24 @@ def test_threads_that_are_refused_at_once_renew_once(desk, provider, api) -> Non
     assert provider.token_requests["refresh_token"] == 1
 
 
+def test_a_request_carries_the_token_that_its_thread_remembers(desk) -> None:
+    sdk("google.auth.credentials")
+    found = google_credentials("demo", broker=desk)
+
+    class Sent:
+        """Another thread takes a token whenever this one has noted its own."""
+
+        def __setattr__(self, name, value):
+            super().__setattr__(name, value)
+            found.token = "another thread's"
+
+    found._sent = Sent()
+    headers: dict[str, str] = {}
+    found.before_request(None, "GET", "https://a.example", headers)
+    assert headers["authorization"] == f"Bearer {found._sent.token}"
+    assert found._sent.token == desk.get_token("demo").access_token
+
+
 def test_who_pays_can_be_another_project(desk, api) -> None:
     requests = sdk("google.auth.transport.requests")
     ours = google_credentials("demo", broker=desk, quota_project="payer")

@@ -160,8 +160,13 @@ def test_a_key_that_may_not_make_the_test_request_is_a_good_key(desk, answers) -
 
 
 def test_a_key_that_no_header_can_carry_is_refused_before_it_is_kept(desk, answers) -> None:
-    with pytest.raises(errors.AuthError, match="access key's id"):
-        desk.setup("aws", **KEYS | {"access_key_id": "AKID EXAMPLE"})
+    with pytest.raises(errors.AuthError, match=r"the access key's id") as caught:
+        desk.setup("aws@work", **KEYS | {"access_key_id": "AKID EXAMPLE"})
+    assert caught.value.hint == "arcrun setup aws@work"
+    for secret in (canary.fresh() + "\udcff", canary.fresh() + " x"):
+        with pytest.raises(errors.AuthError, match="secret access key has a character") as caught:
+            desk.setup("aws", **KEYS | {"secret_access_key": secret})
+        assert caught.value.__context__ is None
     assert not answers.seen
     assert desk.store.get(Key("credential", "aws")) is None
 

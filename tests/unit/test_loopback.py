@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -508,3 +509,22 @@ def test_what_a_browser_sent_does_not_show_in_a_traceback_with_values() -> None:
     reply = Reply.of(200, {"x": key}, f'{{"key": "{key}"}}'.encode())
     assert canary.hits(repr(reply)) == []
     assert "200" in repr(reply)
+
+
+def test_a_process_without_free_descriptors_waits_for_some_instead_of_spinning(monkeypatch):
+    """Somebody waits to be welcomed all the time, and that cannot be done."""
+    looks = []
+
+    def ended():
+        looks.append(time.monotonic())
+        return len(looks) > 1000
+
+    def full(self):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with Loopback(Redirect()) as loopback, closing(socket.socket()) as sock:
+        sock.connect(("127.0.0.1", loopback.port))
+        monkeypatch.setattr(socket.socket, "accept", full)  # a test cannot use up all there are
+        until = time.monotonic() + 5 * module.TICK
+        assert loopback.wait(_any, until=until, ended=ended) is None
+    assert len(looks) < 20

@@ -30,7 +30,7 @@ class Made(Primitive):
 
     def check(self, way, secrets):
         if secrets["made_key"].reveal().endswith("bad"):
-            raise errors.AuthError("This key can never sign.", service=way.id)
+            raise errors.AuthError("This key can never sign.")
 
     def issue(self, desk):
         type(self).count += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 from arcrun_auth import errors
 from arcrun_auth.broker import Broker
+from arcrun_auth.catalog import Catalog
 from arcrun_auth.primitives import documents
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Key, Secret
+from tests import canary
 from tests.accounts_world import (
     DRIVE,
     IAM,
@@ -155,6 +158,7 @@ WRONG = {
     "a truncated file": (lambda: key_file()[:900], "breaks off"),
     "no JSON": (lambda: "robot", "no JSON"),
     "a list": (lambda: "[]", "no JSON"),
+    "half a character": (lambda: key_file(client_email="\ud800@a.example"), "no JSON"),
     "another type": (lambda: key_file(type="gdch_service_account"), "gdch_service_account"),
     "no type": (lambda: key_file(type=None), "its type"),
     "an OAuth client": (lambda: json.dumps({"installed": {"client_id": "x"}}), "--client-file"),
@@ -182,6 +186,8 @@ def test_what_is_no_key_is_refused_before_anything_is_sent_or_kept(desk, world, 
     error = refused(desk, world, make())
     assert says in str(error)
     assert "PRIVATE" not in str(error) or says == "bare PEM"
+    assert "service_account can" not in str(error)
+    assert error.hint is None or not error.hint.startswith("arcrun setup service_account")
 
 
 KEY_ERRORS = {
@@ -377,11 +383,19 @@ def test_a_document_cannot_send_a_token_to_a_host_of_its_own(desk, world, tmp_pa
     assert world.seen == []
 
 
+def test_an_address_in_a_document_that_is_none_is_refused(desk, world, tmp_path) -> None:
+    document = workload(tmp_path, world, token_url="https://[")
+    with pytest.raises(errors.HostNotAllowed, match="no host"):
+        set_up(desk(), document)
+    assert world.seen == []
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"service_account_impersonation_url": "https://127.0.0.1/nobody"}, "names no account"),
-        ({"service_account_impersonation_url": 7}, "service_account_impersonation_url"),
+        ({"service_account_impersonation_url": 7}, "no service_account_impersonation_url"),
+        ({"service_account_impersonation_url": "https://[/a@b.example:get"}, "names no account"),
         ({"source_credentials": {"type": "impersonated_service_account"}}, "source_credentials"),
         ({"source_credentials": {"type": "authorized_user"}}, "client_id"),
         ({"delegates": "a"}, "delegates"),
@@ -471,6 +485,46 @@ def test_what_a_recipe_does_not_know_is_said(desk, world, tmp_path, lost, says) 
         )
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"file": "{file}"},
+        {"url": "https://evil.example/?k={{{{secret.key}}}}"},
+        {"executable": {"command": "sh -c true"}},
+    ],
+    ids=["file", "url", "executable"],
+)
+def test_a_recipe_of_somebody_else_names_no_file_address_or_program_here(
+    desk, world, tmp_path, monkeypatch, source
+) -> None:
+    import yaml
+
+    (tmp_path / "given").mkdir()
+    private = tmp_path / "given" / "private"
+    private.write_text(canary.fresh())
+    asked = []
+    monkeypatch.setattr("arcrun_auth.workload.subject_token", lambda *a: asked.append(a))
+    data = yaml.safe_load(world.recipe)
+    data["required_secrets"] = [{"key": "key"}]
+    data["jwt"] = {"key": "none.private_key", "header": {"kid": ""}, "claims": {"iss": ""}}
+    data["service_account"]["document"] = {
+        "type": "external_account",
+        "audience": "a",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "credential_source": json.loads(
+            json.dumps(source)
+            .replace("{file}", str(private))
+            .replace("{{{{", "{{")
+            .replace("}}}}", "}}")
+        ),
+    }
+    broker = desk(recipe=yaml.safe_dump(data))
+    with pytest.raises(errors.RecipeError, match="only a bundled recipe") as caught:
+        broker.setup("demo", key=canary.fresh())
+    assert caught.value.service == "demo"
+    assert asked == world.seen == []
+
+
 def test_a_bare_key_is_a_service_account_too(desk, world) -> None:
     recipe = f"""
 service: demo
@@ -487,7 +541,7 @@ jwt: {{key: key, claims: {{iss: {ROBOT}, jti: ""}}, scope_claim: scope, ttl_s: 3
         broker.setup("demo", key="no key at all")
 
 
-def test_a_recipe_may_write_the_document_itself(desk, world, tmp_path) -> None:
+def test_a_bundled_recipe_may_write_the_document_itself(desk, world, tmp_path) -> None:
     import yaml
 
     data = yaml.safe_load(world.recipe)
@@ -501,7 +555,13 @@ def test_a_recipe_may_write_the_document_itself(desk, world, tmp_path) -> None:
         "delegates": ["projects/-/serviceAccounts/{{param.middle}}@demo.iam.example"],
         **acting_url(world),
     }
-    broker = desk(recipe=yaml.safe_dump(data))
+    wheel = tmp_path / "given" / "wheel"
+    wheel.mkdir(parents=True)
+    (wheel / "demo.yaml").write_text(yaml.safe_dump(data))
+    for base in (Path(__file__).parents[2] / "recipes").glob("_google*.yaml"):
+        (wheel / base.name).write_bytes(base.read_bytes())
+    bundled = Catalog(tmp_path / "given" / "home", bundled=wheel)
+    broker = desk(recipe="", recipes=bundled)
     broker.setup("demo", part="pool", params={"middle": "between"})
     assert works(broker) == OTHER
     assert form(world.to("/sts")[0])["audience"] == "//pool"

@@ -539,6 +539,23 @@ def test_after_a_failure_the_provider_is_left_alone_for_a_while(monkeypatch) -> 
     assert world.calls == 2
 
 
+@pytest.mark.parametrize(("says", "waits"), [(300.0, 300.0), (1e9, sources.LONGEST_ASKED)])
+def test_a_server_that_says_when_is_asked_no_sooner(monkeypatch, says, waits) -> None:
+    world = World()
+    world.expire()
+    source = world.source()
+    ticks = [0.0]
+    monkeypatch.setattr(sources.time, "monotonic", lambda: ticks[0])
+    world.script = [ProviderUnavailable("wait", status=429, retry_after=says)]
+    for ticks[0] in (0.0, 61.0, waits - 1):
+        with pytest.raises(ProviderUnavailable) as caught:
+            source.token()
+    assert (world.calls, caught.value.retry_after) == (1, pytest.approx(1.0))
+    ticks[0] = waits + 1
+    assert source.token().access_token
+    assert world.calls == 2
+
+
 @pytest.mark.parametrize("says", [None, 0.0, 0.5])
 def test_the_pause_grows_whatever_a_failing_server_says_and_however_long_it_fails(
     monkeypatch, says

@@ -15,6 +15,7 @@ from arcrun_auth import adapters, errors
 from arcrun_auth.adapters.sdk import load
 from arcrun_auth.people import Nobody
 from arcrun_auth.shared import default
+from arcrun_auth.tokens import Key, Secret
 from tests import canary
 from tests.sdk.desk import opened
 
@@ -173,3 +174,69 @@ def test_an_sdk_that_lacks_something_itself_keeps_its_own_error(tmp_path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="something_else"):
         load("half_there", "half-there")
+
+
+# -- set up anew, removed --------------------------------------------------------------------
+
+
+def test_after_a_setup_anew_the_token_is_that_of_the_new_login(desk, provider) -> None:
+    old = provider()
+    desk.broker.setup("demo", replace=True)
+    assert provider() != old
+    assert good(desk, provider())
+    assert desk.renewals == 0
+
+
+def test_after_a_removal_nothing_of_before_is_handed_out(desk, provider) -> None:
+    assert good(desk, provider())
+    desk.broker.remove("demo")
+    desk.broker._person = Nobody()
+    with pytest.raises(errors.LoginRequired):
+        provider()
+    with pytest.raises(errors.LoginRequired):
+        anyio.run(provider.acall)
+
+
+def test_what_was_closed_is_opened_again(desk, provider) -> None:
+    token = provider()
+    desk.broker.close()
+    assert provider() == token
+
+
+def test_a_login_of_another_app_is_not_renewed_by_this_one_nor_given_up(desk, provider) -> None:
+    old, key = provider(), Key("app", "demo")
+
+    def app(client_id: str) -> None:
+        held = desk.broker.store.get(key)
+        secrets = {"client_id": Secret(client_id)}
+        desk.broker.store.put(held.replace(secrets=secrets), expect=held.generation)
+
+    app("another")
+    desk.expire()
+    for _ in range(2):
+        with pytest.raises(errors.LoginRequired, match="another OAuth app") as caught:
+            provider()
+        assert caught.value.why == "expired"
+        assert "arcrun setup demo" in caught.value.hint
+    assert desk.renewals == 0
+    assert desk.broker.store.get(Key("credential", "demo")).grant.dead is None
+    app("demo")
+    assert provider() != old
+    assert desk.renewals == 1
+    desk.expire()
+    assert good(desk, provider())
+    app("another")
+    desk.expire()
+    with pytest.raises(errors.LoginRequired, match="another OAuth app"):
+        provider()
+
+
+def test_a_login_of_before_it_was_noted_whose_it_is_is_renewed(desk, provider) -> None:
+    old, key = provider(), Key("credential", "demo")
+    held = desk.broker.store.get(key)
+    desk.broker.store.put(
+        held.replace(grant=held.grant.replace(client=None)), expect=held.generation
+    )
+    desk.expire()
+    assert provider() != old
+    assert desk.renewals == 1

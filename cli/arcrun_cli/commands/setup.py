@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.catalog import MethodEntry
+    from arcrun_auth.keyfile import State
     from arcrun_auth.login.plan import Wish
+    from arcrun_auth.people import Person
 
 _SECRET_WORDS = ("token", "key", "secret", "pass", "auth", "cred")
 
@@ -202,6 +204,7 @@ def connect(
             f"arcrun setup {name}",
         )
     secrets = _read_stdin(entry.service, way) if from_stdin else {}
+    before = None if key_file is None else _state_of(key_file)
     if not force and not scopes and not may_replace(here, name):
         ui.tell("It was left as it is.")
         return 1
@@ -225,7 +228,7 @@ def connect(
     if others and not method and not key_file and person.reach:
         ui.tell(f"There are other ways in: arcrun setup {name} --method {' or '.join(others)}")
     if key_file is not None:
-        _offer_to_delete(key_file, person)
+        offer_to_delete(key_file, person, before)
     ui.tell(f"  → arcrun snippet {name} prints code that uses it")
     return 0
 
@@ -236,21 +239,35 @@ def _others(ways: Sequence[MethodEntry], chosen: str) -> list[str]:
     return [way.id for way in ways if way.id != chosen and way.id not in machines]
 
 
-def _offer_to_delete(path: str, person: Terminal) -> None:
-    """The vault has it now: what lies about in clear is a second chance to lose it."""
-    from arcrun_auth.keyfile import holds_key
+def _state_of(path: str) -> State | None:
+    from arcrun_auth.keyfile import state
 
+    return state(path)
+
+
+def offer_to_delete(path: str, person: Person, before: State | None) -> None:
+    """The vault has it now: what lies about in clear is a second chance to lose it. `before` is
+    what the file was before it was read: another one is not ours to delete."""
+    from arcrun_auth.keyfile import holds_key, state
+
+    place = os.path.expanduser(path)
     if not holds_key(path):
         return
-    if person.reach == "terminal" and person.confirm(f"The vault has it. Delete {path}?"):
-        try:
-            os.unlink(os.path.expanduser(path))
-        except OSError as error:
-            ui.tell(f"{path} could not be deleted: {error.strerror}.")
-        else:
-            ui.tell(f"{path} is deleted. Copies of it, in a backup or in Downloads, are not.")
+    if os.path.islink(place):
+        ui.tell(f"{path} is a link: what it leads to still holds the key in clear.")
         return
-    ui.tell(f"{path} still holds it in clear.")
+    if person.reach != "terminal" or not person.confirm(f"The vault has it. Delete {path}?"):
+        ui.tell(f"{path} still holds it in clear.")
+        return
+    if state(path) != before:
+        ui.tell(f"{path} has changed meanwhile, and is left as it is.")
+        return
+    try:
+        os.unlink(place)
+    except OSError as error:
+        ui.tell(f"{path} could not be deleted: {error.strerror}.")
+    else:
+        ui.tell(f"{path} is deleted. Copies of it, in a backup or in Downloads, are not.")
 
 
 def _way(here: Broker, name: str, method: str | None) -> MethodEntry:
