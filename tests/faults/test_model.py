@@ -97,7 +97,7 @@ class Broken(GrantSource):
 
     def __init__(self, store, key, *, service, **more) -> None:
         super().__init__(store, key, service=service, **more)
-        self._custody = self.custody(store, key, service)
+        self._custody = self.custody(store, key, service, lambda _: None)
 
 
 class WithoutLock(Broken):
