@@ -300,6 +300,23 @@ def test_a_line_break_in_what_a_call_saved_forges_no_header(broker, desk) -> Non
     assert not canary.hits(str(caught.value))
 
 
+@pytest.mark.parametrize("half", ["ticket", "realm"])
+def test_half_a_character_is_no_value(broker, desk, server, half) -> None:
+    setattr(desk, half, f"{canary.WORD}\ud83d")
+    with pytest.raises(errors.ProviderUnavailable, match=f"call 1 of 2.*a {half} that") as caught:
+        set_up(broker, desk)
+    assert not canary.hits(str(caught.value))
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("realm", [".", ".."])
+def test_what_a_call_saved_leads_to_no_other_path(broker, desk, server, realm) -> None:
+    desk.realm = realm
+    with pytest.raises(errors.AuthError, match="another path"):
+        set_up(broker, desk)
+    assert [seen.target for seen in server.seen] == ["/session"]
+
+
 def test_what_cannot_be_filled_into_an_address_is_told(tmp_path, desk, server) -> None:
     desk.realm = canary.fresh("no-time")
     broker = make(
