@@ -66,7 +66,7 @@ ghe.example.com:
         "github.com:\n    oauth_token: >-\n        {0}\n    user: me\n",
         "github.com:\n    ? oauth_token\n    : {0}\n    user: me\n",
         "github.com:\n    oauth_token: {0} # why\n    user: me\n",
-        "github.com:\n  users:\n    me:\n      oauth_token: &a {0}\n  oauth_token: *a\n  user: me\n",
+        "github.com:\n users:\n  me:\n   oauth_token: &a {0}\n oauth_token: *a\n user: me\n",
     ],
 )
 def test_gh_s_file_in_another_shape_of_yaml_is_read_and_left_as_it_is(user, services, text) -> None:
