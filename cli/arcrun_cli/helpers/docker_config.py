@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.errors import AuthError, printable
 from arcrun_cli.helpers.edits import Edit, read
+from arcrun_cli.helpers.wire import docker_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,8 +18,6 @@ HELPER = "arcrun"
 """What docker puts after `docker-credential-` to find the program, on the PATH."""
 
 PROGRAM = f"docker-credential-{HELPER}"
-OWN_NAMES = {"index.docker.io": "https://index.docker.io/v1/"}
-"""Which registry goes by another name than its host there? docker's default one."""
 _HELPERS = "credHelpers"
 
 
@@ -33,7 +32,7 @@ def install(path: str, registries: Iterable[str]) -> Edit:
 
     def change(held: dict[str, Any]) -> list[str]:
         lines = []
-        for registry in (OWN_NAMES.get(name, name) for name in registries):
+        for registry in map(docker_name, registries):
             other = held.get(registry)
             if other not in (None, HELPER):
                 raise AuthError(
@@ -50,7 +49,7 @@ def install(path: str, registries: Iterable[str]) -> Edit:
 
 def remove(path: str, registries: Iterable[str] = ()) -> Edit:
     """The file without our helper, for these registries or for all."""
-    wanted = {OWN_NAMES.get(name, name) for name in registries}
+    wanted = set(map(docker_name, registries))
 
     def change(held: dict[str, Any]) -> list[str]:
         gone = [r for r, helper in held.items() if helper == HELPER and r in (wanted or held)]
