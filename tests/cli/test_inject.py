@@ -57,6 +57,17 @@ def test_to_standard_output_byte_by_byte(holder):
     assert (done.returncode, done.stdout, done.stderr) == (0, filled(holder), b"")
 
 
+@posix
+def test_where_standard_output_is_closed_it_says_so(holder):
+    done = subprocess.run(
+        [*COMMAND, "inject", "-i", "in.tpl"], env=holder.env, cwd=holder.cwd, timeout=HANG,
+        preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert b"Standard output is closed." in done.stderr
+
+
 def test_from_standard_input(holder):
     ran = holder("inject", "--stdin", stdin="key={{ arcrun://notion/token }}")
 
