@@ -301,6 +301,14 @@ def test_an_encrypted_rclone_conf_stays_closed(user, services) -> None:
     assert not found.removable
 
 
+def test_a_quote_that_netrc_does_not_close_takes_no_other_entry_along(user, services) -> None:
+    text = f'machine api.github.com login a password "{canary.fresh()}\nmachine b.example login c\n'
+    at_home(user, ".netrc", text)
+    (found,) = find(user, services, ["netrc"])
+    assert found.why_not
+    assert not found.removable
+
+
 def test_rclones_s3_needs_a_recipe(user, services) -> None:
     path = here(
         user,
