@@ -94,9 +94,17 @@ def account_in(document: Mapping[str, Any]) -> str:
     >>> account_in({"service_account_impersonation_url": "https://a.example/x/bot@b.example:get"})
     'bot@b.example'
     """
-    url = document.get(ACTING_URL)
-    last = urlsplit(url).path.rpartition("/")[2] if isinstance(url, str) else ""
-    return last.rpartition(":")[0]
+    _, path = _host_and_path(document.get(ACTING_URL))
+    return path.rpartition("/")[2].rpartition(":")[0]
+
+
+def _host_and_path(url: object) -> tuple[str, str]:
+    """Of a URL that somebody else has written; empty for what is none."""
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+    except ValueError:  # brackets without an address
+        return "", ""
+    return parts.netloc.lower(), parts.path
 
 
 def _account(data: Mapping[str, Any], service: str) -> str:
@@ -114,7 +122,7 @@ def agreed(data: Mapping[str, Any], name: str, ours: str, service: str) -> None:
     theirs = data.get(name)
     if not theirs:
         return
-    host = urlsplit(theirs).netloc.lower() if isinstance(theirs, str) else ""
+    host, _ = _host_and_path(theirs)
     if host != urlsplit(ours).netloc.lower():
         raise HostNotAllowed(
             f"The document's {name} is on {printable(host, 253) or 'no host'}, and the recipe of "

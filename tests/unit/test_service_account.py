@@ -376,11 +376,19 @@ def test_a_document_cannot_send_a_token_to_a_host_of_its_own(desk, world, tmp_pa
     assert world.seen == []
 
 
+def test_an_address_that_is_none_gets_no_token(desk, world, tmp_path) -> None:
+    document = workload(tmp_path, world, **{**acting_url(world), "token_url": "https://[x"})
+    with pytest.raises(errors.HostNotAllowed, match="is on no host"):
+        set_up(desk(), document)
+    assert world.seen == []
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"service_account_impersonation_url": "https://127.0.0.1/nobody"}, "names no account"),
         ({"service_account_impersonation_url": 7}, "names no account"),
+        ({"service_account_impersonation_url": "https://[x/a@b:c"}, "names no account"),
         ({"source_credentials": {"type": "impersonated_service_account"}}, "source_credentials"),
         ({"source_credentials": {"type": "authorized_user"}}, "client_id"),
         ({"delegates": "a"}, "delegates"),
