@@ -196,6 +196,26 @@ def test_an_output_that_is_closed_is_none_for_the_command_too(holder, masking, c
     assert (b"err\n" in ran.stderr) == (closed == 1)
 
 
+CROWD = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (2048, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+for number in range(3, 1100):
+    os.dup2(0, number)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there it takes select(2)")
+def test_whoever_has_many_files_open_can_run_it_too(holder):
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", CROWD, *COMMAND, "run", "--", "sh", "-c", "echo $KEY"],
+        env={**holder.env, "KEY": TOKEN}, capture_output=True, timeout=HANG,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    assert (ran.returncode, ran.stdout) == (0, b"***\n"), ran.stderr
+
+
 def test_what_it_leaves_behind_keeps_nobody_waiting(holder):
     """It holds the output open; its last words come, and then the command has ended."""
     ran = run(holder, "--", "sh", "-c", "sleep 30 & echo started; exit 3", KEY=TOKEN)
