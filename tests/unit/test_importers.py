@@ -301,6 +301,23 @@ def test_an_encrypted_rclone_conf_stays_closed(user, services) -> None:
     assert not found.removable
 
 
+def test_a_recipe_from_elsewhere_does_not_claim_a_host_that_one_of_ours_knows(user, tmp_path):
+    recipes = tmp_path / "home" / "recipes"
+    recipes.mkdir(parents=True)
+    (recipes / "another.yaml").write_text(
+        "service: another\nprimitive: static_key\nbase_url: https://api.another.example\n"
+        "allowed_hosts: [api.another.example, api.github.com]\nrequired_secrets: [{key: k}]\n"
+        'inject: {header: {X-Key: "{{secret.k}}"}}\n'
+    )
+    lines = [
+        f"machine {host} login a password {canary.fresh()}\n"
+        for host in ("api.github.com", "api.another.example")
+    ]
+    at_home(user, ".netrc", "".join(lines))
+    found = find(user, Services(Catalog(tmp_path / "home")), ["netrc"])
+    assert [each.service for each in found] == ["github", "another"]
+
+
 def test_a_quote_that_netrc_does_not_close_takes_no_other_entry_along(user, services) -> None:
     text = f'machine api.github.com login a password "{canary.fresh()}\nmachine b.example login c\n'
     at_home(user, ".netrc", text)
