@@ -23,6 +23,7 @@ import msgspec
 from msgspec import inspect
 
 from arcrun_auth import primitives
+from arcrun_auth.forks import Mutex
 from arcrun_auth.recipe import kinds, rules
 from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.exchange import Step, TokenExchange
@@ -110,6 +111,7 @@ def load(document: Document, *, bases: Bases | None = None, tolerant: bool = Fal
         raise document.error("This is a base for other recipes: it cannot be bound.", ("service",))
     if tolerant:
         data = _params_of_host(_prune(data, _type_of_recipe()))
+    _decoder()  # so that all types are known
     try:
         recipe = msgspec.convert(_complete(data), Recipe)
     except msgspec.ValidationError as error:
@@ -127,8 +129,18 @@ def encode(recipe: Recipe) -> bytes:
     return msgspec.json.encode(recipe)
 
 
-@lru_cache(maxsize=1)
+_first = Mutex()
+
+
 def _decoder() -> msgspec.json.Decoder[Recipe]:
+    """What reads recipes. Made once and by one thread: msgspec notes on each type what it has
+    found out, and a second one that meets half a note crashes the interpreter."""
+    with _first:
+        return _made()
+
+
+@lru_cache(maxsize=1)
+def _made() -> msgspec.json.Decoder[Recipe]:
     return msgspec.json.Decoder(Recipe)
 
 
