@@ -322,12 +322,12 @@ class _Exchange:
         scrub.watch(self)  # a query with a token in it stands in the library's log
         httpx = self.httpx
         timeout = httpx.Timeout(self.total, connect=min(CONNECT_SECONDS, self.total))
-        headers = {
+        headers: dict[str, Any] = {
             "accept": "application/json",
             "accept-encoding": "identity",
             "user-agent": USER_AGENT,
             "connection": "close",
-            **{name.lower(): value for name, value in self.call.headers.items()},
+            **{name.lower(): value.encode() for name, value in self.call.headers.items()},
         }
         with (
             httpx.Client(verify=self._context(), timeout=timeout, follow_redirects=False) as client,

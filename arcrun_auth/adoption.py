@@ -104,7 +104,8 @@ class Adoption:
     ) -> Credential:
         """`record` with the grant, renewed once: that shows that it lives and fits its app.
 
-        Raises AuthError where another app stands in its place, MissingSecret where the app
+        Raises AuthError where another app stands in its place or another connection has the
+        login, MissingSecret where the app
         is not whole, LoginRequired where the token has ended and cannot be renewed,
         TokenRefused, ProviderUnavailable. Nothing is stored then.
         """
@@ -117,6 +118,7 @@ class Adoption:
             record = record.replace(endpoints=found.endpoints)
         authority = Authority(self._resolver, connection.name, way, record)
         keeps = self._place(authority, connection)
+        self._check_unshared(connection)
         self._resolver.store.prepare()  # a refresh token that rotates is spent after this
         grant = self._proven(authority, connection)
         if keeps and self._app is not None:
@@ -147,6 +149,21 @@ class Adoption:
             raise apps.missing(connection.service, authority.way, absent)
         authority.app = self._app
         return True
+
+    def _check_unshared(self, connection: Connection) -> None:
+        """AuthError where another connection goes on with this login, and only one can."""
+        store, service = self._resolver.store, connection.service
+        if self._grant.refresh_token is None or connection.method.rotates == "no":
+            return
+        for key in store.keys():
+            record = store.get(key)
+            if record is not None and is_of(record, self._grant):
+                raise AuthError(
+                    f"This login is kept as {key} already, and only one connection can go on "
+                    "with it.",
+                    service=service,
+                    hint=f"arcrun setup {service} logs in for a second one",
+                )
 
     def _other_app(self, connection: Connection, app: str, *, fixed: bool) -> AuthError:
         name = connection.name

@@ -259,7 +259,8 @@ class Broker(Parts):
         It is renewed once and tested. Its `app` serves the whole family from then on, in an
         instance other than the default one that alone. Where each renewal brings a new refresh
         token, the other program has lost the login. Raises AuthError where the instance is
-        connected or has another app, LoginRequired where the login has ended, what renewing does.
+        connected or has another app, and where another instance has this login; LoginRequired
+        where the login has ended, what renewing does.
         """
         from arcrun_auth.report import services
 

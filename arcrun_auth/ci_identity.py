@@ -6,6 +6,7 @@ the environment, in a variable, or in a file. It is signed for one audience, and
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -74,14 +75,24 @@ def read_token(text: str, audience: str, *, where: str, now: float) -> Token:
             f"The identity token in {where} is for another audience than {audience!r}.",
             hint="the job's configuration names the audience of each token (aud)",
         )
-    end = claims.get("exp")
-    expires = float(end) if isinstance(end, int | float) else None
+    expires = _seconds(claims.get("exp"))
     if expires is not None and expires <= now:
         raise AuthError(
             f"The identity token in {where} has ended.",
             hint="it holds for some minutes only: ask for it right before it is used",
         )
     return Token(text, token_type="JWT", expires=expires)  # noqa: S106 - RFC 8693 §3's word
+
+
+def _seconds(value: object) -> float | None:
+    """A date as in RFC 7519 §2; None where there is none, or one that no clock reaches."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _claims(text: str) -> dict[str, Any] | None:

@@ -111,7 +111,8 @@ class Masker:
 
 
 def _patterns(value: str) -> Iterator[bytes]:
-    for form in scrub.forms(value):
+    # A shell drops the end of the last line of a key, and programs what is around it.
+    for form in {*scrub.forms(value), *scrub.forms(value.strip())}:
         yield _raw(form)
     lines = re.split(r"\r\n|\n|\r|\\n", value)  # a key within JSON has its line breaks escaped
     if len(lines) > 1:

@@ -22,7 +22,8 @@ SHAPE = "arcrun://service[@instance]/key"
 
 # Compiled when they are used: the way to a token passes through here.
 _KEY = r"[A-Za-z0-9_.-]{1,64}"  # as in a recipe
-_BRACED = r"\{\{[ \t]*(arcrun://[^{}\r\n]*?)[ \t]*\}\}"
+# Possessive: a long run of blanks behind a name is looked at once.
+_BRACED = r"\{\{[ \t]*+(arcrun://(?:[ \t]*+[^{} \t\r\n])*+)[ \t]*+\}\}"
 
 
 class Reference:

@@ -34,8 +34,11 @@ class Censor:
     def _encodings(value: str) -> Iterator[str]:
         from urllib.parse import quote, quote_plus
 
+        from arcrun_auth import scrub
+
         if value:
             yield from (value, quote(value, safe=""), quote_plus(value))
+            yield from scrub.forms(value)  # a server may quote a header, base64 and all
 
     def __call__(self, text: str) -> str:
         clean = printable(text, limit=len(text) + 1)

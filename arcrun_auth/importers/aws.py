@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from shlex import quote
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from arcrun_auth.importers import ini
 from arcrun_auth.importers.model import Found, Importer, Unreadable, read_file
@@ -40,6 +41,7 @@ _DOMAINS = {
 }
 """By the beginning of a region's name, what stands behind it in the addresses if that is not
 the usual domain."""
+_ALL_DOMAINS = ("amazonaws.com", "api.aws", *_DOMAINS.values())
 
 
 def _places(where: Where) -> list[str]:
@@ -62,12 +64,18 @@ def _fits(file: File) -> bool:
 
 
 def _read(file: File, services: Services, where: Where) -> Iterator[Found]:
-    regions = _regions(where)
+    configured = _profiles(where)
     for section in ini.sections(file.text):
-        profile = section.name.removeprefix("profile ").strip()
+        profile = _profile(section)
         if section.get("aws_access_key_id") and section.get("aws_secret_access_key"):
-            region = section.get("region") or regions.get(profile, "")
-            yield _found(file, section, profile, region, services)
+            more = configured.get(profile, section)
+            endpoint = section.get("endpoint_url") or more.get("endpoint_url")
+            if is_own(endpoint):
+                region = section.get("region") or more.get("region")
+                yield _found(file, section, profile, region, services)
+            else:
+                why = f"its keys are for {endpoint}, and there is no recipe for that"
+                yield Found("aws", file.path, f"[{section.name}]", "key pair", why_not=why)
 
 
 def _found(file: File, section: Section, profile: str, region: str, services: Services) -> Found:
@@ -110,14 +118,30 @@ def params(services: Services, service: str, method: str, region: str) -> dict[s
     }
 
 
-def _regions(where: Where) -> dict[str, str]:
-    """The region of each profile, where the configuration names one."""
+def is_own(endpoint: str) -> bool:
+    """Whether keys for this endpoint are AWS's: many others speak its protocol.
+
+    >>> is_own(""), is_own("https://s3.eu-west-1.amazonaws.com"), is_own("http://minio:9000")
+    (True, True, False)
+    """
+    try:
+        host = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname or ""
+    except ValueError:  # no address at all
+        return False
+    return not endpoint or f".{host}".endswith(tuple(f".{name}" for name in _ALL_DOMAINS))
+
+
+def _profile(section: Section) -> str:
+    return section.name.removeprefix("profile ").strip()
+
+
+def _profiles(where: Where) -> dict[str, Section]:
+    """What the configuration says of each profile."""
     try:
         file = read_file(_config(where))
     except Unreadable:
         return {}
-    found = ini.sections(file.text) if file is not None else []
-    return {s.name.removeprefix("profile ").strip(): s.get("region") for s in found}
+    return {_profile(each): each for each in (ini.sections(file.text) if file is not None else ())}
 
 
 IMPORTER = Importer("aws", "the AWS tools", _places, _fits, _read)

@@ -32,7 +32,7 @@ def _fits(file: File) -> bool:
 def _read(file: File, services: Services, where: Where) -> Iterator[Found]:
     """One for each token: that of the user in use stands there twice since gh 2.40."""
     del where
-    found: dict[tuple[str, str], tuple[str, str, list[Span]]] = {}
+    found: dict[tuple[str, str], tuple[str, str, list[Span | None]]] = {}
     for host, entry in _mapping(_root(file)):
         named = next((_text(node) for key, node in _mapping(entry) if _text(key) == "user"), "")
         users = [(key, node) for key, node in _mapping(entry) if _text(key) == "users"]
@@ -41,9 +41,9 @@ def _read(file: File, services: Services, where: Where) -> Iterator[Found]:
             for key, value in _mapping(node):
                 token = _text(value)
                 if _text(key) == "oauth_token" and token:
-                    span = whole_line(file.text, key.start_mark.index, value.end_mark.index)
                     at = (_text(host), token)
-                    found.setdefault(at, (_text(host), user, []))[2].append(span)
+                    kept = found.setdefault(at, (_text(host), user, []))
+                    kept[2].append(_line(file, node, key, value))
     for (_, token), (host_name, user, spans) in found.items():
         place = f"{host_name}, user {user}" if user else host_name
         service = services.first([SERVICE]) if host_name == HOST else ""
@@ -61,10 +61,22 @@ def _read(file: File, services: Services, where: Where) -> Iterator[Found]:
             method=way[0],
             name=user,
             secrets={way[1]: Secret(token)},
-            cut=tuple(spans),
+            cut=tuple(filter(None, spans)) if all(spans) else (),
             breaks=_LOGGED_OUT,
             file=file,
         )
+
+
+def _line(file: File, node: yaml.Node, key: yaml.Node, value: yaml.Node) -> Span | None:
+    """The line that is a key and its value and no more, as gh writes them. None for any other
+    YAML (a flow, a block of text, an alias): what is left could mean something else then."""
+    import yaml
+
+    start, end = key.start_mark, value.end_mark
+    is_flow = isinstance(node, yaml.CollectionNode) and node.flow_style
+    is_one = start.line == value.start_mark.line == end.line and not is_flow
+    span = whole_line(file.text, start.index, end.index)
+    return span if is_one and span != (start.index, end.index) else None
 
 
 def users(file: File) -> list[str]:

@@ -190,6 +190,8 @@ def _found(file: File, entry: Entry, match: Match, services: Services) -> Found:
 
 def _secrets(entry: Entry, match: Match, services: Services) -> dict[str, Secret] | None:
     """Login and password as the recipe's secrets: by their place in Basic, or the only one."""
+    if re.search(r"[\r\n]", entry.login + entry.password):  # a quote that nothing closes
+        return None
     way = services.way(match.service, match.method)
     wanted = [secret.key for secret in way.required_secrets if not secret.optional]
     found: dict[str, Secret] = {}

@@ -122,13 +122,16 @@ def _login(file: File, section: Section, kind: str, services: Services) -> Found
 def _key_pair(file: File, section: Section, services: Services) -> Found:
     found = Found("rclone", file.path, f"[{section.name}]", "key pair", name=section.name)
     provider = section.get("provider") or "AWS"
-    service = services.account(aws.ACCOUNT) if provider.lower() == "aws" else ""
+    # Without a provider, and with one, an endpoint of somebody else's says whose keys they are.
+    is_aws = provider.lower() == "aws" and aws.is_own(section.get("endpoint"))
+    service = services.account(aws.ACCOUNT) if is_aws else ""
     parts = {name: section.get(name) for name in ("access_key_id", "secret_access_key")}
     parts["session_token"] = section.get("session_token")
     method = services.keyed_way(service, "access_key_id") if service else ""
     secrets = services.secrets(service, method, parts) if method else None
     if secrets is None:
-        return _not(found, f"there is no recipe for {provider}")
+        kind = section.get("endpoint") if provider.lower() == "aws" and not is_aws else provider
+        return _not(found, f"there is no recipe for {kind}")
     return Found(
         "rclone",
         file.path,

@@ -108,14 +108,17 @@ class Services:
 
     def by_host(self, host: str, value: str) -> list[Match]:
         """The services whose API is at `host`; those below it only if the value looks like
-        their key: an account's password must not be sent there."""
-        found = []
+        their key: an account's password must not be sent there.
+
+        Where a recipe of ours knows the host, one from elsewhere does not claim it."""
+        ours, others = list[Match](), list[Match]()
         for entry, method in self._typed():
             hosts = self._hosts(entry.service, method.id)
             below = entry.tier == "bundled" and any(name.endswith(f".{host}") for name in hosts)
             if host in hosts or (below and self._looks(entry.service, method.id, value)):
-                found.append(Match(entry.service, method.id))
-        return found
+                known = ours if entry.tier == "bundled" else others
+                known.append(Match(entry.service, method.id))
+        return ours or others
 
     def by_login(self, token_endpoint: str, scopes: Iterable[str]) -> list[str]:
         """The services that a login at this token endpoint with these scopes is good for."""

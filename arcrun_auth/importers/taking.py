@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from arcrun_auth.importers.model import Found
     from arcrun_auth.importers.services import Services
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.tokens import Grant
 
 _TRIES = 20
 """How many instances of a name do we try, before it is somebody else's to choose one?"""
@@ -108,25 +107,12 @@ class Taking:
                 hint=f"arcrun import {found.source} --as {service}@another",
             )
         if found.grant is not None:
-            self._check_unshared(found.grant, service)
             self._broker.adopt(service, instance, grant=found.grant, app=found.app)
         else:
             secrets: dict[str, Any] = dict(found.secrets)
             params = found.params or None
             self._broker.setup(service, instance, method=found.method, params=params, **secrets)
         return self._broker.test(service, instance)
-
-    def _check_unshared(self, grant: Grant, service: str) -> None:
-        """AuthError where another connection goes on with this login, and only one can."""
-        for key in self._store.keys() if self._services.rotates(service) else ():
-            record = self._store.get(key)
-            if record is not None and is_of(record, grant):
-                raise AuthError(
-                    f"This login is kept as {key} already, and only one connection can go on "
-                    "with it.",
-                    service=service,
-                    hint=f"arcrun setup {service} logs in for a second one",
-                )
 
     def aimed(self, found: Found, service: str, instance: str) -> Found:
         """The finding for the service that a person names. AuthError where it cannot be."""

@@ -37,8 +37,7 @@ _loaded: dict[str, Primitive] = {}
 def load(name: str) -> Primitive:
     """The primitive of that name. RecipeError where neither we nor a package here have it."""
     if name not in _loaded:
-        kind = _ours(BUILT_IN[name]) if name in BUILT_IN else _theirs(name)
-        _loaded[name] = kind()
+        _loaded[name] = _ours(BUILT_IN[name])() if name in BUILT_IN else _theirs(name)
     return _loaded[name]
 
 
@@ -58,7 +57,7 @@ def _ours(place: str) -> type[Primitive]:
     return kind
 
 
-def _theirs(name: str) -> type[Primitive]:
+def _theirs(name: str) -> Primitive:
     from importlib.metadata import entry_points
 
     from arcrun_auth.primitives.base import Primitive
@@ -66,14 +65,16 @@ def _theirs(name: str) -> type[Primitive]:
     for point in entry_points(group=GROUP, name=name):
         try:
             kind = point.load()
+            is_one = isinstance(kind, type) and issubclass(kind, Primitive)
+            made = kind() if is_one else None
         except Exception as error:  # noqa: BLE001 - a package of somebody else's may raise anything
             raise RecipeError(
                 f"The package that brings the primitive {name!r} cannot be loaded: "
                 f"{printable(point.value, 120)} raises {type(error).__name__}.",
                 hint=f"python -c 'import {printable(point.module, 80)}' shows what is wrong",
             ) from None
-        if isinstance(kind, type) and issubclass(kind, Primitive):
-            return kind
+        if isinstance(made, Primitive):
+            return made
         raise RecipeError(
             f"What {printable(point.value, 120)} brings as the primitive {name!r} is no subclass "
             "of arcrun_auth.primitives.base.Primitive."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, may_pass, printable
@@ -29,6 +30,8 @@ WORDS: Final = (
 """Where do servers say what was wrong? There is no rule for these calls."""
 MAX_SAVED: Final = 16 * 1024
 """How long may a value be that one call hands to the next?"""
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON can escape and no request can hold (RFC 8259 §8.2)."""
 
 
 class TokenExchange(Primitive):
@@ -172,7 +175,7 @@ class _Login:
 
     def _filled_url(self, url: str) -> str:
         """What an answer put into a path stays in its place there."""
-        from urllib.parse import quote
+        from urllib.parse import quote, urlsplit
 
         from arcrun_auth.template import Template
 
@@ -182,9 +185,12 @@ class _Login:
             for space, values in self.known.items()
         }
         try:
-            return Template.parse(url, strict=True).render({**known, "param": params})
+            filled = Template.parse(url, strict=True).render({**known, "param": params})
         except ValueError as error:
             raise self._unfit(str(error)) from None
+        if not {".", ".."}.isdisjoint(urlsplit(filled).path.split("/")):  # RFC 3986 §5.2.4
+            raise self._unfit("an answer would have led to another path of the server")
+        return filled
 
     def _unfit(self, why: str) -> AuthError:
         name = self.desk.name
@@ -233,7 +239,8 @@ class _Reader:
                 return None
             raise self._unavailable(f"answered {self.answer.status}, but without its {name}")
         text = str(value)
-        if (name == TOKEN and as_secret(text, ACCESS) is None) or len(text) > MAX_SAVED:
+        unfit = len(text) > MAX_SAVED or _HALF.search(text)
+        if unfit or (name == TOKEN and as_secret(text, ACCESS) is None):
             raise self._unavailable(f"answered a {name} that cannot be one")
         return text
 

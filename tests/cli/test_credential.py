@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -10,7 +11,8 @@ import sys
 
 import pytest
 
-from arcrun_cli.helpers import wire
+from arcrun_auth.errors import AuthError
+from arcrun_cli.helpers import git, wire
 from arcrun_cli.schemas import SCHEMAS
 from tests import canary
 from tests.cli.conftest import COMMAND, Agrees
@@ -391,3 +393,29 @@ def test_git_waits_for_no_module_that_is_not_needed(forge, provider):
     assert done.stdout.startswith(b"username=git\n")
     loaded = set(done.stderr.decode().split())
     assert loaded.isdisjoint({"click", "httpx", "authlib", "keyring", "yaml", "msgspec", "asyncio"})
+
+
+class Endless(io.RawIOBase):
+    """What never ends a line; it counts how much of it is taken."""
+
+    taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        self.taken += len(buffer)
+        assert self.taken < 10 * wire.MAX_BYTES
+        buffer[:] = b"x" * len(buffer)
+        return len(buffer)
+
+
+def test_of_what_never_ends_only_so_much_is_read(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(Endless())))
+    with pytest.raises(AuthError, match="more than a request"):
+        git.serve("get")
+
+
+def test_docker_is_told_the_names_that_it_asks_for():
+    assert wire.docker_name("index.docker.io") == "https://index.docker.io/v1/"
+    assert wire.docker_name("ghcr.io") == "ghcr.io"

@@ -139,6 +139,8 @@ def test_git_is_told_by_an_absolute_path_and_forgets_other_helpers(tmp_path):
         b'[credential]\n\thelper = cache\n[credential "https://forge.example"]\n\tusername = me\n',
         b"[include]\n    path = other\n; end\n",
         b"[user]\r\n\tname = Ada\r\n",
+        b'# a\n[credential "https://forge.example"]\n\t# b\n helper = store ; c\n[user]\n a = b\n',
+        b'[credential "https://forge.example"]\n\thelper = "!f() { :; }; f" # $.*\n\tusername=me\n',
     ],
 )
 def test_twice_is_once_and_removing_gives_back_every_byte(tmp_path, before):
@@ -323,14 +325,29 @@ def test_another_helper_keeps_its_registry(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{", '{"a": 1, "a": 2}', '{"credHelpers": []}', "[" * 100_000, '"x"']
-)
+    "text",
+    [
+        "[]", "{", '{"a": 1, "a": 2}', '{"credHelpers": []}', "[" * 100_000, '"x"',
+        '{"a": 1e400}', '{"a": "\\ud800"}', '{"\\udc80": 1}', "\ufeff{}",
+    ],
+)  # fmt: skip
 def test_a_file_that_would_lose_something_is_left_alone(tmp_path, text):
     path = tmp_path / "config.json"
     path.write_text(text)
     with pytest.raises(AuthError, match="left alone"):
         docker_config.install(str(path), ["ghcr.io"])
     assert path.read_text() == text
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_ends_of_lines_stay_as_they_are(tmp_path, newline):
+    path = tmp_path / "config.json"
+    before = newline.join(["{", '\t"auths": {', '\t\t"a": {}', "\t}", "}", ""]).encode()
+    path.write_bytes(before)
+    docker_config.install(str(path), ["ghcr.io"]).apply()
+    assert path.read_bytes().count(b"\n") == path.read_bytes().count(newline.encode()) > 5
+    docker_config.remove(str(path)).apply()
+    assert path.read_bytes() == before
 
 
 JSON = st.recursive(

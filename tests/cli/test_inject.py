@@ -57,6 +57,17 @@ def test_to_standard_output_byte_by_byte(holder):
     assert (done.returncode, done.stdout, done.stderr) == (0, filled(holder), b"")
 
 
+@posix
+def test_where_standard_output_is_closed_it_says_so(holder):
+    done = subprocess.run(
+        [*COMMAND, "inject", "-i", "in.tpl"], env=holder.env, cwd=holder.cwd, timeout=HANG,
+        preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert b"Standard output is closed." in done.stderr
+
+
 def test_from_standard_input(holder):
     ran = holder("inject", "--stdin", stdin="key={{ arcrun://notion/token }}")
 
@@ -126,6 +137,15 @@ def test_a_repository_starts_no_program_of_its_own(repository):
     assert not marker.exists()
 
 
+def test_a_template_that_is_not_there_leaves_what_was_made_of_it(holder):
+    (holder.cwd / "out").write_text("before")
+    ran = holder("inject", "-i", "gone.tpl", "-o", "out", "--force")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "gone.tpl cannot be read: No such file or directory." in ran.err
+    assert (holder.cwd / "out").read_text() == "before"
+
+
 @posix
 @pytest.mark.parametrize(("target", "said"), [
     ("link", "link is no regular file"),
@@ -152,7 +172,7 @@ def test_all_that_is_missing_is_told_by_its_line_and_nothing_is_written(holder):
     )
     ran = holder("inject", "--stdin", "-o", "out", stdin=text)
 
-    assert ran.code == 2
+    assert ran.code == 4
     assert "standard input:3, standard input:5: There is no recipe for 'notoin'." in ran.err
     assert "standard input:4: github needs its" in ran.err
     assert "standard input:6: This is no reference" in ran.err

@@ -182,6 +182,40 @@ def test_a_reader_that_has_gone_ends_the_command_as_it_would_without_us(holder):
     assert done.stderr == b""
 
 
+@BOTH
+@pytest.mark.parametrize("closed", [1, 2])
+def test_an_output_that_is_closed_is_none_for_the_command_too(holder, masking, closed):
+    ran = subprocess.run(
+        [*COMMAND, "run", *masking, "--", "sh", "-c", f"echo out; echo err >&2; exit {closed}"],
+        env={**holder.env, "KEY": TOKEN}, preexec_fn=lambda: os.close(closed),
+        capture_output=True, timeout=HANG,
+    )  # fmt: skip
+
+    assert ran.returncode == closed
+    assert ran.stdout == (b"" if closed == 1 else b"out\n")
+    assert (b"err\n" in ran.stderr) == (closed == 1)
+
+
+CROWD = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (2048, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+for number in range(3, 1100):
+    os.dup2(0, number)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there it takes select(2)")
+def test_whoever_has_many_files_open_can_run_it_too(holder):
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", CROWD, *COMMAND, "run", "--", "sh", "-c", "echo $KEY"],
+        env={**holder.env, "KEY": TOKEN}, capture_output=True, timeout=HANG,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    assert (ran.returncode, ran.stdout) == (0, b"***\n"), ran.stderr
+
+
 def test_what_it_leaves_behind_keeps_nobody_waiting(holder):
     """It holds the output open; its last words come, and then the command has ended."""
     ran = run(holder, "--", "sh", "-c", "sleep 30 & echo started; exit 3", KEY=TOKEN)
@@ -388,7 +422,7 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_is_started(connected, tmp
         E="{{ arcrun://notion/token }}",
     )  # fmt: skip
 
-    assert ran.code == 2  # the worst of them
+    assert ran.code == 4  # what a person has to get comes before what was mistyped
     for said in (
         f"{path}:2: A: There is no recipe for 'notoin'. Did you mean 'notion'?",
         f"E, {path}:3: B: notion needs its",

@@ -133,6 +133,20 @@ def test_a_login_is_known_again_by_its_first_refresh_token(tmp_path, provider) -
     assert not is_of(record.replace(grant=None), token)
 
 
+def test_a_login_that_rotates_is_not_adopted_a_second_time(tmp_path, provider) -> None:
+    broker = desk(tmp_path, provider)
+    grant = login_of(provider)
+    broker.adopt("demo", grant=grant, app=app_of(provider))
+
+    with pytest.raises(errors.AuthError, match=r"kept as .*demo.* already"):
+        broker.adopt("demo", "second", grant=grant, app=app_of(provider))
+
+    assert (provider.refreshes, provider.reuses) == (1, 0)
+    provider.authority.expire_access_tokens()
+    with broker.bind("demo", interactive=False) as client:
+        assert client.get("/me").status_code == 200
+
+
 def test_where_another_app_stands_nothing_is_sent(tmp_path, provider) -> None:
     broker = desk(tmp_path, provider)
     other = {"client_id": Secret("mine"), "client_secret": Secret("s")}

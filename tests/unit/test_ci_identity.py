@@ -157,6 +157,11 @@ def test_one_that_has_ended_is_said_to_have():
     assert ask({"T": jwt(exp="soon")}, variable="T").expires is None
 
 
+@pytest.mark.parametrize("end", [10**400, float("nan"), float("inf"), "soon", True, None])
+def test_an_end_that_is_no_date_is_none(end):
+    assert read_token(jwt(exp=end), "vault", where="here", now=NOW).expires is None
+
+
 def test_a_variable_that_is_not_set_and_a_file_that_is_not_there(tmp_path):
     with pytest.raises(AuthError, match="the variable ID_TOKEN"):
         ask({}, variable="ID_TOKEN")

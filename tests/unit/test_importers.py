@@ -59,6 +59,24 @@ ghe.example.com:
     assert third.why_not == "there is no recipe for ghe.example.com"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "github.com: {{oauth_token: {0}, user: me}}\n",
+        "github.com:\n    oauth_token: >-\n        {0}\n    user: me\n",
+        "github.com:\n    ? oauth_token\n    : {0}\n    user: me\n",
+        "github.com:\n    oauth_token: {0} # why\n    user: me\n",
+        "github.com:\n users:\n  me:\n   oauth_token: &a {0}\n oauth_token: *a\n user: me\n",
+    ],
+)
+def test_gh_s_file_in_another_shape_of_yaml_is_read_and_left_as_it_is(user, services, text) -> None:
+    token = "gho_" + canary.fresh()
+    at_home(user, ".config/gh/hosts.yml", text.format(token))
+    (found,) = find(user, services, ["gh"])
+    assert values(found) == {"github_token": token}
+    assert not found.removable
+
+
 def test_gh_before_that_and_in_its_own_folder(user, services) -> None:
     token = "gho_" + canary.fresh()
     text = f"github.com:\n    user: ada\n    oauth_token: {token}\n    git_protocol: ssh\n"
@@ -283,6 +301,31 @@ def test_an_encrypted_rclone_conf_stays_closed(user, services) -> None:
     assert not found.removable
 
 
+def test_a_recipe_from_elsewhere_does_not_claim_a_host_that_one_of_ours_knows(user, tmp_path):
+    recipes = tmp_path / "home" / "recipes"
+    recipes.mkdir(parents=True)
+    (recipes / "another.yaml").write_text(
+        "service: another\nprimitive: static_key\nbase_url: https://api.another.example\n"
+        "allowed_hosts: [api.another.example, api.github.com]\nrequired_secrets: [{key: k}]\n"
+        'inject: {header: {X-Key: "{{secret.k}}"}}\n'
+    )
+    lines = [
+        f"machine {host} login a password {canary.fresh()}\n"
+        for host in ("api.github.com", "api.another.example")
+    ]
+    at_home(user, ".netrc", "".join(lines))
+    found = find(user, Services(Catalog(tmp_path / "home")), ["netrc"])
+    assert [each.service for each in found] == ["github", "another"]
+
+
+def test_a_quote_that_netrc_does_not_close_takes_no_other_entry_along(user, services) -> None:
+    text = f'machine api.github.com login a password "{canary.fresh()}\nmachine b.example login c\n'
+    at_home(user, ".netrc", text)
+    (found,) = find(user, services, ["netrc"])
+    assert found.why_not
+    assert not found.removable
+
+
 def test_rclones_s3_needs_a_recipe(user, services) -> None:
     path = here(
         user,
@@ -381,6 +424,38 @@ def test_rclones_s3_of_aws(user, with_aws) -> None:
     )
     (found,) = find_in(path, user, with_aws)
     assert values(found) == {"access_key_id": "AKIA", "secret_access_key": secret}
+
+
+@pytest.mark.parametrize("provider", ["", "provider = AWS\n"])
+@pytest.mark.parametrize(
+    ("endpoint", "own"),
+    [
+        ("http://minio.example:9000", False),
+        ("s3.wasabi.example", False),
+        ("https://amazonaws.com.evil.example", False),
+        ("https://[", False),
+        ("s3.eu-central-1.amazonaws.com", True),
+    ],
+)
+def test_keys_for_another_store_than_aws_are_not_shown_to_aws(
+    user, with_aws, provider, endpoint, own
+) -> None:
+    lines = f"access_key_id = A\nsecret_access_key = {canary.fresh()}\nendpoint = {endpoint}\n"
+    path = here(user, "r.conf", f"[a]\ntype = s3\n{provider}{lines}")
+    (found,) = find_in(path, user, with_aws)
+    assert found.service == ("aws" if own else "")
+    assert found.why_not == ("" if own else f"there is no recipe for {endpoint}")
+
+
+@pytest.mark.parametrize("place", ["credentials", "config"])
+def test_a_profile_of_another_store_than_aws_is_none(user, with_aws, place) -> None:
+    credentials(user)
+    path = Path(user.home, ".aws", place)
+    path.write_text(path.read_text().replace("[default]", "[default]\nendpoint_url = https://r2.x"))
+    first, second = find(user, with_aws, ["aws"])
+    assert (first.service, first.secrets) == ("", {})
+    assert "its keys are for https://r2.x" in first.why_not
+    assert second.service == "aws"
 
 
 def test_a_catalogue_without_aws_says_so(user, tmp_path) -> None:

@@ -182,3 +182,11 @@ def test_it_holds_nothing_that_a_glimpse_could_not_show() -> None:
     assert not masker.holds
     assert masker.glimpse() == b""
     assert masker.feed(b"et-1") == b"***"
+
+
+@pytest.mark.parametrize("value", ["{}\n", "{}\r\n", " {} "])
+def test_white_space_around_a_value_is_no_part_of_the_secret(value) -> None:
+    secret = canary.fresh()
+    masker = Masker([value.format(secret)])
+    shown = masker.feed(f"<{secret}> {secret.encode().hex()}".encode())
+    assert shown + masker.end() == b"<***> ***"

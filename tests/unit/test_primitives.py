@@ -308,6 +308,18 @@ def test_a_plug_in_that_fails_to_load_is_told_and_breaks_nothing_else(world, bro
     assert caught.value.hint == "python -c 'import broken_one' shows what is wrong"
 
 
+def test_a_plug_in_that_cannot_be_made_breaks_nothing_else(world, monkeypatch) -> None:
+    class Unmade(Primitive):
+        def __init__(self) -> None:
+            raise OSError(canary.fresh())
+
+    monkeypatch.setattr(EntryPoint, "load", lambda _: Unmade)
+    broker = world.broker("asked")
+    assert "thing" in broker.list_services()
+    with pytest.raises(errors.RecipeError, match="raises OSError"):
+        broker.bind("thing")
+
+
 def test_a_plug_in_that_fails_at_a_recipe_spoils_that_recipe_alone(world) -> None:
     broker = world.broker("asked")  # it wants an option, and there is none
     assert "thing" not in broker.list_services()

@@ -106,3 +106,17 @@ def test_between_the_secrets_nothing_changes(parts) -> None:
 )
 def test_a_name_may_be_short_and_may_fit_several(name, fits) -> None:
     assert references.named(name, ["notion_token", "app_id", "user_id"], "notion") == fits
+
+
+@pytest.mark.parametrize("text", ["{{ arcrun://a" + " " * 200_000 + "!", "{{" + " " * 200_000])
+def test_a_long_run_of_blanks_is_looked_at_once(text) -> None:
+    # Looked at from each of them on, it would take minutes: the hang guard of the suite.
+    assert references.in_text(text) == []
+    assert references.left_in(text) == ([1] if "arcrun" in text else [])
+
+
+def test_blanks_around_and_within_a_reference() -> None:
+    assert references.in_value("{{\t arcrun://a b/c \t}}{{arcrun:// }}") == [
+        "arcrun://a b/c",
+        "arcrun://",
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -69,3 +71,28 @@ def test_ctrl_c_that_is_ignored_stays_so() -> None:
     threads.start(ran.set, "arcrun-example")
     assert ran.wait(HANG)
     assert signal.signal(signal.SIGINT, signal.default_int_handler) is signal.SIG_IGN
+
+
+FIRST = """
+import sys, threading
+from arcrun_auth import recipe
+
+text = "service: a\\nprimitive: static_key\\nbase_url: https://a.example\\nrequired_secrets: [{key: k}]"
+data = b'{"service": "thing", "primitive": "static_key", "base_url": "https://a.example"}'
+start = threading.Barrier(8)
+
+def read(number):
+    start.wait()
+    recipe.read(text) if number % 2 else recipe.decode(data)
+
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_the_first_recipes_of_a_process_may_be_read_by_many_threads_at_once() -> None:
+    # In a process of its own: what is noted on the types at the first time stays there.
+    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

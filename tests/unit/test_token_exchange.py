@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from urllib.parse import parse_qs
 
 import pytest
@@ -109,6 +110,11 @@ def test_each_call_gets_what_the_one_before_saved(broker, desk, server) -> None:
     assert second.headers["authorization"].startswith("Basic ")
 
 
+def test_a_header_may_hold_any_character_as_in_a_client(broker, desk, server) -> None:
+    broker.setup("thing", user="ada", password=desk.password, tenant="Zoë")
+    assert server.seen[0].headers["x-tenant"] == "Zoë".encode().decode("latin-1")
+
+
 def test_what_was_saved_signs_and_is_kept_with_the_token(broker, desk, server) -> None:
     set_up(broker, desk)
     with broker.bind("thing") as client:
@@ -213,6 +219,14 @@ def test_a_refusal_has_the_servers_words_without_the_secret_that_they_repeat(bro
     assert error.hint == "arcrun setup thing"
 
 
+def test_nor_does_it_stand_there_as_it_was_sent(broker, desk) -> None:
+    sent = b64encode(f"ada:{desk.password}".encode()).decode()
+    desk.replies["session"] = Reply(400, body=json.dumps({"message": f"Basic {sent}?"}).encode())
+    with pytest.raises(errors.TokenRefused) as caught:
+        set_up(broker, desk)
+    assert not canary.hits(str(caught.value) + repr(vars(caught.value)))
+
+
 def test_what_the_recipe_says_of_an_error_is_said(tmp_path, desk, server) -> None:
     rule = (
         "diagnose: [{when: {status: 401, error: '77'}, say: The trial is over., do: Pay the bill.}]"
@@ -298,6 +312,23 @@ def test_a_line_break_in_what_a_call_saved_forges_no_header(broker, desk) -> Non
     with pytest.raises(errors.AuthError, match="line break") as caught:
         set_up(broker, desk)
     assert not canary.hits(str(caught.value))
+
+
+@pytest.mark.parametrize("half", ["ticket", "realm"])
+def test_half_a_character_is_no_value(broker, desk, server, half) -> None:
+    setattr(desk, half, f"{canary.WORD}\ud83d")
+    with pytest.raises(errors.ProviderUnavailable, match=f"call 1 of 2.*a {half} that") as caught:
+        set_up(broker, desk)
+    assert not canary.hits(str(caught.value))
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("realm", [".", ".."])
+def test_what_a_call_saved_leads_to_no_other_path(broker, desk, server, realm) -> None:
+    desk.realm = realm
+    with pytest.raises(errors.AuthError, match="another path"):
+        set_up(broker, desk)
+    assert [seen.target for seen in server.seen] == ["/session"]
 
 
 def test_what_cannot_be_filled_into_an_address_is_told(tmp_path, desk, server) -> None:

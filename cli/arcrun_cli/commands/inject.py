@@ -38,12 +38,14 @@ def command(source: str | None, target: str | None, *, piped: bool, force: bool)
     if (source is None) == (not piped):
         raise UsageFault("The template is a file, or standard input: name one.", HINT)
     referring.guard()
-    if target is not None:
-        outfile.check(target, source, force=force)
+    if target is None and sys.stdout is None:
+        raise UsageFault("Standard output is closed.", "arcrun inject -i FILE -o FILE")
     name = "standard input" if source is None else printable(source)
     data = stdin.read("arcrun inject -i FILE") if source is None else _read(source)
     if len(data) > stdin.MAX_BYTES:
         raise UsageFault("The template has more than 1 MiB.", HINT)
+    if target is not None:
+        outfile.check(target, source, force=force)
     text = data.decode("utf-8", "surrogateescape")  # whatever it is: it comes out the same
     wanted = [(f"{name}:{line}", found) for found, line in references.in_text(text)]
     secrets = referring.resolve(broker(), wanted)

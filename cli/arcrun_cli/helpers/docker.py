@@ -60,7 +60,8 @@ def _found(here: Helpers, server: str) -> Match:
 
 def _list() -> str:
     with asking.helpers() as here:
-        return wire.docker_list({m.host: m.username for m in here.connected("docker")})
+        found = here.connected("docker")
+        return wire.docker_list({wire.docker_name(m.host): m.username for m in found})
 
 
 def _store() -> str:

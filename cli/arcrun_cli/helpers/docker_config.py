@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.errors import AuthError, printable
 from arcrun_cli.helpers.edits import Edit, read
+from arcrun_cli.helpers.wire import docker_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,8 +18,6 @@ HELPER = "arcrun"
 """What docker puts after `docker-credential-` to find the program, on the PATH."""
 
 PROGRAM = f"docker-credential-{HELPER}"
-OWN_NAMES = {"index.docker.io": "https://index.docker.io/v1/"}
-"""Which registry goes by another name than its host there? docker's default one."""
 _HELPERS = "credHelpers"
 
 
@@ -33,7 +32,7 @@ def install(path: str, registries: Iterable[str]) -> Edit:
 
     def change(held: dict[str, Any]) -> list[str]:
         lines = []
-        for registry in (OWN_NAMES.get(name, name) for name in registries):
+        for registry in map(docker_name, registries):
             other = held.get(registry)
             if other not in (None, HELPER):
                 raise AuthError(
@@ -50,7 +49,7 @@ def install(path: str, registries: Iterable[str]) -> Edit:
 
 def remove(path: str, registries: Iterable[str] = ()) -> Edit:
     """The file without our helper, for these registries or for all."""
-    wanted = {OWN_NAMES.get(name, name) for name in registries}
+    wanted = set(map(docker_name, registries))
 
     def change(held: dict[str, Any]) -> list[str]:
         gone = [r for r, helper in held.items() if helper == HELPER and r in (wanted or held)]
@@ -63,8 +62,7 @@ def remove(path: str, registries: Iterable[str] = ()) -> Edit:
 
 def _edited(path: str, change: Callable[[dict[str, Any]], list[str]]) -> Edit:
     before = read(path)
-    text = (before or b"").decode("utf-8", "surrogateescape")
-    data = _object(text, path) if text.strip() else {}
+    data, text = _read(before or b"", path)
     held = data.get(_HELPERS, {})
     if not isinstance(held, dict):
         raise AuthError(f"{_HELPERS} in {printable(path)} is no object: it was left alone.")
@@ -77,16 +75,20 @@ def _edited(path: str, change: Callable[[dict[str, Any]], list[str]]) -> Edit:
     return Edit(path, before, _written(data, text), (f'  "{_HELPERS}"', *lines))
 
 
-def _object(text: str, path: str) -> dict[str, Any]:
+def _read(before: bytes, path: str) -> tuple[dict[str, Any], str]:
+    """What stands in the file, and its text. AuthError where that could not be written back."""
     try:
-        found = json.loads(text, object_pairs_hook=_once)
+        text = before.decode()
+        found = json.loads(text, object_pairs_hook=_once) if text.strip() else {}
+        _written(found, text)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise AuthError(
-            f"{printable(path)} is no JSON object, or has a key twice: it was left alone."
+            f"{printable(path)} is no JSON object, has a key twice, or a text or a number that "
+            "JSON has none of: it was left alone."
         )
-    return found
+    return found, text
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -98,9 +100,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _written(data: dict[str, Any], before: str) -> bytes:
-    """With the indentation that the file has; docker writes tabs."""
-    indent = re.search(r"\{\r?\n([ \t]+)\"", before)
-    text = json.dumps(data, indent=indent[1] if indent else "\t", ensure_ascii=False)
+    """With the indentation and the ends of lines that the file has; docker writes tabs.
+
+    ValueError for what is in no JSON: infinity, half a character.
+    """
+    indent = re.search(r"\{(\r?\n)([ \t]+)\"", before)
+    newline, width = indent.groups() if indent else ("\n", "\t")
+    text = json.dumps(data, indent=width, ensure_ascii=False, allow_nan=False)
     if before.endswith("\n"):
         text += "\n"
-    return text.encode("utf-8", "surrogateescape")
+    return text.replace("\n", newline).encode()

@@ -37,9 +37,10 @@ def serve(action: str, instance: str | None = None) -> int:
 def _read() -> bytes:
     """Up to the empty line that ends it: whoever types one would wait for ever."""
     data = b""
-    for line in sys.stdin.buffer:
+    while len(data) <= wire.MAX_BYTES:
+        line = sys.stdin.buffer.readline(wire.MAX_BYTES + 1)
         data += line
-        if line == b"\n" or len(data) > wire.MAX_BYTES:
+        if line in (b"", b"\n"):
             break
     return data
 

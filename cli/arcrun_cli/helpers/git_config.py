@@ -99,12 +99,10 @@ def _set(copy: str, name: str, value: str | None) -> list[str]:
     others = _without_ours(held)
     if value in held or (value is None and others == held):
         return []
-    new = others if value is None else [*others, "", value]
-    if held == others:
-        _add(copy, name, new[len(held) :])
-    else:
-        _git(["config", "--file", copy, "--unset-all", name])
-        _add(copy, name, new)
+    if held != others:
+        _drop(copy, name, held, others)
+    if value is not None:
+        _add(copy, name, ["", value])
     gone = [text for text in held if _OURS.search(text)]
     return [
         f'  [credential "{_section(name)}"]',
@@ -135,6 +133,20 @@ def _without_ours(values: Iterable[str]) -> list[str]:
         elif kept and not kept[-1]:
             kept.pop()
     return kept
+
+
+def _drop(copy: str, name: str, held: Sequence[str], others: Sequence[str]) -> None:
+    """Takes out what is ours of `held`. The lines of `others` stay, with the comments on them,
+    but where an empty one of theirs looks like ours: then all are written anew."""
+    ours = set(held) - set(others)
+    if held.count("") != others.count("") and "" not in ours:
+        _git(["config", "--file", copy, "--unset-all", name])
+        _add(copy, name, others)
+        return
+    for value in sorted(ours):
+        # git reads it as a POSIX extended regular expression.
+        exact = "^" + re.sub(r"[][.\\()*+?{}|^$]", r"\\\g<0>", value) + "$"
+        _git(["config", "--file", copy, "--unset-all", name, exact])
 
 
 def _add(copy: str, name: str, values: Iterable[str]) -> None:

@@ -31,6 +31,8 @@ _SERVER = re.compile(r"(?:(https?)://)?([^/@?#\\]+)(?:/[^?#\\]*)?")
 NOT_FOUND = "credentials not found in native keychain"
 """What Docker's client library takes for "go on without": it compares the text."""
 NO_SERVER = "no credentials server URL"
+OWN_NAMES = {"index.docker.io": "https://index.docker.io/v1/"}
+"""Which registry goes by another name than its host there? docker's default one."""
 
 
 def checked(name: str, value: str) -> str:
@@ -126,6 +128,11 @@ def docker_origin(server: str) -> Origin | None:
     """
     match = _SERVER.fullmatch(server)
     return origin(match[1] or "https", match[2]) if match else None
+
+
+def docker_name(host: str) -> str:
+    """What docker calls a registry where it asks for it: its host, but for the default one."""
+    return OWN_NAMES.get(host, host)
 
 
 def docker_answer(server: str, username: str, secret: str) -> str:

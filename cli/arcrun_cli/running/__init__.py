@@ -56,8 +56,9 @@ def run(argv: Sequence[str], environ: Mapping[str, str], masked: Iterable[str]) 
     Where there is nothing to mask, this does not return. Raises NotStarted.
     """
     task = Task(find(argv[0], environ), tuple(argv), dict(environ), tuple(masked))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started us
+            stream.flush()
     if sys.platform == "win32":
         from arcrun_cli.running import windows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from arcrun_auth.masking import Masker
@@ -88,19 +89,36 @@ def run(streams: Iterable[Stream], desk: Desk) -> None:
         others, writes = ([], []) if over else (desk.reads(), desk.writes())
         holds = any(stream.holds for stream in running.values())
         wait = LINGER if over else PAUSE if holds else None
-        readable, writable, _ = select.select([*running, *others], writes, [], wait)
-        if not (readable or writable):
+        ready = _ready([*running, *others], writes, wait)
+        if not ready:
             if over:
                 break
             for stream in running.values():
                 stream.glimpse()
-        for descriptor in (*readable, *writable):
+        for descriptor in ready:
             if descriptor not in running:
                 desk.ready(descriptor)
             elif not running[descriptor].pass_on():
                 del running[descriptor]
     for stream in running.values():
         stream.end()
+
+
+def _ready(reads: Sequence[int], writes: Sequence[int], wait: float | None) -> list[int]:
+    """Those that are ready, or at their end. Empty after so many seconds.
+
+    `select` knows no descriptor beyond 1023, and whoever started us may have left us many
+    open; `poll` of macOS knows no terminal.
+    """
+    if sys.platform == "darwin":
+        readable, writable, _ = select.select(reads, writes, [], wait)
+        return [*readable, *writable]
+    poll = select.poll()
+    for descriptors, event in ((reads, select.POLLIN), (writes, select.POLLOUT)):
+        for descriptor in descriptors:
+            poll.register(descriptor, event)
+    found = {each for each, _ in poll.poll(None if wait is None else wait * 1000)}
+    return [each for each in (*reads, *writes) if each in found]
 
 
 def write(target: int, data: bytes) -> None:
