@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
+    from arcrun_auth.primitives.base import Primitive
     from arcrun_auth.recipe.model import Method, Recipe, RequiredSecret
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.surroundings import Surroundings
@@ -122,7 +123,7 @@ class Enroller:
             self._resolver.store.prepare()
         if way.required_secrets:
             found, primitive = self._secrets(way, secrets or {}, connection), load(way.primitive)
-            primitive.check(way, found)
+            _check(primitive, way, found, connection)
             record = record.replace(
                 secrets={**record.secrets, **found}, ends=primitive.ends(way, found)
             )
@@ -318,3 +319,15 @@ def _of_others(connection: Connection, way: Method) -> Credential:
         secrets={name: value for name, value in record.secrets.items() if name not in own},
         params={name: value for name, value in record.params.items() if name not in way.params},
     )
+
+
+def _check(
+    primitive: Primitive, way: Method, secrets: Mapping[str, Secret], connection: Connection
+) -> None:
+    """Lets the primitive look at them; it knows the way in, and not for which connection."""
+    try:
+        primitive.check(way, secrets)
+    except AuthError as error:
+        error.service = connection.service
+        error.hint = error.hint or connection.setup
+        raise

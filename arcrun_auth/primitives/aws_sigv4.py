@@ -31,11 +31,14 @@ _SETS: Final = frozenset({
 
 
 def access_key(secrets: Mapping[str, Secret], service: str) -> AccessKey:
-    """The key that is among `secrets`. AuthError where it can sign nothing."""
+    """The key that is among `secrets`. AuthError where it can sign nothing; before it is kept
+    nobody has said for which service it is, and `service` is empty."""
     try:
         return AccessKey(secrets[KEY_ID].reveal(), secrets[SECRET_KEY], secrets.get(SESSION_TOKEN))
     except ValueError as error:
         fault = str(error)  # names the part, never the value
+    if not service:
+        raise AuthError(f"This access key cannot sign: {fault}.")
     raise AuthError(f"{service}: {fault}.", service=service, hint=f"arcrun setup {service}")
 
 
@@ -110,9 +113,9 @@ class AwsSigV4(Primitive):
         parts = (KEY_ID, SECRET_KEY, SESSION_TOKEN)
         return [secret.key for secret in way.required_secrets if secret.key in parts]
 
-    def check(self, way: Method, secrets: Mapping[str, Secret]) -> None:
+    def check(self, way: Method, secrets: Mapping[str, Secret]) -> None:  # noqa: ARG002 - base's
         """AuthError where a part of it could never stand in a header."""
-        access_key(secrets, way.id)
+        access_key(secrets, "")
 
     def signer(self, binding: Binding) -> SigV4Signer:
         """One that has the region of this binding."""

@@ -126,10 +126,11 @@ def agreed(data: Mapping[str, Any], name: str, ours: str, service: str) -> None:
 
 
 def _fault(service: str, what: str) -> AuthError:
+    """Before it is kept nobody has said for which service it is: whoever asked for it does."""
     return AuthError(
-        f"This is no document that {service} can use. {what}",
-        service=service,
-        hint=f"arcrun setup {service} --service-account FILE",
+        f"This is no document {f'that {service} can use' if service else 'to log in with'}. {what}",
+        service=service or None,
+        hint=f"arcrun setup {service} --service-account FILE" if service else None,
     )
 
 

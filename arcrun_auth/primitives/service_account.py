@@ -65,10 +65,10 @@ class ServiceAccount(OAuth2):
         if secret is None:
             return
         if dot:
-            document = documents.read(secret, way.id)
+            document = documents.read(secret, "")
             if document["type"] != documents.OWN_KEY:
                 return
-            documents.check_members(document, key, jwt, way.id)
+            documents.check_members(document, key, jwt, "")
             secret = Secret(str(document[member]))
         check_key(alg=jwt.alg, key=secret, key_encoding=jwt.key_encoding)
 
