@@ -295,7 +295,7 @@ def _only(found: Sequence[Found]) -> Found:
     if len(known) != 1:
         raise UsageFault(
             "--as is for one thing that was found, and here are "
-            + (ui.count(len(known), "of them.") if known else "none."),
+            + (f"{len(known)} of them." if known else "none."),
             "arcrun import shows all; name the SOURCE, or the file with --file",
         )
     return fits[0]
