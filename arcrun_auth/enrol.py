@@ -195,7 +195,12 @@ class Enroller:
         found = {n: v for n in asked if (v := given.get(n, held.get(n))) is not None}
         missing = [n for n in asked if n not in found and way.params[n].default is None]
         found |= self._ask_params(missing, way, connection)
-        return rendering.values_of(way, found, connection.name)
+        try:
+            return rendering.values_of(way, found, connection.name)
+        except AuthError as error:
+            rest = "".join(f" --param {name}=…" for name in missing if name not in found)
+            error.hint = connection.setup + rest
+            raise
 
     def _ask_params(
         self, missing: Sequence[str], way: Method, connection: Connection

@@ -127,8 +127,15 @@ def test_a_value_that_does_not_fit_the_address_is_refused(home, params, said) ->
 
 
 def test_an_unanswered_address_is_an_error(home) -> None:
-    with pytest.raises(errors.RecipeError, match="'shop' is missing"):
+    with pytest.raises(errors.RecipeError, match="'shop' is missing") as caught:
         desk(home).setup("shop", key="sk_1")
+    assert caught.value.hint == "arcrun setup shop --param shop=…"
+
+
+def test_a_value_that_does_not_fit_another_way_in_says_how_to_try_that_again(home) -> None:
+    with pytest.raises(errors.RecipeError, match="role_arn") as caught:
+        desk(home).setup("aws", "b", method="role", params={"role_arn": "x"}, key="k")
+    assert caught.value.hint == "arcrun setup aws@b --method role"
 
 
 def test_who_agreed_once_to_these_hosts_is_not_asked_again(home) -> None:
