@@ -737,7 +737,7 @@ def test_the_wheel_brings_the_index(tmp_path):
 
     source = tmp_path / "source"
     ignore = shutil.ignore_patterns(
-        ".venv", ".git", ".coverage*", "build", "__pycache__", "*.egg-info", "tests"
+        ".venv", ".git", ".coverage*", ".*_cache", "build", "__pycache__", "*.egg-info", "tests"
     )
     shutil.copytree(ROOT, source, ignore=ignore)
     subprocess.run(
