@@ -123,7 +123,7 @@ class Snippet:
         return (ASYNC if asynchronous else SYNC).format(
             bound=self._bound("instance="),
             name=_variable(self.recipe.service),
-            call=_call(self.recipe.way()),
+            call=_call(self.recipe.way(), 12 if asynchronous else 8),
             read="answer.text" if _says_xml(self.recipe.way()) else "answer.json()",
         )
 
@@ -176,8 +176,8 @@ def _variable(service: str) -> str:
     return name if name.isidentifier() and not keyword.iskeyword(name) else "client"
 
 
-def _call(way: Method) -> str:
-    """The recipe's harmless test request, or the root of the API."""
+def _call(way: Method, indent: int) -> str:
+    """The recipe's harmless test request, or the root of the API; broken where it is long."""
     test = way.test
     if test is None:
         return 'get("/")'
@@ -186,7 +186,11 @@ def _call(way: Method) -> str:
         arguments.append(_body(test.body))
     if test.headers:
         arguments.append(f"headers={json.dumps(dict(test.headers))}")
-    return f"{test.method.lower()}({', '.join(arguments)})"
+    told = ", ".join(arguments)
+    if len(told) > 80:  # noqa: PLR2004 - as much as fits beside the call
+        lines = "".join(f"\n{'':{indent}}{each}," for each in arguments)
+        told = f"{lines}\n{'':{indent - 4}}"
+    return f"{test.method.lower()}({told})"
 
 
 def _says_xml(way: Method) -> bool:

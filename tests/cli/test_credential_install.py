@@ -525,7 +525,7 @@ def test_what_cannot_be_installed_is_said_so(cli, args, code, said):
     ran = installed(cli, *args, "--yes")
     assert (ran.code, ran.out) == (code, "")
     assert said in ran.err
-    assert "SERVICE" not in ran.err  # a hint is a command that can be typed
+    assert "→ arcrun show SERVICE" not in ran.err  # a hint is a command that can be typed
 
 
 @pytest.mark.parametrize("kind", ["git", "docker"])

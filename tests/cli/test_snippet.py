@@ -64,6 +64,7 @@ def test_headers_of_a_request_with_a_body_stand_in_it(capsys) -> None:
     program = capsys.readouterr().out
     assert '"X-Amz-Target": "DynamoDB_20120810.ListTables"' in program
     assert 'json={"Limit": 1}' in program
+    assert '\n    answer = aws_dynamodb.post(\n        "/",\n' in program
 
 
 @pytest.mark.parametrize(
