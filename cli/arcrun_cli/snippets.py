@@ -176,7 +176,7 @@ def _variable(service: str) -> str:
     return name if name.isidentifier() and not keyword.iskeyword(name) else "client"
 
 
-def _call(way: Method, indent: int) -> str:
+def _call(way: Method, indent: int = 8) -> str:
     """The recipe's harmless test request, or the root of the API; broken where it is long."""
     test = way.test
     if test is None:
