@@ -137,7 +137,11 @@ class Entry:
             if method.id == id or not id:
                 return method
         ids = ", ".join(method.id for method in self.methods)
-        raise RecipeError(f"There is no method {id!r}: there are {ids}.", service=self.service)
+        raise RecipeError(
+            f"{self.service} has no method {id!r}: there are {ids}.",
+            service=self.service,
+            hint=f"arcrun show {self.service} says what each needs",
+        )
 
     def _details(self) -> tuple[tuple[str, ...], tuple[MethodEntry, ...]]:
         if self._detail is None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
+    from arcrun_auth.primitives.base import Primitive
     from arcrun_auth.recipe.model import Method, Recipe, RequiredSecret
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.surroundings import Surroundings
@@ -122,22 +123,13 @@ class Enroller:
             self._resolver.store.prepare()
         if way.required_secrets:
             found, primitive = self._secrets(way, secrets or {}, connection), load(way.primitive)
-            self._check(way, found, connection)
+            _check(primitive, way, found, connection)
             record = record.replace(
                 secrets={**record.secrets, **found}, ends=primitive.ends(way, found)
             )
         if connection.method.source == "grant":
             record = self._sign_in.grant(recipe, way, record, connection, asked=scopes, widen=widen)
         return completion.finished(record)
-
-    @staticmethod
-    def _check(way: Method, found: Mapping[str, Secret], connection: Connection) -> None:
-        try:
-            load(way.primitive).check(way, found)
-        except AuthError as error:
-            error.service = error.service or connection.service
-            error.hint = error.hint or connection.setup
-            raise
 
     def _keep_app(self, connection: Connection, way: Method, app: App) -> None:
         store, service = self._resolver.store, connection.service
@@ -203,7 +195,12 @@ class Enroller:
         found = {n: v for n in asked if (v := given.get(n, held.get(n))) is not None}
         missing = [n for n in asked if n not in found and way.params[n].default is None]
         found |= self._ask_params(missing, way, connection)
-        return rendering.values_of(way, found, connection.name)
+        try:
+            return rendering.values_of(way, found, connection.name)
+        except AuthError as error:
+            rest = "".join(f" --param {name}=…" for name in missing if name not in found)
+            error.hint = connection.setup + rest
+            raise
 
     def _ask_params(
         self, missing: Sequence[str], way: Method, connection: Connection
@@ -327,3 +324,15 @@ def _of_others(connection: Connection, way: Method) -> Credential:
         secrets={name: value for name, value in record.secrets.items() if name not in own},
         params={name: value for name, value in record.params.items() if name not in way.params},
     )
+
+
+def _check(
+    primitive: Primitive, way: Method, secrets: Mapping[str, Secret], connection: Connection
+) -> None:
+    """Lets the primitive look at them; it knows the way in, and not for which connection."""
+    try:
+        primitive.check(way, secrets)
+    except AuthError as error:
+        error.service = connection.service
+        error.hint = error.hint or connection.setup
+        raise

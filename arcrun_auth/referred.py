@@ -25,13 +25,15 @@ def secret(connections: Connections, text: str) -> Secret:
         raise AuthError(f"This is no reference: {error}.", hint=f"write {SHAPE}") from None
     connection, source = connections.get(reference.name, None, person=Nobody)
     keys = [key for key, _, _ in connection.method.secrets]
-    fits = named(reference.key, keys, connection.service)
+    token = reference.key in TOKEN_KEYS  # what may be left out is no way to name *the* token
+    meant = [key for key, optional, _ in connection.method.secrets if not (token and optional)]
+    fits = named(reference.key, meant, connection.service)
     if len(fits) == 1:
         return _held(connection, fits[0])
-    if not fits and reference.key in TOKEN_KEYS:
-        token = source.token().access_token
-        if token:
-            return Secret(token)
+    if not fits and token:
+        text = source.token().access_token
+        if text:
+            return Secret(text)
     raise AuthError(
         f"{connection.name} has no single secret {printable(reference.key, 80)!r}.",
         service=connection.service,

@@ -17,7 +17,7 @@ from arcrun_auth.stores import slots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Protocol
 
     class Ask(Protocol):
@@ -242,17 +242,26 @@ class Keys:
     def _locked(self, header: slots.Header, reasons: list[str]) -> StoreLocked:
         kinds = ", ".join(sorted({slot.kind for slot in header.slots})) or "none"
         why = f" {'; '.join(reasons)}." if reasons else ""
-        ways = {
-            "passphrase": "arcrun vault unlock",
-            "key": "set ARCRUN_MASTER_KEY_FILE to the key's file",
-            "recovery": "arcrun vault unlock, and type the recovery code",
-            "keyring": "unlock the OS keyring, or log in to the desktop session that holds it",
-        }
-        hints = [way for kind, way in ways.items() if header.of_kind(kind)]  # type: ignore[arg-type]
         return StoreLocked(
             f"The vault is locked: its key is not at hand (slots: {kinds}).{why}",
-            hint="; or ".join(hints) or "restore the vault from an export: arcrun vault import",
+            hint=how_to_open({slot.kind for slot in header.slots}),
         )
+
+
+def how_to_open(kinds: Collection[str]) -> str:
+    """What somebody can do who has keys of these kinds, and none at hand.
+
+    >>> how_to_open(["key"])
+    "set ARCRUN_MASTER_KEY_FILE to the key's file"
+    """
+    ways = {
+        "passphrase": "arcrun vault unlock",
+        "key": "set ARCRUN_MASTER_KEY_FILE to the key's file",
+        "recovery": "arcrun vault unlock, and type the recovery code",
+        "keyring": "unlock the OS keyring, or log in to the desktop session that holds it",
+    }
+    hints = [way for kind, way in ways.items() if kind in kinds]
+    return "; or ".join(hints) or "restore the vault from an export: arcrun vault import"
 
 
 def passphrase_kek(slot: slots.Slot, passphrase: str) -> bytes:

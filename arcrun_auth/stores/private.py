@@ -34,7 +34,10 @@ def ensure_folder(path: str) -> None:
         _make_folders(path)
         check_folder(path)
     except OSError as error:
-        raise StoreError(f"The folder {path} cannot be used: {error.strerror}.") from None
+        raise StoreError(
+            f"The folder {path} cannot be used: {error.strerror}.",
+            hint="set ARCRUN_HOME to a folder of yours that can be written to",
+        ) from None
 
 
 def _make_folders(path: str) -> None:

@@ -140,11 +140,17 @@ def verify_passphrase(vault: Vault, passphrase: str) -> tuple[str, bytes]:
 
     The vault need not be unlocked: this is how it becomes so.
     """
+    header, slot = passphrase_slot(vault)
+    kek = passphrase_kek(slot, passphrase)
+    unwrap(header, slot, kek, "the passphrase")
+    return header.vault_id, kek
+
+
+def passphrase_slot(vault: Vault) -> tuple[slots.Header, slots.Slot]:
+    """What a passphrase opens. StoreError if none does: nobody is to be asked for it then."""
     header = public_header(vault.path)
     for slot in header.of_kind("passphrase"):
-        kek = passphrase_kek(slot, passphrase)
-        unwrap(header, slot, kek, "the passphrase")
-        return header.vault_id, kek
+        return header, slot
     raise StoreError("The vault has no passphrase.", hint="arcrun vault passphrase")
 
 

@@ -51,6 +51,27 @@ class Service(ParamType):
         return checked_name(str(value), ctx.command_path if ctx is not None else "arcrun")
 
 
+class Way(ParamType):
+    """A way in, completed from the recipe of the service that is named before it."""
+
+    name = "method"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
+        from click.shell_completion import CompletionItem
+
+        from arcrun_auth.errors import AuthError
+
+        del param
+        # Where the option has no value yet, click leaves the words before it unread.
+        words = [ctx.params.get("name") or "", *ctx.args]
+        service = next((w for w in words if w and not w.startswith("-")), "").partition("@")[0]
+        try:
+            ways = catalog().entry(service).methods if service else ()
+        except AuthError:
+            return []
+        return [CompletionItem(way.id) for way in ways if way.id.startswith(incomplete)]
+
+
 class AppName(Service):
     """The name of an OAuth app: a family, or a service that has one for itself."""
 

@@ -29,7 +29,13 @@ or `TERM=dumb`; `CLICOLOR_FORCE=1` forces it.
 
 def render() -> str:
     """The page."""
-    return "\n".join([HEAD, *_commands(), *_json(), *_exit_codes(), *_variables()])
+    return "\n".join([HEAD, *_contents(), *_commands(), *_json(), *_exit_codes(), *_variables()])
+
+
+def _contents() -> Iterator[str]:
+    for section, names in SECTIONS.items():
+        yield f"- **{section}**: " + " · ".join(f"[{name}](#arcrun-{name})" for name in names)
+    yield "- [JSON output](#json-output) · [Exit codes](#exit-codes) · [Settings](#settings)\n"
 
 
 def _commands() -> Iterator[str]:

@@ -49,6 +49,7 @@ def only_for_eyes(rule: str, what: str, command: str) -> None:
 def examine(here: Broker) -> Iterator[Finding]:
     """The doctor's findings on keyring and vault."""
     from arcrun_auth.stores import keyring_backend
+    from arcrun_auth.stores.keys import how_to_open
     from arcrun_cli.health import Finding
 
     keyring = keyring_backend.system(here.settings.environ)
@@ -67,7 +68,8 @@ def examine(here: Broker) -> Iterator[Finding]:
         return
     kinds = ", ".join(f"{slot['kind']} ({slot['number']})" for slot in found.get("slots", ()))
     if found["why_not"] is not None:
-        yield Finding("vault", "fail", found["why_not"], "arcrun vault unlock")
+        hint = how_to_open([slot["kind"] for slot in found.get("slots", ())])
+        yield Finding("vault", "fail", found["why_not"], hint)
     else:
         opened = f"opened by {found['opened_by']}; keys: {kinds}"
         yield Finding("vault", "ok", f"{ui.count(found['records'], 'record')}, {opened}")

@@ -24,7 +24,7 @@ from arcrun import auth
 with auth.bind({bound}) as {name}:
     answer = {name}.{call}
     answer.raise_for_status()
-    print(answer.json())"""
+    print({read})"""
 
 ASYNC = """\
 # pip install arcrun-auth
@@ -37,7 +37,7 @@ async def main():
     async with auth.bind_async({bound}) as {name}:
         answer = await {name}.{call}
         answer.raise_for_status()
-        print(answer.json())
+        print({read})
 
 
 asyncio.run(main())"""
@@ -53,7 +53,7 @@ answer = requests.{method}(
     timeout=30,
 )
 answer.raise_for_status()
-print(answer.json())"""
+print({read})"""
 
 HTTPX = """\
 # pip install arcrun-auth {library}
@@ -65,7 +65,7 @@ with {library}.Client(auth=auth.httpx_auth({bound})) as client:
         {url},{options}
     )
     answer.raise_for_status()
-    print(answer.json())"""
+    print({read})"""
 
 AIOHTTP = """\
 # pip install arcrun-auth aiohttp
@@ -82,7 +82,7 @@ async def main():
             {url},{options}
         ) as answer:
             answer.raise_for_status()
-            print(await answer.json())
+            print(await {read})
 
 
 asyncio.run(main())"""
@@ -123,7 +123,8 @@ class Snippet:
         return (ASYNC if asynchronous else SYNC).format(
             bound=self._bound("instance="),
             name=_variable(self.recipe.service),
-            call=_call(self.recipe.way()),
+            call=_call(self.recipe.way(), 12 if asynchronous else 8),
+            read="answer.text" if _says_xml(self.recipe.way()) else "answer.json()",
         )
 
     def with_sdk(self, name: str) -> str:
@@ -135,8 +136,10 @@ class Snippet:
         options = "".join(
             between + each.replace("\n", between) + "," for each in _options(way, _content(name))
         )
+        text = "answer.text()" if template is AIOHTTP else "answer.text"
         return template.format(
             library=name,
+            read=text if _says_xml(way) else "answer.json()",
             method=way.test.method.lower() if way.test is not None else "get",
             url=json.dumps(_url(way), ensure_ascii=False),
             bound=self._bound(),
@@ -173,17 +176,26 @@ def _variable(service: str) -> str:
     return name if name.isidentifier() and not keyword.iskeyword(name) else "client"
 
 
-def _call(way: Method) -> str:
-    """The recipe's harmless test request, or the root of the API."""
+def _call(way: Method, indent: int = 8) -> str:
+    """The recipe's harmless test request, or the root of the API; broken where it is long."""
     test = way.test
     if test is None:
         return 'get("/")'
     arguments = [json.dumps(_filled(test.url or test.path, way))]
     if test.body:
         arguments.append(_body(test.body))
-    elif test.headers:
+    if test.headers:
         arguments.append(f"headers={json.dumps(dict(test.headers))}")
-    return f"{test.method.lower()}({', '.join(arguments)})"
+    told = ", ".join(arguments)
+    if len(told) > 80:  # noqa: PLR2004 - as much as fits beside the call
+        lines = "".join(f"\n{'':{indent}}{each}," for each in arguments)
+        told = f"{lines}\n{'':{indent - 4}}"
+    return f"{test.method.lower()}({told})"
+
+
+def _says_xml(way: Method) -> bool:
+    """Whether its API answers in XML: one does that refuses in it."""
+    return way.test is not None and way.test.denied.startswith("<")
 
 
 def _body(text: str, content: str = "content") -> str:

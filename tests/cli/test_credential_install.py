@@ -534,13 +534,15 @@ def test_git_for_a_service_an_account_and_a_path(cli):
         (("docker", "huggingface"), 2, "answers docker for no host"),
         (("aws",), 2, "Name the connection"),
         (("aws", "no_such_thing"), 2, "no recipe"),
-        (("aws", "github", "--profile", "a b"), 1, "profile's name"),
+        (("aws", "github"), 2, "github does not sign for AWS"),
+        (("aws", "aws", "--profile", "a b"), 1, "profile's name"),
     ],
 )
 def test_what_cannot_be_installed_is_said_so(cli, args, code, said):
     ran = installed(cli, *args, "--yes")
     assert (ran.code, ran.out) == (code, "")
     assert said in ran.err
+    assert "→ arcrun show SERVICE" not in ran.err  # a hint is a command that can be typed
 
 
 @pytest.mark.parametrize("kind", ["git", "docker"])
@@ -564,10 +566,10 @@ def test_docker_is_told_and_the_missing_program_is_named(cli):
 
 
 def test_aws_is_told_by_a_profile(cli):
-    ran = installed(cli, "aws", "github@work", "--yes")
+    ran = installed(cli, "aws", "aws@work", "--yes")
     config = cli.folder / "user" / ".aws" / "config"
     assert "AWS_PROFILE=work" in ran.err
     assert "[profile work]\ncredential_process = /" in config.read_text()
-    assert config.read_text().endswith("arcrun credential aws github@work\n")
+    assert config.read_text().endswith("arcrun credential aws aws@work\n")
     installed(cli, "aws", "--remove", "--yes")
     assert config.read_text() == ""

@@ -129,12 +129,22 @@ def test_completion_scripts(cli, shell):
         ("arcrun setup not", "2", "notion"),
         ("arcrun vault unl", "2", "unlock"),
         ("arcrun setup notion --me", "3", "--method"),
+        ("arcrun setup aws@work --method ro", "4", "role"),
+        ("arcrun import rc", "2", "rclone"),
     ],
 )
 def test_commands_services_and_options_are_completed(cli, words, cword, found):
     ran = cli(_ARCRUN_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=cword)
 
     assert f"plain,{found}" in ran.out.splitlines()
+
+
+@pytest.mark.parametrize("service", ["", "no_such_thing"])
+def test_no_way_in_is_completed_for_a_service_that_there_is_not(cli, service):
+    words = f"arcrun setup {service} --method "
+    cword = str(len(words.split()))
+    ran = cli(_ARCRUN_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=cword)
+    assert (ran.code, ran.out.strip()) == (0, "")
 
 
 NAMED = re.compile(r"(?<!b\")\barcrun ([a-z][a-z-]+)(?: ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?)?")

@@ -232,7 +232,7 @@ def test_a_login_that_rotates_is_not_taken_in_a_second_time(desk) -> None:
 def test_as_wants_one_thing(desk) -> None:
     full(desk)
     assert desk.run("--as", "demo") == 2
-    assert "of them" in desk.err
+    assert "of them.\n" in desk.err
     assert desk.run("netrc", "--as", "demo") == 2
     assert "here are none" in desk.err
 

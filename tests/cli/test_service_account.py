@@ -101,6 +101,8 @@ def test_a_file_that_is_no_key_is_refused_with_what_it_is(at, world):
     said = " ".join(finish(child).split())
     assert child.exitstatus == 1
     assert "--client-file" in said
+    assert "→ arcrun setup demo" in said
+    assert "service_account --service" not in said  # the way in is no service
     assert world.seen == []
 
 

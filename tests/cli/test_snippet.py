@@ -57,3 +57,27 @@ def test_a_local_recipe_s_sdk_is_not_offered(tmp_path, monkeypatch, capsys) -> N
     assert "evil" not in capsys.readouterr().out
     run(["snippet", "shop", "--sdk", "httpx"])
     assert '"https://api.shop.example/v1/"' in capsys.readouterr().out
+
+
+def test_headers_of_a_request_with_a_body_stand_in_it(capsys) -> None:
+    run(["snippet", "aws_dynamodb"])
+    program = capsys.readouterr().out
+    assert '"X-Amz-Target": "DynamoDB_20120810.ListTables"' in program
+    assert 'json={"Limit": 1}' in program
+    assert '\n    answer = aws_dynamodb.post(\n        "/",\n' in program
+
+
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        ([], "print(answer.text)"),
+        (["--async"], "print(answer.text)"),
+        (["--sdk", "requests"], "print(answer.text)"),
+        (["--sdk", "aiohttp"], "print(await answer.text())"),
+    ],
+)
+def test_what_answers_in_xml_is_not_read_as_json(words, read, capsys) -> None:
+    run(["snippet", "aws_s3", *words])
+    program = capsys.readouterr().out
+    assert read in program
+    assert "json()" not in program

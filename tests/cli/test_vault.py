@@ -192,6 +192,21 @@ def test_unlock_for_a_while_or_a_clear_no(connected, provider):
     assert connected("token", "demo_static").code == 4
 
 
+def test_a_passphrase_that_there_is_not_is_not_asked_for(connected):
+    child = connected.terminal("vault", "unlock")
+    said = finish(child)
+    assert child.exitstatus == 1
+    assert "The vault has no passphrase." in said
+    assert "passphrase:" not in said
+
+
+def test_the_doctor_says_what_opens_this_vault_and_no_other(connected):
+    del connected.env["ARCRUN_MASTER_KEY_FILE"]
+    said = connected("doctor").out
+    assert "ARCRUN_MASTER_KEY_FILE" in said
+    assert "vault unlock" not in said
+
+
 @pytest.mark.parametrize(
     ("span", "seconds"), [("90s", 90), ("30m", 1800), ("8h", 28800), ("2d", 172800)]
 )

@@ -71,9 +71,9 @@ class OpenAI:
     def list(self):
         request = urllib.request.Request(
             "https://api.openai.com/v1/models",
-            headers={"Authorization": "Bearer " + self.api_key},
+            headers={"Authorization": "Bearer " + self.api_key()},
         )
         with urllib.request.urlopen(request) as answer:
             return [type("Model", (), model) for model in json.load(answer)["data"]]
 """
-"""Stands for an official SDK: takes the key as a text, and sends it as that one does."""
+"""Stands for an official SDK: takes a callable that gives the key, as that one does."""

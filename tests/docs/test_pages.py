@@ -48,6 +48,11 @@ def test_every_page_can_be_found_from_the_index() -> None:
             assert page.resolve() in reached, f"{_name(page)} is not in docs/index.md"
 
 
+def test_every_how_to_can_be_found_from_the_list_for_agents() -> None:
+    reached = {(ROOT / target).resolve() for target in links(ROOT / "llms.txt")}
+    assert set((DOCS / "howto").glob("*.md")) <= reached
+
+
 @pytest.mark.parametrize("page", [*pages(), ROOT / "llms.txt"], ids=_name)
 def test_nobody_is_told_to_install_somebody_elses_package(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -89,14 +94,15 @@ def test_every_public_name_stands_in_the_reference() -> None:
 
 
 def test_the_number_of_services_is_not_exaggerated() -> None:
-    claimed = re.search(r"(\d+) services", prose(ROOT / "README.md"))
-    assert claimed
+    claimed = re.findall(r"(\d+) (?:services|recipes)", prose(ROOT / "README.md"))
+    assert len(claimed) == 2
     there = [
         path
         for path in (ROOT / "recipes").glob("[!_]*.yaml")
         if "status: closed" not in path.read_text()
     ]
-    assert int(claimed[1]) <= len(there)
+    assert claimed[0] == claimed[1]
+    assert int(claimed[0]) <= len(there)
 
 
 def test_the_changelog_has_an_entry_for_this_version() -> None:

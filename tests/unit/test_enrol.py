@@ -127,8 +127,15 @@ def test_a_value_that_does_not_fit_the_address_is_refused(home, params, said) ->
 
 
 def test_an_unanswered_address_is_an_error(home) -> None:
-    with pytest.raises(errors.RecipeError, match="'shop' is missing"):
+    with pytest.raises(errors.RecipeError, match="'shop' is missing") as caught:
         desk(home).setup("shop", key="sk_1")
+    assert caught.value.hint == "arcrun setup shop --param shop=…"
+
+
+def test_a_value_that_does_not_fit_another_way_in_says_how_to_try_that_again(home) -> None:
+    with pytest.raises(errors.RecipeError, match="role_arn") as caught:
+        desk(home).setup("aws", "b", method="role", params={"role_arn": "x"}, key="k")
+    assert caught.value.hint == "arcrun setup aws@b --method role"
 
 
 def test_who_agreed_once_to_these_hosts_is_not_asked_again(home) -> None:
@@ -351,3 +358,27 @@ def test_every_server_of_a_strangers_recipe_is_shown_before_it_is_agreed_to(tmp_
     assert "acme.token.example.com" in said
     assert "log in at: https://issuer.example.org" in said
     assert "your OAuth app google" in said
+
+
+def test_an_access_key_that_cannot_sign_is_refused_by_the_name_of_the_connection(home) -> None:
+    secrets = {"access_key_id": "AKIA\u00e90000000EXAMPLE", "secret_access_key": canary.WORD}
+    with pytest.raises(errors.AuthError, match="This access key cannot sign") as caught:
+        desk(home).setup("aws", "b", **secrets)
+    assert (caught.value.service, caught.value.hint) == ("aws", "arcrun setup aws@b")
+
+
+def test_a_way_in_that_there_is_not_says_which_there_are_and_what_tells_of_them(home) -> None:
+    with pytest.raises(
+        errors.RecipeError, match="aws has no method 'rol': there are key"
+    ) as caught:
+        desk(home).setup("aws", method="rol", key="k")
+    assert caught.value.hint == "arcrun show aws says what each needs"
+
+
+def test_a_home_that_cannot_be_made_says_how_to_name_another(tmp_path) -> None:
+    from arcrun_auth.stores.private import ensure_folder
+
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.StoreError, match="cannot be used") as caught:
+        ensure_folder(str(tmp_path / "file" / "home"))
+    assert "ARCRUN_HOME" in (caught.value.hint or "")

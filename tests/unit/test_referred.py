@@ -120,6 +120,16 @@ def test_an_optional_one_that_is_not_there_is_missing(desk, shop) -> None:
     assert caught.value.hint == "arcrun setup shop"
 
 
+def test_one_that_may_be_left_out_is_not_meant_by_the_token(desk, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA0000000000EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", canary.WORD.ljust(40, "0")[:40])
+
+    with pytest.raises(errors.AuthError, match="aws has no single secret 'token'") as caught:
+        desk.secret("arcrun://aws/token")
+
+    assert "arcrun://aws/session_token" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("reference", "error"),
     [

@@ -77,7 +77,7 @@ FIRST = """
 import sys, threading
 from arcrun_auth import recipe
 
-text = "service: a\\nprimitive: static_key\\nbase_url: https://a.example\\nrequired_secrets: [{key: k}]"
+text = "service: a\\nprimitive: static_key\\nbase_url: https://a.example"
 data = b'{"service": "thing", "primitive": "static_key", "base_url": "https://a.example"}'
 start = threading.Barrier(8)
 

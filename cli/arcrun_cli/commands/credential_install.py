@@ -146,8 +146,11 @@ def aws(
     if name is None and not remove:
         raise UsageFault("Name the connection that signs for AWS.", "arcrun list")
     if name is not None:
-        here.recipes.entry(name.partition("@")[0])
-        profile = profile or name.partition("@")[2] or "arcrun"
+        service, _, instance = name.partition("@")
+        recipe = here.recipes.recipe(service)
+        if not remove and all(way.aws is None for way in recipe.ways):
+            raise UsageFault(f"{service} does not sign for AWS.", "arcrun list aws")
+        profile = profile or instance or "arcrun"
     if remove:
         return _make(here, aws_config.remove(file, profile), yes=yes)
     assert name is not None
@@ -180,7 +183,8 @@ def _hosts(
     hosts = {name: here.helpers.hosts(kind, name) for name in names}
     for name, answered in hosts.items():
         if not answered:
-            raise UsageFault(f"{name} answers {kind} for no host.", "arcrun show SERVICE")
+            hint = f"arcrun credential install {kind} takes all that are connected and do"
+            raise UsageFault(f"{name} answers {kind} for no host.", hint)
     return hosts
 
 

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _ASKABLE = ("terminal", "notebook")
 
 
+def _sources(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    del ctx, param
+    return [name for name in NAMES if name.startswith(incomplete)]
+
+
 @click.command(
     "import",
     cls=Command,
@@ -35,7 +40,7 @@ _ASKABLE = ("terminal", "notebook")
         "arcrun import --file backup/token.json --as google_drive@backup",
     ),
 )
-@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", shell_complete=_sources)
 @click.option("--file", "path", metavar="PATH", help="Look into this file alone.")
 @click.option(
     "--as",
@@ -295,7 +300,7 @@ def _only(found: Sequence[Found]) -> Found:
     if len(known) != 1:
         raise UsageFault(
             "--as is for one thing that was found, and here are "
-            + (ui.count(len(known), "of them.") if known else "none."),
+            + (f"{len(known)} of them." if known else "none."),
             "arcrun import shows all; name the SOURCE, or the file with --file",
         )
     return fits[0]

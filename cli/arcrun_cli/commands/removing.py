@@ -111,5 +111,5 @@ def _by_hand(here: Broker, why: Why) -> tuple[str, str]:
     recipe = here.recipes.recipe(why.service)
     way = recipe.way(why.method)
     pages = [secret.help_url for secret in way.required_secrets]
-    page = next(filter(None, (*pages, way.setup_url, way.app_register_url)), "")
+    page = next(filter(None, (way.setup_url, *pages, way.app_register_url)), "")
     return recipe.display_name or recipe.service, page

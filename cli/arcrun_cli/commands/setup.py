@@ -13,7 +13,14 @@ from arcrun_cli import stdin, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands.setup_all import set_up_all
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import broker, catalog, full_name, no_input_option, service_argument
+from arcrun_cli.options import (
+    Way,
+    broker,
+    catalog,
+    full_name,
+    no_input_option,
+    service_argument,
+)
 from arcrun_cli.talk import Terminal
 
 if TYPE_CHECKING:
@@ -72,7 +79,9 @@ def on_command_line(args: Sequence[str], path: str = "arcrun setup") -> UsageFau
     ),
 )
 @service_argument(required=False)
-@click.option("--method", metavar="METHOD", help="The way in; arcrun show SERVICE lists them.")
+@click.option(
+    "--method", type=Way(), metavar="METHOD", help="The way in; arcrun show SERVICE lists them."
+)
 @click.option(
     "--scopes",
     "scopes",

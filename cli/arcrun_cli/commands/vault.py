@@ -106,9 +106,11 @@ def init() -> int:
 def unlock(span: str) -> int:
     """Open the vault by its passphrase for every program of yours, for some time."""
     from arcrun_auth.stores import unlock as keeper
+    from arcrun_auth.stores.upkeep import passphrase_slot
 
     seconds = seconds_in(span)
     vault = vault_of(broker())
+    passphrase_slot(vault)
     typed = broker().person.ask("The vault's passphrase", hidden=True)
     if not typed:
         raise AuthError("Nobody typed the passphrase.", hint="run it at a terminal")
