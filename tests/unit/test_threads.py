@@ -77,8 +77,8 @@ FIRST = """
 import sys, threading
 from arcrun_auth import recipe
 
-text = "service: a\\nprimitive: static_key\\nbase_url: https://a.example\\nrequired_secrets: [{key: k}]"
 data = b'{"service": "thing", "primitive": "static_key", "base_url": "https://a.example"}'
+text = data.decode()[:-1] + ', "required_secrets": [{"key": "k"}]}'
 start = threading.Barrier(8)
 
 def read(number):
