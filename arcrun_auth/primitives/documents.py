@@ -140,10 +140,7 @@ def _split(url: object) -> SplitResult:
 
 
 def _fault(what: str) -> AuthError:
-    return AuthError(
-        f"This is no document of a service account, a workload or a login. {what}",
-        hint="give the file as the provider lets you download it: --service-account FILE",
-    )
+    return AuthError(f"This is no document of a service account, a workload or a login. {what}")
 
 
 def _no_object(raw: str) -> str:

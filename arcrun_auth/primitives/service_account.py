@@ -77,6 +77,8 @@ class ServiceAccount(OAuth2):
             return _Asking(desk).grant()
         except AuthError as error:
             error.service = error.service or desk.service
+            if type(error) is AuthError:  # about the document: another one is wanted
+                error.hint = error.hint or f"arcrun setup {desk.name} --service-account FILE"
             raise
 
 

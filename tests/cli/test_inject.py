@@ -172,7 +172,7 @@ def test_all_that_is_missing_is_told_by_its_line_and_nothing_is_written(holder):
     )
     ran = holder("inject", "--stdin", "-o", "out", stdin=text)
 
-    assert ran.code == 4
+    assert ran.code == 2
     assert "standard input:3, standard input:5: There is no recipe for 'notoin'." in ran.err
     assert "standard input:4: github needs its" in ran.err
     assert "standard input:6: This is no reference" in ran.err

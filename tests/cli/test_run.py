@@ -422,7 +422,7 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_is_started(connected, tmp
         E="{{ arcrun://notion/token }}",
     )  # fmt: skip
 
-    assert ran.code == 4  # what a person has to get comes before what was mistyped
+    assert ran.code == 2  # what was mistyped comes before what a person has to get
     for said in (
         f"{path}:2: A: There is no recipe for 'notoin'. Did you mean 'notion'?",
         f"E, {path}:3: B: notion needs its",

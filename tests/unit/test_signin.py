@@ -369,7 +369,7 @@ def test_a_param_that_is_missing_names_the_instance_to_set_up(tmp_path, provider
     again = desk(tmp_path, provider, app=None, store=broker.store)
     with pytest.raises(errors.RecipeError) as caught:
         again.setup("demo@work", replace=True)
-    assert caught.value.hint == "arcrun setup demo@work"
+    assert caught.value.hint == "arcrun setup demo@work --param p=…"
 
 
 def test_an_issuer_that_was_never_asked_is_asked_by_a_setup(tmp_path, provider) -> None:
