@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,11 @@ class _Watch(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.shown += canary.hits(self.format(record))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: a third of the time a test waits for another program."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)
