@@ -15,13 +15,13 @@ from tests.servers import Reply, recorder
 
 RECIPE = """\
 service: cloud
-primitive: static_key
+primitive: aws_sigv4
 base_url: https://sts.cloud.example
+aws: {service: sts, region: us-east-1}
 required_secrets:
   - {key: access_key_id}
   - {key: secret_access_key}
   - {key: session_token, optional: true}
-inject: {header: {X-Key: "{{secret.access_key_id}}"}}
 """
 
 
