@@ -37,6 +37,8 @@ def schema() -> dict[str, Any]:
     (reference,), definitions = msgspec.json.schema_components([models.Recipe])
     described = field_docs()
     for name, definition in definitions.items():
+        if "description" in definition:  # Python 3.13 takes the indent out by itself
+            definition["description"] = inspect.cleandoc(definition["description"])
         for field, properties in definition.get("properties", {}).items():
             properties["description"] = doc(described, name, field)
     _loosen(definitions)
