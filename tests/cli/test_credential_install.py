@@ -19,8 +19,8 @@ from arcrun_auth.errors import AuthError
 from arcrun_cli import programs
 from arcrun_cli.helpers import aws_config, docker_config, edits, git_config
 from tests.cli.conftest import Cli, plain
+from tests.needs import needs
 
-HAS_GIT = shutil.which("git") is not None
 KEY = git_config.key("forge.example")
 
 
@@ -102,7 +102,12 @@ def test_what_is_no_file_of_configuration_is_not_read(tmp_path):
 
 # -- git -----------------------------------------------------------------------------------
 
-git = pytest.mark.skipif(not HAS_GIT, reason="needs git")
+git = pytest.mark.usefixtures("has_git")
+
+
+@pytest.fixture
+def has_git():
+    needs(shutil.which("git"), "git")
 
 
 def values(path, key=KEY):

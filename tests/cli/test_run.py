@@ -13,6 +13,7 @@ import pytest
 from arcrun_cli import running
 from tests import canary
 from tests.cli.conftest import COMMAND, HANG
+from tests.needs import needs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
 
@@ -72,8 +73,7 @@ def test_a_command_gets_its_environment_with_references_replaced(holder, masking
 @BOTH
 def test_nothing_of_ours_is_in_the_process_itself(holder, masking, tmp_path):
     """As the kernel sees it: its environment, and the descriptors that it was given."""
-    if not os.path.isdir("/proc/self/fd"):
-        pytest.skip("no /proc here")
+    needs(os.path.isdir("/proc/self/fd"), "/proc")
     code = (
         "import os; environ = open('/proc/self/environ', 'rb').read().upper();"
         "fds = [int(fd) for fd in os.listdir('/proc/self/fd')];"
@@ -95,8 +95,7 @@ def test_no_secret_stands_on_any_command_line_or_in_our_own_environment(holder):
         "seen = [open(p, 'rb').read() for p in glob.glob('/proc/[0-9]*/cmdline')];"
         "print(len(seen) > 1, any(word in s for s in seen))"
     )
-    if not os.path.isdir("/proc/self"):
-        pytest.skip("no /proc here")
+    needs(os.path.isdir("/proc/self"), "/proc")
 
     assert run(holder, *python(code), KEY=TOKEN).out == "True False\n"
 

@@ -308,8 +308,7 @@ def test_stopped_and_continued_in_the_background_and_in_front_again(shell, holde
 
 def started(shell, holder, script: str) -> int:
     """Our process id, when a script runs that says it is ready."""
-    if not os.path.isdir("/proc/self"):
-        pytest.skip("no /proc here")
+    needs(os.path.isdir("/proc/self"), "/proc")
     (holder.folder / "script").write_text(f"echo $PPID; {script}")
     shell.sendline("$RUN sh script; echo code $?")
     shell.expect_exact("ready")
