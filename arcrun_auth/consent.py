@@ -57,7 +57,7 @@ def project(recipe: Recipe, method: Method) -> dict[str, Any]:
     found = _without(_plain(method), NOT_IN_METHOD)
     for name, default in _of_recipe(type(recipe), type(method)):
         if (value := getattr(recipe, name)) != default:
-            found[name] = value
+            found[name] = _plain(value)
     if "required_secrets" in found:
         found["required_secrets"] = [_without(s, NOT_IN_SECRET) for s in found["required_secrets"]]
     if "params" in found:
@@ -81,12 +81,11 @@ def _of_recipe(whole: type[Recipe], part: type[Method]) -> tuple[tuple[str, obje
     return tuple((field.name, field.default) for field in fields if field.name not in left_out)
 
 
-def _plain(method: Method) -> dict[str, Any]:
+def _plain(value: object) -> Any:
     """As JSON would give it back, so that a stored projection compares equal to a new one."""
     import msgspec
 
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(method))
-    return plain
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _without(fields: Mapping[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
@@ -241,6 +240,8 @@ WORDS = {
     "mtls": "another certificate would be shown",
     "service_account": "your service account would be used otherwise",
     "options": "the settings of its plug-in would change",
+    "agent": "AI agents could do other things without being allowed to write",
+    "deny_paths": "AI agents could reach other places",
     "aws": "requests would be signed for another service or region",
     "assume_role": "another role would be assumed with your access key",
     "authorize_params": "the login would be asked for otherwise",

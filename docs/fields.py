@@ -17,7 +17,8 @@ WORDS = (
     (r"Annotated\[str,.*\]|\bstr\b|\bText\b|\bName\b|\bScope\b|\bServiceId\b", "text"),
     (r"\bPackage\b|\bModule\b|\bIdentifier\b|\bCall\b", "text"),
     (r"Annotated\[int,.*?\)\]|\bint\b", "number"),
-    (r"\bUrl\b", "URL"), (r"\bHost\b", "host"), (r"\bbool\b", "true, false"),
+    (r"\bUrl\b", "URL"), (r"\bHost\b", "host"), (r"\bPathPattern\b", "path"),
+    (r"\bbool\b", "true, false"),
     (r"\bStrings\b", "map of text"), (r" \| None", ""),
     (r"tuple\[(.*), \.\.\.\]", r"list of \1"), (r"dict\[\w+, (.*)\]", r"map of \1"),
     (r"\bAny\b", "anything"),
@@ -36,6 +37,7 @@ CLASSES = {
     "Aws": "aws", "AssumeRole": "assume_role",
     "ServiceAccount": "service_account", "Federation": "service_accountfederation",
     "Impersonation": "service_accountimpersonation",
+    "Agent": "agent", "Read": "agent",
     "Sdk": "sdk", "Git": "git-and-docker", "Docker": "git-and-docker",
 }  # fmt: skip
 

@@ -29,6 +29,7 @@ from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.model import (
     SCHEMA_VERSION,
+    Agent,
     AssumeRole,
     Aws,
     Callback,
@@ -48,6 +49,7 @@ from arcrun_auth.recipe.model import (
     OAuth2,
     Ok,
     Param,
+    Read,
     Recipe,
     Redirect,
     Refresh,
@@ -68,12 +70,12 @@ if TYPE_CHECKING:
     Bases = Mapping[str, "Document"]
 
 __all__ = [
-    "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
-    "Digest", "Discover", "Docker", "Federation", "Git", "GuideStep", "Impersonation", "Inject",
-    "Jwt", "Method", "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect", "Refresh",
-    "RequiredSecret",
-    "Revoke", "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest",
-    "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
+    "SCHEMA_VERSION", "Agent", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth",
+    "Diagnosis", "Digest", "Discover", "Docker", "Federation", "Git", "GuideStep",
+    "Impersonation", "Inject", "Jwt", "Method", "Mtls", "OAuth1", "OAuth2", "Ok", "Param",
+    "Read", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke",
+    "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse",
+    "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
     "merge", "read",
 ]  # fmt: skip
 

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from arcrun_auth.errors import RecipeError, printable
 from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
+from arcrun_auth.recipe.agent import Agent, PathPattern, Read
 from arcrun_auth.recipe.aws import AssumeRole, Aws
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.helpers import Docker, Git
@@ -36,11 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "SCHEMA_VERSION", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth", "Diagnosis",
-    "Digest", "Discover", "Docker", "Federation", "Git", "GuideStep", "Impersonation", "Inject",
-    "Jwt", "Method", "Model", "Mtls", "OAuth1", "OAuth2", "Ok", "Param", "Recipe", "Redirect",
-    "Refresh", "RequiredSecret", "Revoke", "Sdk", "ServiceAccount", "Step", "TestRequest",
-    "TokenExchange", "TokenRequest", "TokenResponse", "Verified", "When",
+    "SCHEMA_VERSION", "Agent", "AssumeRole", "Aws", "Callback", "Choose", "ClientAuth",
+    "Diagnosis", "Digest", "Discover", "Docker", "Federation", "Git", "GuideStep",
+    "Impersonation", "Inject", "Jwt", "Method", "Model", "Mtls", "OAuth1", "OAuth2", "Ok",
+    "Param", "Read", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke", "Sdk",
+    "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse",
+    "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
@@ -354,6 +356,10 @@ class Recipe(Method, frozen=True, kw_only=True):
     """The documentation of its API."""
     methods: tuple[Method, ...] = ()
     """Further ways in, beside the default one."""
+    agent: Agent = Agent()
+    """What an AI agent may do without being allowed to write."""
+    deny_paths: tuple[PathPattern, ...] = ()
+    """Where an AI agent may never go: making tokens, revoking them, members and their rights."""
     sdk: Sdk | None = None
     """The official SDK, for `arcrun snippet --sdk`."""
     verified: Verified | None = None

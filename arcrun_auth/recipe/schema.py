@@ -16,6 +16,7 @@ import msgspec
 from arcrun_auth.primitives import BUILT_IN
 from arcrun_auth.recipe import (
     account,
+    agent,
     aws,
     exchange,
     helpers,
@@ -70,7 +71,9 @@ def doc(described: dict[tuple[str, str], str], model: str, field: str) -> str:
 def field_docs() -> dict[tuple[str, str], str]:
     """The docstring under each field of the model: (class, field) -> text."""
     found: dict[tuple[str, str], str] = {}
-    parts = (types, account, aws, exchange, helpers, jwt, oauth2, proofs, required, sdk, models)
+    parts = (
+        types, account, agent, aws, exchange, helpers, jwt, oauth2, proofs, required, sdk, models,
+    )  # fmt: skip
     for module in parts:
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef):

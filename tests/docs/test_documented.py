@@ -133,6 +133,8 @@ HEADINGS = {
     "Git": "git and docker",
     "Docker": "git and docker",
     "Sdk": "sdk",
+    "Agent": "agent",
+    "Read": "agent",
 }
 
 

@@ -40,6 +40,8 @@ RICH = {
     "assume_role": {"endpoint": "https://sts.rich.example/", "role_arn": "arn:r", "session_name": "s",
                     "external_id": "e", "duration_s": 900},
     "verified": {"date": "2026-01-01", "method": "doc", "sources": ["https://s.example"]},
+    "agent": {"read": [{"method": "POST", "path": "/find", "graphql": True}], "rpc": True},
+    "deny_paths": ["/tokens/**"],
     "sdk": {"package": "rich", "import": "rich", "class": "Rich", "arguments": ["v1"],
             "argument": "key", "adapter": "bind", "call": "me"},
     "id": "oauth", "label": "OAuth", "primitive": "oauth2",
@@ -169,7 +171,7 @@ CHOICES = {
     ("oauth2", "revoke", "which"): "both", ("params", "region", "from"): "user",
     ("oauth1", "signature_method"): "HMAC-SHA1", ("jwt", "alg"): "RS256", ("jwt", "key_encoding"): "pem", ("oauth2", "token_request", "body"): "form",
     ("oauth2", "refresh", "mode"): "yes", ("oauth2", "refresh", "rotates"): "no",
-    ("test", "method"): "GET", ("methods", 0, "primitive"): "oauth2",
+    ("test", "method"): "GET", ("agent", "read", 0, "method"): "GET", ("methods", 0, "primitive"): "oauth2",
 }  # fmt: skip
 
 
@@ -196,7 +198,7 @@ def test_the_rich_recipe_sets_every_field_of_the_model():
 
     assert set(RICH) | {"extends"} == fields(Recipe)
     recipe = convert(RICH)
-    for name in ("oauth2", "inject", "test", "verified", "jwt", "sdk"):
+    for name in ("oauth2", "inject", "test", "verified", "jwt", "sdk", "agent"):
         assert set(RICH[name]) == fields(type(getattr(recipe, name))), name
     for name in (
         "callback", "redirect", "client", "token_request", "token_response", "refresh", "revoke",
