@@ -19,11 +19,15 @@ from arcrun_auth.errors import RecipeError, UnknownService
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from arcrun_auth.catalog_entry import Row
     from arcrun_auth.catalog_index import Helper, Index
     from arcrun_auth.recipe import Recipe
     from arcrun_auth.recipe.reader import Document
+
+    Source = tuple[str, Index]
+    """A tier, and the index of its recipes."""
 
 __all__ = ["Catalog", "Entry", "MethodEntry", "env_name"]
 
@@ -52,7 +56,7 @@ class Catalog:
         self.folder = os.path.join(os.path.expanduser(os.fspath(home)), "recipes")
         self._given = None if bundled is None else os.fspath(bundled)
         self._folders = (self.folder, *(os.fspath(folder) for folder in extra))
-        self._sources: tuple[Index, Index | None] | None = None
+        self._sources: tuple[Source, ...] | None = None
         self._opening = Lock()
 
     def entry(self, service: str) -> Entry:
@@ -71,24 +75,19 @@ class Catalog:
         from arcrun_auth.recipe import decode
 
         entry = self.entry(service)
-        bundled, local = self._open()
-        index = bundled if entry.tier == "bundled" or local is None else local
+        index = next(index for tier, index in self._open() if tier == entry.tier)
         return decode(index.body(entry.service) or b"")
 
     def entries(self) -> list[Entry]:
         """Every service that can be bound, by name."""
-        bundled, local = self._open()
-        if local is None:
-            return [Entry(row) for row in bundled.rows()]
-        names = {service for service, _ in bundled.names()}
-        mine = {
-            row[0]: Entry(row)
-            for row in local.rows()
-            if row[10] or (row[0] not in names and bundled.alias(row[0]) is None)
-        }
-        theirs = {row[0]: Entry(row) for row in bundled.rows() if row[0] not in mine}
-        both = {**theirs, **mine}
-        return [both[name] for name in sorted(both)]
+        found: dict[str, Entry] = {}
+        aliases: set[str] = set()
+        for _, index in self._open():
+            for row in index.rows():
+                if row[10] or (row[0] not in found and row[0] not in aliases):
+                    found[row[0]] = Entry(row)
+            aliases.update(index.aliases())
+        return [found[name] for name in sorted(found)]
 
     def names(self) -> list[str]:
         """The names of all services, sorted; without aliases."""
@@ -96,23 +95,25 @@ class Catalog:
 
     @property
     def problems(self) -> list[RecipeError]:
-        """The files that are not valid, and those that would stand over a bundled service."""
-        bundled, local = self._open()
-        found = [problem(*row) for index in (bundled, local) if index for row in index.problems()]
-        for service, override in local.names() if local else ():
-            above = not override and self._above(service)
-            if above and local and (row := local.row(service)):
-                found.append(shadowing(above, service, row[8]))
+        """The files that are not valid, and those that would stand over a service of a
+        higher tier."""
+        sources = self._open()
+        found = [problem(*row) for _, index in sources for row in index.problems()]
+        for rank, (_, index) in enumerate(sources):
+            for service, override in index.names() if rank else ():
+                above = None if override else self._above(service, rank)
+                if above is not None:
+                    found.append(shadowing(*above, service, (index.row(service) or ())[8]))
         return found
 
     def helpers(self, kind: str) -> list[Helper]:
-        """Who answers a credential helper (`git`, `docker`), the bundled services first."""
+        """Who answers a credential helper (`git`, `docker`), the higher tiers first."""
         found: list[Helper] = []
-        for tier, index in zip(("bundled", "local"), self._open(), strict=True):
-            for row in index.helpers(kind) if index is not None else ():
+        for tier, index in self._open():
+            for row in index.helpers(kind):
                 try:
                     entry = self._entry(row[1])
-                except RecipeError:  # it stands over a bundled service, and was not let to
+                except RecipeError:  # it stands over a service above, and was not let to
                     continue
                 if entry is not None and entry.tier == tier:
                     found.append(row)
@@ -122,9 +123,7 @@ class Catalog:
         """What a recipe may extend, by id: for the linter."""
         from arcrun_auth.recipe import reader
 
-        rows = [
-            row for index in reversed(self._open()) if index is not None for row in index.bases()
-        ]
+        rows = [row for _, index in reversed(self._open()) for row in index.bases()]
         return {service: reader.parse(text, path) for service, text, path in rows}
 
     def is_bundled(self, path: str | os.PathLike[str]) -> bool:
@@ -140,32 +139,44 @@ class Catalog:
     def add(self, path: str | os.PathLike[str], *, override: bool = False) -> Entry:
         """Check a recipe and copy it into the home. Raises RecipeError where it is not valid.
 
-        One that would stand over a bundled service is refused unless `override`, which
-        the name of the copy records.
+        One that would stand over a service of a higher tier is refused unless `override`,
+        which the name of the copy records.
         """
         from arcrun_auth.catalog_build import add
 
-        bundled, _ = self._open()
-        service = add(os.fspath(path), self.folder, bundled, override=override)
+        sources = self._open()
+        local = next((i for i, source in enumerate(sources) if source[0] == "local"), len(sources))
+
+        def above(service: str) -> tuple[str, str] | None:
+            return self._above(service, local)
+
+        trusted = sources[0][1]
+        service = add(os.fspath(path), self.folder, trusted, above=above, override=override)
         self.reindex()
         return self.entry(service)
 
     def close(self) -> None:
         """Close the indexes; another question opens them again."""
-        for index in self._sources or ():
-            if index is not None:
-                index.close()
+        for _, index in self._sources or ():
+            index.close()
         self._sources = None
 
-    def _open(self) -> tuple[Index, Index | None]:
+    def _open(self) -> tuple[Source, ...]:
+        """The sources in order of trust: the recipes of the wheel are always the first."""
         sources = self._sources
         if sources is None:
             with self._opening:
                 sources = self._sources
                 if sources is None:
-                    bundled = self._open_bundled()
-                    sources = self._sources = (bundled, self._open_local(bundled))
+                    sources = self._sources = tuple(self._open_all())
         return sources
+
+    def _open_all(self) -> Iterator[Source]:
+        bundled = self._open_bundled()
+        yield "bundled", bundled
+        local = self._open_local(bundled)
+        if local is not None:
+            yield "local", local
 
     def _open_bundled(self) -> Index:
         from arcrun_auth import __version__
@@ -201,26 +212,36 @@ class Catalog:
         return _index(os.path.join(self.folder, name), self._folders, "local", "", bundled)
 
     def _entry(self, service: str) -> Entry | None:
-        bundled, local = self._open()
-        mine = local and local.row(service)
-        if mine and mine[10]:
-            return Entry(mine)
-        above = self._above(service)
-        if above == service:
-            return Entry(bundled.row(service) or ())
-        if mine and above:
-            raise shadowing(above, service, mine[8])
-        return Entry(mine) if mine else None
+        """The entry of this very name: the highest one, unless the user let another stand
+        over it. RecipeError where a file of the user's has the name as an alias above has it.
+        """
+        first: Row | None = None
+        alias: tuple[str, str] | None = None
+        for tier, index in self._open():
+            row = index.row(service)
+            if row is not None and row[10]:
+                return Entry(row)
+            if first is not None or alias is not None:
+                if row is not None and alias is not None and tier == "local":
+                    raise shadowing(*alias, service, row[8])
+                continue
+            first = row
+            if first is None and (named := index.alias(service)) is not None:
+                alias = tier, named
+        return Entry(first) if first is not None else None
 
-    def _above(self, service: str) -> str | None:
-        """The bundled service that has this name, its own or as an alias."""
-        bundled, _ = self._open()
-        return service if bundled.row(service) else bundled.alias(service)
+    def _above(self, service: str, rank: int) -> tuple[str, str] | None:
+        """The tier and the service above a source that have this name, or it as an alias."""
+        for tier, index in self._open()[:rank]:
+            found = service if index.row(service) else index.alias(service)
+            if found is not None:
+                return tier, found
+        return None
 
     def _by_alias(self, name: str) -> Entry | None:
-        for index in self._open():
-            service = index and index.alias(name)
-            if service:
+        for _, index in self._open():
+            service = index.alias(name)
+            if service is not None:
                 return self._entry(service)
         return None
 
@@ -230,7 +251,7 @@ class Catalog:
         for found in self.problems:
             if found.service == service:
                 return found
-        names = self.names() + [alias for i in self._open() if i for alias in i.aliases()]
+        names = self.names() + [alias for _, i in self._open() for alias in i.aliases()]
         return UnknownService(service, similar=get_close_matches(service, names, n=3, cutoff=0.7))
 
 
@@ -269,10 +290,10 @@ def problem(service: str, path: str, why: str, line: int | None, field: str | No
     )  # fmt: skip
 
 
-def shadowing(above: str, service: str, path: str) -> RecipeError:
-    """A file that would stand over a bundled service without having been let to."""
+def shadowing(tier: str, above: str, service: str, path: str) -> RecipeError:
+    """A file that would stand over a service of a higher tier without having been let to."""
     return RecipeError(
-        f"This recipe would stand over the bundled service {above!r}.",
+        f"This recipe would stand over the {tier} service {above!r}.",
         service=service,
         path=path,
         hint=f"arcrun recipes add --override {path}",

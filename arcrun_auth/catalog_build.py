@@ -26,7 +26,7 @@ from arcrun_auth.stores import private
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from arcrun_auth.catalog_index import Stat
     from arcrun_auth.recipe import Method, Recipe
@@ -201,7 +201,7 @@ class _Builder:
     def _recipe(self, document: Document) -> None:
         recipe = load(document, bases=self._known_bases() if lays_bases(document.data) else None)
         path = str(document.path)
-        override = os.path.splitext(path)[0].endswith(OVERRIDE)
+        override = self._tier == "local" and os.path.splitext(path)[0].endswith(OVERRIDE)
         row = entry_row(recipe, tier=self._tier, release=self._release, path=path)
         try:
             self._db.execute("INSERT INTO recipe VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, override))
@@ -316,16 +316,24 @@ def token_secret(way: Method) -> str:
 # -- adding a file ---------------------------------------------------------------------
 
 
-def add(path: str, folder: str, bundled: Index, *, override: bool) -> str:
+def add(
+    path: str,
+    folder: str,
+    trusted: Index,
+    *,
+    above: Callable[[str], tuple[str, str] | None],
+    override: bool,
+) -> str:
     """Check the recipe at `path` and copy it into `folder`; gives the service's id.
 
-    RecipeError where it is not valid, where the linter finds an error, or where it stands
-    over a bundled service without `override`.
+    It may extend the bases of `trusted`. RecipeError where it is not valid, where the linter
+    finds an error, or where it stands over what `above` names (tier and service) without
+    `override`.
     """
     from arcrun_auth import lint
 
     found = _read(path)
-    bases = {service: reader.parse(text, at) for service, text, at in bundled.bases()}
+    bases = {service: reader.parse(text, at) for service, text, at in trusted.bases()}
     subject = lint.subject(found, bases, tier="local")
     recipe = subject.recipe
     for finding in lint.errors([*lint.judge(subject), *lint.between([subject])]):
@@ -333,10 +341,10 @@ def add(path: str, folder: str, bundled: Index, *, override: bool) -> str:
             finding.message, service=recipe.service, path=path, line=finding.line,
             field=finding.field, hint=finding.mend,
         )  # fmt: skip
-    above = recipe.service if bundled.row(recipe.service) else bundled.alias(recipe.service)
-    if above and not override:
-        raise catalog.shadowing(above, recipe.service, path)
-    _copy(found.text, folder, recipe.service, suffix=OVERRIDE if above else "")
+    below = above(recipe.service)
+    if below is not None and not override:
+        raise catalog.shadowing(*below, recipe.service, path)
+    _copy(found.text, folder, recipe.service, suffix=OVERRIDE if below else "")
     return recipe.service
 
 

@@ -259,6 +259,12 @@ def test_an_override_stands_over_it_because_the_user_said_so(home, bundled, tmp_
     assert Catalog(home, bundled=bundled).entry("notion").tier == "local"
 
 
+def test_a_bundled_file_is_no_override_whatever_its_name(home, bundled, local):
+    (bundled / "mine.override.yaml").write_text(key("mine"))
+    (local / "mine.override.yaml").write_text(key("mine", display_name="Ours"))
+    assert Catalog(home, bundled=bundled).entry("mine").display_name == "Ours"
+
+
 def test_further_folders_are_local_too(home, bundled, tmp_path, local):
     extra = tmp_path / "extra"
     extra.mkdir()
@@ -533,7 +539,7 @@ def test_a_catalogue_may_be_closed_and_asked_again(home, bundled):
 
 
 def test_a_row_is_found_by_its_key_and_not_by_looking_at_all(home, wheel):
-    index = Catalog(home, bundled=wheel)._open()[0]
+    index = Catalog(home, bundled=wheel)._open()[0][1]
     for sql in (
         "SELECT * FROM recipe WHERE service = ?",
         "SELECT * FROM body WHERE service = ?",
@@ -642,11 +648,11 @@ def test_a_child_of_a_fork_opens_its_own(home, wheel):
         "from arcrun_auth.catalog import Catalog\n"
         f"catalog = Catalog({str(home)!r}, bundled={str(wheel)!r})\n"
         "catalog.entry('notion')\n"
-        "mine = catalog._open()[0]._connection\n"
+        "mine = catalog._open()[0][1]._connection\n"
         "pid = os.fork()\n"
         "if pid == 0:\n"
         "    catalog.entry('notion')\n"
-        "    os._exit(0 if catalog._open()[0]._connection is not mine else 1)\n"
+        "    os._exit(0 if catalog._open()[0][1]._connection is not mine else 1)\n"
         "sys.exit(os.waitpid(pid, 0)[1])\n"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
@@ -685,7 +691,7 @@ def test_a_prebuilt_index_is_never_written(home, wheel):
     catalog = Catalog(home, bundled=wheel)
     catalog.names()
     with pytest.raises(RecipeError, match="damaged"):  # SQLite says: read-only
-        catalog._open()[0].query("DELETE FROM recipe")
+        catalog._open()[0][1].query("DELETE FROM recipe")
     assert (wheel / "index.db").read_bytes() == before
     assert [path.name for path in wheel.iterdir()] == ["index.db"]
 
