@@ -18,6 +18,7 @@ import pytest
 
 from arcrun_auth import __version__, _http
 from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
+from arcrun_auth.exchange import Exchange
 from arcrun_auth.hosts import Fence
 from tests import canary, servers
 
@@ -156,7 +157,7 @@ def test_what_cannot_be_reached_was_surely_not_sent(host) -> None:
 
 def test_a_given_up_request_sends_nothing_more() -> None:
     with servers.recorder() as server:
-        exchange = _http._Exchange(Call(server.origin), fence(server.origin), 1.0)
+        exchange = Exchange(Call(server.origin), fence(server.origin), 1.0)
         exchange.abandon()
         exchange.run()
     assert isinstance(exchange.error, ProviderUnavailable)
@@ -288,7 +289,7 @@ def test_a_library_that_is_not_there_says_how_to_get_it(monkeypatch) -> None:
 def test_ctrl_c_amid_the_start_of_the_thread_gives_the_request_up(monkeypatch) -> None:
     """Nothing is sent that nobody waits for: its answer could hold the next refresh token."""
     start, aborted = threading.Thread.start, []
-    abandon = _http._Exchange.abandon
+    abandon = Exchange.abandon
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupted(thread: threading.Thread) -> None:
@@ -301,9 +302,9 @@ def test_ctrl_c_amid_the_start_of_the_thread_gives_the_request_up(monkeypatch) -
         aborted.append(exchange)
 
     let_go = threading.Event()
-    monkeypatch.setattr(_http._Exchange, "abandon", noted)
+    monkeypatch.setattr(Exchange, "abandon", noted)
     monkeypatch.setattr(
-        _http._Exchange, "_context", lambda _: let_go.wait(servers.GUARD) and _http.ssl_context()
+        Exchange, "_context", lambda _: let_go.wait(servers.GUARD) and _http.ssl_context()
     )
     try:
         with servers.recorder() as server:

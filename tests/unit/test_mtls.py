@@ -28,6 +28,7 @@ from joserfc.jwk import ECKey
 from arcrun_auth import _http, mtls
 from arcrun_auth.broker import Broker
 from arcrun_auth.errors import AuthError, LoginRequired, ProviderUnavailable
+from arcrun_auth.exchange import Exchange
 from arcrun_auth.hosts import Fence
 from arcrun_auth.oauth import TokenCall
 from arcrun_auth.stores.memory import Memory
@@ -237,7 +238,7 @@ class TestOverTls:
         monkeypatch.delenv("SSL_CERT_DIR", raising=False)
         pair = tuple(Secret(text) for text in authority.issue("by trust"))
         call = Call("https://127.0.0.1/", pair)
-        context = _http._Exchange(call, Fence(["127.0.0.1"]), 1.0)._context()
+        context = Exchange(call, Fence(["127.0.0.1"]), 1.0)._context()
         assert type(context) is type(_http.ssl_context())
         assert context is not _http.ssl_context()
         # Its handshake, with a server that no operating system trusts.
