@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arcrun_auth import consent as rules
+from arcrun_auth.catalog_entry import TRUSTED_TIERS
 from arcrun_auth.errors import ConsentRequired, StoreError
 from arcrun_auth.hosts import parse_origin
-from arcrun_auth.resolve import TRUSTED_TIERS, unfit
+from arcrun_auth.resolve import unfit
 from arcrun_auth.tokens import Consent
 
 if TYPE_CHECKING:
@@ -65,17 +66,28 @@ def check(resolver: Resolver, connection: Connection, consent: Consent | None) -
     if rules.narrower(consent.projection, now):
         return
     changes = rules.changes(consent.projection, now)
-    released = consent.tier in TRUSTED_TIERS and entry.tier in TRUSTED_TIERS
-    if not (released and consent.release != entry.release):
+    if not _is_released(resolver, connection, consent):
         raise ConsentRequired(
             f"The recipe of {entry.service} is not the one you agreed to: " + "; ".join(changes),
             service=entry.service,
             changes=changes,
             hint=connection.setup,
         )
-    # It came with a release of this package: the wheel is code, and code was trusted.
     resolver.say(f"The recipe of {entry.service} changed with this release: " + "; ".join(changes))
     _keep(resolver, connection, recipe, way)
+
+
+def _is_released(resolver: Resolver, connection: Connection, consent: Consent) -> bool:
+    """Whether the recipe came with a release of this package: the wheel is code, and code was
+    trusted. An official set that arrives between two releases is asked about, unless the wheel
+    says the same."""
+    entry = connection.entry
+    if consent.tier not in TRUSTED_TIERS or not entry.trusted:
+        return False
+    if entry.tier == "bundled":
+        return consent.release != entry.release
+    in_wheel = resolver.catalog.digest_in_wheel(entry.service, connection.method.id)
+    return in_wheel == connection.method.digest
 
 
 def _keep(resolver: Resolver, connection: Connection, recipe: Recipe, way: Method) -> None:

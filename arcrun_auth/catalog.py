@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Catalog", "Entry", "MethodEntry", "env_name"]
 
+LOCK = "recipes.lock"
+"""What was fetched, in the folder of the user's recipes; nothing was if it is not there."""
+LOWER_TIERS = ("community", "local", "platform")
+"""What stands below the recipes of this package, in order of trust."""
 OVERRIDE = ".override"
 """How does a file's name (`notion.override.yaml`) say that it stands over a bundled service?"""
 
@@ -57,6 +61,8 @@ class Catalog:
         self._given = None if bundled is None else os.fspath(bundled)
         self._folders = (self.folder, *(os.fspath(folder) for folder in extra))
         self._sources: tuple[Source, ...] | None = None
+        self._bundled: Index | None = None
+        self._official: Index | None = None
         self._opening = Lock()
 
     def entry(self, service: str) -> Entry:
@@ -96,15 +102,28 @@ class Catalog:
     @property
     def problems(self) -> list[RecipeError]:
         """The files that are not valid, and those that would stand over a service of a
-        higher tier."""
+        higher tier. What a platform lists beside ours is no problem: it is not used."""
         sources = self._open()
         found = [problem(*row) for _, index in sources for row in index.problems()]
-        for rank, (_, index) in enumerate(sources):
-            for service, override in index.names() if rank else ():
+        if self._official is not None and sources[0][1] is not self._official:
+            found += [problem(*row) for row in self._official.problems()]
+        for rank, (tier, index) in enumerate(sources):
+            for service, override in index.names() if rank and tier != "platform" else ():
                 above = None if override else self._above(service, rank)
                 if above is not None:
                     found.append(shadowing(*above, service, (index.row(service) or ())[8]))
-        return found
+        return found + self._unreadable_lock()
+
+    def _unreadable_lock(self) -> list[RecipeError]:
+        if not os.path.exists(os.path.join(self.folder, LOCK)):
+            return []
+        from arcrun_auth.remote import lockfile
+
+        try:
+            lockfile.read(self.folder)
+        except RecipeError as error:
+            return [error]
+        return []
 
     def helpers(self, kind: str) -> list[Helper]:
         """Who answers a credential helper (`git`, `docker`), the higher tiers first."""
@@ -125,6 +144,13 @@ class Catalog:
 
         rows = [row for _, index in reversed(self._open()) for row in index.bases()]
         return {service: reader.parse(text, path) for service, text, path in rows}
+
+    def digest_in_wheel(self, service: str, method: str) -> str | None:
+        """The consent digest of a way in as this package brings it, whichever source is used."""
+        self._open()
+        row = self._bundled.row(service) if self._bundled is not None else None
+        ways = Entry(row).methods if row is not None else ()
+        return next((way.digest for way in ways if way.id == method), None)
 
     def is_bundled(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file lies among the recipes of this package."""
@@ -157,9 +183,11 @@ class Catalog:
 
     def close(self) -> None:
         """Close the indexes; another question opens them again."""
-        for _, index in self._sources or ():
-            index.close()
-        self._sources = None
+        opened = [index for _, index in self._sources or ()]
+        for index in (*opened, self._bundled, self._official):
+            if index is not None:
+                index.close()
+        self._sources = self._bundled = self._official = None
 
     def _open(self) -> tuple[Source, ...]:
         """The sources in order of trust: the recipes of the wheel are always the first."""
@@ -172,11 +200,16 @@ class Catalog:
         return sources
 
     def _open_all(self) -> Iterator[Source]:
-        bundled = self._open_bundled()
-        yield "bundled", bundled
-        local = self._open_local(bundled)
-        if local is not None:
-            yield "local", local
+        trusted, above = self._open_trusted()
+        yield trusted, above
+        over = "" if trusted == "bundled" else f"{trusted} {above.meta('version')}"
+        for tier in LOWER_TIERS:
+            if tier == "local":
+                index = self._open_local(above, over)
+            else:
+                index = self._open_fetched(tier, above, over)
+            if index is not None:
+                yield tier, index
 
     def _open_bundled(self) -> Index:
         from arcrun_auth import __version__
@@ -185,7 +218,34 @@ class Catalog:
         ready = os.path.join(folder, "index.db")
         if os.path.isfile(ready):
             return catalog_index.open_file(ready)
-        return _index(path, (folder,), "bundled", __version__, None)
+        return _index(path, (folder,), "bundled", release=__version__)
+
+    def _open_trusted(self) -> Source:
+        """The bundled recipes, or the official ones if theirs is the higher version."""
+        self._bundled = bundled = self._open_bundled()
+        official = self._open_fetched("official", None)
+        if official is not None:
+            from arcrun_auth.catalog_fetched import version
+
+            self._official = official
+            if version(official) > self._bundled_version():
+                return "official", official
+        return "bundled", bundled
+
+    def _bundled_version(self) -> int:
+        folder, _ = self._bundled_folder()
+        try:
+            with open(os.path.join(folder, "version"), encoding="ascii") as file:
+                return int(file.read())
+        except FileNotFoundError:
+            return 0
+
+    def _open_fetched(self, tier: str, above: Index | None, over: str = "") -> Index | None:
+        if not os.path.exists(os.path.join(self.folder, LOCK)):
+            return None
+        from arcrun_auth.catalog_fetched import open_tier
+
+        return open_tier(self.folder, tier, above, over)
 
     def _bundled_folder(self) -> tuple[str, str]:
         """The folder of the bundled recipes, and where their index goes if they have none."""
@@ -204,12 +264,14 @@ class Catalog:
             )
         return os.path.join(checkout, "recipes"), os.path.join(checkout, "build", "recipes.db")
 
-    def _open_local(self, bundled: Index) -> Index | None:
+    def _open_local(self, above: Index, over: str) -> Index | None:
         if not catalog_index.scan(self._folders):
             return None
         # With other folders the index is another one: two processes must not fight over it.
         name = f"index-{_short(self._folders)}.db" if len(self._folders) > 1 else "index.db"
-        return _index(os.path.join(self.folder, name), self._folders, "local", "", bundled)
+        return _index(
+            os.path.join(self.folder, name), self._folders, "local", above=above, over=over
+        )
 
     def _entry(self, service: str) -> Entry | None:
         """The entry of this very name: the highest one, unless the user let another stand
@@ -256,15 +318,21 @@ class Catalog:
 
 
 def _index(
-    path: str, folders: Sequence[str], tier: str, release: str, above: Index | None
+    path: str,
+    folders: Sequence[str],
+    tier: str,
+    *,
+    release: str = "",
+    above: Index | None = None,
+    over: str = "",
 ) -> Index:
     files = catalog_index.scan(folders)
-    made_by = catalog_index.fingerprint(tier, release)
-    found = catalog_index.current(path, files, made_by)
+    made_by = catalog_index.fingerprint(tier, release, over)
+    found = catalog_index.current(path, made_by, lambda index: index.stats() == set(files.values()))
     if found is None:
         from arcrun_auth.catalog_build import build
 
-        found = build(path, files, tier=tier, release=release, above=above)
+        found = build(path, files, tier=tier, release=release, made_by=made_by, above=above)
     return found
 
 

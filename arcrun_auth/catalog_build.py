@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from arcrun_auth import catalog, catalog_index, consent
 from arcrun_auth.catalog import OVERRIDE, env_name
+from arcrun_auth.catalog_entry import TRUSTED_TIERS
 from arcrun_auth.catalog_index import Index
 from arcrun_auth.errors import RecipeError, StoreError, printable
 from arcrun_auth.primitives import BUILT_IN
@@ -26,7 +28,7 @@ from arcrun_auth.stores import private
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from arcrun_auth.catalog_index import Stat
     from arcrun_auth.recipe import Method, Recipe
@@ -50,29 +52,40 @@ CREATE TABLE base (service TEXT PRIMARY KEY, yaml BLOB, path TEXT);
 
 
 def build(
-    path: str, files: dict[str, Stat], *, tier: str, release: str, above: Index | None = None
+    path: str,
+    files: dict[str, Stat],
+    *,
+    tier: str,
+    release: str,
+    made_by: str,
+    above: Index | None = None,
+    meta: Mapping[str, str] | None = None,
+    sums: Mapping[str, str] | None = None,
 ) -> Index:
     """Bring the index at `path` up to date with `files`, and open it.
 
-    `above` is the index whose bases may be extended too. A damaged index is thrown away:
-    it is a cache. Where none can be written it lives in memory, for this process alone.
+    `above` is the index whose bases may be extended too, `meta` what the index then says of
+    itself, `sums` the SHA-256 that each file must have. A damaged index is thrown away: it is
+    a cache. Where none can be written it lives in memory, for this process alone.
     """
+    rules = _Rules(tier, release, made_by, above, sums)
     for start in (path, None):
         try:
             with _replacing(path, start) as db:
-                _Builder(db, tier, release, above).update(files)
+                _Builder(db, rules).update(files, meta or {})
         except (OSError, StoreError, sqlite3.DatabaseError, UnicodeDecodeError):
             continue
         return catalog_index.open_file(path)
     db = _connect(":memory:")
-    _Builder(db, tier, release, above).update(files)
+    _Builder(db, rules).update(files, meta or {})
     return Index(db, owned=True)
 
 
 def prebuild(folder: str, path: str, *, release: str) -> None:
     """Write the index that goes into the wheel. RecipeError at the first file that is not valid."""
+    rules = _Rules("bundled", release, catalog_index.fingerprint("bundled", release))
     with _replacing(path, None) as db:
-        _Builder(db, "bundled", release, None).update(catalog_index.scan([folder]))
+        _Builder(db, rules).update(catalog_index.scan([folder]), {})
         for problem in Index(db).problems():
             raise catalog.problem(*problem)
         # Nothing of the machine it was built on: inside the wheel, files have bare names.
@@ -114,20 +127,25 @@ def _connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 
+class _Rules(NamedTuple):
+    """By what one source is indexed: see `build`."""
+
+    tier: str
+    release: str
+    made_by: str
+    above: Index | None = None
+    sums: Mapping[str, str] | None = None
+
+
 class _Builder:
     """Reads files into the tables of one index."""
 
-    def __init__(
-        self, db: sqlite3.Connection, tier: str, release: str, above: Index | None
-    ) -> None:
+    def __init__(self, db: sqlite3.Connection, rules: _Rules) -> None:
         self._db = db
-        self._tier = tier
-        self._release = release
-        self._above = above
-        self._made_by = catalog_index.fingerprint(tier, release)
+        self._rules = rules
         self._bases: dict[str, Document] | None = None
 
-    def update(self, files: dict[str, Stat]) -> None:
+    def update(self, files: dict[str, Stat], meta: Mapping[str, str]) -> None:
         """Make the index describe `files`."""
         # Nobody else sees this file yet: it needs no journal, and is thrown away if we fail.
         self._db.execute("PRAGMA journal_mode = OFF")
@@ -135,6 +153,7 @@ class _Builder:
         self._db.execute("BEGIN")
         self._start()
         self._refresh(files)
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", meta.items())
         self._db.execute("COMMIT")
 
     def _start(self) -> None:
@@ -142,13 +161,13 @@ class _Builder:
         tables = [
             row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type='table'")
         ]
-        if "meta" in tables and Index(self._db).fingerprint() == self._made_by:
+        if "meta" in tables and Index(self._db).meta("fingerprint") == self._rules.made_by:
             return
         for table in tables:
             self._db.execute(f'DROP TABLE "{table}"')
         for statement in _SCHEMA.split(";"):
             self._db.execute(statement)
-        self._db.execute("INSERT INTO meta VALUES ('fingerprint', ?)", (self._made_by,))
+        self._db.execute("INSERT INTO meta VALUES ('fingerprint', ?)", (self._rules.made_by,))
 
     def _refresh(self, files: dict[str, Stat]) -> None:
         known = Index(self._db).stats()
@@ -183,7 +202,7 @@ class _Builder:
         path = stat_[0]
         service, extends = "", False
         try:
-            document = _read(path)
+            document = _read(path, self._rules.sums)
             service = printable(str(document.data.get("service") or ""), 130)
             extends = lays_bases(document.data)
             if _is_base(path) != is_base(service):
@@ -199,10 +218,12 @@ class _Builder:
         return (*stat_, service, extends, "", None, None)
 
     def _recipe(self, document: Document) -> None:
-        recipe = load(document, bases=self._known_bases() if lays_bases(document.data) else None)
+        tier = self._rules.tier
+        bases = self._known_bases() if lays_bases(document.data) else None
+        recipe = load(document, bases=bases, tolerant=tier == "platform")
         path = str(document.path)
-        override = self._tier == "local" and os.path.splitext(path)[0].endswith(OVERRIDE)
-        row = entry_row(recipe, tier=self._tier, release=self._release, path=path)
+        override = tier == "local" and os.path.splitext(path)[0].endswith(OVERRIDE)
+        row = entry_row(recipe, tier=tier, release=self._rules.release, path=path)
         try:
             self._db.execute("INSERT INTO recipe VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, override))
         except sqlite3.IntegrityError:
@@ -220,7 +241,8 @@ class _Builder:
     def _known_bases(self) -> dict[str, Document]:
         """The bases of the source above, which nobody replaces, and those of this one."""
         if self._bases is None:
-            sources = [Index(self._db)] + ([self._above] if self._above else [])
+            above = self._rules.above
+            sources = [Index(self._db)] + ([above] if above else [])
             self._bases = {
                 service: reader.parse(text, path)
                 for index in sources
@@ -229,12 +251,19 @@ class _Builder:
         return self._bases
 
 
-def _read(path: str) -> Document:
+def _read(path: str, sums: Mapping[str, str] | None = None) -> Document:
     try:
         with open(path, "rb") as file:
-            return reader.parse(file.read(reader.MAX_BYTES + 1), path)
+            text = file.read(reader.MAX_BYTES + 1)
     except OSError as error:
         raise RecipeError(f"This file cannot be read: {error.strerror}.", path=path) from None
+    if sums is not None and sha256(text).hexdigest() != sums[path]:
+        raise RecipeError(
+            "This is not the text that recipes.lock names, and it is not used.",
+            path=path,
+            hint="arcrun recipes update fetches it anew",
+        )
+    return reader.parse(text, path)
 
 
 def _is_base(path: str) -> bool:
@@ -276,7 +305,7 @@ def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
     for secret in way.required_secrets:
         # A local recipe must not read a variable that it names: `env: [AWS_SECRET_ACCESS_KEY]`.
         # What is this machine's is looked up at its use, and makes up no connection by itself.
-        further = secret.env if tier == "bundled" and not secret.ambient else ()
+        further = secret.env if tier in TRUSTED_TIERS and not secret.ambient else ()
         names = (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
         secrets.append((secret.key, secret.optional or secret.ambient, names))
     digest = consent.digest(consent.project(recipe, way))

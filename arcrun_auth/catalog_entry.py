@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     SecretEntry = tuple[str, bool, tuple[str, ...]]
 
 
+TRUSTED_TIERS = ("bundled", "official")
+"""Whose recipes may use a secret of the environment, which nobody was asked about? Both are
+signed by the same people, the one as a release of this package."""
+
+
 class MethodEntry:
     """One way in, as far as the hot path has to know it."""
 
@@ -109,12 +114,18 @@ class Entry:
 
     @property
     def tier(self) -> str:
-        """Who supplied the recipe: bundled or local."""
+        """Who supplied the recipe: bundled, official, community, local or platform."""
         return self._row[6]
 
     @property
+    def trusted(self) -> bool:
+        """Whether it comes from those who make this package."""
+        return self.tier in TRUSTED_TIERS
+
+    @property
     def release(self) -> str:
-        """The version of this package that brought the recipe; empty for a local one."""
+        """The version of this package, or of the official set, that brought the recipe; empty for
+        the other tiers."""
         return self._row[7]
 
     @property

@@ -16,7 +16,7 @@ from arcrun_auth.errors import RecipeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from arcrun_auth.catalog_entry import Row
@@ -125,8 +125,9 @@ class Index:
     def stats(self) -> set[Stat]:
         return set(self.query("SELECT path, size, mtime_ns FROM file"))
 
-    def fingerprint(self) -> str:
-        found = self.query("SELECT value FROM meta WHERE name = 'fingerprint'")
+    def meta(self, name: str) -> str:
+        """What the index says of itself; empty if nothing."""
+        found = self.query("SELECT value FROM meta WHERE name = ?", name)
         return found[0][0] if found else ""
 
     def close(self) -> None:
@@ -177,29 +178,32 @@ def scan(folders: Sequence[str]) -> dict[str, Stat]:
     return found
 
 
-def fingerprint(tier: str, release: str) -> str:
-    """What an index depends on beside its files: the rules that made it, by their own files."""
+def fingerprint(tier: str, release: str, over: str = "") -> str:
+    """What an index depends on beside its files: the rules that made it, by their own files.
+
+    `over` names what it stands on, where that is not the wheel.
+    """
     here = os.path.dirname(os.path.abspath(__file__))
     newest = 0
     for folder in (here, *(os.path.join(here, name) for name in _RULE_PACKAGES)):
         with os.scandir(folder) as modules:
             times = [m.stat().st_mtime_ns for m in modules if folder != here or _is_rule(m.name)]
         newest = max(newest, *times)
-    return f"{tier}:{release}:{newest}"
+    return f"{tier}:{release}:{newest}" + (f":{over}" if over else "")
 
 
 def _is_rule(name: str) -> bool:
     return name.startswith(_RULES) and name.endswith(".py")
 
 
-def current(path: str, files: dict[str, Stat], made_by: str) -> Index | None:
-    """The index at `path` if it still describes `files`, else None."""
+def current(path: str, made_by: str, fits: Callable[[Index], bool]) -> Index | None:
+    """The index at `path` if the same rules made it and it still `fits`, else None."""
     try:
         status = os.lstat(path)
         if not S_ISREG(status.st_mode) or (os.name == "posix" and status.st_mode & 0o077):
             return None  # a link, or open to others: it is built anew as a file of our own
         index = open_file(path)
-        if index.fingerprint() == made_by and index.stats() == set(files.values()):
+        if index.meta("fingerprint") == made_by and fits(index):
             return index
         index.close()
     except (FileNotFoundError, sqlite3.Error, RecipeError):

@@ -250,9 +250,8 @@ class Connections:
 
     def _free(self, connection: Connection, params: Mapping[str, str]) -> set[str]:
         """Which of `params` a call may choose: where it is, but never whose it is."""
-        from arcrun_auth.resolve import TRUSTED_TIERS
 
-        if connection.entry.tier not in TRUSTED_TIERS:
+        if not connection.entry.trusted:
             return set()  # the hosts were agreed to one by one
         _, way = self.resolver.way(connection)
         return {name for name in params if name in way.params and way.params[name].per_call}

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, MissingSecret, RecipeError
-from arcrun_auth.resolve import TRUSTED_TIERS
 from arcrun_auth.tokens import split_name
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class Desk:
     @property
     def _is_ours(self) -> bool:
         """Whether the recipe may say by itself what is looked up on this machine."""
-        return self.resolver.catalog.entry(self.service).tier in TRUSTED_TIERS
+        return self.resolver.catalog.entry(self.service).trusted
 
     @property
     def checked(self) -> bool:

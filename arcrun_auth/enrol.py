@@ -17,7 +17,6 @@ from arcrun_auth.errors import (
 )
 from arcrun_auth.fields import of_param, of_secret
 from arcrun_auth.primitives import load
-from arcrun_auth.resolve import TRUSTED_TIERS
 from arcrun_auth.signin import SignIn
 from arcrun_auth.tokens import Credential, Secret
 
@@ -145,7 +144,7 @@ class Enroller:
         self, connection: Connection, recipe: Recipe, way: Method, record: Credential
     ) -> None:
         """A recipe that is not ours: shown, and agreed to by a person."""
-        if connection.entry.tier in TRUSTED_TIERS:
+        if connection.entry.trusted:
             return
         agreed = agreement.made(connection.entry, recipe, way, record, before_login=True)
         held = agreement.held(connection).get(connection.service)

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Grant, Secret
 
-TRUSTED_TIERS = ("bundled",)
-"""Whose recipes may use a secret of the environment, which nobody was asked about?"""
-
 
 class Connection:
     """A service and an instance: the way in that was chosen, and what is stored for it."""
@@ -196,7 +193,7 @@ class Resolver:
         """The recipe, and its way in of this connection with all that it inherits."""
         recipe = self.catalog.recipe(connection.service)
         way = recipe.way(connection.method.id)
-        if way.diagnose and connection.entry.tier not in TRUSTED_TIERS:
+        if way.diagnose and not connection.entry.trusted:
             from arcrun_auth.diagnosis import of_a_stranger
 
             way = of_a_stranger(way)
@@ -209,7 +206,7 @@ class Resolver:
         entry, record = connection.entry, connection.record
         assert record is not None
         consent = record.consents.get(entry.service)
-        if consent is None and entry.tier in TRUSTED_TIERS:
+        if consent is None and entry.trusted:
             return
         if consent is not None and consent.digest == connection.method.digest:
             return

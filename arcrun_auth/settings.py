@@ -26,12 +26,17 @@ _FALSE = {"0", "false", "no", "off", ""}
 KNOWN = {
     "allow_executables": "start the program that a workload's document names: on or off",
     "allow_hosts": "exact origins (scheme://host:port) that may be private or plain http",
+    "community_url": "the folder of the community's recipes at a full commit, as raw files",
     "interactive": "whether somebody can be asked: true or false; found out if not set",
     "keyring": "use the OS keyring for the vault's key: on or off",
     "login_timeout": "how long a login may take, in seconds",
     "project": "follow [tool.arcrun] of a pyproject.toml: on, whoever owns it, or off",
+    "recipes_root": "the root.json that a signed set of recipes is checked by; the package's own "
+    "if not set",
+    "recipes_url": "where the signed set of recipes lies: a release, raw files, or a mirror",
     "secrets_file": "an exported secrets.enc, opened read-only in front of the vault",
     "secrets_dir": "a folder of mounted secrets, one file each",
+    "server": "a platform whose recipes are listed, below all others; none if not set",
     "store": "where credentials are written: vault, or keyring (one item each)",
 }
 """Every setting of `config.toml`; `ARCRUN_<NAME>` overrides it."""

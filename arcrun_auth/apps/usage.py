@@ -51,10 +51,9 @@ def uses(catalog: Catalog) -> dict[str, list[Use]]:
 
     Recipes of ours come first: whose guide leads to a provider's console is no stranger's to say.
     """
-    from arcrun_auth.resolve import TRUSTED_TIERS
 
     found: dict[str, list[Use]] = {}
-    for entry in sorted(catalog.entries(), key=lambda entry: entry.tier not in TRUSTED_TIERS):
+    for entry in sorted(catalog.entries(), key=lambda entry: not entry.trusted):
         if entry.status == "closed" or not any(m.primitive == "oauth2" for m in entry.methods):
             continue
         recipe = catalog.recipe(entry.service)

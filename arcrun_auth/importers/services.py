@@ -114,9 +114,9 @@ class Services:
         ours, others = list[Match](), list[Match]()
         for entry, method in self._typed():
             hosts = self._hosts(entry.service, method.id)
-            below = entry.tier == "bundled" and any(name.endswith(f".{host}") for name in hosts)
+            below = entry.trusted and any(name.endswith(f".{host}") for name in hosts)
             if host in hosts or (below and self._looks(entry.service, method.id, value)):
-                known = ours if entry.tier == "bundled" else others
+                known = ours if entry.trusted else others
                 known.append(Match(entry.service, method.id))
         return ours or others
 
@@ -196,7 +196,7 @@ class Services:
     def _patterns(self) -> list[tuple[str, str, str, str]]:
         found = []
         for entry, method in self._keyed():
-            key = self.only_secret(entry.service, method.id) if entry.tier == "bundled" else ""
+            key = self.only_secret(entry.service, method.id) if entry.trusted else ""
             found += [
                 (entry.service, method.id, key, secret.pattern)
                 for secret in (self.way(entry.service, method.id).required_secrets if key else ())

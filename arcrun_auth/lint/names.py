@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 # Which settings have a variable? Those of `settings.KNOWN`, a floor up; a test compares.
 SETTINGS = (
-    "allow_executables", "allow_hosts", "interactive", "keyring", "login_timeout", "project",
-    "secrets_dir", "secrets_file", "store",
+    "allow_executables", "allow_hosts", "community_url", "interactive", "keyring",
+    "login_timeout", "project", "recipes_root", "recipes_url", "secrets_dir", "secrets_file",
+    "server", "store",
 )  # fmt: skip
 
 # Which services would have variables that mean something else already?

@@ -147,7 +147,7 @@ def _app_files(settings: Settings) -> Iterator[Finding]:
 def _recipes(here: Broker) -> Iterator[Finding]:
     catalog = here.recipes
     entries = catalog.entries()
-    local = sum(entry.tier != "bundled" for entry in entries)
+    local = sum(entry.tier == "local" for entry in entries)
     of_yours = f", {local} of them yours" if local else ""
     yield Finding("recipes", "ok", f"{ui.count(len(entries), 'service')}{of_yours}")
     for problem in catalog.problems:

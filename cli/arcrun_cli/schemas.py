@@ -48,7 +48,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "method": "the way in",
         "status": "`connected`, `expired`, `revoked`, `incomplete` or `not connected`",
         "recipe": "the recipe's file",
-        "tier": "who supplied it: `bundled` or `local`",
+        "tier": "who supplied it: `bundled`, `official`, `community`, `local` or `platform`",
         "hosts": "the only hosts that get the secret",
         "origins": "of each secret: `key`, `store`, `place`; never the value",
         "identity": "whose account it is",

@@ -105,12 +105,12 @@ class Snippet:
 
     recipe: Recipe
     instance: str = ""
-    bundled: bool = True
+    trusted: bool = True
 
     @property
     def sdk(self) -> Sdk | None:
         """The recipe's SDK. Of one that somebody else wrote nothing is to be installed."""
-        return self.recipe.sdk if self.bundled else None
+        return self.recipe.sdk if self.trusted else None
 
     @property
     def names(self) -> dict[str, str]:

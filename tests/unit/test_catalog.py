@@ -409,7 +409,7 @@ def reads(monkeypatch):
     seen = []
     real = catalog_build._read
     monkeypatch.setattr(
-        catalog_build, "_read", lambda path: seen.append(Path(path).name) or real(path)
+        catalog_build, "_read", lambda path, sums: seen.append(Path(path).name) or real(path, sums)
     )
     return seen
 

@@ -24,9 +24,9 @@ FLOORS = [
     (
         "world",
         """
-        agents ambient browser catalog catalog_build catalog_index ci_identity keyfile keyform
-        listener locks loopback notebook people ports programs project qr settings stores
-        surroundings workload
+        agents ambient browser catalog catalog_build catalog_fetched catalog_index ci_identity
+        keyfile keyform listener locks loopback notebook people ports programs project qr remote
+        settings stores surroundings workload
         """,
     ),
     ("works", "custody login sources"),

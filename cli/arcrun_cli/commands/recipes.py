@@ -131,7 +131,7 @@ def _findings(recipes: Catalog, files: Sequence[str]) -> list[Finding]:
     if ours:
         found += lint(_read(ours), bases=recipes.bases())
     if others:
-        known = [recipes.recipe(e.service) for e in recipes.entries() if e.tier == "bundled"]
+        known = [recipes.recipe(e.service) for e in recipes.entries() if e.trusted]
         found += lint(_read(others), tier="local", bases=recipes.bases(), known=known)
     return found
 

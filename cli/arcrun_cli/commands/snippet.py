@@ -40,9 +40,7 @@ def command(name: str, *, asynchronous: bool, sdk: str | None) -> int:
 
     service, _, instance = name.partition("@")
     recipes = catalog()
-    snippet = Snippet(
-        recipes.recipe(service), instance, bundled=recipes.entry(service).tier == "bundled"
-    )
+    snippet = Snippet(recipes.recipe(service), instance, trusted=recipes.entry(service).trusted)
     if sdk is None:
         ui.put(snippet.client(asynchronous=asynchronous))
     elif sdk == LIST:
