@@ -81,8 +81,7 @@ class Catalog:
         from arcrun_auth.recipe import decode
 
         entry = self.entry(service)
-        index = next(index for tier, index in self._open() if tier == entry.tier)
-        return decode(index.body(entry.service) or b"")
+        return decode(dict(self._open())[entry.tier].body(entry.service) or b"")
 
     def entries(self) -> list[Entry]:
         """Every service that can be bound, by name."""
@@ -152,10 +151,19 @@ class Catalog:
         ways = Entry(row).methods if row is not None else ()
         return next((way.digest for way in ways if way.id == method), None)
 
+    @property
+    def bundled_folder(self) -> str:
+        """Where the recipes of this package lie."""
+        return self._bundled_folder()[0]
+
     def is_bundled(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file lies among the recipes of this package."""
-        folder, _ = self._bundled_folder()
-        return os.path.dirname(os.path.realpath(path)) == os.path.realpath(folder)
+        return os.path.dirname(os.path.realpath(path)) == os.path.realpath(self.bundled_folder)
+
+    def bodies(self) -> dict[str, bytes]:
+        """Every service with its recipe as JSON, as it would be used."""
+        indexes = dict(self._open())
+        return {e.service: indexes[e.tier].body(e.service) or b"" for e in self.entries()}
 
     def reindex(self) -> None:
         """Look at the files again; only changed ones are read."""
@@ -233,9 +241,8 @@ class Catalog:
         return "bundled", bundled
 
     def _bundled_version(self) -> int:
-        folder, _ = self._bundled_folder()
         try:
-            with open(os.path.join(folder, "version"), encoding="ascii") as file:
+            with open(os.path.join(self.bundled_folder, "version"), encoding="ascii") as file:
                 return int(file.read())
         except FileNotFoundError:
             return 0

@@ -259,9 +259,9 @@ def _read(path: str, sums: Mapping[str, str] | None = None) -> Document:
         raise RecipeError(f"This file cannot be read: {error.strerror}.", path=path) from None
     if sums is not None and sha256(text).hexdigest() != sums[path]:
         raise RecipeError(
-            "This is not the text that recipes.lock names, and it is not used.",
+            "This is not the text that recipes.lock names, and it is not used: "
+            "arcrun recipes update fetches it anew.",
             path=path,
-            hint="arcrun recipes update fetches it anew",
         )
     return reader.parse(text, path)
 

@@ -1,0 +1,113 @@
+"""The recipes of a platform: nobody signed them, so they stand below all others.
+
+Anybody may have written them, on a platform that lets anybody write. They are read as the
+platform means them, unknown fields ignored, and what cannot be read is left out by itself.
+No key is ever sent along: the list is public.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from arcrun_auth.errors import ProviderUnavailable, RecipeError, printable
+from arcrun_auth.recipe import load, reader
+from arcrun_auth.remote.download import base, download, host_of
+from arcrun_auth.remote.lockfile import Held
+from arcrun_auth.remote.source import Fetched
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from arcrun_auth._http import Answer
+    from arcrun_auth.remote.source import Wish
+
+# Names that differ in case alone collide there: lower case is the one that counts.
+_SERVICE = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+_OK, _NOT_MODIFIED, _NOT_FOUND = 200, 304, 404
+
+
+def fetch(wish: Wish) -> Fetched | None:
+    """All recipes of the platform at `server`, or None where they are those that are held.
+
+    ProviderUnavailable for anything but a list, in each shape that it tells a failure by.
+    """
+    url = base("server", wish.settings.get("server"))
+    mark = wish.mark if wish.held is not None and wish.held.source == url else ""
+    answer = _ask(wish, f"{url}auth-recipes", mark)
+    if answer.status == _NOT_MODIFIED:
+        return None
+    listed = _read(url, answer).get("recipes")
+    if not isinstance(listed, list):
+        raise _unreadable(url, answer)
+    texts, unusable = _texts(listed)
+    return Fetched(Held("", {}, source=url), texts, answer.headers.get("etag", ""), unusable)
+
+
+def fetch_one(service: str, wish: Wish) -> Fetched | None:
+    """What is held and the recipe of one more service, None where the platform has no usable
+    one of that name. Raises as `fetch` does."""
+    url = base("server", wish.settings.get("server"))
+    if not _SERVICE.fullmatch(service):
+        return None
+    answer = _ask(wish, f"{url}auth-recipes/{service}", "")
+    if answer.status == _NOT_FOUND:
+        return None
+    texts, _ = _texts([_read(url, answer).get("recipe")])
+    name = f"{service}.yaml"
+    if name not in texts:  # it gave another one than it was asked for, or none that is usable
+        return None
+    held = wish.texts if wish.held is not None and wish.held.source == url else {}
+    return Fetched(Held("", {}, source=url), {**held, name: texts[name]}, mark="", is_whole=False)
+
+
+def _ask(wish: Wish, url: str, mark: str) -> Answer:
+    headers = {"accept": "application/json"}
+    if mark:
+        headers["if-none-match"] = mark
+    return download(url, wish.budget, allow=wish.settings.allow_hosts, headers=headers, hops=0)
+
+
+def _read(url: str, answer: Answer) -> Mapping[str, Any]:
+    """The body of a success. The status comes first, then any of the shapes of a failure."""
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        body = None
+    if answer.status != _OK or not isinstance(body, dict) or _error(body):
+        raise _unreadable(url, answer, body)
+    return body
+
+
+def _error(body: Mapping[str, Any]) -> bool:
+    return body.get("success") is False or "error" in body
+
+
+def _unreadable(url: str, answer: Answer, body: object = None) -> ProviderUnavailable:
+    said = body.get("error") if isinstance(body, dict) else answer.body.decode("utf-8", "replace")
+    words = printable(str(said), 160) if said else "nothing"
+    return ProviderUnavailable(
+        f"{host_of(url)} gave no recipes (status {answer.status}; it said: {words}).",
+        status=answer.status,
+        hint="check the setting server, or try again later",
+    )
+
+
+def _texts(listed: Sequence[object]) -> tuple[dict[str, str], dict[str, str]]:
+    """The usable ones of what is listed, by file name; and the others, with the reason."""
+    texts: dict[str, str] = {}
+    unusable: dict[str, str] = {}
+    for item in listed:
+        service = item.get("service") if isinstance(item, dict) else None
+        if not isinstance(service, str) or not _SERVICE.fullmatch(service):
+            unusable[printable(str(service), 80)] = "this is no name of a service"
+            continue
+        try:
+            text = json.dumps(item, ensure_ascii=False, indent=1)
+            load(reader.parse(text), tolerant=True)
+        except RecipeError as error:
+            unusable[service] = error.message
+        else:
+            texts.setdefault(f"{service}.yaml", text)
+    return texts, unusable
