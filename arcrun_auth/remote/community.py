@@ -48,7 +48,7 @@ _OK, _NOT_FOUND = 200, 404
 
 @dataclass(frozen=True)
 class Signed:
-    """A recipe whose signature fits the key beside it; whether that key is trusted is asked next."""
+    """A recipe whose signature fits the key beside it. Whether that key is trusted comes next."""
 
     name: str
     text: str

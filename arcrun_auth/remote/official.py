@@ -38,7 +38,7 @@ MAX_ROTATIONS = 32
 """How many roots in a row may we have missed?"""
 _OK = 200
 
-_MEANINGS = {
+_MEANINGS: dict[type[Exception], str] = {
     tuf.ExpiredMetadataError: "It is out of date: a mirror that has stopped, or somebody who "
     "holds newer ones back",
     tuf.BadVersionNumberError: "It is older than what was seen before, or its parts do not "

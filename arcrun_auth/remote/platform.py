@@ -59,7 +59,7 @@ def fetch_one(service: str, wish: Wish) -> Fetched | None:
     if name not in texts:  # it gave another one than it was asked for, or none that is usable
         return None
     held = wish.texts if wish.held is not None and wish.held.source == url else {}
-    return Fetched(Held("", {}, source=url), {**held, name: texts[name]}, mark="", is_whole=False)
+    return Fetched(Held("", {}, source=url), {**held, name: texts[name]}, mark="")
 
 
 def _ask(wish: Wish, url: str, mark: str) -> Answer:

@@ -35,7 +35,5 @@ class Fetched:
     held: Held
     texts: Mapping[str, str]
     mark: str
-    is_whole: bool = True
-    """Whether this is all that the source has: a part says nothing of the rest."""
     unusable: Mapping[str, str] | None = None
     """What was listed and is no recipe: its name, and why."""

@@ -144,13 +144,12 @@ class Updates:
         texts = lockfile.texts(self._folder, tier, held) if held is not None else {}
         whole = held is not None and len(texts) == len(held.recipes)
         mark = state.mark if whole else ""
-        fetched = _fetch(
-            tier, service, Wish(self._settings, self._catalog, held, texts, mark, budget)
-        )
+        wish = Wish(self._settings, self._catalog, held, texts, mark, budget)
+        fetched = _fetch(tier, service, wish)
         if fetched is not None:
             lockfile.store(self._folder, tier, fetched.held, fetched.texts)
             mark = fetched.mark
-        if (fetched is not None and fetched.is_whole) or not service:
+        if tier != "platform" or not service:  # one service says nothing of the others
             states.write(self._folder, tier, state.answered(self._now, mark))
         if fetched is None:
             return Result(tier)
