@@ -1,0 +1,446 @@
+"""The official set: signed, fetched, pinned; and what becomes of one that is not right."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pytest
+
+from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable, RecipeError
+from arcrun_auth.remote import bundle, lockfile, official
+from arcrun_auth.stores import private
+from tests import mirror, servers
+from tests.mirror import recipe
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return mirror.ceremony(tmp_path_factory.mktemp("given") / "maintainer")
+
+
+@pytest.fixture
+def maintainer(made, tmp_path):
+    (tmp_path / "given").mkdir(exist_ok=True)
+    return made.copy(tmp_path / "given" / "maintainer")
+
+
+@pytest.fixture
+def server(maintainer):
+    with mirror.mirror(maintainer.site) as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path, server, maintainer):
+    return mirror.Home(
+        tmp_path,
+        ARCRUN_RECIPES_URL=f"{server.origin}/recipes",
+        ARCRUN_RECIPES_ROOT=str(maintainer.site / "1.root.json"),
+        ARCRUN_ALLOW_HOSTS=server.origin,
+    )
+
+
+def release(maintainer, version=2, host="api.one.com", **more):
+    return maintainer.release(version, one=recipe("one", host), three=recipe("three"), **more)
+
+
+# -- the way it should go --------------------------------------------------------------
+
+
+def test_a_higher_version_replaces_the_bundled_set_as_a_whole(home, maintainer) -> None:
+    assert home.catalog.names() == ["one", "two"]
+    release(maintainer)
+    result = home.update()
+    assert (result.tier, result.changed, result.error) == ("official", True, None)
+    catalog = home.catalog
+    assert catalog.names() == ["one", "three"]
+    entry = catalog.entry("three")
+    assert (entry.tier, entry.release, entry.trusted) == ("official", "recipes 2", True)
+    assert catalog.problems == []
+
+
+def test_the_bundled_set_stays_where_its_version_is_as_high(home) -> None:
+    assert home.update().changed  # version 1, as in the package
+    assert home.catalog.names() == ["one", "two"]
+    assert home.catalog.entry("one").tier == "bundled"
+
+
+def test_a_release_of_the_package_with_a_higher_version_stands_above_it_again(
+    home, maintainer
+) -> None:
+    release(maintainer)
+    home.update()
+    (home.bundled / "version").write_text("3\n")
+    assert home.catalog.names() == ["one", "two"]
+
+
+def test_bases_come_with_the_set(home, maintainer) -> None:
+    (home.bundled / "_base.yaml").write_text(recipe("_base", "old.base.com"))
+    local = home.path / "recipes"
+    local.mkdir(parents=True, mode=0o700)
+    (local / "mine.yaml").write_text("service: mine\nextends: _base\n")
+    assert home.catalog.recipe("mine").base_url == "https://old.base.com"
+    base = recipe("_base", "new.base.com")
+    release(maintainer, _base=base, four="service: four\nextends: _base\n")
+    home.update()
+    assert home.catalog.recipe("four").base_url == "https://new.base.com"
+    assert home.catalog.recipe("mine").base_url == "https://new.base.com"
+
+
+def test_what_is_fetched_is_pinned_by_its_hash_and_its_place(home, maintainer, server) -> None:
+    release(maintainer)
+    home.update()
+    lock = json.loads(home.lock.read_text())
+    held = lock["official"]
+    assert (held["source"], held["version"]) == (f"{server.origin}/recipes/", 2)
+    assert set(held["recipes"]) == {"one.yaml", "three.yaml"}
+    text = (home.path / "recipes/.fetched/official" / held["folder"] / "three.yaml").read_text()
+    assert held["recipes"]["three.yaml"]["sha256"] == lockfile.digest(text)
+    if os.name == "posix":
+        assert home.lock.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_second_update_asks_for_the_timestamp_and_takes_nothing(home, maintainer, server):
+    release(maintainer)
+    home.update()
+    server.seen.clear()
+    assert not home.update().changed
+    assert [seen.target.rpartition("/")[2] for seen in server.seen] == [
+        "2.root.json",
+        "timestamp.json",
+    ]
+
+
+def test_a_rotated_key_is_followed(home, maintainer) -> None:
+    home.update()
+    assert maintainer.repository.rotate("timestamp") == 2
+    assert maintainer.repository.rotate("release") == 3
+    assert maintainer.repository.rotate("root-2") == 4
+    release(maintainer)
+    assert home.update().error is None
+    assert home.catalog.entry("three").tier == "official"
+
+
+def test_a_package_of_the_first_root_can_begin_after_all_rotations(home, maintainer) -> None:
+    for name in ("root-1", "root-2", "root-3", "release", "timestamp"):
+        maintainer.repository.rotate(name)
+    release(maintainer)
+    assert home.update().error is None
+    assert home.catalog.entry("three").tier == "official"
+
+
+def test_the_root_of_the_package_is_taken_where_no_setting_names_one(home, maintainer) -> None:
+    del home.environ["ARCRUN_RECIPES_ROOT"]
+    error = home.update().error
+    assert isinstance(error, AuthError)
+    assert "no root key" in error.message
+    shutil.copy(maintainer.site / "1.root.json", home.bundled / "root.json")
+    release(maintainer)
+    assert home.update().error is None
+
+
+def test_a_download_may_lie_elsewhere(home, maintainer, server) -> None:
+    """A release page redirects; each hop has to be https, or allowed by the user."""
+    release(maintainer)
+    with mirror.mirror(maintainer.site) as elsewhere:
+        server.lie = lambda name: servers.Reply(302, {"location": f"{elsewhere.origin}/x/{name}"})
+        assert isinstance(home.update().error, HostNotAllowed)
+        assert elsewhere.seen == []
+        home.environ["ARCRUN_ALLOW_HOSTS"] += f",{elsewhere.origin}"
+        assert home.update().error is None
+        server.lie = lambda _: servers.Reply(302, {"location": f"{server.origin}/again"})
+        assert isinstance(home.update().error, ProviderUnavailable)
+
+
+# -- and what is refused ---------------------------------------------------------------
+
+
+@pytest.fixture
+def used(home, maintainer):
+    """Version 2 is in use; `refused` then says that it still is."""
+    release(maintainer)
+    assert home.update().error is None
+    before = home.catalog.bodies()
+    home.pinned = home.lock.read_bytes()
+
+    def refused(kind, words, **options):
+        result = home.update(**options)
+        assert isinstance(result.error, kind), result
+        assert words in str(result.error), result.error
+        assert not result.changed
+        assert home.lock.read_bytes() == home.pinned
+        assert home.catalog.bodies() == before
+        assert home.catalog.problems == []
+
+    return refused
+
+
+def test_an_older_timestamp_is_a_rollback(used, home, maintainer, tmp_path) -> None:
+    old = shutil.copytree(maintainer.site, tmp_path / "given" / "old")
+    release(maintainer, 3, "new.one.com")
+    home.update()
+    home.pinned = home.lock.read_bytes()
+    shutil.rmtree(maintainer.site)
+    shutil.copytree(old, maintainer.site)
+    result = home.update()
+    assert isinstance(result.error, RecipeError)
+    assert "older than what was seen before" in str(result.error)
+    assert home.catalog.recipe("one").base_url == "https://new.one.com"
+
+
+def test_an_expired_timestamp_is_a_freeze(used, maintainer) -> None:
+    maintainer.later(days=-8)
+    maintainer.repository.refresh()
+    used(RecipeError, "out of date")
+
+
+def test_a_timestamp_that_is_made_anew_ends_it(used, home, maintainer) -> None:
+    maintainer.later(days=-8)
+    maintainer.repository.refresh()
+    assert home.update().error is not None
+    maintainer.later(days=8)
+    maintainer.repository.refresh()
+    assert home.update().error is None
+
+
+def test_files_of_two_states_do_not_mix(used, maintainer) -> None:
+    old = (maintainer.site / "2.snapshot.json").read_bytes()
+    release(maintainer, 3, "new.one.com")
+    (maintainer.site / "3.snapshot.json").write_bytes(old)
+    used(RecipeError, "not the one that was signed")
+
+
+def test_too_few_signatures_are_none(used, home, maintainer) -> None:
+    maintainer.repository.rotate("root-1")
+    path = maintainer.site / "2.root.json"
+    root = json.loads(path.read_text())
+    root["signatures"] = root["signatures"][:1]
+    path.write_text(json.dumps(root))
+    used(RecipeError, "not signed by enough")
+
+
+def test_keys_of_somebody_else_sign_nothing(used, maintainer, tmp_path) -> None:
+    other = mirror.ceremony(tmp_path / "given" / "other")
+    for version in (2, 3):
+        other.release(version, one=recipe("one", "evil.example"))
+    for path in other.site.iterdir():
+        if "root" not in path.name:
+            shutil.copy(path, maintainer.site)
+    used(RecipeError, "not signed by enough")
+
+
+def test_a_set_that_was_changed_is_not_the_one_that_was_signed(used, maintainer) -> None:
+    release(maintainer, 3, "new.one.com")
+    for path in maintainer.site.glob(f"*.{bundle.NAME}"):
+        path.write_bytes(path.read_bytes().replace(b"new.one.com", b"bad.one.com"))
+    used(RecipeError, "not the one that was signed")
+
+
+@pytest.mark.parametrize("name", ["timestamp.json", bundle.NAME])
+def test_endless_data_ends(used, maintainer, server, name) -> None:
+    release(maintainer, 3, "new.one.com")
+    body = b" " * (official.MAX_DOWNLOAD + 1)
+    server.lie = lambda asked: servers.Reply(body=body) if asked.endswith(name) else None
+    used(ProviderUnavailable, "more than 4 MB")
+    server.lie = lambda asked: servers.Reply(body=body[1:]) if asked.endswith(name) else None
+    used(RecipeError, "longer than it may be")
+
+
+def test_a_slow_server_has_its_time_and_no_more(used, home) -> None:
+    with servers.raw_server(servers.drip()) as origin:
+        home.environ |= {"ARCRUN_RECIPES_URL": origin, "ARCRUN_ALLOW_HOSTS": origin}
+        used(ProviderUnavailable, "did not answer within", seconds=0.3)
+
+
+def test_a_server_that_is_gone_or_broken_changes_nothing(used, home, server) -> None:
+    server.lie = lambda _: servers.Reply(500, body=b"oops")
+    used(ProviderUnavailable, "status 500")
+    server.lie = lambda _: servers.Reply(body=b"[" * 100_000)
+    used(RecipeError, "not a set that can be checked")
+    server.close()
+    used(ProviderUnavailable, "could not be reached")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("../../evil.yaml", "no name of a recipe"),
+        ("/etc/evil.yaml", "no name of a recipe"),
+        ("a/b.yaml", "no name of a recipe"),
+        ("..\\evil.yaml", "no name of a recipe"),
+        ("one.override.yaml", "no name of a recipe"),
+        ("evil.yaml\n", "no name of a recipe"),
+        (".yaml", "no name of a recipe"),
+    ],
+)
+def test_a_name_leads_nowhere_even_if_it_is_signed(name, words) -> None:
+    data = json.dumps({"version": 1, "recipes": {name: recipe("evil")}}).encode()
+    with pytest.raises(RecipeError, match=words):
+        bundle.unpack(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "no set of recipes"),
+        (b"[]", "no set of recipes"),
+        (b'{"version": "2", "recipes": {}}', "no set of recipes"),
+        (b'{"version": 2, "recipes": {}}', "no recipes"),
+        (b'{"version": 0, "recipes": {"a.yaml": "a: b"}}', "no version"),
+        (b'{"version": 2, "recipes": {"one.yaml": "{"}}', "not valid YAML"),
+        (b'{"version": 2, "recipes": {"one.yaml": "service: _one"}}', "begins with _"),
+        (b'{"version": 2, "recipes": {"_one.yaml": "service: one"}}', "begins with _"),
+        (b"[" * 100_000, "no set of recipes"),
+    ],
+)
+def test_a_set_is_read_as_if_it_had_no_signature(data, words) -> None:
+    with pytest.raises(RecipeError, match=words):
+        bundle.unpack(data)
+
+
+def test_a_service_stands_in_a_set_once() -> None:
+    texts = {"a.yaml": recipe("one"), "b.yaml": recipe("one")}
+    with pytest.raises(RecipeError, match="describes this service already"):
+        bundle.check(texts)
+
+
+def test_a_set_that_this_release_cannot_read_is_refused_whole(used, home, maintainer) -> None:
+    """Half of it would take away services that are in use."""
+    newer = recipe("four") + "a_field_of_the_future: 1\n"
+    with pytest.raises(RecipeError, match="no such field"):
+        release(maintainer, 3, four=newer)
+    with pytest.raises(RecipeError) as caught:
+        bundle.check({"four.yaml": newer, "one.yaml": recipe("one")})
+    assert "pip install --upgrade arcrun-auth" in str(caught.value)
+
+
+def test_a_signed_set_of_a_lower_version_is_refused_at_the_same_place(
+    used, maintainer, monkeypatch
+) -> None:
+    from arcrun_auth.publishing import repository
+
+    monkeypatch.setattr(repository, "_bundle_version", lambda _: 0)
+    release(maintainer, 1, "old.one.com")
+    used(RecipeError, "version 1, and 2 was there before")
+
+
+@pytest.mark.parametrize("url", ["ftp://x.io", "https://u@x.io/", "https://x.io/?q=1", "nonsense"])
+def test_a_setting_that_is_no_url_is_said(home, url) -> None:
+    home.environ["ARCRUN_RECIPES_URL"] = url
+    assert "valid URL" in str(home.update().error) or "no URL" in str(home.update().error)
+
+
+def test_a_host_that_is_not_public_needs_the_users_word(home, maintainer, server) -> None:
+    del home.environ["ARCRUN_ALLOW_HOSTS"]
+    assert isinstance(home.update().error, HostNotAllowed)
+    assert server.seen == []
+
+
+def test_a_root_that_is_not_there_is_said(home) -> None:
+    home.environ["ARCRUN_RECIPES_ROOT"] = "/nowhere/root.json"
+    assert "/nowhere/root.json is not there" in str(home.update().error)
+
+
+# -- the lock --------------------------------------------------------------------------
+
+
+def test_a_file_that_was_changed_is_a_problem_and_its_set_is_not_used(used, home) -> None:
+    """An index that was made before knows the old text still; a new one finds out."""
+    folder = json.loads(home.pinned)["official"]["folder"]
+    path = home.path / "recipes/.fetched/official" / folder / "three.yaml"
+    path.write_text(recipe("three", "evil.example"))
+    assert home.catalog.recipe("three").base_url == "https://api.three.com"
+    (home.path / "recipes/.fetched/official/index.db").unlink()
+    catalog = home.catalog
+    assert catalog.entry("one").tier == "bundled"
+    (problem,) = catalog.problems
+    assert "not the text that recipes.lock names" in str(problem)
+    assert home.update().error is None
+    assert home.catalog.problems == []
+    assert home.catalog.entry("three").tier == "official"
+
+
+def test_a_file_that_is_gone_is_fetched_again(used, home) -> None:
+    shutil.rmtree(home.path / "recipes/.fetched/official")
+    assert [p.field for p in home.catalog.problems] == [None, None]
+    assert home.catalog.names() == ["one", "two"]
+    assert home.update().error is None
+    assert home.catalog.names() == ["one", "three"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '{"lock": 2}',
+        '{"lock": 1, "official": {"folder": "..", "recipes": {}}}',
+        '{"lock": 1, "official": {"folder": "x", "recipes": {"../a.yaml": {"sha256": ""}}}}',
+    ],
+)
+def test_a_damaged_lock_is_a_problem_and_breaks_nothing(used, home, text) -> None:
+    home.lock.write_text(text)
+    catalog = home.catalog
+    assert catalog.names() == ["one", "two"]
+    (problem,) = catalog.problems
+    assert "recipes.lock" in str(problem)
+    assert isinstance(home.update().error, RecipeError)
+    assert home.lock.read_text() == text
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_an_update_that_dies_leaves_one_state_whole(used, home, maintainer, monkeypatch, step):
+    """At each file that is written: the old set before the lock is replaced, then the new one."""
+    release(maintainer, 3, "new.one.com")
+    real, written = private.write_atomically, []
+
+    def die(path, data, **more):
+        if len(written) == step:
+            raise KeyboardInterrupt
+        written.append(path)
+        real(path, data, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(private, "write_atomically", die)
+        try:
+            home.update()
+        except KeyboardInterrupt:
+            pass
+        else:
+            assert len(written) <= step, "it has more steps than that"
+            return
+    catalog = home.catalog
+    assert catalog.problems == []
+    new = home.lock.read_bytes() != home.pinned
+    host = "new.one.com" if new else "api.one.com"
+    assert catalog.recipe("one").base_url == f"https://{host}"
+    assert home.update().error is None
+    assert home.catalog.recipe("one").base_url == "https://new.one.com"
+
+
+def test_old_sets_are_swept(used, home, maintainer) -> None:
+    release(maintainer, 3, "new.one.com")
+    home.update()
+    place = home.path / "recipes/.fetched/official"
+    assert sorted(p.name for p in place.iterdir() if p.is_dir()) == sorted(
+        ["tuf", json.loads(home.lock.read_text())["official"]["folder"]]
+    )
+
+
+# -- when ------------------------------------------------------------------------------
+
+
+def test_the_state_tells_how_it_went(home, maintainer, server) -> None:
+    ((tier, well, words),) = home.updates().health()
+    assert (tier, well, words) == ("official", False, "was never fetched")
+    home.update()
+    assert list(home.updates().health()) == [("official", True, "is as its source has it")]
+    ((_, well, words),) = home.updates(mirror.NOW + 9 * 86400).health()
+    assert (well, words) == (False, "was last fetched 9 days ago")
+    server.lie = lambda _: servers.Reply(503)
+    home.update()
+    ((_, well, words),) = home.updates().health()
+    assert not well
+    assert "status 503" in words
