@@ -235,7 +235,8 @@ class _Builder:
         values = (recipe.service, body, catalog_index.checksum(body))
         self._db.execute("INSERT INTO body VALUES (?,?,?)", values)
         self._db.executemany("INSERT INTO helper VALUES (?,?,?,?,?,?)", helper_rows(recipe))
-        for alias in recipe.aliases:
+        # Whoever may sign `author/service` has that name, and no other.
+        for alias in recipe.aliases if tier != "community" else ():
             self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))
 
     def _known_bases(self) -> dict[str, Document]:
