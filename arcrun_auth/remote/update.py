@@ -120,7 +120,7 @@ class Updates:
         for tier in self.tiers():
             state = self._state(tier)
             if state.failed:
-                yield tier, False, f"the last try failed: {state.failed}"
+                yield tier, False, f"did not give anything the last time: {state.failed}"
             elif not state.checked and tier != "community":
                 yield tier, False, "was never fetched"
             elif self._is_due(tier):

@@ -152,6 +152,17 @@ def _recipes(here: Broker) -> Iterator[Finding]:
     yield Finding("recipes", "ok", f"{ui.count(len(entries), 'service')}{of_yours}")
     for problem in catalog.problems:
         yield Finding("recipes", "warn", problem.message, problem.hint)
+    yield from _sources(here)
+
+
+def _sources(here: Broker) -> Iterator[Finding]:
+    from arcrun_cli import sources
+
+    if not any(here.settings.get(name) for name in sources.NAMED_BY):
+        return
+    for tier, is_well, how in sources.updates(here.settings, here.recipes).health():
+        hint = None if is_well else "arcrun recipes update"
+        yield Finding("recipes", "ok" if is_well else "warn", f"the {tier} source {how}", hint)
 
 
 def _loopback(here: Broker) -> Iterator[Finding]:

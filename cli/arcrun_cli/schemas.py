@@ -101,6 +101,12 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "`aliases`",
         "problems": "files that are not usable: `path`, `line`, `field`, `message`",
     },
+    "recipes update": {
+        "sources": "of each: `tier`, `changed`, `error` (`type`, `message`, or null), and in "
+        "`unusable` what it lists that is no recipe, with the reason",
+        "changes": "`service`, `kind` (`new`, `changed`, `removed`), and in `consent` what of it "
+        "is asked about before it is used",
+    },
     "recipes lint": {
         "files": "how many were read",
         "findings": "`path`, `line`, `field`, `rule`, `message`, `mend`, `severity`",

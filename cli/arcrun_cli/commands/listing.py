@@ -12,6 +12,7 @@ from arcrun_auth.lifetimes import ARROW
 from arcrun_cli import ui
 from arcrun_cli.app import Command
 from arcrun_cli.options import broker, full_name, json_option
+from arcrun_cli.sources import look_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 def command(word: str | None, *, everything: bool, as_json: bool) -> int:
     """What is connected: as whom, how it stands, when it expires. Sends nothing."""
     here = broker()
+    look_after(here.settings, here.recipes, here.person)
     found = [s for s in here.list_services().values() if matches(s, word)]
     connected = [service for service in found if service.connected]
     if as_json:

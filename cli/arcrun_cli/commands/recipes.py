@@ -1,4 +1,4 @@
-"""`arcrun recipes`: list, show, lint, add."""
+"""`arcrun recipes`: list, show, lint, add; more in the modules `recipe_*`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from arcrun_auth.errors import RecipeError, printable
 from arcrun_cli import ui
 from arcrun_cli.app import Group
-from arcrun_cli.commands import show
+from arcrun_cli.commands import recipe_community, recipe_publish, recipe_update, show
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import catalog, json_option, no_input_option, terminal
 
@@ -29,7 +29,7 @@ MAX_FILE = 1 << 20
 
 @click.group(
     cls=Group,
-    short_help="The recipes: list, show, lint, add.",
+    short_help="The recipes: list, show, lint, add, update.",
     examples=("arcrun recipes list", "arcrun recipes lint my_api.yaml"),
 )
 def command() -> None:
@@ -95,6 +95,9 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 command.add_command(show.command, "show")
+command.add_command(recipe_update.update)
+command.add_command(recipe_publish.publish)
+command.add_command(recipe_publish.sign)
 
 
 @command.command(
@@ -172,16 +175,25 @@ def _print(finding: Finding) -> None:
 
 @command.command(
     "add",
-    short_help="Take a recipe file over into your home.",
-    examples=("arcrun recipes add my_api.yaml", "arcrun recipes add notion.yaml --override"),
+    short_help="Take a recipe over into your home.",
+    examples=(
+        "arcrun recipes add my_api.yaml",
+        "arcrun recipes add notion.yaml --override",
+        "arcrun recipes add acme/shop      from the community, signed by acme",
+    ),
 )
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE|AUTHOR/SERVICE")
 @click.option("--override", is_flag=True, help="Let it stand over a bundled service.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--from", "url", metavar="URL", help="The community's folder, at a commit written in full."
+)
 @no_input_option
-def add(file: str, *, override: bool, yes: bool, no_input: bool) -> int:
+def add(file: str, *, override: bool, yes: bool, url: str | None, no_input: bool) -> int:
     """Check a recipe, show where it would send your secrets, and copy it into your home."""
     recipes, person = catalog(), terminal(interactive=False if no_input else None)
+    if is_of_community(file):
+        return recipe_community.add(file, recipes, person, url=url, yes=yes, show=_show_consent)
     recipe = _recipe_in(recipes, file)
     _show_consent(recipes, recipe)
     if not yes:
@@ -193,6 +205,13 @@ def add(file: str, *, override: bool, yes: bool, no_input: bool) -> int:
     entry = recipes.add(file, override=override)
     ui.tell(f"{ui.mark('ok', ui.err)} {entry.service} was added.\n  → arcrun setup {entry.service}")
     return 0
+
+
+def is_of_community(name: str) -> bool:
+    """Whether this is `author/service`, and no file of that name."""
+    from arcrun_auth.remote.community import NAME
+
+    return NAME.fullmatch(name) is not None and not os.path.exists(name)
 
 
 def _recipe_in(recipes: Catalog, file: str) -> Recipe:
@@ -213,7 +232,7 @@ def _show_consent(recipes: Catalog, recipe: Recipe) -> None:
             _show_way(way)
         return
     ui.tell(f"{before.service} has a recipe already. This one differs from it:")
-    changes = _changes(before, recipe)
+    changes = consent_changes(before, recipe)
     for change in changes or ["in nothing that matters for the safety of your secrets"]:
         ui.tell(f"  {printable(change)}")
 
@@ -237,7 +256,8 @@ def _receivers(way: Method) -> str:
     return ", ".join(receivers(way))
 
 
-def _changes(before: Recipe, after: Recipe) -> list[str]:
+def consent_changes(before: Recipe, after: Recipe) -> list[str]:
+    """What somebody who agreed to `before` has not agreed to, in words."""
     from arcrun_auth import consent
 
     found: list[str] = []

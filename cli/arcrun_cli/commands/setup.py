@@ -21,6 +21,7 @@ from arcrun_cli.options import (
     no_input_option,
     service_argument,
 )
+from arcrun_cli.sources import look_after
 from arcrun_cli.talk import Terminal
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ def connect(
     force: bool = False,
 ) -> int:
     """One connection, as the options say. The exit code."""
+    look_after(here.settings, here.recipes, here.person, name.partition("@")[0])
     entry = here.recipes.entry(name.partition("@")[0])
     way = _way(here, name, method)
     if login is not None and way.primitive != "oauth2":

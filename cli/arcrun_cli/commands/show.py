@@ -9,7 +9,8 @@ import click
 from arcrun_auth.errors import printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command
-from arcrun_cli.options import catalog, json_option, service_argument
+from arcrun_cli.options import catalog, json_option, service_argument, terminal
+from arcrun_cli.sources import look_after
 
 if TYPE_CHECKING:
     from arcrun_auth.catalog import Entry
@@ -28,8 +29,11 @@ VERIFIED = {"live": "tried", "doc": "two sources agree", "code": "not confirmed"
 @json_option
 def command(name: str, *, as_json: bool) -> int:
     """What a service needs, which hosts get the secret, and how sure the recipe is."""
+    from arcrun_auth.settings import Settings
+
     recipes = catalog()
     service = name.partition("@")[0]
+    look_after(Settings(), recipes, terminal(), service)
     entry, recipe = recipes.entry(service), recipes.recipe(service)
     if as_json:
         ui.put_json(_as_data(entry, recipe))

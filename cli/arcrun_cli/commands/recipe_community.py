@@ -1,0 +1,54 @@
+"""`arcrun recipes add AUTHOR/SERVICE`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arcrun_cli import ui
+from arcrun_cli.faults import UsageFault
+from arcrun_cli.talk import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from arcrun_auth.catalog import Catalog
+    from arcrun_auth.people import Person
+    from arcrun_auth.recipe import Recipe
+
+
+def add(
+    name: str,
+    recipes: Catalog,
+    person: Person,
+    *,
+    url: str | None,
+    yes: bool,
+    show: Callable[[Catalog, Recipe], None],
+) -> int:
+    """Fetch it, show whose it is and where it would send secrets, and keep it if wanted."""
+    from arcrun_auth.remote import community, lockfile
+    from arcrun_auth.remote.download import Budget
+    from arcrun_auth.remote.update import TOLD_SECONDS
+    from arcrun_auth.settings import Settings
+
+    settings = Settings()
+    with Waiting(f"Fetching {name}"):
+        found = community.get(name, settings, Budget(TOLD_SECONDS), url)
+    known = community.is_known(found, lockfile.read(recipes.folder).community)
+    recipe = community.check(found, recipes)
+    ui.tell(f"{name} is signed by {found.author}, at commit {found.commit}.")
+    if known:
+        ui.tell(f"  the key is the one of before: {found.fingerprint}")
+    else:
+        ui.tell(f"  a key that is new here: {found.fingerprint}")
+        ui.tell(f"  compare it with what {found.author} says it is: from now on it is trusted")
+    show(recipes, recipe)
+    if not yes:
+        if person.reach is None:
+            raise UsageFault("Nobody can be asked here.", f"arcrun recipes add {name} --yes")
+        if not person.confirm("Do you want this recipe?"):
+            ui.tell("It was not added.")
+            return 1
+    community.add(found, settings, recipes)
+    ui.tell(f"{ui.mark('ok', ui.err)} {name} was added.\n  → arcrun setup {name}")
+    return 0

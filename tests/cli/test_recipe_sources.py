@@ -1,0 +1,202 @@
+"""`arcrun recipes update`, `publish`, `sign`, `add author/service`: sources, from end to end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests import mirror, servers
+from tests.mirror import recipe
+from tests.unit.test_remote_community import COMMIT, OTHER, Forge, text
+
+
+@pytest.fixture
+def published(cli, tmp_path):
+    """A maintainer's folders, and what runs `arcrun recipes publish` on them."""
+    given = tmp_path / "given"
+    (given / "passphrase").write_text(mirror.PASSPHRASE)
+
+    def publish(*args: str):
+        return cli(
+            "recipes", "publish", str(given / "site"), "--keys", str(given / "keys"),
+            "--recipes", str(given / "recipes"), "--passphrase-file", str(given / "passphrase"),
+            *args,
+        )  # fmt: skip
+
+    def release(version: int, **texts: str):
+        mirror.recipes(given / "recipes", version, **texts)
+        return publish()
+
+    publish.release, publish.site = release, given / "site"
+    return publish
+
+
+@pytest.fixture
+def source(cli, published):
+    assert published("--init").code == 0
+    with mirror.mirror(published.site) as server:
+        cli.env |= {
+            "ARCRUN_RECIPES_URL": server.origin,
+            "ARCRUN_RECIPES_ROOT": str(published.site / "1.root.json"),
+            "ARCRUN_ALLOW_HOSTS": server.origin,
+        }
+        yield server
+
+
+HIGH = 1_000_000
+"""A version that no package of ours has yet."""
+
+
+def test_a_set_goes_from_the_maintainer_to_the_user(cli, published, source) -> None:
+    done = published.release(HIGH, acme=recipe("acme"), corp=recipe("corp"))
+    assert (done.code, done.out) == (0, "")
+    assert f"Version {HIGH} is signed" in done.err
+
+    found = json.loads(cli("recipes", "update", "--json").out)
+    assert found["sources"] == [
+        {"tier": "official", "changed": True, "error": None, "unusable": {}}
+    ]
+    new = [c["service"] for c in found["changes"] if c["kind"] == "new"]
+    assert new == ["acme", "corp"]
+    assert {c["kind"] for c in found["changes"]} == {"new", "removed"}
+
+    assert published("--rotate", "timestamp").code == 0
+    published.release(
+        HIGH + 1, acme=recipe("acme", "evil.example"), corp=recipe("corp", description="A word.")
+    )
+    ran = cli("recipes", "update")
+    assert ran.code == 0
+    lines = ran.out.splitlines()
+    assert lines[0].split() == ["changed", "acme"]
+    assert "api.acme.com → evil.example" in ran.out
+    assert "You are asked before it is used" in ran.out
+    assert lines[-1].split() == ["changed", "corp"]
+    assert "official: fetched" in ran.err
+
+    ran = cli("recipes", "update")
+    assert (ran.code, ran.out) == (0, "")
+    assert "All recipes are as they were." in ran.err
+
+
+def test_a_refused_set_is_told_and_ends_in_its_code(cli, published, source) -> None:
+    published.release(HIGH, acme=recipe("acme"))
+    assert cli("recipes", "update").code == 0
+    source.lie = lambda _: servers.Reply(503)
+    ran = cli("recipes", "update", "--json")
+    assert ran.code == 6
+    (found,) = json.loads(ran.out)["sources"]
+    assert found["error"]["type"] == "ProviderUnavailable"
+    ran = cli("recipes", "update")
+    assert ran.code == 6
+    assert "status 503" in ran.err
+    assert "acme" in cli("recipes", "list").out
+
+    ran = cli("doctor")
+    (line,) = [line for line in ran.both.splitlines() if "official source" in line]
+    assert "did not give anything" in line
+
+
+def test_no_source_no_update(cli) -> None:
+    ran = cli("recipes", "update")
+    assert ran.code == 2
+    assert "ARCRUN_RECIPES_URL" in ran.err
+
+
+def test_publish_says_what_is_in_its_way(published) -> None:
+    ran = published()
+    assert ran.code == 1
+    assert "--init" in ran.err
+    assert published("--init", "--rotate", "release").code == 2
+    assert published("--init").code == 0
+    assert published("--init").code == 1
+    mirror.recipes(published.site.parent / "recipes", 1, bad="service: bad\n")
+    ran = published()
+    assert ran.code == 1
+    assert "bad.yaml:1" in ran.err
+
+
+def test_nobody_to_type_a_passphrase(cli, tmp_path) -> None:
+    ran = cli("recipes", "publish", str(tmp_path / "s"), "--keys", str(tmp_path / "k"), "--init")
+    assert ran.code == 2
+    assert "--passphrase-file" in ran.err
+
+
+def test_key_names_are_those_of_the_repository() -> None:
+    from arcrun_auth.publishing.repository import KEYS
+    from arcrun_cli.commands.recipe_publish import KEY_NAMES
+
+    assert KEY_NAMES == KEYS
+
+
+# -- by itself -------------------------------------------------------------------------
+
+
+def test_show_looks_for_what_nobody_knows_where_somebody_is_there(cli) -> None:
+    body = json.dumps({"success": True, "recipe": json_recipe("acme")}).encode()
+    list_ = json.dumps({"success": True, "recipes": [], "count": 0}).encode()
+    with servers.recorder(
+        lambda seen: servers.Reply(body=body if seen.target.endswith("acme") else list_)
+    ) as platform:
+        cli.env |= {"ARCRUN_SERVER": platform.origin, "ARCRUN_ALLOW_HOSTS": platform.origin}
+        assert cli("show", "acme").code == 2
+        assert cli("token", "acme", ARCRUN_INTERACTIVE="1").code == 2
+        assert cli("show", "acme", CI="true").code == 2
+        assert platform.seen == []
+        ran = cli("show", "acme", ARCRUN_INTERACTIVE="1")
+        assert ran.code == 0
+        assert "platform" in ran.out
+        assert [seen.target for seen in platform.seen] == ["/auth-recipes", "/auth-recipes/acme"]
+    assert cli("show", "acme").code == 0
+    ran = cli("list", ARCRUN_INTERACTIVE="1")
+    assert ran.code == 0
+
+
+def json_recipe(service: str) -> dict:
+    import yaml
+
+    return yaml.safe_load(recipe(service))
+
+
+# -- the community ---------------------------------------------------------------------
+
+
+def test_an_author_signs_and_a_user_adds(cli, tmp_path) -> None:
+    given = tmp_path / "given"
+    (given / "passphrase").write_text(mirror.PASSPHRASE)
+    forge = Forge(given / "forge")
+    try:
+        file = forge.folder / COMMIT / "recipes/community/acme/shop.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(text())
+        key = ("--key", str(given / "acme.pem"), "--passphrase-file", str(given / "passphrase"))
+        ran = cli("recipes", "sign", str(file), *key)
+        assert ran.code == 2
+        child = cli.terminal("recipes", "sign", str(file), *key)
+        child.expect("Make one")
+        child.sendline("y")
+        child.expect(r"is signed by (SHA256:[A-Za-z0-9+/]+)")
+        fingerprint = child.match.group(1)
+        child.wait()
+
+        cli.env |= {"ARCRUN_ALLOW_HOSTS": forge.origin}
+        add = ("recipes", "add", "acme/shop", "--from", forge.place())
+        ran = cli(*add)
+        assert ran.code == 2
+        assert f"a key that is new here: {fingerprint}" in ran.err
+        assert "api.shop.com" in ran.err
+        assert not (cli.home / "recipes").exists()
+        assert cli(*add, "--yes").code == 0
+        ran = cli(*add, "--yes")
+        assert f"the key is the one of before: {fingerprint}" in ran.err
+        assert "community" in cli("show", "acme/shop").out
+
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        forge.commit(Ed25519PrivateKey.generate(), text(host="evil.example"), commit=OTHER)
+        ran = cli("recipes", "add", "acme/shop", "--from", forge.place(OTHER), "--yes")
+        assert ran.code == 7
+        assert fingerprint in ran.err
+        assert forge.fingerprint in ran.err
+    finally:
+        forge.close()
