@@ -6,19 +6,43 @@ import json
 
 import pytest
 
-from tests import mirror, servers
+import arcrun_cli
+from arcrun_cli import hardening
+from tests import canary, mirror, servers
+from tests.cli.conftest import Ran
 from tests.mirror import recipe
 from tests.unit.test_remote_community import COMMIT, OTHER, Forge, text
 
 
 @pytest.fixture
-def published(cli, tmp_path):
+def inside(cli, monkeypatch, capsys):
+    """The command in this process: with the environment of `cli`, and nobody at a terminal."""
+    # What it does to a process cannot be taken back, and this one runs other tests.
+    monkeypatch.setattr(hardening, "apply", lambda: None)
+
+    def run(*args: str, **env: str) -> Ran:
+        with monkeypatch.context() as patch:
+            for name, value in {**cli.env, **env}.items():
+                patch.setenv(name, value)
+            code = arcrun_cli.main(args)
+        printed = capsys.readouterr()
+        assert not canary.hits(printed.out + printed.err), "a secret was shown"
+        return Ran(code, printed.out, printed.err)
+
+    run.env, run.home, run.terminal = cli.env, cli.home, cli.terminal
+    for name in ("CI", "BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    return run
+
+
+@pytest.fixture
+def published(inside, tmp_path):
     """A maintainer's folders, and what runs `arcrun recipes publish` on them."""
     given = tmp_path / "given"
     (given / "passphrase").write_text(mirror.PASSPHRASE)
 
     def publish(*args: str):
-        return cli(
+        return inside(
             "recipes", "publish", str(given / "site"), "--keys", str(given / "keys"),
             "--recipes", str(given / "recipes"), "--passphrase-file", str(given / "passphrase"),
             *args,
@@ -33,10 +57,10 @@ def published(cli, tmp_path):
 
 
 @pytest.fixture
-def source(cli, published):
+def source(inside, published):
     assert published("--init").code == 0
     with mirror.mirror(published.site) as server:
-        cli.env |= {
+        inside.env |= {
             "ARCRUN_RECIPES_URL": server.origin,
             "ARCRUN_RECIPES_ROOT": str(published.site / "1.root.json"),
             "ARCRUN_ALLOW_HOSTS": server.origin,
@@ -48,12 +72,12 @@ HIGH = 1_000_000
 """A version that no package of ours has yet."""
 
 
-def test_a_set_goes_from_the_maintainer_to_the_user(cli, published, source) -> None:
+def test_a_set_goes_from_the_maintainer_to_the_user(inside, published, source) -> None:
     done = published.release(HIGH, acme=recipe("acme"), corp=recipe("corp"))
     assert (done.code, done.out) == (0, "")
     assert f"Version {HIGH} is signed" in done.err
 
-    found = json.loads(cli("recipes", "update", "--json").out)
+    found = json.loads(inside("recipes", "update", "--json").out)
     assert found["sources"] == [
         {"tier": "official", "changed": True, "error": None, "unusable": {}}
     ]
@@ -65,7 +89,7 @@ def test_a_set_goes_from_the_maintainer_to_the_user(cli, published, source) -> N
     published.release(
         HIGH + 1, acme=recipe("acme", "evil.example"), corp=recipe("corp", description="A word.")
     )
-    ran = cli("recipes", "update")
+    ran = inside("recipes", "update")
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert lines[0].split() == ["changed", "acme"]
@@ -74,31 +98,31 @@ def test_a_set_goes_from_the_maintainer_to_the_user(cli, published, source) -> N
     assert lines[-1].split() == ["changed", "corp"]
     assert "official: fetched" in ran.err
 
-    ran = cli("recipes", "update")
+    ran = inside("recipes", "update")
     assert (ran.code, ran.out) == (0, "")
     assert "All recipes are as they were." in ran.err
 
 
-def test_a_refused_set_is_told_and_ends_in_its_code(cli, published, source) -> None:
+def test_a_refused_set_is_told_and_ends_in_its_code(inside, published, source) -> None:
     published.release(HIGH, acme=recipe("acme"))
-    assert cli("recipes", "update").code == 0
+    assert inside("recipes", "update").code == 0
     source.lie = lambda _: servers.Reply(503)
-    ran = cli("recipes", "update", "--json")
+    ran = inside("recipes", "update", "--json")
     assert ran.code == 6
     (found,) = json.loads(ran.out)["sources"]
     assert found["error"]["type"] == "ProviderUnavailable"
-    ran = cli("recipes", "update")
+    ran = inside("recipes", "update")
     assert ran.code == 6
     assert "status 503" in ran.err
-    assert "acme" in cli("recipes", "list").out
+    assert "acme" in inside("recipes", "list").out
 
-    ran = cli("doctor")
+    ran = inside("doctor")
     (line,) = [line for line in ran.both.splitlines() if "official source" in line]
     assert "did not give anything" in line
 
 
-def test_no_source_no_update(cli) -> None:
-    ran = cli("recipes", "update")
+def test_no_source_no_update(inside) -> None:
+    ran = inside("recipes", "update")
     assert ran.code == 2
     assert "ARCRUN_RECIPES_URL" in ran.err
 
@@ -116,8 +140,8 @@ def test_publish_says_what_is_in_its_way(published) -> None:
     assert "bad.yaml:1" in ran.err
 
 
-def test_nobody_to_type_a_passphrase(cli, tmp_path) -> None:
-    ran = cli("recipes", "publish", str(tmp_path / "s"), "--keys", str(tmp_path / "k"), "--init")
+def test_nobody_to_type_a_passphrase(inside, tmp_path) -> None:
+    ran = inside("recipes", "publish", str(tmp_path / "s"), "--keys", str(tmp_path / "k"), "--init")
     assert ran.code == 2
     assert "--passphrase-file" in ran.err
 
@@ -132,23 +156,23 @@ def test_key_names_are_those_of_the_repository() -> None:
 # -- by itself -------------------------------------------------------------------------
 
 
-def test_show_looks_for_what_nobody_knows_where_somebody_is_there(cli) -> None:
+def test_show_looks_for_what_nobody_knows_where_somebody_is_there(inside) -> None:
     body = json.dumps({"success": True, "recipe": json_recipe("acme")}).encode()
     list_ = json.dumps({"success": True, "recipes": [], "count": 0}).encode()
     with servers.recorder(
         lambda seen: servers.Reply(body=body if seen.target.endswith("acme") else list_)
     ) as platform:
-        cli.env |= {"ARCRUN_SERVER": platform.origin, "ARCRUN_ALLOW_HOSTS": platform.origin}
-        assert cli("show", "acme").code == 2
-        assert cli("token", "acme", ARCRUN_INTERACTIVE="1").code == 2
-        assert cli("show", "acme", CI="true").code == 2
+        inside.env |= {"ARCRUN_SERVER": platform.origin, "ARCRUN_ALLOW_HOSTS": platform.origin}
+        assert inside("show", "acme").code == 2
+        assert inside("token", "acme", ARCRUN_INTERACTIVE="1").code == 2
+        assert inside("show", "acme", CI="true").code == 2
         assert platform.seen == []
-        ran = cli("show", "acme", ARCRUN_INTERACTIVE="1")
+        ran = inside("show", "acme", ARCRUN_INTERACTIVE="1")
         assert ran.code == 0
         assert "platform" in ran.out
         assert [seen.target for seen in platform.seen] == ["/auth-recipes", "/auth-recipes/acme"]
-    assert cli("show", "acme").code == 0
-    ran = cli("list", ARCRUN_INTERACTIVE="1")
+    assert inside("show", "acme").code == 0
+    ran = inside("list", ARCRUN_INTERACTIVE="1")
     assert ran.code == 0
 
 
@@ -161,7 +185,7 @@ def json_recipe(service: str) -> dict:
 # -- the community ---------------------------------------------------------------------
 
 
-def test_an_author_signs_and_a_user_adds(cli, tmp_path) -> None:
+def test_an_author_signs_and_a_user_adds(inside, tmp_path) -> None:
     given = tmp_path / "given"
     (given / "passphrase").write_text(mirror.PASSPHRASE)
     forge = Forge(given / "forge")
@@ -170,31 +194,31 @@ def test_an_author_signs_and_a_user_adds(cli, tmp_path) -> None:
         file.parent.mkdir(parents=True)
         file.write_text(text())
         key = ("--key", str(given / "acme.pem"), "--passphrase-file", str(given / "passphrase"))
-        ran = cli("recipes", "sign", str(file), *key)
+        ran = inside("recipes", "sign", str(file), *key)
         assert ran.code == 2
-        child = cli.terminal("recipes", "sign", str(file), *key)
+        child = inside.terminal("recipes", "sign", str(file), *key)
         child.expect("Make one")
         child.sendline("y")
         child.expect(r"is signed by (SHA256:[A-Za-z0-9+/]+)")
         fingerprint = child.match.group(1)
         child.wait()
 
-        cli.env |= {"ARCRUN_ALLOW_HOSTS": forge.origin}
+        inside.env |= {"ARCRUN_ALLOW_HOSTS": forge.origin}
         add = ("recipes", "add", "acme/shop", "--from", forge.place())
-        ran = cli(*add)
+        ran = inside(*add)
         assert ran.code == 2
         assert f"a key that is new here: {fingerprint}" in ran.err
         assert "api.shop.com" in ran.err
-        assert not (cli.home / "recipes").exists()
-        assert cli(*add, "--yes").code == 0
-        ran = cli(*add, "--yes")
+        assert not (inside.home / "recipes").exists()
+        assert inside(*add, "--yes").code == 0
+        ran = inside(*add, "--yes")
         assert f"the key is the one of before: {fingerprint}" in ran.err
-        assert "community" in cli("show", "acme/shop").out
+        assert "community" in inside("show", "acme/shop").out
 
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         forge.commit(Ed25519PrivateKey.generate(), text(host="evil.example"), commit=OTHER)
-        ran = cli("recipes", "add", "acme/shop", "--from", forge.place(OTHER), "--yes")
+        ran = inside("recipes", "add", "acme/shop", "--from", forge.place(OTHER), "--yes")
         assert ran.code == 7
         assert fingerprint in ran.err
         assert forge.fingerprint in ran.err
