@@ -17,7 +17,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 from arcrun_auth.catalog_fetched import FETCHED
 from arcrun_auth.errors import AuthError, ProviderUnavailable, RecipeError, StoreError, printable
 from arcrun_auth.remote import bundle
-from arcrun_auth.remote.download import MAX_DOWNLOAD, base, download, host_of
+from arcrun_auth.remote.download import base, download, host_of
 from arcrun_auth.remote.lockfile import Held
 from arcrun_auth.remote.source import Fetched
 from arcrun_auth.stores import private
@@ -128,7 +128,7 @@ def _config() -> UpdaterConfig:
     )  # fmt: skip
 
 
-class _Fetcher(FetcherInterface):  # type: ignore[misc, unused-ignore] # tuf 6 has no types
+class _Fetcher(FetcherInterface):
     """The client's downloads, through ours."""
 
     def __init__(self, budget: Budget, allow: Sequence[str]) -> None:
@@ -139,7 +139,6 @@ class _Fetcher(FetcherInterface):  # type: ignore[misc, unused-ignore] # tuf 6 h
         answer = download(url, self._budget, allow=self._allow)
         if answer.status != _OK:
             raise tuf.DownloadHTTPError(f"status {answer.status}", answer.status)
-        assert len(answer.body) <= MAX_DOWNLOAD
         return iter((answer.body,))
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable, RecipeError
-from arcrun_auth.remote import bundle, lockfile, official
+from arcrun_auth.remote import bundle, download, lockfile
 from arcrun_auth.stores import private
 from tests import mirror, servers
 from tests.mirror import recipe
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +159,28 @@ def test_a_download_may_lie_elsewhere(home, maintainer, server) -> None:
         assert isinstance(home.update().error, ProviderUnavailable)
 
 
+def test_a_fetched_set_costs_the_way_to_a_token_no_library(home, maintainer) -> None:
+    """Its index is read by key, as that of the wheel: no YAML, no lock, whatever its size."""
+    release(maintainer)
+    home.update()
+    code = (
+        "import sys\n"
+        "from arcrun_auth.catalog import Catalog\n"
+        f"catalog = Catalog({str(home.path)!r}, bundled={str(home.bundled)!r})\n"
+        "assert catalog.entry('three').tier == 'official'\n"
+        "heavy = {'yaml', 'msgspec', 'typing', 'dataclasses', 'httpx', 'tuf', 'json.decoder',\n"
+        "         'arcrun_auth.recipe', 'arcrun_auth.catalog_build', 'arcrun_auth.remote'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    home.catalog.names()
+    paths = os.pathsep.join([str(ROOT), *(p for p in sys.path if "site-packages" in p)])
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 # -- and what is refused ---------------------------------------------------------------
 
 
@@ -241,7 +268,7 @@ def test_a_set_that_was_changed_is_not_the_one_that_was_signed(used, maintainer)
 @pytest.mark.parametrize("name", ["timestamp.json", bundle.NAME])
 def test_endless_data_ends(used, maintainer, server, name) -> None:
     release(maintainer, 3, "new.one.com")
-    body = b" " * (official.MAX_DOWNLOAD + 1)
+    body = b" " * (download.MAX_DOWNLOAD + 1)
     server.lie = lambda asked: servers.Reply(body=body) if asked.endswith(name) else None
     used(ProviderUnavailable, "more than 4 MB")
     server.lie = lambda asked: servers.Reply(body=body[1:]) if asked.endswith(name) else None
