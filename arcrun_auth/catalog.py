@@ -111,18 +111,11 @@ class Catalog:
                 above = None if override else self._above(service, rank)
                 if above is not None:
                     found.append(shadowing(*above, service, (index.row(service) or ())[8]))
-        return found + self._unreadable_lock()
+        if os.path.exists(os.path.join(self.folder, LOCK)):
+            from arcrun_auth.remote import lockfile
 
-    def _unreadable_lock(self) -> list[RecipeError]:
-        if not os.path.exists(os.path.join(self.folder, LOCK)):
-            return []
-        from arcrun_auth.remote import lockfile
-
-        try:
-            lockfile.read(self.folder)
-        except RecipeError as error:
-            return [error]
-        return []
+            found += lockfile.problems(self.folder)
+        return found
 
     def helpers(self, kind: str) -> list[Helper]:
         """Who answers a credential helper (`git`, `docker`), the higher tiers first."""

@@ -32,8 +32,10 @@ def open_tier(folder: str, tier: str, above: Index | None, over: str = "") -> In
 
     `above` is the index whose bases they may extend, `over` names its state.
     """
-    path = os.path.join(folder, FETCHED, tier, "index.db")
-    now = stamp(folder)
+    place = os.path.join(folder, FETCHED, tier)
+    if not os.path.isdir(place):  # of most tiers nothing was ever fetched
+        return None
+    path, now = os.path.join(place, "index.db"), stamp(folder)
     made_by = catalog_index.fingerprint(tier, "", over)
     found = catalog_index.current(path, made_by, lambda index: index.meta("lock") == now)
     if found is None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 FORMAT = 1
+TIERS = ("official", "community", "platform")
+"""Which tiers are fetched?"""
 
 
 class Pin(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -81,7 +83,21 @@ def read(folder: str) -> Lock:
     return found
 
 
-TIERS = ("official", "community", "platform")
+def problems(folder: str) -> list[RecipeError]:
+    """What the indexes cannot say: a lock that is damaged, and a tier that is gone whole."""
+    try:
+        lock = read(folder)
+    except RecipeError as error:
+        return [error]
+    return [
+        RecipeError(
+            f"The {tier} recipes that recipes.lock names are gone.",
+            path=os.path.join(folder, FETCHED, tier),
+            hint="arcrun recipes update fetches them anew",
+        )
+        for tier in TIERS
+        if lock.of(tier) is not None and not os.path.isdir(os.path.join(folder, FETCHED, tier))
+    ]
 
 
 def _is_sound(held: Held | None) -> bool:
