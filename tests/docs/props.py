@@ -9,6 +9,8 @@ KEYS = {
     "Internal integration token": "ntn_example0000",
     "Personal access token": "github_pat_example0000",
     "API key": "sk-proj-example0000",
+    "Passphrase of the keys": "seven-words-example0000",
+    "Once more": "seven-words-example0000",
 }
 """What a person types where a key is asked for: any question that ends in one of these. They
 are the examples of the recipes, since some pages show one."""
@@ -42,7 +44,10 @@ FORGE = "github.com"
 REFS = "5983378759833787598337875983378759833787\trefs/heads/main\n"
 """What git reads of a repository there, at `info/refs` (gitprotocol-http(5), the plain form)."""
 
-HOSTS = sorted({host for _, host, _ in API} | {ACCOUNTS, TOKENS, FORGE})
+SITE = "recipes.example.com"
+"""A web server that gives out the folder that the examples run in, to anybody."""
+
+HOSTS = sorted({host for _, host, _ in API} | {ACCOUNTS, TOKENS, FORGE, SITE})
 
 BROWSER = """\
 import re, sys, urllib.parse, urllib.request

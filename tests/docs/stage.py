@@ -33,6 +33,7 @@ from tests.docs.props import (
     REFS,
     ROBOT,
     SDK,
+    SITE,
     TOKENS,
 )
 from tests.servers import Reply, authority, proxy, recorder
@@ -107,6 +108,9 @@ class Stage:
             return self._from_provider(seen)
         if host == FORGE:
             return self._from_forge(seen)
+        if host == SITE:
+            file = self.work / url.path.lstrip("/")
+            return Reply(body=file.read_bytes()) if file.is_file() else Reply(404)
         if not self._knows(seen.headers.get("authorization", "")):
             self.refused.append(f"{host}{url.path}")
             return Reply(401, body=b'{"error": "unauthorized"}')

@@ -65,9 +65,9 @@ passphrase_option = click.option(
     cls=Command,
     short_help="Sign a set of recipes, for others to fetch.",
     examples=(
-        "arcrun recipes publish site --keys keys --init       makes the keys and the first root",
-        "arcrun recipes publish site --keys keys              signs the recipes of ./recipes",
-        "arcrun recipes publish site --keys keys --timestamp  once a week: nothing is newer",
+        "arcrun recipes publish site --keys keys --init       once: keys, and a root",
+        "arcrun recipes publish site --keys keys              a release of ./recipes",
+        "arcrun recipes publish site --keys keys --timestamp  once a day",
         "arcrun recipes publish site --keys keys --rotate release",
     ),
 )
@@ -79,7 +79,10 @@ passphrase_option = click.option(
 )  # fmt: skip
 @click.option("--init", "what", flag_value="init", help="Make five keys and the first root.")
 @click.option("--timestamp", "what", flag_value="timestamp", help="Sign the timestamp alone.")
-@click.option("--rotate", type=click.Choice(KEY_NAMES), help="Replace a key by a new one.")
+@click.option(
+    "--rotate", type=click.Choice(KEY_NAMES), metavar="KEY",
+    help=f"Replace a key by a new one: {', '.join(KEY_NAMES)}.",
+)  # fmt: skip
 @passphrase_option
 def publish(
     site: str,
