@@ -106,11 +106,8 @@ class Stage:
             return self._robot(seen)
         if host in (ACCOUNTS, TOKENS):
             return self._from_provider(seen)
-        if host == FORGE:
-            return self._from_forge(seen)
-        if host == SITE:
-            file = self.work / url.path.lstrip("/")
-            return Reply(body=file.read_bytes()) if file.is_file() else Reply(404)
+        if host in (FORGE, SITE):
+            return self._from_forge(seen) if host == FORGE else self._from_site(url.path)
         if not self._knows(seen.headers.get("authorization", "")):
             self.refused.append(f"{host}{url.path}")
             return Reply(401, body=b'{"error": "unauthorized"}')
@@ -129,6 +126,11 @@ class Stage:
             return Reply(401, {"www-authenticate": 'Basic realm="forge"'})
         found = "/info/refs" in seen.target
         return Reply(200 if found else 404, {"content-type": "text/plain"}, REFS.encode())
+
+    def _from_site(self, path: str) -> Reply:
+        """Whatever lies in the folder that the examples run in."""
+        file = self.work / path.lstrip("/")
+        return Reply(body=file.read_bytes()) if file.is_file() else Reply(404)
 
     def _knows(self, authorization: str) -> bool:
         given = authorization.removeprefix("Bearer ")
