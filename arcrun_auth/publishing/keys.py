@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, StoreError, StoreLocked
 from arcrun_auth.stores import private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -102,10 +103,11 @@ class Keyring:
 
     def set_aside(self, name: str) -> str:
         """Rename a key that is to be replaced; gives its new path. It is never deleted."""
-        for number in range(1, 1000):
-            target = os.path.join(self.folder, f"{name}.old-{number}.pem")
-            if not os.path.lexists(target):
-                break
+        free = (path for path in self._old(name) if not os.path.lexists(path))
+        target = next(free)
         os.rename(self.path(name), target)
         self._opened.pop(name, None)
         return target
+
+    def _old(self, name: str) -> Iterator[str]:
+        return (os.path.join(self.folder, f"{name}.old-{number}.pem") for number in count(1))

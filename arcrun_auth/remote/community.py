@@ -25,6 +25,7 @@ from arcrun_auth.errors import (
     UnknownService,
     printable,
 )
+from arcrun_auth.locks import LOCK_WAIT
 from arcrun_auth.remote.download import base, download, host_of
 from arcrun_auth.remote.lockfile import Held, Pin
 from arcrun_auth.remote.source import Fetched
@@ -247,7 +248,7 @@ def add(found: Signed, settings: Settings, catalog: Catalog) -> None:
     """
     from arcrun_auth.remote import lockfile
 
-    with lockfile.writing(settings.home):
+    with lockfile.writing(settings.home, LOCK_WAIT):
         held = lockfile.read(catalog.folder).community
         is_known(found, held)
         texts = lockfile.texts(catalog.folder, "community", held) if held is not None else {}

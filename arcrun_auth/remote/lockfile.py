@@ -116,10 +116,11 @@ def _damaged(path: str) -> RecipeError:
 
 
 @contextlib.contextmanager
-def writing(home: str) -> Iterator[None]:
-    """For one process at a time. RefreshBusy where another one takes too long."""
+def writing(home: str, wait: float) -> Iterator[None]:
+    """For one process at a time. RefreshBusy where another one takes longer than `wait` seconds."""
+    lock = CredentialLock(os.path.join(home, "locks"), Key("policy", "recipes"))
     try:
-        with CredentialLock(os.path.join(home, "locks"), Key("policy", "recipes")).acquire():
+        with lock.acquire(wait):
             yield
     except RefreshBusy:
         raise RefreshBusy(

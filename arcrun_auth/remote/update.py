@@ -85,7 +85,7 @@ class Updates:
         one of them; StoreError where nothing can be kept, RefreshBusy.
         """
         budget = Budget(seconds)
-        with lockfile.writing(self._settings.home):
+        with lockfile.writing(self._settings.home, seconds):
             results = [self._ask(tier, budget) for tier in self.tiers()]
         if any(result.changed for result in results):
             self._catalog.reindex()
@@ -106,7 +106,7 @@ class Updates:
         if not self._may_ask(person) or not any(self._is_new(tier, service) for tier in asked):
             return False
         budget = Budget(UNTOLD_SECONDS)
-        with lockfile.writing(self._settings.home):
+        with lockfile.writing(self._settings.home, UNTOLD_SECONDS):
             for tier in asked:
                 self._ask(tier, budget, service)
         self._catalog.reindex()

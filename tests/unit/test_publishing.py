@@ -201,6 +201,13 @@ def test_a_rotated_key_is_another_one_and_the_old_one_is_kept(maintainer, name) 
     assert maintainer.release(2, one=recipe("one")) == 2
 
 
+def test_every_old_key_is_kept(maintainer) -> None:
+    for _ in range(2):
+        maintainer.repository.rotate("timestamp")
+    kept = [p.name for p in sorted((maintainer.folder / "keys").glob("timestamp.*"))]
+    assert kept == ["timestamp.old-1.pem", "timestamp.old-2.pem", "timestamp.pem"]
+
+
 def test_a_lost_root_key_can_be_replaced_and_two_lost_ones_cannot(maintainer) -> None:
     folder = maintainer.folder / "keys"
     (folder / "root-2.pem").unlink()

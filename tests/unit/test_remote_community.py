@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,6 +56,12 @@ class Forge(servers.Recorder):
         file.write_text(recipe_text)
         self.fingerprint = author.sign(str(file), key)
         return file
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch) -> None:
+    """A crash of the machine is no part of these tests, and a thousand files wait for one disk."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,26 @@ from pathlib import Path
 
 import pytest
 
-from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable, RecipeError
+from arcrun_auth import catalog_fetched
+from arcrun_auth.errors import (
+    AuthError,
+    HostNotAllowed,
+    ProviderUnavailable,
+    RecipeError,
+    RefreshBusy,
+)
 from arcrun_auth.remote import bundle, download, lockfile
 from arcrun_auth.stores import private
 from tests import mirror, servers
 from tests.mirror import recipe
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch) -> None:
+    """A crash of the machine is no part of these tests, and a thousand files wait for one disk."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -448,6 +461,65 @@ def test_an_update_that_dies_leaves_one_state_whole(used, home, maintainer, monk
         assert home.update().error is None
         assert home.catalog.recipe("one").base_url == "https://new.one.com"
     assert hosts == ["api.one.com"] * 3 + ["new.one.com"]
+
+
+def test_a_file_of_a_set_that_is_missing_is_a_problem(used, home) -> None:
+    place = home.path / "recipes/.fetched/official"
+    (place / json.loads(home.pinned)["official"]["folder"] / "three.yaml").unlink()
+    (place / "index.db").unlink()
+    (problem,) = home.catalog.problems
+    assert "cannot be read" in str(problem)
+    assert home.catalog.names() == ["one", "two"]
+
+
+def test_one_process_updates_at_a_time(home, server) -> None:
+    with lockfile.writing(str(home.path), 5), pytest.raises(RefreshBusy, match="updating the"):
+        home.updates().run(seconds=0.05)
+    assert server.seen == []
+
+
+def test_a_set_is_named_recipes_json(used, home, maintainer, monkeypatch) -> None:
+    from arcrun_auth.publishing import repository
+
+    monkeypatch.setattr(repository, "NAME", "other.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(repository, "_bundle_version", lambda _: 2)
+        release(maintainer, 3)
+    used(RecipeError, "names no set of recipes")
+
+
+def test_a_place_that_cannot_be_written_is_said(home, monkeypatch) -> None:
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    # The tests may run as root, who can write everywhere.
+    monkeypatch.setattr("arcrun_auth.remote.official.Updater", refuse)
+    assert "cannot be written: Permission denied" in str(home.update().error)
+
+
+def test_a_root_that_cannot_be_read_is_said(home, tmp_path) -> None:
+    home.environ["ARCRUN_RECIPES_ROOT"] = str(tmp_path)
+    assert "cannot be read" in str(home.update().error)
+
+
+def test_time_that_is_over_asks_nobody(server) -> None:
+    with pytest.raises(ProviderUnavailable, match="did not answer within 0 seconds"):
+        download.download(server.origin, download.Budget(0))
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("url", ["https://x.io:99999/", "https:///x", "https://exa mple/", "x"])
+def test_what_is_no_address_is_not_asked(url) -> None:
+    with pytest.raises(HostNotAllowed, match="no valid URL"):
+        download.download(url, download.Budget(5))
+
+
+def test_an_address_of_ipv6_is_one() -> None:
+    assert download.host_of("https://[2001:db8::1]:8443/x") == "[2001:db8::1]:8443"
+
+
+def test_without_a_lock_there_is_no_state_of_it(tmp_path) -> None:
+    assert catalog_fetched.stamp(str(tmp_path)) == ""
 
 
 def test_old_sets_are_swept(used, home, maintainer) -> None:
