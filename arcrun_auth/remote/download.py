@@ -70,7 +70,11 @@ def download(
             url, method="GET", headers={"accept": "*/*", **(headers or {})}, content=None,
             secrets=(),
         )  # fmt: skip
-        answer = perform(_Download(call, _fence(url, allow), budget.left(host)))
+        try:
+            answer = perform(_Download(call, _fence(url, allow), budget.left(host)))
+        except HostNotAllowed as error:
+            error.hint = error.hint or "name an https address, or its origin in ARCRUN_ALLOW_HOSTS"
+            raise
         target = answer.headers.get("location")
         if answer.status not in _REDIRECTS or not target or not hops:
             return answer

@@ -11,6 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from arcrun_auth import lint
 from arcrun_auth.errors import ProviderUnavailable, RecipeError, printable
 from arcrun_auth.recipe import load, reader
 from arcrun_auth.remote.download import base, download, host_of
@@ -105,9 +106,18 @@ def _texts(listed: Sequence[object]) -> tuple[dict[str, str], dict[str, str]]:
             continue
         try:
             text = json.dumps(item, ensure_ascii=False, indent=1)
-            load(reader.parse(text), tolerant=True)
+            _check(reader.parse(text))
         except RecipeError as error:
             unusable[service] = error.message
         else:
             texts.setdefault(f"{service}.yaml", text)
     return texts, unusable
+
+
+def _check(document: reader.Document) -> None:
+    """RecipeError for what is no recipe even there, and for a name that would make a variable
+    of ours (the vault's key, a setting) look like its secret."""
+    recipe = load(document, tolerant=True)
+    subject = lint.Subject(document, recipe, document.data, "platform")
+    for finding in lint.errors(lint.between([subject])):
+        raise RecipeError(finding.message, service=recipe.service, field=finding.field)

@@ -182,6 +182,15 @@ def test_what_is_no_recipe_is_left_out_by_itself(home, platform) -> None:
     assert home.catalog.problems == []
 
 
+def test_no_recipe_of_its_takes_a_variable_of_ours_for_its_secret(home, platform) -> None:
+    secrets = [{"key": "url", "label": "x", "help_url": "https://x.io"}]
+    platform.items = [item("master"), item("recipes", required_secrets=secrets)]
+    platform.items[1]["inject"] = {"header": {"A": "{{secret.url}}"}}
+    found = home.update().unusable
+    assert "reserved" in found["master"]
+    assert "ARCRUN_RECIPES_URL is a setting" in found["recipes"]
+
+
 def test_a_name_that_is_listed_twice_is_the_first_one(home, platform) -> None:
     platform.items.append(item("three", "evil.example"))
     home.update()
