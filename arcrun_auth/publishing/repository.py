@@ -27,11 +27,11 @@ from tuf.api.metadata import (
 
 from arcrun_auth.errors import AuthError, RecipeError, StoreError
 from arcrun_auth.publishing.bundle import pack
+from arcrun_auth.publishing.site import Site
 from arcrun_auth.remote.bundle import NAME
-from arcrun_auth.stores import private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from arcrun_auth.publishing.keys import Keyring
 
@@ -60,6 +60,7 @@ class Repository:
         self, folder: str, keys: Keyring, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.folder = folder
+        self._site = Site(folder)
         self._keys = keys
         self._now = now
 
@@ -70,7 +71,7 @@ class Repository:
 
         That file is what clients trust from the start: the package ships it.
         """
-        if self._versions("root"):
+        if self._site.latest(Root) is not None:
             raise AuthError(
                 f"{self.folder} has a root already.", hint="leave --init out to sign a release"
             )
@@ -97,13 +98,13 @@ class Repository:
         signed = Metadata(root)
         for name in ROOTS:
             signed.sign(made[name], append=True)
-        return self._write("1.root.json", signed.to_bytes())
+        return self._site.write("1.root.json", signed.to_bytes())
 
     def release(self, recipes: str) -> int:
         """Sign the recipes of a folder; gives their version, which has to be a higher one."""
         root = self._root()
         version, data = pack(recipes)
-        old = self._latest(Targets)
+        old = self._site.latest(Targets)
         before = _bundle_version(old)
         if version <= before:
             raise RecipeError(
@@ -113,15 +114,18 @@ class Repository:
             )
         digest = sha256(data).hexdigest()
         target = TargetFile(len(data), {"sha256": digest}, NAME, {"custom": {"version": version}})
-        self._write(f"{digest}.{NAME}", data)
+        self._site.write(f"{digest}.{NAME}", data)
         self._sign_targets(root, {NAME: target}, old)
         return version
 
     def refresh(self) -> datetime:
         """Sign the timestamp anew; gives the end of the new one. Needs that key alone."""
-        root, snapshot = self._root(), self._latest(Snapshot)
+        root, snapshot = self._root(), self._site.latest(Snapshot)
         if snapshot is None:
-            raise self._empty()
+            raise AuthError(
+                f"Nothing is published in {self.folder}.",
+                hint="leave --timestamp out to sign a release",
+            )
         return self._sign_timestamp(root, snapshot.signed.version)
 
     def rotate(self, name: KeyName) -> int:
@@ -138,17 +142,17 @@ class Repository:
                 f"{self._keys.folder}.",
                 hint="bring the folder of the root keys",
             )
+        # Whatever has to sign is opened and compared before anything changes.
+        for role, other in [("root", n) for n in kept] + self._others(name):
+            if self._id(other) not in before.signed.roles[role].keyids:
+                raise self._foreign(role)
         signers = [CryptoSigner(self._keys.get(n)) for n in kept]
-        # Whatever else has to be signed is opened before anything changes.
-        for other in {*_SIGNERS.values()} - {name} if name not in ROOTS else ():
-            self._keys.get(other)
         root = self._with_key(before.signed, name)
         signed = Metadata(root)
         for signer in signers:
             signed.sign(signer, append=True)
-        self._check(before.signed, "root", signed)
         self._check(root, "root", signed)
-        self._write(f"{root.version}.root.json", signed.to_bytes())
+        self._site.write(f"{root.version}.root.json", signed.to_bytes())
         self._sign_again(signed, name)
         return root.version
 
@@ -158,9 +162,8 @@ class Repository:
         """The next root, with a new key in the place of the one of that name."""
         root = Metadata[Root].from_bytes(Metadata(old).to_bytes()).signed
         roles = ["root"] if name in ROOTS else [r for r, n in _SIGNERS.items() if n == name]
-        gone = self._public_ids(old, roles[0]) - (
-            {self._id(n) for n in ROOTS if n != name} if name in ROOTS else set()
-        )
+        kept = {self._id(n) for n in ROOTS if n != name} if name in ROOTS else set()
+        gone = set(old.roles[roles[0]].keyids) - kept
         if self._keys.has(name):
             self._keys.set_aside(name)
         fresh = CryptoSigner(self._keys.make(name)).public_key
@@ -172,14 +175,17 @@ class Repository:
         root.expires = self._until("root")
         return root
 
-    def _public_ids(self, root: Root, role: str) -> set[str]:
-        return set(root.roles[role].keyids)
+    def _others(self, name: str) -> list[tuple[str, str]]:
+        """What signs anew after another key than a root's was replaced: the roles, their keys."""
+        if name in ROOTS:
+            return []
+        return [(role, signer) for role, signer in _SIGNERS.items() if signer != name]
 
     def _id(self, name: str) -> str:
         return str(CryptoSigner(self._keys.get(name)).public_key.keyid)
 
     def _sign_again(self, root: Metadata[Root], name: str) -> None:
-        targets, snapshot = self._latest(Targets), self._latest(Snapshot)
+        targets, snapshot = self._site.latest(Targets), self._site.latest(Snapshot)
         if targets is None or snapshot is None or name in ROOTS:
             return
         if name == "timestamp":
@@ -193,26 +199,26 @@ class Repository:
         version = old.signed.version + 1 if old is not None else 1
         signed = Targets(version=version, expires=self._until("targets"), targets=targets)
         data = self._signed(root, "targets", signed)
-        self._write(f"{version}.targets.json", data)
-        last = self._latest(Snapshot)
+        self._site.write(f"{version}.targets.json", data)
+        last = self._site.latest(Snapshot)
         number = last.signed.version + 1 if last is not None else 1
         snapshot = Snapshot(
             version=number,
             expires=self._until("snapshot"),
             meta={"targets.json": MetaFile(version, len(data), _hashes(data))},
         )
-        self._write(f"{number}.snapshot.json", self._signed(root, "snapshot", snapshot))
+        self._site.write(f"{number}.snapshot.json", self._signed(root, "snapshot", snapshot))
         self._sign_timestamp(root, number)
 
     def _sign_timestamp(self, root: Metadata[Root], snapshot: int) -> datetime:
-        data = self._read(f"{snapshot}.snapshot.json")
-        old = self._latest(Timestamp)
+        data = self._site.read(f"{snapshot}.snapshot.json")
+        old = self._site.latest(Timestamp)
         signed = Timestamp(
             version=old.signed.version + 1 if old is not None else 1,
             expires=self._until("timestamp"),
             snapshot_meta=MetaFile(snapshot, len(data), _hashes(data)),
         )
-        self._write("timestamp.json", self._signed(root, "timestamp", signed))
+        self._site.write("timestamp.json", self._signed(root, "timestamp", signed))
         return signed.expires
 
     def _signed(self, root: Metadata[Root], role: str, content: T) -> bytes:
@@ -226,65 +232,26 @@ class Repository:
         try:
             root.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
         except (RepositoryError, ValueError):
-            raise StoreError(
-                f"The keys in {self._keys.folder} are not those that sign {role} of {self.folder}.",
-                hint="name their folder with --keys",
-            ) from None
+            raise self._foreign(role) from None
+
+    def _foreign(self, role: str) -> StoreError:
+        return StoreError(
+            f"The keys in {self._keys.folder} are not those that sign {role} of {self.folder}.",
+            hint="name their folder with --keys",
+        )
 
     def _until(self, role: str) -> datetime:
         # The specification knows no fractions of a second.
         return self._now().replace(microsecond=0) + timedelta(days=DAYS[role])
 
-    # -- files -------------------------------------------------------------------------
-
     def _root(self) -> Metadata[Root]:
-        versions = self._versions("root")
-        if not versions:
+        found = self._site.latest(Root)
+        if found is None:
             raise AuthError(
                 f"{self.folder} is no repository: it has no root.",
                 hint=f"arcrun recipes publish {self.folder} --keys FOLDER --init",
             )
-        return Metadata[Root].from_bytes(self._read(f"{versions[-1]}.root.json"))
-
-    def _empty(self) -> AuthError:
-        return AuthError(
-            f"Nothing is published in {self.folder}.",
-            hint="leave --timestamp out to sign a release",
-        )
-
-    def _latest(self, kind: type[T]) -> Metadata[T] | None:
-        """The newest file of a role that is there."""
-        role = kind.type
-        if role == "timestamp":
-            name = "timestamp.json"
-            if not os.path.exists(os.path.join(self.folder, name)):
-                return None
-        else:
-            versions = self._versions(role)
-            if not versions:
-                return None
-            name = f"{versions[-1]}.{role}.json"
-        return Metadata[T].from_bytes(self._read(name))
-
-    def _versions(self, role: str) -> Sequence[int]:
-        end = f".{role}.json"
-        try:
-            names = os.listdir(self.folder)
-        except FileNotFoundError:
-            return []
-        numbers = [name.removesuffix(end) for name in names if name.endswith(end)]
-        return sorted(int(number) for number in numbers if number.isdecimal())
-
-    def _read(self, name: str) -> bytes:
-        with open(os.path.join(self.folder, name), "rb") as file:
-            return file.read()
-
-    def _write(self, name: str, data: bytes) -> str:
-        os.makedirs(self.folder, exist_ok=True)
-        path = os.path.join(self.folder, name)
-        private.write_atomically(path, data)
-        os.chmod(path, 0o644)  # what is in it is for everybody
-        return path
+        return found
 
 
 def _hashes(data: bytes) -> dict[str, str]:

@@ -167,6 +167,12 @@ def test_init_comes_first_and_once(maintainer, tmp_path) -> None:
         other.repository.init()
 
 
+def test_a_damaged_file_is_said_and_nothing_is_signed_over_it(maintainer) -> None:
+    (maintainer.site / "1.snapshot.json").write_bytes(b"{")
+    with pytest.raises(StoreError, match=r"1\.snapshot\.json is damaged"):
+        maintainer.repository.refresh()
+
+
 def test_the_timestamp_needs_its_own_key_alone(maintainer) -> None:
     folder = maintainer.folder / "keys"
     for name in (*ROOTS, "release"):
@@ -182,9 +188,11 @@ def test_keys_of_another_repository_sign_nothing_here(maintainer, tmp_path) -> N
     (other.folder / "keys").rename(maintainer.folder / "keys")
     with pytest.raises(StoreError, match="not those that sign timestamp"):
         maintainer.repository.refresh()
+    before = sorted((maintainer.folder / "keys").iterdir())
     with pytest.raises(StoreError, match="not those that sign root"):
         maintainer.repository.rotate("timestamp")
     assert not (maintainer.site / "2.root.json").exists()
+    assert sorted((maintainer.folder / "keys").iterdir()) == before
 
 
 # -- rotation --------------------------------------------------------------------------
