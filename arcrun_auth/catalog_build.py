@@ -153,7 +153,8 @@ class _Builder:
         self._db.execute("BEGIN")
         self._start()
         self._refresh(files)
-        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", meta.items())
+        told = {"problems": str(len(self._paths("problem != ''"))), **meta}
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?,?)", told.items())
         self._db.execute("COMMIT")
 
     def _start(self) -> None:

@@ -55,7 +55,7 @@ def open_tier(folder: str, tier: str, above: Index | None, over: str = "") -> In
 
 def version(index: Index) -> int:
     """The version of an official set, 0 where a part of it cannot be used: it is one whole."""
-    return 0 if index.problems() else int(index.meta("version") or 0)
+    return int(index.meta("version") or 0) if index.meta("problems") == "0" else 0
 
 
 def _held(folder: str, tier: str) -> tuple[dict[str, str], dict[str, str]]:
