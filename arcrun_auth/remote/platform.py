@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Names that differ in case alone collide there: lower case is the one that counts.
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+MAX_RECIPES = 1000
+"""How many recipes of a platform do we take? Each costs some milliseconds to read and index."""
 _OK, _NOT_MODIFIED, _NOT_FOUND = 200, 304, 404
 
 
@@ -104,11 +106,16 @@ def _texts(listed: Sequence[object]) -> tuple[dict[str, str], dict[str, str]]:
         if not isinstance(service, str) or not _SERVICE.fullmatch(service):
             unusable[printable(str(service), 80)] = "this is no name of a service"
             continue
+        if len(texts) == MAX_RECIPES:
+            unusable[service] = f"there are more than {MAX_RECIPES}"
+            break
         try:
             text = json.dumps(item, ensure_ascii=False, indent=1)
             _check(reader.parse(text))
         except RecipeError as error:
             unusable[service] = error.message
+        except RecursionError:
+            unusable[service] = "it is nested too deeply"
         else:
             texts.setdefault(f"{service}.yaml", text)
     return texts, unusable

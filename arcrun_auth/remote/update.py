@@ -37,6 +37,9 @@ TOLD_SECONDS = 30.0
 UNTOLD_SECONDS = 5.0
 """And one that nobody asked for?"""
 
+LONGEST_NAME = 24
+"""How long may a name be that a source is asked for? Keys are longer, and are pasted as names."""
+
 SETTING = {"official": "recipes_url", "community": "community_url", "platform": "server"}
 """Which setting says where the recipes of a tier are?"""
 
@@ -100,8 +103,11 @@ class Updates:
     def look_for(self, service: str, person: Person) -> bool:
         """Ask once for a service that nobody knows; whether it is there now.
 
-        Not again for a day, and never where nobody is reachable.
+        Not again for a day, and never where nobody is reachable. A source sees the name: one
+        that could be a key is not asked for.
         """
+        if len(service) > LONGEST_NAME:
+            return False
         asked = [tier for tier in self.tiers() if tier != "community"]
         if not self._may_ask(person) or not any(self._is_new(tier, service) for tier in asked):
             return False

@@ -182,6 +182,17 @@ def test_what_is_no_recipe_is_left_out_by_itself(home, platform) -> None:
     assert home.catalog.problems == []
 
 
+def test_a_list_has_an_end_and_so_has_its_depth(home, platform, monkeypatch) -> None:
+    deep = "[" * 600 + "]" * 600
+    text = json.dumps({"success": True, "recipes": [item("deep", tags="DEEP")]})
+    platform.lie = servers.Reply(body=text.replace('"DEEP"', deep).encode())
+    assert list(home.update().unusable) == ["deep"]
+    platform.lie = None
+    monkeypatch.setattr("arcrun_auth.remote.platform.MAX_RECIPES", 1)
+    assert home.update().unusable == {"four": "there are more than 1"}
+    assert home.catalog.names() == ["one", "three", "two"]
+
+
 def test_no_recipe_of_its_takes_a_variable_of_ours_for_its_secret(home, platform) -> None:
     secrets = [{"key": "url", "label": "x", "help_url": "https://x.io"}]
     platform.items = [item("master"), item("recipes", required_secrets=secrets)]
@@ -293,7 +304,7 @@ def test_nobody_reachable_nothing_asked(home, platform) -> None:
     assert platform.seen == []
 
 
-@pytest.mark.parametrize("service", ["a/b", "Four", "_base", "x" * 65])
+@pytest.mark.parametrize("service", ["a/b", "Four", "_base", "x" * 25])
 def test_a_name_that_it_cannot_have_is_not_asked_for(home, platform, service) -> None:
     assert not home.updates().look_for(service, Told())
     assert platform.seen == []
