@@ -104,7 +104,7 @@ class Catalog:
         higher tier. What a platform lists beside ours is no problem: it is not used."""
         sources = self._open()
         found = [problem(*row) for _, index in sources for row in index.problems()]
-        if self._official is not None and sources[0][1] is not self._official:
+        if self._official is not None and sources[0][0] == "bundled":
             found += [problem(*row) for row in self._official.problems()]
         for rank, (tier, index) in enumerate(sources):
             for service, override in index.names() if rank and tier != "platform" else ():
@@ -225,13 +225,15 @@ class Catalog:
         """The bundled recipes, or the official ones if theirs is the higher version."""
         self._bundled = bundled = self._open_bundled()
         official = self._open_fetched("official", None)
-        if official is not None:
-            from arcrun_auth.catalog_fetched import version
-
-            self._official = official
-            if version(official) > self._bundled_version():
-                return "official", official
-        return "bundled", bundled
+        if official is None:
+            return "bundled", bundled
+        if int(official.meta("version") or 0) <= self._bundled_version():
+            official.close()
+            return "bundled", bundled
+        self._official = official
+        # It is one whole: where a part of it cannot be used, none of it is.
+        whole = official.meta("problems") == "0"
+        return ("official", official) if whole else ("bundled", bundled)
 
     def _bundled_version(self) -> int:
         try:

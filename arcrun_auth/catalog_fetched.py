@@ -53,11 +53,6 @@ def open_tier(folder: str, tier: str, above: Index | None, over: str = "") -> In
     return None
 
 
-def version(index: Index) -> int:
-    """The version of an official set, 0 where a part of it cannot be used: it is one whole."""
-    return int(index.meta("version") or 0) if index.meta("problems") == "0" else 0
-
-
 def _held(folder: str, tier: str) -> tuple[dict[str, str], dict[str, str]]:
     """What the index says of itself, and the SHA-256 of each file that the lock names."""
     from arcrun_auth.errors import RecipeError

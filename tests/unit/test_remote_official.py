@@ -94,6 +94,16 @@ def test_a_release_of_the_package_with_a_higher_version_stands_above_it_again(
     assert home.catalog.names() == ["one", "two"]
 
 
+def test_nobody_is_told_of_faults_in_a_set_that_is_not_used_for_its_age(home, maintainer) -> None:
+    release(maintainer)
+    home.update()
+    for path in (home.path / "recipes/.fetched/official").glob("*/three.yaml"):
+        path.write_text("damaged: yes\n")
+    (home.path / "recipes/.fetched/official/index.db").unlink()
+    (home.bundled / "version").write_text("3\n")
+    assert home.catalog.problems == []
+
+
 def test_bases_come_with_the_set(home, maintainer) -> None:
     (home.bundled / "_base.yaml").write_text(recipe("_base", "old.base.com"))
     local = home.path / "recipes"
