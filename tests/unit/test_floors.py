@@ -16,9 +16,9 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis digest dotenv fields hosts jwt landing lifetimes
-        lint masking members moments oauth oauth1 primitives recipe references rendering scopes
-        seal server_words signing sigv4 template token_answer
+        answers catalog_entry consent diagnosis digest dotenv fields finding hosts jwt landing
+        lifetimes lint masking members moments oauth oauth1 primitives profile recipe references
+        rendering scopes seal server_words signing sigv4 template token_answer
         """,
     ),
     (
