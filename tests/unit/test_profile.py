@@ -18,7 +18,6 @@ primitive: static_key
 base_url: https://{{param.region}}.orders.example/v1
 params:
   region: {label: Region, help: "As in the address.", type: enum, enum: [eu, us], default: eu}
-  tenant: {label: Tenant, from: secret, key: orders_key, take: "^(.+)-"}
 required_secrets:
   - {key: orders_key, label: API key, help: "Under Settings.", help_url: "https://orders.example/keys"}
   - {key: orders_extra, optional: true}
@@ -68,7 +67,6 @@ def test_a_way_in_says_what_it_needs_and_where_that_goes(told):
     way = told["way", "A key that you paste"]
 
     assert way["--param region"] == ("Region: eu, us (default: eu)", "As in the address.")
-    assert "--param tenant" not in way  # nobody types it
     assert way["goes to"] == ("{{param.region}}.orders.example",)
     assert way["test"] == ("GET /me",)
 
