@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from arcrun_auth.catalog import Catalog
 from arcrun_cli.schemas import SCHEMAS
+from arcrun_cli.snippets import Snippet
 from tests.cli.conftest import plain
 
 
@@ -242,15 +244,19 @@ def test_show_says_what_the_recipe_says(cli):
         assert said in ran.out
 
 
-@pytest.mark.parametrize("options", [(), ("--async",)])
-def test_snippets_of_every_service_are_python(cli, options):
-    services = json.loads(cli("recipes", "list", "--json").out)["recipes"]
-    for service in [s["service"] for s in services][::12]:
-        ran = cli("snippet", service, *options)
-
-        compile(ran.out, service, "exec")
-        assert f'"{service}"' in ran.out
-        assert [line for line in ran.out.splitlines() if len(line) > 110] == []
+def test_snippets_of_every_service_are_python(tmp_path):
+    catalog = Catalog(tmp_path)
+    for service in catalog.names():
+        for text in (
+            Snippet(catalog.recipe(service)).client(asynchronous=False),
+            Snippet(catalog.recipe(service)).client(asynchronous=True),
+            Snippet(catalog.recipe(service)).with_sdk("requests"),
+        ):
+            compile(text, service, "exec")
+            assert f'"{service}"' in text
+            long = [line for line in text.splitlines() if len(line) > 110]
+            assert [line for line in long if not line.strip().startswith('"https://')] == []
+            assert "{{" not in text, service
 
 
 def test_a_snippet_runs_as_it_is(connected, tmp_path):

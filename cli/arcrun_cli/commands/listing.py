@@ -79,9 +79,7 @@ def _next(others: int, *, found: bool, asked: bool, connected: bool) -> None:
     elif asked or not connected:
         ui.tell("  → arcrun setup SERVICE" + ("" if asked else ", arcrun list --search TEXT"))
     elif others:
-        ui.tell(
-            f"{ui.count(others, 'more service')} can be connected.\n  → arcrun list --search TEXT"
-        )
+        ui.tell(f"{ui.count(others, 'more service')}: arcrun list --search TEXT")
 
 
 def connections(here: Broker, services: Iterable[Service]) -> None:
