@@ -110,7 +110,7 @@ def services() -> set[str]:
     return {p.stem for p in (ROOT / "recipes").glob("[!_]*.yaml")}
 
 
-COMMON_WORDS = {"aws", "line", "resend", "linear", "together", "notion", "github"}
+COMMON_WORDS = {"aws", "line", "linear", "make", "resend", "together", "notion", "github"}
 """Names of services that are words as well, or a recipe's field; `notion` and `github` stand in
 examples."""
 
