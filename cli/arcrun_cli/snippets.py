@@ -207,7 +207,12 @@ def _body(text: str, content: str = "content") -> str:
     except ValueError:
         return f"{content}={json.dumps(text)}"
     spelled = json.dumps(data)
-    return f"json={spelled}" if _is_python(spelled, data) else f"json={data!r}"
+    spelled = spelled if _is_python(spelled, data) else repr(data)
+    if len(spelled) > 80 and isinstance(data, dict):  # noqa: PLR2004 - as much as fits
+        import pprint
+
+        spelled = pprint.pformat(data, width=80, sort_dicts=False).replace("\n", "\n     ")
+    return f"json={spelled}"
 
 
 def _is_python(text: str, data: Any) -> bool:

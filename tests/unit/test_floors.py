@@ -110,7 +110,11 @@ def services() -> set[str]:
     return {p.stem for p in (ROOT / "recipes").glob("[!_]*.yaml")}
 
 
-COMMON_WORDS = {"aws", "line", "linear", "make", "resend", "together", "notion", "github"}
+COMMON_WORDS = {
+    "aws", "box", "close", "copper", "front", "lever", "line", "linear", "loops", "make", "plain",
+    "ramp", "render", "resend", "segment", "square", "threads", "together", "wave", "notion",
+    "github",
+}  # fmt: skip
 """Names of services that are words as well, or a recipe's field; `notion` and `github` stand in
 examples."""
 
