@@ -42,16 +42,17 @@ def texts(pattern: str, *, whole: bool = False, group: str | None = None) -> Ite
     >>> list(texts("invalid_(grant|client)", whole=True))
     ['invalid_grant', 'invalid_client']
     """
-    from re import _parser  # type: ignore[attr-defined]  # what is made up is matched again below
-
-    tree = _parser.parse(pattern)
+    compiled, tree = _parsed(pattern)
     seen = set()
     for variant in range(VARIANTS):
-        text = _Writer(variant, group).written(tree)
-        match = re.fullmatch(pattern, text) if whole else re.search(pattern, text)
+        writer = _Writer(variant, group)
+        text = writer.written(tree)
+        match = compiled.fullmatch(text) if whole else compiled.search(text)
         if match is not None and text not in seen and (group is None or match[1] == group):
             seen.add(text)
             yield text
+        if variant + 1 >= writer.branches:
+            return
 
 
 def text(pattern: str, *, whole: bool = False, group: str | None = None) -> str:
@@ -62,12 +63,21 @@ def text(pattern: str, *, whole: bool = False, group: str | None = None) -> str:
     return found
 
 
+@cache
+def _parsed(pattern: str) -> tuple[re.Pattern[str], Any]:
+    from re import _parser  # type: ignore[attr-defined]  # what is made up is matched again
+
+    return re.compile(pattern), _parser.parse(pattern)
+
+
 class _Writer:
     """Writes a text for a parsed expression, in the `variant`th branch of each choice."""
 
     def __init__(self, variant: int, group: str | None) -> None:
         self.variant = variant
         self.group = group
+        self.branches = 1
+        """How many ways there are at the choice that has the most."""
 
     def written(self, tree: Any) -> str:
         return "".join(self._one(str(kind), value) for kind, value in tree)
@@ -77,6 +87,7 @@ class _Writer:
             return chr(value)
         if kind == "BRANCH":
             branches = value[1]
+            self.branches = max(self.branches, len(branches))
             return self.written(branches[self.variant % len(branches)])
         if kind == "SUBPATTERN":
             number, _, _, inner = value
@@ -93,22 +104,26 @@ class _Writer:
         if kind == "ANY":
             return secrets.choice(_PLAIN)
         items = [("NEGATE", None), ("LITERAL", value)] if kind == "NOT_LITERAL" else value
-        for alphabet in (_PLAIN, _ALL):
-            if fits := [character for character in alphabet if _is_in(character, items)]:
-                return secrets.choice(fits)
-        return chr(value[0][1]) if str(value[0][0]) == "LITERAL" else ""
+        return secrets.choice(_alphabet(tuple((str(kind), inner) for kind, inner in items)))
 
 
-def _is_in(character: str, items: Any) -> bool:
-    kinds = [(str(kind), value) for kind, value in items]
-    negated = kinds[0][0] == "NEGATE"
+@cache
+def _alphabet(items: tuple[tuple[str, Any], ...]) -> str:
+    """The characters of a set: letters and digits where it has any."""
+    for alphabet in (_PLAIN, _ALL):
+        if fits := [character for character in alphabet if _is_in(character, items)]:
+            return "".join(fits)
+    return chr(items[0][1]) if items[0][0] == "LITERAL" else "?"
+
+
+def _is_in(character: str, items: tuple[tuple[str, Any], ...]) -> bool:
     found = any(
         (kind == "LITERAL" and value == ord(character))
         or (kind == "RANGE" and value[0] <= ord(character) <= value[1])
         or (kind == "CATEGORY" and _CLASSES[str(value)](character))
-        for kind, value in kinds
+        for kind, value in items
     )
-    return found is not negated
+    return found is not (items[0][0] == "NEGATE")
 
 
 # -- what is given --------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class Issuer(Authority):
     def __init__(self, oauth2: OAuth2, given: Given, issued: Issued) -> None:
         super().__init__(
             clock=given.clock,
-            lifetime=LIFETIME,
+            lifetime=float(oauth2.token_response.default_expires_in or LIFETIME),
             rotates=oauth2.refresh.rotates != "no",
             reuse_grace=0.0,
             quirks=_quirks(oauth2),
@@ -334,6 +334,9 @@ def assertion(given: Given, token: str, oauth2: OAuth2 | None = None) -> dict[st
         given.expect(
             header.get(name, "") == filled(text, given.known), f"{name} of the JWT differs"
         )
+    if jwt.scope_claim:
+        scopes = " ".join(given.way.scopes)
+        given.expect(claims.get(jwt.scope_claim) == scopes, "the JWT has no scopes, or others")
     lasts = claims.get("exp", 0) - claims.get("iat", 0)
     given.expect(lasts == jwt.ttl_s + jwt.backdate_s, "the JWT holds for another time")
     if oauth2 is not None and "aud" not in jwt.claims:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from arcrun_auth.testing import _answers, _certificates, _proofs, _rendered
-from arcrun_auth.testing._issuer import IDENTITY, Issuer, assertion
+from arcrun_auth.testing._issuer import IDENTITY, LIFETIME, Issuer, assertion
 from arcrun_auth.testing._logins import Steps, Workload, found_in, role_session
 from arcrun_auth.testing._records import Refusal
 from arcrun_auth.testing._rendered import filled
@@ -68,13 +68,22 @@ class Service:
         self.live[token] = beside
         self.dead.discard(token)
 
+    @property
+    def lifetime(self) -> float:
+        """How long a token lives here, in seconds."""
+        way = self.way
+        told = way.oauth2.token_response.default_expires_in if way.oauth2 is not None else None
+        exchange = way.token_exchange
+        jwt = way.jwt.ttl_s if way.jwt is not None and way.primitive == "signed_jwt" else None
+        return float(told or (exchange and exchange.default_expires_in) or jwt or LIFETIME)
+
     def carried(self) -> list[str]:
         """The secrets that a request to the API carries."""
         named = " ".join(
             text for kind in _PLACES for text in getattr(self.way.inject, kind).values()
         )
         found = [text for key, text in self.given.secrets.items() if f".{key}" in named]
-        return [*found, *(token for token in self.live if token)]
+        return [*found, next(reversed(self.live), "")]
 
     def expire(self) -> None:
         """Every token given out so far is dead from now on; the logins live."""
@@ -99,6 +108,9 @@ class Service:
         except Refusal as refusal:
             self.given.expect(False, str(refusal))
             return REFUSED
+        except Exception as error:  # noqa: BLE001 - what came was nothing that could be read
+            self.given.expect(False, f"{type(error).__name__}: {error}")
+            return Reply(500)
 
     def _is_for_api(self, arrived: Arrived) -> bool:
         """Some APIs stand where their tokens come from: it tells whose account it is, too."""
@@ -132,7 +144,10 @@ class Service:
             self.given.expect(False, "it came with a token that nobody gave")
             return False
         known = self.known(token)
-        faults = _rendered.differences(_rendered.places(self.way, known), arrived.places)
+        wanted = _rendered.places(self.way, known)
+        if not arrived.body:  # there is none that it could stand in
+            wanted.body = {}
+        faults = _rendered.differences(wanted, arrived.places)
         unsure = _rendered.UNSURE
         faults += [fault for fault in self._proof(arrived) if fault]
         if unsure.search(str(self.way.inject)):

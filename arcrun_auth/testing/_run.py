@@ -22,7 +22,7 @@ from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import _diagnoses
 from arcrun_auth.testing._given import Given
 from arcrun_auth.testing._grants import decide_device
-from arcrun_auth.testing._issuer import IDENTITY, LIFETIME, USER
+from arcrun_auth.testing._issuer import IDENTITY, USER
 from arcrun_auth.testing._played import Service
 from arcrun_auth.testing._rendered import filled
 from arcrun_auth.testing._stage import Reply
@@ -50,15 +50,28 @@ class Broken(Exception):
     """Something did not happen as the recipe says."""
 
 
-class Run:
+def run(
+    recipe: Recipe, way: Method, stage: Stage, folder: str, *, plays: Method | None = None
+) -> dict[str, str]:
+    """What was tried of one way in, each `ok` or what failed. `folder` is for what has to be a
+    file; `plays` is what the service is, where that is other than what the recipe says."""
+    try:
+        return _Run(recipe, way, stage, folder, plays or way).steps()
+    except ValueError as error:  # nobody could give what it asks for
+        return {"made up": printable(str(error), 600)}
+
+
+class _Run:
     """One way in of a recipe, and everything it has to do with."""
 
-    def __init__(self, recipe: Recipe, way: Method, stage: Stage, folder: str) -> None:
+    def __init__(
+        self, recipe: Recipe, way: Method, stage: Stage, folder: str, plays: Method
+    ) -> None:
         self.recipe = recipe
         self.way = way
         self.stage = stage
         self.now = 1_800_000_000.0
-        self.given = Given.for_(way, lambda: self.now)
+        self.given = Given.for_(plays, lambda: self.now)
         self.service = Service(self.given)
         self.person = _Ada(self.service)
         self.broker = Broker(
@@ -79,7 +92,6 @@ class Run:
                 found[name] = self._tried(step)
                 if name == "set up" and found[name] != OK:
                     break
-        self.broker.close()
         return found
 
     def _plan(self) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -96,7 +108,7 @@ class Run:
             yield "renewed", self.renewed
         yield "refused", self.refused
         if self.way.diagnose:
-            yield "explained", lambda: _diagnoses.check(self.way.diagnose, self.given.expect)
+            yield "explained", self.explained
         if oauth2 is not None and oauth2.revocation_endpoint:
             yield "ended", self.ended
         if oauth2 is not None and "device_code" in oauth2.grants[1:]:
@@ -175,8 +187,7 @@ class Run:
 
     def renewed(self) -> None:
         """The token has ended: one renewal, as the recipe says, and the call goes through."""
-        self.service.expire()
-        self.now += LIFETIME * 24
+        self._end_tokens()
         before = len(self.service.asked)
         renewable = self.way.renewal.mode != "no"
         try:
@@ -221,6 +232,10 @@ class Run:
         finally:
             self.service.fails = None
 
+    def explained(self) -> None:
+        """Each rule of `diagnose` is the one that speaks, on some answer."""
+        self.given.faults += _diagnoses.faults(self.way.diagnose)
+
     def ended(self) -> None:
         """The login is revoked at its provider, and forgotten here."""
         removed = self.broker.remove(self.recipe.service, revoke=True)
@@ -239,6 +254,15 @@ class Run:
             self._call(client, "GET", PATH, self.service.url(PATH))
 
     # -- tools ---------------------------------------------------------------------------------
+
+    def _end_tokens(self) -> None:
+        """Time passes until a token has ended; one that only a live one is had for, nearly."""
+        lasts = self.service.lifetime
+        if self.way.renewal.mode == "exchange":
+            self.now += lasts * 0.9
+            return
+        self.now += lasts + 1
+        self.service.expire()
 
     def _login(
         self, wish: Wish | None, params: Mapping[str, str], secrets: Mapping[str, str]
@@ -270,7 +294,7 @@ class Run:
 
         text = msgspec.json.encode(self.way).decode()
         from arcrun_auth.primitives import load
-        from arcrun_auth.recipe.parts import signing_keys
+        from arcrun_auth.recipe.parts import injected, signing_keys
 
         used = {*load(self.way.primitive).uses(self.way), *(k for _, k in signing_keys(self.way))}
         used = {key.partition(".")[0] for key in used}
@@ -287,6 +311,8 @@ class Run:
                 named or taken or ambient or secret.key in used,
                 f"{secret.key} is asked for, and goes nowhere",
             )
+        if any(self.service.live):
+            self.given.expect(injected(self.way, "token", "runtime"), "the token goes nowhere")
 
     def _check_said(self) -> None:
         text = "\n".join((*self.person.said, *self.person.asked))

@@ -226,6 +226,16 @@ class _Server(ThreadingHTTPServer):
         self.stage = stage
         super().__init__(("127.0.0.1", 0), _Handler)
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        if request.recv(1, socket.MSG_PEEK) == TLS:
+            with _certificates.any_server().wrap_socket(request, server_side=True) as shown:
+                _Handler(shown, client_address, self)
+        else:
+            _Handler(request, client_address, self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever hangs up is told by what did not arrive."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
@@ -235,12 +245,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Requests carry secrets: they are never printed."""
-
-    def setup(self) -> None:
-        if self.request.recv(1, socket.MSG_PEEK) == TLS:
-            context = _certificates.any_server()
-            self.request = context.wrap_socket(self.request, server_side=True)
-        super().setup()
 
     def _any(self) -> None:
         length = int(self.headers.get("content-length") or "0")

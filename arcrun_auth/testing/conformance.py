@@ -63,12 +63,12 @@ def conform(recipe: Recipe, *, stage: Stage | None = None) -> Conformance:
     nothing of the user's is read, and nothing is kept. `stage`: a server to use again, for
     many recipes. Raises nothing: what fails is said in the answer.
     """
-    from arcrun_auth.testing._run import Run
+    from arcrun_auth.testing._run import run
     from arcrun_auth.testing._stage import Stage
 
     with ExitStack() as stack:
         stage = stage or stack.enter_context(Stage())
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="arcrun-conformance-"))
         os.chmod(folder, 0o700)
-        ways = [Way(way.id, Run(recipe, way, stage, folder).steps()) for way in recipe.ways]
+        ways = [Way(way.id, run(recipe, way, stage, folder)) for way in recipe.ways]
     return Conformance(printable(recipe.service, 130), tuple(ways))

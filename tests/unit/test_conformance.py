@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,17 @@ from arcrun_auth.testing import conform
 from arcrun_auth.testing._stage import Stage
 
 RECIPES = sorted(path.stem for path in (Path(__file__).parents[2] / "recipes").glob("[!_]*.yaml"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def the_library_logs_nothing():
+    """Its log is searched for secrets where that is the matter; here it takes half of the time."""
+    logs = [logging.getLogger(name) for name in ("httpcore", "httpx", "filelock")]
+    for log in logs:
+        log.setLevel(logging.WARNING)
+    yield
+    for log in logs:
+        log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")
