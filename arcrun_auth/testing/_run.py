@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from arcrun_auth.broker import Broker
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.catalog_build import entry_row
@@ -18,6 +20,8 @@ from arcrun_auth.errors import (
     UnknownService,
     printable,
 )
+from arcrun_auth.primitives import load
+from arcrun_auth.recipe.parts import injected, signing_keys
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import _diagnoses
 from arcrun_auth.testing._given import Given
@@ -101,6 +105,7 @@ class _Run:
             return
         yield "set up", self.set_up
         yield "called", self.called
+        yield "used", self.used
         yield "hosts", self.hosts
         if self.way.test is not None or (oauth2 is not None and oauth2.userinfo_endpoint):
             yield "tested", self.tested
@@ -160,7 +165,20 @@ class _Run:
                 self._call(client, "GET", path, self.service.url(path))
             if self.way.inject.body:
                 self._call(client, "POST", PATH, self.service.url(PATH), json={"mine": 1})
-        self._check_all_is_sent()
+
+    def used(self) -> None:
+        """What is asked for, or got, goes somewhere."""
+        way, text = self.way, msgspec.json.encode(self.way).decode()
+        keys = [*load(way.primitive).uses(way), *(key for _, key in signing_keys(way))]
+        used = {key.partition(".")[0] for key in keys}
+        used |= {p.key or name for name, p in way.params.items() if p.source == "secret"}
+        for secret in way.required_secrets:
+            named = any(f"secret.{secret.key}{end}" in text for end in ("}", "|", "."))
+            of_account = secret.ambient and way.service_account is not None
+            fault = f"{secret.key} is asked for, and goes nowhere"
+            self.given.expect(named or of_account or secret.key in used, fault)
+        if any(self.service.live):
+            self.given.expect(injected(way, "token", "runtime"), "the token goes nowhere")
 
     def hosts(self) -> None:
         """Every agreed host gets the credential, and no other host so much as a connection."""
@@ -287,32 +305,6 @@ class _Run:
             raise Broken(f"a call to {urlsplit(wanted).netloc} did not arrive")
         there = arrived[-1].url == self.given.url(wanted)
         self.given.expect(there, "a call went to another address")
-
-    def _check_all_is_sent(self) -> None:
-        """A secret that goes nowhere is asked for in vain."""
-        import msgspec
-
-        text = msgspec.json.encode(self.way).decode()
-        from arcrun_auth.primitives import load
-        from arcrun_auth.recipe.parts import injected, signing_keys
-
-        used = {*load(self.way.primitive).uses(self.way), *(k for _, k in signing_keys(self.way))}
-        used = {key.partition(".")[0] for key in used}
-        for secret in self.way.required_secrets:
-            named = (
-                f".{secret.key}}}" in text or f".{secret.key}|" in text or f".{secret.key}." in text
-            )
-            taken = any(
-                param.source == "secret" and (param.key or name) == secret.key
-                for name, param in self.way.params.items()
-            )
-            ambient = secret.ambient and self.way.service_account is not None
-            self.given.expect(
-                named or taken or ambient or secret.key in used,
-                f"{secret.key} is asked for, and goes nowhere",
-            )
-        if any(self.service.live):
-            self.given.expect(injected(self.way, "token", "runtime"), "the token goes nowhere")
 
     def _check_said(self) -> None:
         text = "\n".join((*self.person.said, *self.person.asked))

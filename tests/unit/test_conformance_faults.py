@@ -278,7 +278,7 @@ def test_a_recipe_that_its_service_is_not_fails(row, stage, tmp_path) -> None:
 # must fail, a word of why.
 WRONG = [
     ("KEYED", "required_secrets", [{"key": "user"}, {"key": "word"}, {"key": "extra"}, {"key": "more"}],
-     "called", "more is asked for, and goes nowhere"),
+     "used", "more is asked for, and goes nowhere"),
     ("KEYED", "allowed_hosts", ["files.shop.example.com"], "called", "was not agreed to"),
     ("KEYED", "test.url", "https://status.example.com/me", "tested", "was not agreed to"),
     ("KEYED", "params.shop.pattern", "[a-z]+(?!.)(?=x)", "made up", "no text could be made up"),
@@ -289,7 +289,7 @@ WRONG = [
      "explained", "diagnose[1] never fits: diagnose[0] does"),
     ("KEYED", "diagnose", [{"when": {"error": "a(?=b)"}, "say": "Never."}],
      "explained", "diagnose[0] never fits"),
-    ("OAUTH", "inject", {"header": {"X-App": "{{client.id}}"}}, "called", "the token goes nowhere"),
+    ("OAUTH", "inject", {"header": {"X-App": "{{client.id}}"}}, "used", "the token goes nowhere"),
     ("OAUTH", "oauth2.client", {"auth": "none", "secret_required": False, "id_pattern": "^a(?=b)$"},
      "made up", "no text could be made up"),
     ("OAUTH", "oauth2.revoke", {"auth": "basic", "param": ""}, "ended", "no token of this login"),
