@@ -6,8 +6,8 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from arcrun_auth.testing import _answers, _clients, _grants, _proofs, _wording
-from arcrun_auth.testing._authority import Authority
+from arcrun_auth.testing import _answers, _certificates, _clients, _grants, _proofs, _wording
+from arcrun_auth.testing._authority import GRANTS, Authority
 from arcrun_auth.testing._quirks import Quirks
 from arcrun_auth.testing._records import DEVICE, JWT_BEARER, App, Family, Refusal
 from arcrun_auth.testing._rendered import filled
@@ -92,8 +92,6 @@ class Issuer(Authority):
         auth: Any = client.auth
         if client.auth in ("post", "basic") and secret is None:
             auth = "none"
-        if client.auth == "tls_client_auth":
-            auth = "none"
         key = None
         if client.auth == "private_key_jwt":
             from arcrun_auth.testing._invented import private_key
@@ -157,14 +155,23 @@ class Issuer(Authority):
                 given = self.issue(exchange, refresh=False)
             elif grant == JWT_BEARER:
                 given = self._by_assertion(form)
-            elif renews and not self.oauth2.refresh.client:
-                given = self._renew(self.app, _wording.standard(form, self.quirks))
+            elif self._needs_no_client(arrived, renews=renews):
+                with self.lock:
+                    given = GRANTS[grant](self, self.app, _wording.standard(form, self.quirks))
             else:
                 given = self.token(form, arrived.headers.get("authorization", ""))
         except Refusal as refusal:
             self.given.expect(grant == DEVICE, f"the token endpoint said {refusal}")
             return self.refused(refusal.error, refusal.description, refusal.status)
         return self.worded(given)
+
+    def _needs_no_client(self, arrived: Arrived, *, renews: bool) -> bool:
+        """Whether the client proves itself otherwise than by the request, or need not at all."""
+        if self.oauth2.client.auth == "tls_client_auth":
+            good = arrived.shown == _certificates.shown()
+            self.given.expect(good, "the client's certificate was not shown")
+            return True
+        return renews and not self.oauth2.refresh.client
 
     def _form(self, arrived: Arrived) -> dict[str, str]:
         return {**arrived.query, **arrived.fields}

@@ -23,7 +23,7 @@ from arcrun_auth.errors import (
 from arcrun_auth.primitives import load
 from arcrun_auth.recipe.parts import injected, signing_keys
 from arcrun_auth.stores.memory import Memory
-from arcrun_auth.testing import _diagnoses
+from arcrun_auth.testing import _certificates, _diagnoses
 from arcrun_auth.testing._given import Given
 from arcrun_auth.testing._grants import decide_device
 from arcrun_auth.testing._issuer import IDENTITY, USER
@@ -330,6 +330,9 @@ class _Run:
             secrets["client_secret"] = Secret(app.secret)
         if app.key is not None:
             secrets["private_key"] = Secret(app.key)
+        if oauth2.client.auth == "tls_client_auth":
+            chain, key = _certificates.identity()
+            secrets |= {"certificate": Secret(chain), "private_key": Secret(key)}
         name = oauth2.client.app or self.recipe.service
         self.broker.store.put(Credential(Key("app", name), secrets=secrets), expect=0)
 

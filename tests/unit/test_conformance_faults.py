@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from arcrun_auth import recipe as recipes
-from arcrun_auth.testing import conform
+from arcrun_auth.testing import Provider, Quirks, conform
 from arcrun_auth.testing._run import run
 from arcrun_auth.testing._stage import Stage
 
@@ -150,6 +150,16 @@ required_secrets: [{key: chain, type: pem}, {key: shop_key, type: pem}, {key: to
 mtls: {certificate: chain, key: shop_key}
 inject: {header: {Authorization: "Bearer {{secret.token}}"}}
 """
+TLS = """
+service: shop
+primitive: oauth2
+base_url: https://api.shop.example.com
+oauth2:
+  token_endpoint: https://id.shop.example.com/token
+  grants: [client_credentials]
+  client: {auth: tls_client_auth}
+  refresh: {mode: reissue}
+"""
 GOOD = {
     name: text
     for name, text in globals().items()
@@ -238,6 +248,7 @@ CHANGES = [
     ("OLD", "oauth1.realm", "8", "set up"),
     ("OLD", "oauth1.token_secret", "app_secret", "set up"),
     ("OLD", "test.body", "a=1&b=three", "set up"),
+    ("TLS", "oauth2.client.auth", "post", "set up"),
     ("DIGEST", "digest", {"username": "word", "password": "user"}, "called"),
     ("DIGEST", "primitive", "static_key", "called"),
     ("MTLS", "primitive", "static_key", "called"),
@@ -304,3 +315,51 @@ def test_a_recipe_that_cannot_work_fails(row, stage) -> None:
     (way,) = conform(changed(GOOD[name], path, value), stage=stage).ways
     failed = {step: what for step, what in way.steps.items() if what != "ok"}
     assert why in failed.get(step, ""), failed or way.steps
+
+
+QUIRKS = [
+    {}, {"root": "data"}, {"paths": {"access_token": "user.token", "error": "fault.code"}},
+    {"ok": True}, {"scope_list": True}, {"scope_aliases": {"read": "r"}}, {"scope_separator": "+"},
+    {"scope_param": "user_scope"}, {"param_names": {"client_id": "client_key"}},
+    {"request_method": "GET", "request_body": "query"}, {"request_body": "json"},
+    {"pkce": "refused"}, {"resource_required": True}, {"https_only": True}, {"ports": (8423,)},
+    {"host": "localhost"}, {"code_param": "auth_code"}, {"redirect_params": {"realmId": "7"}},
+    {"renewal": "exchange"}, {"renewal": "no"}, {"refresh_elsewhere": True}, {"offline": True},
+    {"revoke": "bearer"}, {"revoke": "get"}, {"revoke": "open"}, {"api_host": "token"},
+    {"api_host": "redirect"}, *({"expires": how} for how in ("text", "ms", "at", "at_ms", "absent")),
+]  # fmt: skip
+GRANTS = [
+    {"auth": "post"}, {"auth": "basic"}, {"auth": "private_key_jwt"}, {"auth": "client_secret_jwt"},
+    {"grant": "device_code"}, {"grant": "client_credentials", "auth": "post"},
+    {"grant": "jwt_bearer"}, {"grant": "token_exchange"}, {"discovery": True},
+    {"registration": "dcr"}, {"primitive": "static_key"},
+]  # fmt: skip
+
+
+def printed(quirks: dict, how: dict) -> recipes.Recipe:
+    """The recipe that the embedded provider prints of itself, for one that stands elsewhere."""
+    provider = Provider(quirks=Quirks(**quirks))
+    provider.issuer = "https://op.example.com"
+    provider.authorities = ("op.example.com", "api.example.com")
+    provider.api_host = provider.authority.api_host = "api.example.com"
+    text = provider.recipe_yaml("shop", **how)
+    return recipes.read(text.replace("http://{{", "https://{{").replace("region}}:/", "region}}/"))
+
+
+def test_a_recipe_for_each_quirk_and_each_grant_passes(stage) -> None:
+    rows = [(quirks, {}) for quirks in QUIRKS] + [({}, how) for how in GRANTS]
+    rows += [({"revoke": how}, {"auth": "post"}) for how in ("delete", "grant")]
+    for quirks, how in rows:
+        assert conform(printed(quirks, how), stage=stage).failures == [], (quirks, how)
+
+
+def test_a_plug_in_that_nobody_has_is_said() -> None:
+    recipe = recipes.read(
+        "service: shop\nprimitive: hawk\nbase_url: https://api.shop.example.com\n"
+    )
+    (failure,) = conform(recipe).failures
+    assert "hawk" in failure
+
+
+def test_a_run_of_its_own_has_its_own_server() -> None:
+    assert conform(recipes.read(GOOD["AWS"])).failures == []
