@@ -16,7 +16,7 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis digest dotenv fields hosts jwt landing lifetimes
+        answers catalog_entry consent diagnosis digest dotenv drafting fields hosts jwt landing lifetimes
         lint masking members moments oauth oauth1 primitives recipe references rendering scopes
         seal server_words signing sigv4 template token_answer
         """,
@@ -25,7 +25,7 @@ FLOORS = [
         "world",
         """
         agents ambient browser catalog catalog_build catalog_index ci_identity keyfile keyform
-        listener locks loopback notebook people ports programs project qr settings stores
+        listener locks loopback notebook people ports programs project qr retrieval settings stores
         surroundings workload
         """,
     ),
