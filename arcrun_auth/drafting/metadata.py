@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from arcrun_auth.drafting import flows, ways
 from arcrun_auth.drafting.document import as_list, as_text
 from arcrun_auth.drafting.draft import Draft
-from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.errors import LoginFailed, RecipeError, printable
 from arcrun_auth.oauth.metadata import ENDPOINTS, origin, well_known
 
 if TYPE_CHECKING:
@@ -36,11 +36,20 @@ def is_metadata(document: Mapping[str, Any]) -> bool:
 
 def check_place(document: Mapping[str, Any], at: str) -> None:
     """RecipeError where metadata lay at a place that is not their issuer's (RFC 8414 §3.3)."""
-    issuer = as_text(document.get("issuer"))
-    if origin(issuer) is None or at not in well_known(issuer):
+    issuer = _issuer(document)
+    if at not in well_known(issuer):
         raise RecipeError(
             f"These are the metadata of {printable(issuer, 100)}, which lie elsewhere.", path=at
         )
+
+
+def _issuer(document: Mapping[str, Any]) -> str:
+    issuer = as_text(document.get("issuer"))
+    try:
+        well_known(issuer)
+    except LoginFailed as error:
+        raise RecipeError(error.message) from None
+    return issuer
 
 
 def draft(document: Mapping[str, Any], service: str, address: Address, *, name: str = "") -> Draft:
@@ -48,9 +57,7 @@ def draft(document: Mapping[str, Any], service: str, address: Address, *, name: 
 
     RecipeError where the metadata cannot be used.
     """
-    issuer = as_text(document.get("issuer"))
-    if origin(issuer) is None:
-        raise RecipeError(f"{printable(issuer, 100)!r} is no issuer: an https URL (RFC 8414 §2).")
+    issuer = _issuer(document)
     fields: dict[str, Any] = {
         "service": service, **({"display_name": name} if name else {}),
         "base_url": address.base_url,

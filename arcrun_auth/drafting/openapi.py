@@ -118,11 +118,12 @@ def _named(usable: list[Way]) -> Iterable[Way]:
             number += 1
             name = f"{usual}{number}"
         used.add(name)
-        yield way if name == usual else Way({"id": name, **way.fields, "id": name}, way.notes)
+        fields = way.fields if name == usual else {"id": name} | way.fields | {"id": name}
+        yield Way(fields, way.notes)
 
 
 def _nothing(left: Iterable[str], service: str) -> RecipeError:
-    reasons = "; ".join(left) or "it has no security schemes"
+    reasons = "; ".join(why.rstrip(".") for why in left) or "it has no security schemes"
     return RecipeError(
         f"This document names no way in that can be used: {printable(reasons, 1000)}.",
         service=service,

@@ -29,7 +29,7 @@ MAX_WAYS = 6
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 # What a description says if a word has to stand before the key.
 _PREFIX = re.compile(
-    r"\b(Bearer|Token|ApiKey|Api-Key|Key)\s+[<{\[\"'`]?\w*(?:key|token)", re.IGNORECASE
+    r"\b(Bearer|Token|ApiKey|Api-Key|Key)\s+[<{\[\"'`]?[\w -]{0,20}?(?:key|token)", re.IGNORECASE
 )
 
 

@@ -21,7 +21,7 @@ MAX_OTHERS = 5
 IN_HOST = "[a-z0-9][a-z0-9-]*"
 IN_PATH = "[A-Za-z0-9._~-]+"
 
-_URL = re.compile(r"(https?)://([^/?#\s\\@]+)(/[^?#\s\\]*)?")
+_URL = re.compile(r"(https?)://((?:\{[^{}]*\}|[A-Za-z0-9._:-])+)(/(?:\{[^{}]*\}|[^?#\s\\{}])*)?")
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 _LABELS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 # What has to follow a free value in a host, so that it stays with its owner: see recipe.rules.
@@ -100,8 +100,7 @@ class _Filling:
         host = _VARIABLE.sub(lambda m: self._in_host(m[1], authority[m.end() :]), authority)
         rest = _VARIABLE.sub(lambda m: self._in_path(m[1]), path or "").rstrip("/")
         url = f"{scheme}://{host}{rest}"
-        without = re.sub(r"\{\{param\.[a-z0-9_]+\}\}", "", url)
-        if self._failed or not host_of(url) or "{" in without or "}" in without:
+        if self._failed or not host_of(url):
             return None
         return Address(url, self._params)
 

@@ -133,10 +133,10 @@ def _takes_s256(methods: object) -> bool | None:
 
 def _endpoint(issuer: str, name: str, url: object) -> str:
     """`url`, if it is on the issuer's origin; LoginFailed that tells how else it can be used."""
-    origin = origin(url) if isinstance(url, str) else None
-    if isinstance(url, str) and origin is not None and origin == origin(issuer):
+    place = origin(url) if isinstance(url, str) else None
+    if isinstance(url, str) and place is not None and place == origin(issuer):
         return url
-    what = "is no URL that can be used" if origin is None else "lies on another origin"
+    what = "is no URL that can be used" if place is None else "lies on another origin"
     raise LoginFailed(
         f"The {name} that {printable(issuer, 100)} names {what}: {printable(str(url), 200)}. "
         "Nothing was sent to it.",

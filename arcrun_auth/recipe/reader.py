@@ -136,7 +136,7 @@ class _Builder:
         if type(data) is not dict:
             self._fail(f"{what} is a map of fields.", start, ())
         if type(after) is not yaml.StreamEndEvent:
-            self._fail("A file holds one document; here a second one begins.", after, ())
+            self._fail("A file holds one document; here a second document begins.", after, ())
         self._document.data = data
 
     def _node(self, event: Any, place: Place) -> Any:
