@@ -11,7 +11,7 @@ import click
 from arcrun_auth.errors import RecipeError, printable
 from arcrun_cli import ui
 from arcrun_cli.app import Group
-from arcrun_cli.commands import recipe_new, show
+from arcrun_cli.commands import recipe_new, recipe_push, recipe_test, show
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import catalog, json_option, no_input_option, terminal
 
@@ -96,6 +96,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 command.add_command(show.command, "show")
 command.add_command(recipe_new.command, "new")
+command.add_command(recipe_test.command, "test")
+command.add_command(recipe_push.command, "push")
 
 
 @command.command(
@@ -130,10 +132,10 @@ def findings(recipes: Catalog, files: Sequence[str]) -> list[Finding]:
     others = [file for file in files if file not in ours]
     found: list[Finding] = []
     if ours:
-        found += lint(_read(ours), bases=recipes.bases())
+        found += lint(read_files(ours), bases=recipes.bases())
     if others:
         known = [recipes.recipe(e.service) for e in recipes.entries() if e.tier == "bundled"]
-        found += lint(_read(others), tier="local", bases=recipes.bases(), known=known)
+        found += lint(read_files(others), tier="local", bases=recipes.bases(), known=known)
     return found
 
 
@@ -145,7 +147,8 @@ def _files(path: str) -> list[str]:
     ]
 
 
-def _read(files: Sequence[str]) -> dict[str, bytes]:
+def read_files(files: Sequence[str]) -> dict[str, bytes]:
+    """The texts of files, by path. RecipeError where one cannot be read."""
     texts: dict[str, bytes] = {}
     for path in files:
         try:
@@ -200,7 +203,7 @@ def add(file: str, *, override: bool, yes: bool, no_input: bool) -> int:
 def _recipe_in(recipes: Catalog, file: str) -> Recipe:
     from arcrun_auth import recipe
 
-    return recipe.read(_read([file])[file], path=file, bases=recipes.bases())
+    return recipe.read(read_files([file])[file], path=file, bases=recipes.bases())
 
 
 def _show_consent(recipes: Catalog, recipe: Recipe) -> None:
