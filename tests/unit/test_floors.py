@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors forks _http mtls scrub signing_key threads tokens"),
+    ("ground", "errors forks _http mtls network scrub signing_key threads tokens"),
     (
         "rules",
         """
