@@ -25,11 +25,10 @@ if TYPE_CHECKING:
 ELSEWHERE = "https://not-allowed.invalid/"
 """An address that no recipe can name (RFC 6761 §6.4): nothing would be there to get a secret."""
 
-UNKNOWN = "it is not known whether refresh tokens rotate"
 _ROTATES = {
     "yes": "each renewal brings a new refresh token",
     "no": "the refresh token stays the same",
-    "maybe": UNKNOWN,
+    "maybe": "it is not known whether refresh tokens rotate",
 }
 
 
@@ -124,16 +123,17 @@ def _fenced(broker: Broker, name: str, why: Why) -> Step:
 
 def _granted(why: Why, way: Method, grant: Grant) -> Iterator[Step]:
     if way.scopes or grant.scopes:
-        says, came = " ".join(grant.requested or way.scopes), " ".join(grant.scopes)
+        asked = " ".join(grant.requested or way.scopes) or "none"
         missing = ", ".join(why.missing_scopes)
-        told = f"{came}; not granted: {missing}" if missing else came
-        yield Step("scopes", says or "none", told or "none", "warn" if missing else "ok")
+        came = " ".join(grant.scopes) + (f"; not granted: {missing}" if missing else "")
+        yield Step("scopes", asked, came or "none", "warn" if missing else "ok")
+    told = way.oauth2.token_response if way.oauth2 is not None else None
+    says = (told.expires_at or told.expires_in) if told is not None else "the primitive's own"
     if grant.expires is None:
-        says = "token_response: where the token's end is told"
-        yield Step("end of the token", says, "the service told none", "warn")
+        yield Step("end of the token", says, "nothing was told", "warn")
     else:
-        lives = f"{grant.expires - grant.issued:.0f} s"
-        yield Step("end of the token", "token_response", f"it lives {lives}", "ok")
+        lives = f"it lives {grant.expires - grant.issued:.0f} s"
+        yield Step("end of the token", says, lives, "ok")
 
 
 def _renewal(way: Method) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arcrun_auth.errors import MissingSecret, RecipeError, printable
-from arcrun_cli import ui
+from arcrun_cli import options, ui
 from arcrun_cli.app import Command
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import agreed, catalog, no_input_option, terminal
+from arcrun_cli.options import agreed, catalog, no_input_option
 from arcrun_cli.talk import Waiting
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def command(what: str, *, server: str | None, yes: bool, no_input: bool) -> int:
     Afterwards it is read back, and what was lost on the way is listed: exit code 1. The API
     key comes from ARCRUN_API_KEY, or is asked for.
     """
-    person = terminal(interactive=False if no_input else None)
+    person = options.terminal(interactive=False if no_input else None)
     recipes = catalog()
     path = _file(recipes, what)
     data = _checked(recipes, path)
