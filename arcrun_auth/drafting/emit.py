@@ -27,9 +27,11 @@ LONGEST_NOTE = 2000
 _ALWAYS_BLOCK = frozenset({"oauth2", "methods", "required_secrets"})
 """What is read more easily on lines of its own, however short it is?"""
 
-# What stays itself without quotes, in any YAML: words, paths, URLs; nothing that looks like a
-# number, a date or (to YAML 1.1) a yes or no.
-_PLAIN = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_./@+%~-]|:(?=/)| (?=[A-Za-z0-9(]))*")
+# What stays itself without quotes: words, paths, URLs, a day; nothing that looks like a number
+# or (to YAML 1.1) a yes or no.
+_PLAIN = re.compile(
+    r"[A-Za-z_/](?:[A-Za-z0-9_./@+%~-]|:(?=/)| (?=[A-Za-z0-9(]))*|[0-9]{4}-[0-9]{2}-[0-9]{2}"
+)
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _BMP = 0xFFFF

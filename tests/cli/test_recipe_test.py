@@ -95,7 +95,7 @@ def test_what_a_login_does_not_bring_is_told(tmp_path):
     quirks = Quirks(renewal="no", expires="absent", granted=("read",))
     with Provider(quirks=quirks) as provider:
         text = provider.recipe_yaml("demo").replace("mode: 'no'", "rotates: 'yes'")
-        broker = world(tmp_path, provider, re.sub(r" +default_expires_in: .*\n", "", text))
+        broker = world(tmp_path, provider, re.sub(r"  token_response:\n    .*\n", "", text))
         broker.setup("demo")
         found, whole = steps(broker)
         broker.close()
@@ -171,7 +171,7 @@ def test_the_command_tries_every_connection_and_ends_with_the_line_to_paste(conn
     assert ran.code == 0, ran.both
     assert "demo@default  oauth" in ran.out
     assert "        says  GET /me: 200\n        came  200\n" in ran.out
-    assert ran.out.endswith(f'verified: {{date: "{TODAY}", method: live}}\n')
+    assert ran.out.endswith(f'verified: {{date: {TODAY}, method: live}}\n')
     assert provider.refreshes == 1
 
 

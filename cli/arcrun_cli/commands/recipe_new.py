@@ -38,16 +38,16 @@ MAX_NAME = 64
     examples=(
         "arcrun recipes new",
         "arcrun recipes new --from openapi.yaml",
-        "arcrun recipes new orders --from https://id.example.com --address https://api.example.com",
-        "arcrun recipes new orders --address https://api.example.com --auth header --field X-Key",
+        "arcrun recipes new --from https://api.example.com/openapi.json",
+        "arcrun recipes new shop --address https://api.shop.com --auth header",
     ),
 )
 @click.argument("name", required=False, metavar="[NAME]")
 @click.option(
     "--from",
     "source",
-    metavar="FILE|URL",
-    help="An OpenAPI document (2.0, 3.x), or an issuer, whose metadata are asked for.",
+    metavar="SOURCE",
+    help="An OpenAPI document (2.0, 3.x), a file or an https address; or an issuer's address.",
 )
 @click.option("-o", "--output", metavar="FILE", help="Where to write it; NAME.yaml if not given.")
 @click.option("--address", metavar="URL", help="What relative URLs are resolved against.")
