@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 16 << 20
 """How long may a document be? The largest that vendors publish have about twelve megabytes."""
-MAX_YAML = 4 << 20
-"""And one in YAML, which is read much more slowly?"""
+MAX_YAML = 8 << 20
+"""And one in YAML, which is read much more slowly (three megabytes a second)?"""
 MAX_DEPTH = 100
 """How deep may it be nested?"""
 MAX_HOPS = 20

@@ -27,6 +27,8 @@ _NAMES = (
     "display_name", "name", "id",
 )  # fmt: skip
 _AROUND = ("", "data", "user", "account", "result", "viewer", "me")
+MAX_LAYERS = 4
+"""How many schemas do we look through that are made of others?"""
 MAX_PARTS = 2
 """How many fields do we name for the account, the second where the first is missing?"""
 
@@ -71,7 +73,7 @@ def _candidates(
     for path, item in as_map(document.get("paths")).items():
         holder = as_map(item)
         operation = as_map(holder.get("get"))
-        last = path.rstrip("/").rpartition("/")[2].lower()
+        last = path.rstrip("/").rpartition("/")[2].lstrip("@").lower()
         if not operation or not _PATH.fullmatch(path) or _NO_PROOF.search(path):
             continue
         if operation.get("deprecated") is True or "servers" in operation or "servers" in holder:
@@ -112,9 +114,13 @@ def _answer(document: Mapping[str, Any], operation: Mapping[str, Any]) -> dict[s
     return known(document, media.get("schema") or good.get("schema"))
 
 
-def _properties(document: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    parts = [schema, *(known(document, part) for part in as_list(schema.get("allOf")))]
-    return {name: each for part in parts for name, each in as_map(part.get("properties")).items()}
+def _properties(
+    document: Mapping[str, Any], schema: Mapping[str, Any], depth: int = MAX_LAYERS
+) -> dict[str, Any]:
+    found = as_map(schema.get("properties"))
+    for part in as_list(schema.get("allOf")) if depth else ():
+        found = {**_properties(document, known(document, part), depth - 1), **found}
+    return found
 
 
 def _property(document: Mapping[str, Any], schema: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from arcrun_auth.drafting import flows, ways
 from arcrun_auth.drafting.document import as_map, as_text, resolved
 from arcrun_auth.drafting.draft import Way
 from arcrun_auth.drafting.requests import demands
-from arcrun_auth.drafting.texts import clean, sentence, slug
+from arcrun_auth.drafting.texts import clean, sentence, slug, spaced
 from arcrun_auth.errors import RecipeError, printable
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Schemes:
         self._base_url = base_url
         old = as_map(document.get("securityDefinitions"))
         self._all = old or as_map(as_map(document.get("components")).get("securitySchemes"))
+        self._used: set[str] = set()
         self.left: list[str] = []
         """Why each scheme that is not among the ways is not, in words."""
 
@@ -53,11 +54,18 @@ class Schemes:
         """A way in for each alternative, that of the test request first."""
         found: list[Way] = []
         for wanted in self._alternatives(proof)[:MAX_WAYS]:
+            names = printable(" with ".join(map(repr, wanted)), 120)
             try:
-                found += self._of(wanted)
+                made = self._of(wanted)
             except Unusable as error:
-                names = " with ".join(map(repr, wanted))
-                self.left.append(f"{printable(names, 120)}: {error}")
+                self._note(f"{names}: {error}")
+                continue
+            for way in made:
+                if any(_is_same(way, other) for other in found):
+                    self._note(f"{names}: it is the same as another")
+                else:
+                    found.append(way)
+                    self._used |= {secret["key"] for secret in _secrets(way)}
         return found
 
     def _alternatives(self, proof: Proof | None) -> list[dict[str, list[str]]]:
@@ -129,13 +137,18 @@ class Schemes:
             shown = clean(f"{kind} {word}", 60) or "no type"
             mtls = " Write it by hand: primitive: mtls." if kind == "mutualTLS" else ""
             raise Unusable(f"there is no way in for {shown}.{mtls}")
-        if not alone:
-            way = _renamed(
-                way,
-                f"{self._service}_{slug(name) or 'key'}",
-                clean(name[:1].upper() + name[1:], 60),
-            )
+        again = any(secret["key"] in self._used for secret in _secrets(way))
+        if again or not alone:
+            words = spaced(name)
+            label = clean(words[:1].upper() + words[1:], 60)
+            way = _renamed(way, self._key_of(slug(words) or "key"), label)
+            way = Way({"label": label, **way.fields}, way.notes) if alone else way
         return _with_help(way, sentence(as_text(scheme.get("description"))))
+
+    def _key_of(self, name: str) -> str:
+        """The key of a secret, which begins with the service as all do."""
+        own = f"{self._service}_"
+        return name if name.startswith(own) else own + name
 
     def _api_key(self, scheme: Mapping[str, Any]) -> Way:
         where, name = as_text(scheme.get("in")), as_text(scheme.get("name"))
@@ -152,13 +165,32 @@ class Schemes:
         return Way(made.fields, {**made.notes, ("inject",): note})
 
 
+def _secrets(way: Way) -> list[dict[str, str]]:
+    secrets: list[dict[str, str]] = way.fields.get("required_secrets", [])
+    return secrets
+
+
+def _is_same(one: Way, other: Way) -> bool:
+    """Whether requests look alike, whatever the keys are called and wherever they are found."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(way: Way) -> object:
+    left = {k: v for k, v in way.fields.items() if k not in ("label", "required_secrets", "inject")}
+    inject = {
+        place: {name: re.sub(r"\{\{[^{}]*\}\}", "{}", text) for name, text in fields.items()}
+        for place, fields in way.fields.get("inject", {}).items()
+    }
+    return left, inject
+
+
 def _nothing() -> Way:
     raise Unusable("none of its flows is a way in")
 
 
 def _renamed(way: Way, key: str, label: str) -> Way:
     """Where several keys are needed at once, each is called after its scheme."""
-    secrets = way.fields["required_secrets"]
+    secrets = _secrets(way)
     if len(secrets) > 1:  # a user and a password have names of their own
         return way
     old, new = f"{{{{secret.{secrets[0]['key']}}}}}", f"{{{{secret.{key}}}}}"

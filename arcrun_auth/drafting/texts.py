@@ -50,10 +50,10 @@ def sentence(text: str) -> str:
 def title(text: str) -> str:
     """What people call the service whose document has this title.
 
-    >>> title("Swagger Petstore - OpenAPI 3.0"), title("Orders API (v2)"), title("API")
+    >>> title("Swagger Petstore - OpenAPI 3.0"), title("The Orders API (v2)"), title("API")
     ('Swagger Petstore', 'Orders', 'API')
     """
-    whole = found = clean(re.sub(r"\(.*?\)\s*$", "", text.strip()[:MAX_SENTENCE]))
+    whole = found = clean(re.sub(r"^The\s+|\(.*?\)\s*$", "", text.strip()[:MAX_SENTENCE]))
     while (shorter := _GENERIC.sub("", found)) != found:
         found = shorter.strip()
     return found or whole
@@ -64,6 +64,8 @@ def slug(text: str) -> str:
 
     >>> slug("Café & Co."), slug("X-API-Key"), slug("日本")
     ('cafe_co', 'x_api_key', '')
+    >>> slug(spaced("clientId"))
+    'client_id'
     """
     ascii_ = unicodedata.normalize("NFKD", text[:MAX_SENTENCE]).encode("ascii", "ignore").decode()
     words = re.findall(r"[a-z0-9]+", ascii_.lower())
@@ -74,3 +76,8 @@ def slug(text: str) -> str:
             break
         name = longer
     return name
+
+
+def spaced(text: str) -> str:
+    """`text` with a blank where a word in it begins with a capital letter."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)

@@ -234,3 +234,10 @@ def test_what_fails_against_the_built_in_provider_is_told(inside, described, mon
     ran = inside("recipes", "new", "--from", "openapi.yaml")
     assert ran.code == 1
     assert "✗ fail  orders (key), called: no" in ran.out
+
+
+def test_a_name_that_is_taken_is_told_with_the_command_that_stands_over_it(inside, described):
+    ran = inside("recipes", "new", "notion", "--from", "openapi.yaml")
+    assert ran.code == 0, ran.both
+    assert "notion has a bundled recipe already" in ran.err
+    assert "→ arcrun recipes add notion.yaml --override" in ran.err

@@ -171,7 +171,7 @@ def test_the_command_tries_every_connection_and_ends_with_the_line_to_paste(conn
     assert ran.code == 0, ran.both
     assert "demo@default  oauth" in ran.out
     assert "        says  GET /me: 200\n        came  200\n" in ran.out
-    assert ran.out.endswith(f'verified: {{date: {TODAY}, method: live}}\n')
+    assert ran.out.endswith(f"verified: {{date: {TODAY}, method: live}}\n")
     assert provider.refreshes == 1
 
 

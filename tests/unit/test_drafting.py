@@ -334,9 +334,20 @@ def test_the_ways_of_operations_count_where_the_document_has_none_the_commonest_
     assert [way.inject.header["Authorization"][:6] for way in found.ways] == ["Bearer", "Basic "]
 
 
-def test_ways_of_the_same_kind_get_names():
-    schemes = {f"k{n}": {"type": "apiKey", "in": "header", "name": f"X-{n}"} for n in range(3)}
-    assert [way.id for way in checked(made(schemes)).ways] == ["key", "key2", "key3"]
+def test_ways_of_the_same_kind_get_names_and_secrets_of_their_own():
+    schemes = {
+        "a": {"type": "apiKey", "in": "header", "name": "X-A"},
+        "adminKey": {"type": "apiKey", "in": "header", "name": "X-B"},
+        "shopKey": {"type": "apiKey", "in": "header", "name": "X-C"},
+        "same": {"type": "apiKey", "in": "header", "name": "X-A"},
+    }
+    draft = made(schemes)
+    found = checked(draft).ways
+    assert [way.id for way in found] == ["key", "key2", "key3"]
+    assert [way.label for way in found] == ["", "Admin Key", "Shop Key"]
+    keys = [secret.key for way in found for secret in way.required_secrets]
+    assert keys == ["shop_api_key", "shop_admin_key", "shop_key"]
+    assert "# - 'same': it is the same as another" in draft.text()
 
 
 @pytest.mark.parametrize(
@@ -431,9 +442,15 @@ def test_what_needs_more_or_does_more_is_no_test():
     assert chosen({"/me": answers({}, parameters=optional)}).path == "/me"
 
 
+def test_a_schema_that_is_made_of_itself_tells_nothing():
+    loop = {"components": {"schemas": {"L": {"allOf": [{"$ref": "#/components/schemas/L"}]}}}}
+    found = chosen({"/users/@me": answers({"$ref": "#/components/schemas/L"})}, **loop)
+    assert (found.path, found.identity) == ("/users/@me", "")
+
+
 def test_whose_account_it_is_may_stand_deeper():
     schemas = {"components": {"schemas": {"U": USER, "N": {"properties": {"name": {}}}}}}
-    whole = {"allOf": [{"properties": {"data": {"$ref": "#/components/schemas/N"}}}]}
+    whole = {"allOf": [{"allOf": [{"properties": {"data": {"$ref": "#/components/schemas/N"}}}]}]}
     assert chosen({"/me": answers(whole)}, **schemas).identity == "data.name"
     broken = {"$ref": "#/components/schemas/gone"}
     assert chosen({"/me": answers(broken)}, **schemas).identity == ""
@@ -462,7 +479,7 @@ def test_the_scopes_of_the_test_request_are_the_least():
         (b"- 1", "A document is a map"),
         (b"", "A document is a map"),
         (b"<html></html>", "A document is a map"),
-        (b"a: " + b"x" * document.MAX_YAML, "4 MB of YAML"),
+        (b"a: " + b"x" * document.MAX_YAML, "8 MB of YAML"),
         (b"{" + b" " * document.MAX_BYTES, "16 MB"),
     ],
 )

@@ -290,8 +290,22 @@ def judged(recipe: Recipe, path: str) -> int:
     if errors(findings) or not _works(recipe, private={f.rule for f in findings} & _PRIVATE):
         ui.tell(f"Mend it, then:\n  → arcrun recipes lint {path}")
         return 1
-    ui.tell(f"  → arcrun recipes add {path}")
+    over = _over(recipe.service)
+    if over:
+        ui.tell(f"{recipe.service} has a {over} recipe already: this one would stand over it.")
+    ui.tell(f"  → arcrun recipes add {path}{' --override' if over else ''}")
     return 0
+
+
+def _over(service: str) -> str:
+    """The tier of a recipe that has the name already, and is none of the user's own."""
+    from arcrun_auth.errors import AuthError
+
+    try:
+        tier = options.catalog().entry(service).tier
+    except AuthError:
+        return ""
+    return "" if tier == "local" else tier
 
 
 _PRIVATE = frozenset({"url-https", "url-public"})
