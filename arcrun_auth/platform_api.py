@@ -27,6 +27,7 @@ KEY_HEADER = "X-Arcrun-API-Key"
 
 _NOT_FOUND = 404
 _REFUSED = (401, 403)
+_DONE = (200, 201)
 
 
 def api_key(text: str) -> Secret:
@@ -104,7 +105,8 @@ class Platform:
                 error=words or None,
                 hint="give the one of your account there: ARCRUN_API_KEY",
             )
-        if not 200 <= answer.status < 300 or (data or {}).get("success") is False:  # noqa: PLR2004
+        failed = data is not None and (data.get("success") is False or bool(data.get("error")))
+        if failed or answer.status not in _DONE:
             raise AuthError(f"{self.host} answered {answer.status}{said}")
         if data is None:
             raise AuthError(f"{self.host} answered something that no platform answers.")

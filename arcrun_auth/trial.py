@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from arcrun_auth.errors import AuthError, HostNotAllowed, printable
+from arcrun_auth.errors import (
+    AuthError,
+    ConsentRequired,
+    HostNotAllowed,
+    LoginRequired,
+    MissingSecret,
+    StoreError,
+    printable,
+)
 from arcrun_auth.tokens import Key
 
 if TYPE_CHECKING:
@@ -24,6 +32,9 @@ if TYPE_CHECKING:
 
 ELSEWHERE = "https://not-allowed.invalid/"
 """An address that no recipe can name (RFC 6761 §6.4): nothing would be there to get a secret."""
+
+_NOT_SENT = (LoginRequired, MissingSecret, ConsentRequired, HostNotAllowed, StoreError)
+"""After which errors is there nothing more to try?"""
 
 _ROTATES = {
     "yes": "each renewal brings a new refresh token",
@@ -50,7 +61,7 @@ class Trial:
     method: str
     steps: tuple[Step, ...]
     error: AuthError | None = None
-    """What the test request ended in, where it failed."""
+    """What the test request or the renewal ended in, where it failed."""
 
     @property
     def ok(self) -> bool:
@@ -71,16 +82,17 @@ def run(broker: Broker, name: str, may_renew: Callable[[str], bool]) -> Trial:
     except AuthError as failure:
         error = failure
         steps.append(Step("test request", _request(way), failure.message, "fail"))
-    try:
-        steps.append(_fenced(broker, name, why))
-        record = broker.store.get(_key(broker, why))
-        if record is not None and record.grant is not None:
-            steps += _granted(why, way, record.grant)
-            if error is None:
-                steps += _renewed(broker, name, way, record, may_renew)
-    except AuthError as failure:
-        error = error or failure
-        steps.append(Step("renewal", _renewal(way), failure.message, "fail"))
+    if isinstance(error, _NOT_SENT):
+        return Trial(name, why.method, tuple(steps), error)
+    steps.append(_fenced(broker, name, why))
+    record = broker.store.get(_key(broker, why))
+    if record is not None and record.grant is not None:
+        steps += _granted(why, way, record.grant)
+        try:
+            steps += _renewed(broker, name, way, record, may_renew) if error is None else ()
+        except AuthError as failure:
+            error = failure
+            steps.append(Step("renewal", _renewal(way), failure.message, "fail"))
     return Trial(name, why.method, tuple(steps), error)
 
 

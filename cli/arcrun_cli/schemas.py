@@ -107,8 +107,8 @@ SCHEMAS: dict[str, dict[str, str]] = {
     },
     "recipes test": {
         "results": "for each connection `name`, `method`, `ok`, in `steps` of each `name`, `says` "
-        "(the recipe), `came` (back), `state` (`ok`, `warn`, `fail`, `skip`), and where the test "
-        "request failed `error`, `message`, `hint`",
+        "(the recipe), `came` (back), `state` (`ok`, `warn`, `fail`, `skip`), and where one "
+        "failed `error`, `message`, `hint`",
         "not_connected": "the ways in that were not tried",
         "verified": "what the recipe may say of it now (`date`, `method`, `sources`), or null",
     },

@@ -148,10 +148,25 @@ def test_whoever_is_there_is_asked_first(push, platform, monkeypatch):
     assert push(PLAIN, "--no-input", person=yes).code == 0
     assert yes.asked[1] == "API key of the platform"
 
+    # What is there already as it is here is not published anew.
     assert push(PLAIN, "--no-input", person=Somebody(key)).code == 0
-    again = Somebody(key)
-    push(PLAIN, "--no-input", person=again)
-    assert "in place of the one that is there" in again.asked[0]
+    assert platform.posts == 1
+
+
+def test_what_is_there_already_is_shown_before_it_is_replaced(push, platform):
+    class Hesitates(Somebody):
+        def confirm(self, question: str) -> bool:
+            super().confirm(question)
+            return question != "Replace it?"
+
+    theirs = {"service": "my_api", "base_url": "https://theirs.example.com"}
+    platform.recipes["my_api"] = theirs
+    ran = push(PLAIN, "--no-input", person=Hesitates())
+
+    assert (ran.code, platform.posts, platform.recipes["my_api"]) == (1, 0, theirs)
+    assert "base_url is 'https://theirs.example.com' there" in ran.err
+    assert push(PLAIN).code == 0
+    assert platform.recipes["my_api"]["base_url"] == "https://api.example.com"
 
 
 def test_where_nobody_is_it_takes_a_yes_and_a_key(push, platform, monkeypatch):
@@ -205,6 +220,7 @@ ERRORS = {
     ),
     "forbidden": (Reply(403, body=b"no"), 5, "did not take the API key: no"),
     "elsewhere": (Reply(302, {"location": "https://evil.example"}, b""), 1, "answered 302."),
+    "error under 200": (Platform.said(200, error="no"), 1, "answered 200: no"),
     "no answer": (Reply(200, body=b"ok"), 1, "something that no platform answers"),
     "a list": (Reply(200, body=b"[]"), 1, "something that no platform answers"),
     "odd": (Platform.said(400, error={"code": 1}), 1, "answered 400."),
@@ -237,6 +253,15 @@ def test_an_answer_without_a_recipe_is_told(push, platform):
     platform.recipes["my_api"] = ["not", "one"]
     ran = push(PLAIN)
     assert (ran.code, "without a recipe" in ran.err, platform.posts) == (1, True, 0)
+
+
+def test_nothing_at_all_is_sent_before_a_yes(push, server):
+    class Refuses(Somebody):
+        def confirm(self, question: str) -> bool:
+            return False
+
+    assert push(PLAIN, "--no-input", person=Refuses()).code == 1
+    assert server.seen == []
 
 
 def test_what_comes_back_otherwise_is_told(push, platform):

@@ -149,6 +149,19 @@ def test_an_identity_that_is_not_there_fails_and_a_refused_key_too(tmp_path):
     assert found["hosts"].state == "ok"
 
 
+def test_where_nothing_can_be_sent_nothing_more_is_tried(tmp_path):
+    with Provider() as provider:
+        broker = world(tmp_path, provider)
+        broker.setup("demo")
+        file = tmp_path / "home" / "recipes" / "demo.yaml"
+        file.write_text(file.read_text() + "root_paths: [/v2/]\n")
+        broker.recipes.reindex()
+        found, whole = steps(broker)
+        broker.close()
+    assert type(whole.error).__name__ == "ConsentRequired"
+    assert list(found) == ["test request"]
+
+
 def test_a_recipe_without_a_test_request_asks_who_it_is_where_it_can(tmp_path):
     with Provider() as provider:
         text = re.sub(r"test:\n(  .*\n)+", "", provider.recipe_yaml("demo"))

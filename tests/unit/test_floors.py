@@ -16,17 +16,17 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis digest dotenv drafting fields hosts jwt landing lifetimes
-        lint masking members moments oauth oauth1 primitives recipe references rendering scopes
-        seal server_words sharing signing sigv4 template token_answer
+        answers catalog_entry consent diagnosis digest dotenv drafting fields hosts jwt landing
+        lifetimes lint masking members moments oauth oauth1 primitives recipe references rendering
+        scopes seal server_words sharing signing sigv4 template token_answer
         """,
     ),
     (
         "world",
         """
         agents ambient browser catalog catalog_build catalog_index ci_identity keyfile keyform
-        listener locks loopback notebook people platform_api ports programs project qr retrieval settings stores
-        surroundings workload
+        listener locks loopback notebook people platform_api ports programs project qr retrieval
+        settings stores surroundings workload
         """,
     ),
     ("works", "custody login sources"),

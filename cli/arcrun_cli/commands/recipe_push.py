@@ -44,19 +44,29 @@ def command(what: str, *, server: str | None, yes: bool, no_input: bool) -> int:
     Afterwards it is read back, and what was lost on the way is listed: exit code 1. The API
     key comes from ARCRUN_API_KEY, or is asked for.
     """
+    from arcrun_auth.sharing import lost
+
     person = options.terminal(interactive=False if no_input else None)
     recipes = catalog()
     path = _file(recipes, what)
     data = _checked(recipes, path)
     there = _platform(server)
     service = str(data["service"])
+    again = f"arcrun recipes push {what} --yes"
+    _show(there, data)
+    if not yes and not agreed(person, f"Publish {service} on {there.host}?", again):
+        return 1
     with Waiting(f"Asking {there.host}"):
         before = there.recipe(service)
-    _show(there, data)
-    replaced = " in place of the one that is there" if before is not None else ""
-    question = f"Publish {service} on {there.host}{replaced}?"
-    if not yes and not agreed(person, question, f"arcrun recipes push {what} --yes"):
-        return 1
+    if before is not None:
+        differences = lost(data, before)
+        if not differences:
+            return _compared(there, service, data, before)
+        ui.tell(f"{service} is there already, and is replaced. It differs:")
+        for line in differences:
+            ui.tell(f"  {printable(line)}")
+        if not yes and not agreed(person, "Replace it?", again):
+            return 1
     key = _api_key(person, service)
     with Waiting(f"Publishing {service}"):
         there.publish(data, key)

@@ -11,7 +11,7 @@ from arcrun_auth.errors import printable
 from arcrun_cli import failures, ui
 from arcrun_cli.app import Command
 from arcrun_cli.options import broker, json_option, no_input_option, service_argument
-from arcrun_cli.talk import Waiting
+from arcrun_cli.talk import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,9 @@ def _connected(here: Broker, service: str) -> list[str]:
 def _try(here: Broker, name: str, may_renew: Callable[[str], bool]) -> Trial:
     from arcrun_auth import trial
 
-    with Waiting(f"Trying {name}"):
+    person = here.person
+    assert isinstance(person, Terminal)
+    with person.working(f"Trying {name}"):
         return trial.run(here, name, may_renew)
 
 
