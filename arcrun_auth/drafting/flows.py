@@ -90,10 +90,11 @@ def _discovered(url: str, asked: Sequence[str], base_url: str) -> Way:
     """OpenID Connect Discovery §4: the issuer is what stands before the well-known part."""
     issuer = urljoin(f"{base_url}/", url).removesuffix(_WELL_KNOWN)
     scopes = _usable(asked) or ["openid"]
-    return ways.login(
-        {"issuer": issuer, "discovery": True, "scopes": scopes},
-        scopes=choice({}, scopes),
+    way = ways.login(
+        {"issuer": issuer, "discovery": True, "scopes": scopes}, scopes=choice({}, scopes)
     )
+    way.notes["oauth2", "issuer"] = "Exactly as its metadata write it, to the last slash."
+    return way
 
 
 def _url(flow: Mapping[str, Any], name: str, base_url: str) -> str:

@@ -53,7 +53,7 @@ def _issuer(document: Mapping[str, Any]) -> str:
 
 
 def draft(document: Mapping[str, Any], service: str, address: Address, *, name: str = "") -> Draft:
-    """The recipe of an API at `address`, whose logins are this server's.
+    """The recipe of an API at `address`, which has no params, whose logins are this server's.
 
     RecipeError where the metadata cannot be used.
     """
@@ -62,8 +62,6 @@ def draft(document: Mapping[str, Any], service: str, address: Address, *, name: 
         "service": service, **({"display_name": name} if name else {}),
         "base_url": address.base_url,
     }  # fmt: skip
-    if address.params:
-        fields["params"] = address.params
     whole = Draft(fields, (_login(document, issuer),), {})
     whole.recipe()
     return whole

@@ -84,7 +84,8 @@ def test_a_document_is_enough_where_nobody_is(inside, described):
 
     assert ran.code == 0, ran.both
     assert (described / "orders.yaml").read_text() == FROM_OPENAPI
-    assert "orders.yaml:1  ! warning  incomplete" in ran.out
+    assert "To share it, add what is missing: category, docs_url, verified." in ran.err
+    assert ran.out == ""
     assert "→ arcrun recipes add orders.yaml" in ran.err
 
 

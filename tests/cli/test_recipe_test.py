@@ -175,6 +175,17 @@ def test_a_recipe_without_a_test_request_asks_who_it_is_where_it_can(tmp_path):
     )  # fmt: skip
 
 
+def test_without_any_test_request_nothing_is_proven(tmp_path):
+    with Provider() as provider:
+        text = re.sub(r"test:\n(  .*\n)+", "", provider.recipe_yaml("demo", primitive="static_key"))
+        broker = world(tmp_path, provider, text)
+        broker.setup("demo", key=provider.static_key)
+        found, _ = steps(broker)
+        broker.close()
+    test = found["test request"]
+    assert (test.says, test.came, test.state) == ("no test request", "nothing was sent", "warn")
+
+
 # -- the command ---------------------------------------------------------------------------
 
 

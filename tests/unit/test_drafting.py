@@ -262,6 +262,13 @@ def test_a_login_has_its_endpoints_and_what_is_to_be_looked_up():
         assert said in text
 
 
+def test_of_many_scopes_the_first_are_listed():
+    flow = {**OAUTH["flows"]["authorizationCode"], "scopes": {f"s{n}": "" for n in range(99)}}
+    text = made({"o": {"type": "oauth2", "flows": {"authorizationCode": flow}}}).text()
+    assert "# - s39\n" in text
+    assert "# and 59 more\n" in text
+
+
 def test_a_device_may_log_in_where_the_document_says_so():
     flow = {"deviceAuthorizationUrl": "https://id.example.com/d", "tokenUrl": "/t", "scopes": {}}
     found = checked(made({"o": {"type": "oauth2", "flows": {"deviceAuthorization": flow}}}))

@@ -134,14 +134,12 @@ class Questions:
     def until(
         self, question: str, fault: Callable[[str], str], default: str = "", *, missing: str
     ) -> str:
-        """The same, until there is no `fault` in it."""
+        """The same, until there is no `fault` in it. A default has none."""
         while True:
             answer = self.ask(question, default, missing=missing)
             why = fault(answer)
             if not why:
                 return answer
-            if not self.can_ask:
-                raise UsageFault(why, USAGE)
             self.person.say(f"  {why}")
 
 
@@ -285,8 +283,13 @@ def judged(recipe: Recipe, path: str) -> int:
     from arcrun_cli.commands import recipes
 
     findings = recipes.findings(options.catalog(), [path])
+    missing = [f.message for f in findings if f.rule == _INCOMPLETE]
     for finding in findings:
-        recipes.show_finding(finding)
+        if finding.rule != _INCOMPLETE:
+            recipes.show_finding(finding)
+    if missing:
+        named = [text.removeprefix("There is no ").rstrip(".") for text in missing]
+        ui.tell(f"To share it, add what is missing: {', '.join(dict.fromkeys(named))}.")
     if errors(findings) or not _works(recipe, private={f.rule for f in findings} & _PRIVATE):
         ui.tell(f"Mend it, then:\n  → arcrun recipes lint {path}")
         return 1
@@ -308,6 +311,8 @@ def _over(service: str) -> str:
     return "" if tier == "local" else tier
 
 
+_INCOMPLETE = "incomplete"
+"""Which rule of the linter tells what is missing? A new recipe lacks much: it is told at once."""
 _PRIVATE = frozenset({"url-https", "url-public"})
 """By which findings of the linter do we know addresses that only the user can allow?"""
 
