@@ -27,8 +27,8 @@ _NAMES = (
     "display_name", "name", "id",
 )  # fmt: skip
 _AROUND = ("", "data", "user", "account", "result", "viewer", "me")
-MAX_LAYERS = 4
-"""How many schemas do we look through that are made of others?"""
+MAX_SCHEMAS = 50
+"""Through how many schemas do we look, of which one answer is made? They may name each other."""
 MAX_PARTS = 2
 """How many fields do we name for the account, the second where the first is missing?"""
 
@@ -114,12 +114,14 @@ def _answer(document: Mapping[str, Any], operation: Mapping[str, Any]) -> dict[s
     return known(document, media.get("schema") or good.get("schema"))
 
 
-def _properties(
-    document: Mapping[str, Any], schema: Mapping[str, Any], depth: int = MAX_LAYERS
-) -> dict[str, Any]:
-    found = as_map(schema.get("properties"))
-    for part in as_list(schema.get("allOf")) if depth else ():
-        found = {**_properties(document, known(document, part), depth - 1), **found}
+def _properties(document: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of a schema, and of those that it is made of."""
+    found: dict[str, Any] = {}
+    parts = [schema]
+    for part in parts:  # which grows meanwhile
+        found = {**as_map(part.get("properties")), **found}
+        more = as_list(part.get("allOf"))[: MAX_SCHEMAS - len(parts)]
+        parts += [known(document, each) for each in more]
     return found
 
 

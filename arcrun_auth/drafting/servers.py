@@ -15,8 +15,12 @@ from arcrun_auth.recipe.rules import host_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MAX_SERVERS = 50
+"""How many servers do we look at?"""
 MAX_OTHERS = 5
-"""How many further servers do we tell of?"""
+"""How many further ones do we tell of?"""
+MAX_URL = 2048
+"""How long may an address be? As long as in a recipe."""
 
 IN_HOST = "[a-z0-9][a-z0-9-]*"
 IN_PATH = "[A-Za-z0-9._~-]+"
@@ -54,7 +58,8 @@ def _is_usual(url: str) -> bool:
 def _servers(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     if "swagger" in document:
         return _of_version_2(document)
-    return [as_map(server) for server in as_list(document.get("servers"))] or [{"url": "/"}]
+    listed = as_list(document.get("servers"))[:MAX_SERVERS]
+    return [as_map(server) for server in listed] or [{"url": "/"}]
 
 
 def _of_version_2(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -68,11 +73,13 @@ def _of_version_2(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _address(server: Mapping[str, Any], at: str) -> Address | None:
     variables = {name: as_map(v) for name, v in as_map(server.get("variables")).items()}
-    url = as_text(server.get("url")).strip()
+    url = as_text(server.get("url")).strip()[: MAX_URL + 1]
     scheme = _VARIABLE.match(url)
     if scheme and url[scheme.end() :].startswith("://"):
         default = _default(variables.get(scheme[1], {}))
         url = (default if default in ("http", "https") else "https") + url[scheme.end() :]
+    if len(url) > MAX_URL:
+        return None
     if "://" not in url.partition("{")[0]:
         if not at:
             return None

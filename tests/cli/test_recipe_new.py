@@ -156,8 +156,16 @@ def test_whoever_is_there_decides_about_the_file_that_is_there(inside, described
     assert (ran.code, there.read_text()) == (1, "mine")
     assert no.asked[-1] == "orders.yaml is there already. Replace it?"
 
+    there.chmod(0o640)
     assert inside("recipes", "new", "--from", "openapi.yaml", person=yes).code == 0
     assert there.read_text() == FROM_OPENAPI
+    assert there.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_to_nowhere_is_filled(inside, described):
+    (described / "orders.yaml").symlink_to(described / "real.yaml")
+    assert inside("recipes", "new", "--from", "openapi.yaml", person=Somebody("")).code == 0
+    assert (described / "real.yaml").read_text() == FROM_OPENAPI
 
 
 def test_a_folder_that_is_not_there_is_told(inside, described):

@@ -469,6 +469,17 @@ def test_the_scopes_of_the_test_request_are_the_least():
     assert found.oauth2.scopes == ("profile",)
 
 
+def test_schemas_that_multiply_are_looked_at_so_far_and_no_further():
+    one = {"allOf": [{"$ref": "#/components/schemas/W"}] * 1000}
+    found = chosen({"/me": answers(one)}, components={"schemas": {"W": one}})
+    assert (found.path, found.identity) == ("/me", "")
+
+
+def test_an_address_that_is_too_long_is_none():
+    assert address({"url": f"https://a.example.com/{'x' * 3000}"}) is None
+    assert address(*[{"url": "/x"}] * 50, {"url": "https://a.example.com"}) is None
+
+
 # -- hostile documents ---------------------------------------------------------------------
 
 

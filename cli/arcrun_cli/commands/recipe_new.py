@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.stores import private
 from arcrun_cli import options, ui
 from arcrun_cli.app import Command
 from arcrun_cli.faults import UsageFault
@@ -260,15 +261,18 @@ def _completed(
 
 def _written(person: Person, path: str, text: str) -> bool:
     """Whether it was written: over a file that is there only if the person wants that."""
-    there = os.path.lexists(path)
-    if there:
+    if os.path.lexists(path):
         if person.reach is None:
             raise UsageFault(f"{printable(path)} is there already.", "choose another: -o FILE")
         if not person.confirm(f"{printable(path)} is there already. Replace it?"):
             ui.tell("It was left as it is.")
             return False
+        place = os.path.realpath(path)
+        like = os.stat(place) if os.path.exists(place) else None
+        private.write_atomically(place, text.encode(), like=like)
+        return True
     try:
-        with open(path, "w" if there else "x", encoding="utf-8", newline="\n") as file:
+        with open(path, "x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as error:
         raise RecipeError(
