@@ -76,14 +76,14 @@ class Cli:
 def inside(tmp_path, monkeypatch, capsys):
     """Runs `arcrun` in this process, where nobody can be asked unless `person` is given: what
     needs no process of its own costs none."""
-    from arcrun_cli import app, failures, options
+    from arcrun_cli import app, failures, options, talk
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ARCRUN_MASTER_KEY", b64encode(bytes(32)).decode())
 
     def run(*args: str, person: Person | None = None, **env: str) -> Ran:
         with pytest.MonkeyPatch.context() as patch:
-            somebody = person or Nobody()
+            somebody = person or talk.Terminal(interactive=False)
             patch.setattr(options, "terminal", lambda **_: somebody)
             for name, value in env.items():
                 patch.setenv(name, value)

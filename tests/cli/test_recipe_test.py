@@ -211,9 +211,9 @@ def test_somebody_is_asked_before_a_login_is_renewed(connected, provider):
     assert provider.refreshes == 0
 
 
-def test_a_connection_that_fails_has_no_line_to_paste(connected, provider):
+def test_a_connection_that_fails_has_no_line_to_paste(inside, connected, provider):
     provider.static_key = "another"
-    ran = connected("recipes", "test", "demo_static@default", "--json")
+    ran = inside("recipes", "test", "demo_static@default", "--json", **connected.env)
 
     found = json.loads(ran.out)
     assert ran.code == 5
@@ -222,8 +222,8 @@ def test_a_connection_that_fails_has_no_line_to_paste(connected, provider):
     assert found["results"][0]["steps"][0]["state"] == "fail"
 
 
-def test_what_is_not_connected_is_not_tried(served):
-    ran = served("recipes", "test", "demo")
+def test_what_is_not_connected_is_not_tried(inside, served):
+    ran = inside("recipes", "test", "demo", **served.env)
 
     assert ran.code == 2
     assert "demo is not connected" in ran.err

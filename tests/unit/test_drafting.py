@@ -36,7 +36,7 @@ def places(data, at=()):
         yield from places(value, (*at, key))
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(st.dictionaries(KEYS, DATA, min_size=1, max_size=6), st.data())
 def test_what_is_written_is_read_back_whatever_the_comments(data, draw):
     try:
@@ -547,7 +547,7 @@ SCHEME = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(
     st.sampled_from(["openapi", "swagger"]),
     st.dictionaries(st.text(max_size=6) | st.just("k"), SCHEME, max_size=3),
@@ -639,7 +639,7 @@ def test_metadata_of_another_place_or_without_an_issuer_are_refused():
         metadata.check_place(TOLD, "https://evil.example/.well-known/openid-configuration")
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from([
     *metadata.ENDPOINTS, "scopes_supported", "grant_types_supported", "service_documentation",
     "token_endpoint_auth_methods_supported", "code_challenge_methods_supported",
