@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from arcrun_auth._http import send_token
-from arcrun_auth.errors import AuthError, HostNotAllowed, TokenRefused, may_pass, printable
-from arcrun_auth.hosts import Fence
+from arcrun_auth.errors import AuthError, TokenRefused, may_pass, printable
+from arcrun_auth.hosts import fence_of
 from arcrun_auth.oauth.call import TokenCall
 from arcrun_auth.server_words import ACCESS, Censor, as_secret, unavailable
 
@@ -48,21 +48,12 @@ class Platform:
         self.url = url.rstrip("/")
         self._now = now
         try:
-            parts = urlsplit(self.url)
-            port = parts.port
-            fence = Fence([parts.netloc], allow) if parts.hostname else None
-        except ValueError:
-            parts, port, fence = urlsplit(""), None, None
-        if fence is None or parts.query or parts.fragment or parts.username is not None:
-            raise AuthError("A platform has an address of the form https://host/path.")
-        self.host = printable(parts.netloc, 100)
-        if not fence.permits(parts.scheme, parts.hostname or "", port):
-            raise HostNotAllowed(
-                f"{self.host} is not reached by https, or is not public. Nothing was sent.",
-                host=self.host,
-                hint="if you want that, name its origin in ARCRUN_ALLOW_HOSTS",
-            )
-        self._fence = fence
+            self._fence = fence_of(self.url, allow)
+        except ValueError as error:
+            raise AuthError(f"No platform is at what is named: {error}.") from None
+        if "?" in self.url or "#" in self.url:
+            raise AuthError("The address of a platform has no query.")
+        self.host = printable(self._fence.hosts[0], 100)
 
     def recipe(self, service: str) -> dict[str, Any] | None:
         """The recipe that is there for a service; None where there is none."""

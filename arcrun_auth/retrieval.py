@@ -7,15 +7,14 @@ is followed, and nothing that a document refers to is fetched.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from arcrun_auth._http import MAX_ANSWER, send_token
 from arcrun_auth.drafting import kind_of
 from arcrun_auth.drafting.document import MAX_BYTES, read
 from arcrun_auth.drafting.metadata import check_place
-from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable, RecipeError, may_pass
+from arcrun_auth.errors import AuthError, ProviderUnavailable, RecipeError, may_pass
 from arcrun_auth.errors import printable as shown
-from arcrun_auth.hosts import Fence
+from arcrun_auth.hosts import fence_of
 from arcrun_auth.oauth.metadata import origin, well_known
 from arcrun_auth.oauth.requests import get_request
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arcrun_auth._http import Answer
+    from arcrun_auth.hosts import Fence
 
 _OK = 200
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -51,7 +51,10 @@ def document(source: str, allow: Sequence[str] = ()) -> tuple[dict[str, Any], st
 
 
 def _from_address(url: str, allow: Sequence[str]) -> tuple[dict[str, Any], str]:
-    fence = _fence(url, allow)
+    try:
+        fence = fence_of(url, allow)
+    except ValueError as error:  # not repeated: there may be a password in it
+        raise RecipeError(f"What --from names cannot be asked: {error}.") from None
     answer = _got(url, fence)
     if answer.status == _OK and not answer.body.lstrip().startswith(b"<"):
         found = read(answer.body, shown(url))
@@ -69,26 +72,6 @@ def _from_address(url: str, allow: Sequence[str]) -> tuple[dict[str, Any], str]:
             check_place(found, place)
             return found, place
     raise _nothing(url, answer)
-
-
-def _fence(url: str, allow: Sequence[str]) -> Fence:
-    """HostNotAllowed, with the cure, for what is not public https. The URL is not repeated where
-    it has a user in it: that is a password, often."""
-    try:
-        parts = urlsplit(url)
-        host, port, user = parts.hostname or "", parts.port, parts.username
-        fence = Fence([parts.netloc.rpartition("@")[2]], allow)
-    except ValueError:
-        raise HostNotAllowed("This is no address: https://host/path.", host="") from None
-    if user is not None:
-        raise HostNotAllowed("This address has a user in it. Nothing was sent.", host=host)
-    if not fence.permits(parts.scheme, host, port):
-        raise HostNotAllowed(
-            f"{shown(host, 100)} is not reached by https, or is not public. Nothing was sent.",
-            host=host,
-            hint="if you want that, name its origin in ARCRUN_ALLOW_HOSTS; or give a file",
-        )
-    return fence
 
 
 def _got(url: str, fence: Fence) -> Answer:

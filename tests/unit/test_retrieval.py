@@ -110,12 +110,19 @@ def test_more_than_a_megabyte_is_downloaded_by_other_means(server):
     assert "give the file" in caught.value.hint
 
 
+@pytest.mark.parametrize("url", ["http://api.example.com/x", "https://127.0.0.1/x"])
+def test_what_is_not_public_https_is_not_asked(url):
+    with pytest.raises(HostNotAllowed, match="Nothing was sent") as caught:
+        retrieval.document(url)
+    assert "ARCRUN_ALLOW_HOSTS" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "url",
-    ["http://api.example.com/x", "https://127.0.0.1/x", "https://user:word@api.example.com/x",
-     "file:///etc/passwd", "https://", "https://[::1", "https://a.example.com:x/"],
+    ["https://user:word@api.example.com/x", "file:///etc/passwd", "https://", "https://[::1",
+     "https://a.example.com:x/"],
 )  # fmt: skip
-def test_what_is_not_public_https_is_not_asked(url):
-    with pytest.raises(HostNotAllowed) as caught:
+def test_what_is_no_address_is_not_asked_nor_repeated(url):
+    with pytest.raises(RecipeError, match="is no address of the form") as caught:
         retrieval.document(url)
     assert "word" not in str(caught.value)
