@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arcrun_auth.catalog_index import Helper, Index
+    from arcrun_auth.finding import Card
     from arcrun_auth.recipe import Recipe
     from arcrun_auth.recipe.reader import Document
 
 __all__ = ["Catalog", "Entry", "MethodEntry", "env_name"]
+
+SIMILAR = 3
+"""How many services does an unknown name suggest?"""
 
 OVERRIDE = ".override"
 """How does a file's name (`notion.override.yaml`) say that it stands over a bundled service?"""
@@ -93,6 +97,30 @@ class Catalog:
     def names(self) -> list[str]:
         """The names of all services, sorted; without aliases."""
         return [entry.service for entry in self.entries()]
+
+    def cards(self) -> list[Card]:
+        """What each of `entries` is found by."""
+        from arcrun_auth.finding import Card
+
+        known = {
+            tier: index.cards()
+            for tier, index in zip(("bundled", "local"), self._open(), strict=True)
+            if index is not None
+        }
+        cards: list[Card] = []
+        for entry in self.entries():
+            tags, description, confirmed = known[entry.tier][entry.service]
+            names = entry.service, entry.display_name, entry.category, entry.aliases
+            cards.append(
+                Card(*names, tuple(tags.split("\n")) if tags else (), description, confirmed)
+            )
+        return cards
+
+    def search(self, text: str) -> list[Card]:
+        """The services that `text` fits, the best first; see `finding.ranked`."""
+        from arcrun_auth.finding import ranked
+
+        return ranked(self.cards(), text)
 
     @property
     def problems(self) -> list[RecipeError]:
@@ -225,13 +253,11 @@ class Catalog:
         return None
 
     def _unknown(self, service: str) -> RecipeError | UnknownService:
-        from difflib import get_close_matches
-
         for found in self.problems:
             if found.service == service:
                 return found
-        names = self.names() + [alias for i in self._open() if i for alias in i.aliases()]
-        return UnknownService(service, similar=get_close_matches(service, names, n=3, cutoff=0.7))
+        similar = [card.service for card in self.search(service)[:SIMILAR]]
+        return UnknownService(service, similar=similar)
 
 
 def _index(

@@ -42,6 +42,7 @@ CREATE TABLE recipe (
     service TEXT PRIMARY KEY, display_name TEXT, category TEXT, account TEXT, status TEXT,
     successor TEXT, tier TEXT, release TEXT, path TEXT, detail TEXT, override INTEGER
 );
+CREATE TABLE card (service TEXT PRIMARY KEY, tags TEXT, description TEXT, confirmed INTEGER);
 CREATE TABLE body (service TEXT PRIMARY KEY, json BLOB, sum INTEGER);
 CREATE TABLE alias (alias TEXT PRIMARY KEY, service TEXT);
 CREATE TABLE helper (kind TEXT, host TEXT, service TEXT, method TEXT, username TEXT, password TEXT);
@@ -170,7 +171,7 @@ class _Builder:
 
     def _forget(self, paths: Iterable[str]) -> None:
         each = [(path,) for path in paths]
-        for table in ("body", "alias", "helper"):
+        for table in ("body", "alias", "helper", "card"):
             self._db.executemany(
                 f"DELETE FROM {table} WHERE service IN (SELECT service FROM recipe WHERE path = ?)",  # noqa: S608
                 each,
@@ -213,6 +214,7 @@ class _Builder:
         body = encode(recipe)
         values = (recipe.service, body, catalog_index.checksum(body))
         self._db.execute("INSERT INTO body VALUES (?,?,?)", values)
+        self._db.execute("INSERT INTO card VALUES (?,?,?,?)", card_row(recipe))
         self._db.executemany("INSERT INTO helper VALUES (?,?,?,?,?,?)", helper_rows(recipe))
         for alias in recipe.aliases:
             self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))
@@ -257,6 +259,12 @@ def entry_row(recipe: Recipe, *, tier: str, release: str, path: str) -> tuple[st
         path,
         detail,
     )
+
+
+def card_row(recipe: Recipe) -> tuple[Any, ...]:
+    """What it is found by, beside its names: see `catalog_index.Index.cards`."""
+    confirmed = recipe.verified is not None and recipe.verified.method != "code"
+    return recipe.service, "\n".join(recipe.tags), recipe.description, confirmed
 
 
 def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:

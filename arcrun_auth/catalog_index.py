@@ -112,6 +112,11 @@ class Index:
             kind,
         )
 
+    def cards(self) -> dict[str, tuple[str, str, bool]]:
+        """What services are found by: tags (one a line), description, whether it is confirmed."""
+        rows = self.query("SELECT service, tags, description, confirmed FROM card")
+        return {service: (tags, text, bool(confirmed)) for service, tags, text, confirmed in rows}
+
     def bases(self) -> list[tuple[str, str, str]]:
         """What recipes may extend: id, YAML, path."""
         return self.query("SELECT service, yaml, path FROM base")

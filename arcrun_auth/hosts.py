@@ -141,14 +141,16 @@ def fence_of(url: str, allow: Iterable[str] = ()) -> Fence:
     """
     from urllib.parse import urlsplit
 
+    parts = urlsplit("")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
-        fence = Fence([parts.netloc], allow) if host and "@" not in parts.netloc else None
+        Fence([parts.netloc])
     except ValueError:
-        fence = None
-    if fence is None:
+        host, port = "", None
+    if not host or "@" in parts.netloc:
         raise ValueError("this is no address of the form https://host/path")
+    fence = Fence([parts.netloc], allow)
     if fence.permits(parts.scheme, host, port):
         return fence
     from arcrun_auth.errors import HostNotAllowed, printable

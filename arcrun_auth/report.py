@@ -52,6 +52,8 @@ class Service:
     status: str
     """Of the recipe: `active` or `deprecated`."""
     methods: tuple[str, ...]
+    account: str
+    """Under which name its credential is kept; services of one account share it."""
     instances: dict[str, Instance] = field(default_factory=dict)
 
     @property
@@ -121,6 +123,7 @@ def services(resolver: Resolver, *, only: str | None = None) -> dict[str, Servic
             tier=entry.tier,
             status=entry.status,
             methods=tuple(method.id for method in entry.methods),
+            account=entry.account,
             instances={
                 c.instance: _instance(resolver, c)
                 for c in sorted(held.get(entry.service, ()), key=lambda c: c.instance)

@@ -16,9 +16,9 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis digest dotenv drafting fields hosts jwt landing
-        lifetimes lint masking members moments oauth oauth1 primitives recipe references rendering
-        scopes seal server_words sharing signing sigv4 template token_answer
+        answers catalog_entry consent diagnosis digest dotenv drafting fields finding hosts jwt
+        landing lifetimes lint masking members moments oauth oauth1 primitives profile recipe
+        references rendering scopes seal server_words sharing signing sigv4 template token_answer
         """,
     ),
     (
@@ -110,7 +110,11 @@ def services() -> set[str]:
     return {p.stem for p in (ROOT / "recipes").glob("[!_]*.yaml")}
 
 
-COMMON_WORDS = {"aws", "line", "resend", "linear", "together", "notion", "github"}
+COMMON_WORDS = {
+    "aws", "box", "close", "copper", "front", "lever", "line", "linear", "loops", "make", "plain",
+    "ramp", "render", "resend", "segment", "square", "threads", "together", "wave", "notion",
+    "github",
+}  # fmt: skip
 """Names of services that are words as well, or a recipe's field; `notion` and `github` stand in
 examples."""
 

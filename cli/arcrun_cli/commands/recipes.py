@@ -46,12 +46,10 @@ def command() -> None:
 def list_(word: str | None, *, as_json: bool) -> int:
     """All recipes, those of yours among them, and whether all of them are valid."""
     recipes = catalog()
-    wanted = (word or "").lower()
-    found = [
-        entry
-        for entry in recipes.entries()
-        if wanted in f"{entry.service} {entry.display_name} {entry.category}".lower()
-    ]
+    found = recipes.entries()
+    if word:
+        by_name = {entry.service: entry for entry in found}
+        found = [by_name[card.service] for card in recipes.search(word)]
     problems = recipes.problems
     if as_json:
         ui.put_json(
