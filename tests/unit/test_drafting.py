@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -62,6 +63,12 @@ def test_long_maps_and_what_has_a_comment_inside_stand_on_lines_of_their_own():
         f'a:\n  b: "{"x " * 60}"\nc:\n  d:\n    # Why.\n    e: 1\n'
         "f:\n  # And why.\n  - g: {h: 1}\n    i: 2\n  - x\n"
     )
+
+
+def test_every_bundled_recipe_is_written_and_read_back():
+    for path in sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml")):
+        data = reader.parse(path.read_bytes()).data
+        assert reader.parse(emit(data)).data == data, path.name
 
 
 # -- texts ---------------------------------------------------------------------------------
