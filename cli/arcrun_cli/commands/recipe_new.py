@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from arcrun_auth.errors import RecipeError, printable
-from arcrun_auth.stores import private
+from arcrun_auth.errors import printable
 from arcrun_cli import options, ui
 from arcrun_cli.app import Command
+from arcrun_cli.commands import recipe_file
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import no_input_option
+from arcrun_cli.questions import Questions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Mapping
 
     from arcrun_auth.drafting import Address, Draft, Way
-    from arcrun_auth.people import Person
-    from arcrun_auth.recipe import Recipe
 
 KINDS = ("bearer", "header", "query", "cookie", "basic", "login")
 """The words of `--auth`: those of `drafting.KINDS`, which loads when a recipe is made."""
@@ -79,7 +77,7 @@ def command(
     """
     from arcrun_auth import drafting
 
-    asks = Questions(options.terminal(interactive=False if no_input else None))
+    asks = Questions(options.terminal(interactive=False if no_input else None), USAGE)
     document, at = _document(source) if source else ({}, "")
     service = _service(asks, name, document)
     title = _title(asks, document, service)
@@ -94,11 +92,11 @@ def command(
     draft = _completed(asks, draft, keys_at, test, ask_test=not document)
     recipe = draft.recipe()
     path = output or f"{service}.yaml"
-    if not _written(asks.person, path, draft.text()):
+    if not recipe_file.written(asks.person, path, draft.text()):
         return 1
     ways = ", ".join(way.id for way in recipe.ways)
     ui.tell(f"{ui.mark('ok', ui.err)} {printable(path)} was written. Ways in: {ways}.")
-    return judged(recipe, path)
+    return recipe_file.judged(recipe, path)
 
 
 @dataclass(frozen=True)
@@ -109,39 +107,6 @@ class Said:
     field: str | None
     login_at: str | None
     token_at: str | None
-
-
-class Questions:
-    """What is asked of whoever is there; where nobody is, what is missing is a usage fault."""
-
-    def __init__(self, person: Person) -> None:
-        self.person = person
-
-    @property
-    def can_ask(self) -> bool:
-        return self.person.reach in ("terminal", "notebook")
-
-    def ask(self, question: str, default: str = "", *, missing: str = "") -> str:
-        """An answer, else the default. UsageFault with `missing` where nobody can be asked."""
-        if not self.can_ask:
-            if missing and not default:
-                raise UsageFault(f"Nobody can be asked here: {missing} is missing.", USAGE)
-            return default
-        answer = self.person.ask(f"{question} [{default}]" if default else question)
-        if answer is None:
-            raise UsageFault("There was no answer.", USAGE)
-        return answer.strip() or default
-
-    def until(
-        self, question: str, fault: Callable[[str], str], default: str = "", *, missing: str
-    ) -> str:
-        """The same, until there is no `fault` in it. A default has none."""
-        while True:
-            answer = self.ask(question, default, missing=missing)
-            why = fault(answer)
-            if not why:
-                return answer
-            self.person.say(f"  {why}")
 
 
 def _document(source: str) -> tuple[dict[str, Any], str]:
@@ -254,85 +219,3 @@ def _completed(
     if test is None and ask_test:
         test = asks.ask("Path of a harmless request that proves it, like /me (empty: none)")
     return draft.with_test({"path": test}) if test else draft
-
-
-# -- the file ------------------------------------------------------------------------------
-
-
-def _written(person: Person, path: str, text: str) -> bool:
-    """Whether it was written: over a file that is there only if the person wants that."""
-    if os.path.lexists(path):
-        if person.reach is None:
-            raise UsageFault(f"{printable(path)} is there already.", "choose another: -o FILE")
-        if not person.confirm(f"{printable(path)} is there already. Replace it?"):
-            ui.tell("It was left as it is.")
-            return False
-        place = os.path.realpath(path)
-        like = os.stat(place) if os.path.exists(place) else None
-        private.write_atomically(place, text.encode(), like=like)
-        return True
-    try:
-        with open(path, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except OSError as error:
-        raise RecipeError(
-            f"This file cannot be written: {error.strerror}.", path=printable(path)
-        ) from None
-    return True
-
-
-def judged(recipe: Recipe, path: str) -> int:
-    """What the linter and the embedded provider say of it, and the next command."""
-    from arcrun_auth.lint import errors
-    from arcrun_cli.commands import recipes
-
-    findings = recipes.findings(options.catalog(), [path])
-    missing = [f.message for f in findings if f.rule == _INCOMPLETE]
-    for finding in findings:
-        if finding.rule != _INCOMPLETE:
-            recipes.show_finding(finding)
-    if missing:
-        named = [text.removeprefix("There is no ").rstrip(".") for text in missing]
-        ui.tell(f"To share it, add what is missing: {', '.join(dict.fromkeys(named))}.")
-    if errors(findings) or not _works(recipe, private={f.rule for f in findings} & _PRIVATE):
-        ui.tell(f"Mend it, then:\n  → arcrun recipes lint {path}")
-        return 1
-    over = _over(recipe.service)
-    if over:
-        ui.tell(f"{recipe.service} has a {over} recipe already: this one would stand over it.")
-    ui.tell(f"  → arcrun recipes add {path}{' --override' if over else ''}")
-    return 0
-
-
-def _over(service: str) -> str:
-    """The tier of a recipe that has the name already, and is none of the user's own."""
-    from arcrun_auth.errors import AuthError
-
-    try:
-        tier = options.catalog().entry(service).tier
-    except AuthError:
-        return ""
-    return "" if tier == "local" else tier
-
-
-_INCOMPLETE = "incomplete"
-"""Which rule of the linter tells what is missing? A new recipe lacks much: it is told at once."""
-_PRIVATE = frozenset({"url-https", "url-public"})
-"""By which findings of the linter do we know addresses that only the user can allow?"""
-
-
-def _works(recipe: Recipe, *, private: Collection[str]) -> bool:
-    """Whether it does against the embedded provider what it says, as far as that can play it."""
-    from arcrun_auth.testing import conform
-    from arcrun_cli.talk import Waiting
-
-    if private:
-        ui.tell("Its addresses are private or plain http: it is tried when it is set up.")
-        return True
-    with Waiting("Trying it"):
-        failures = conform(recipe).failures
-    for failure in failures:
-        ui.put(f"{ui.mark('fail', word='fail')}  {printable(failure)}")
-    if not failures:
-        ui.tell(f"{ui.mark('ok', ui.err)} It works against the provider that is built in.")
-    return not failures
