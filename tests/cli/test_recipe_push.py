@@ -100,7 +100,9 @@ def test_a_plain_recipe_arrives_whole(push, platform, server):
     assert ran.code == 0, ran.both
     assert platform.recipes["my_api"]["base_url"] == "https://api.example.com"
     assert "my_api is on 127.0.0.1:" in ran.err
-    assert "The public platform knows all of these fields." in ran.err
+    kept = "service, primitive, display_name, base_url, required_secrets, inject"
+    assert f"The public platform keeps: {kept}." in ran.err
+    assert "drop" not in ran.err
     posts = [seen for seen in server.seen if seen.method == "POST"]
     assert [seen.headers["x-arcrun-api-key"] for seen in posts] == [push.key]
     # The key goes where it is needed, and stands in no address.

@@ -126,21 +126,16 @@ def _platform(server: str | None) -> Platform:
 def _show(there: Platform, data: dict[str, Any]) -> None:
     """Exactly what leaves this machine, where it goes, and what becomes of it there."""
     from arcrun_auth.platform_api import KEY_HEADER
-    from arcrun_auth.sharing import dropped
+    from arcrun_auth.sharing import KEPT, dropped
 
     ui.tell(f"This leaves this machine, by POST to {printable(there.url)}/auth-recipes:")
     ui.tell(f"  your API key, in the header {KEY_HEADER}")
     ui.tell("  this recipe, which others can read there:")
     for line in json.dumps(data, indent=2, ensure_ascii=False).split("\n"):
         ui.tell(f"    {printable(line, 2000)}")
-    gone = dropped(data)
-    if gone:
-        ui.tell(
-            f"{ui.mark('warn', ui.err)} The public platform keeps no field but its own. It would "
-            f"drop: {printable(', '.join(gone), 2000)}."
-        )
-    else:
-        ui.tell("The public platform knows all of these fields.")
+    ui.tell(f"The public platform keeps: {', '.join(name for name in data if name in KEPT)}.")
+    if gone := dropped(data):
+        ui.tell(f"{ui.mark('warn', ui.err)} It would drop: {printable(', '.join(gone), 2000)}.")
 
 
 def _api_key(person: Person, service: str) -> Secret:
