@@ -87,7 +87,9 @@ def test_list_of_a_category(cli):
     ran = cli("list", "--category", "email")
 
     assert ran.out.splitlines()[0].split() == ["SERVICE", "NAME", "CATEGORY", "WAYS", "IN"]
-    assert {line.split()[-2] for line in ran.out.splitlines()[1:]} == {"email"}
+    found = json.loads(cli("list", "--category", "email", "--json").out)["services"]
+    assert {service["category"] for service in found} == {"email"}
+    assert [line.split()[0] for line in ran.out.splitlines()[1:]] == [s["service"] for s in found]
 
 
 def test_a_search_that_finds_nothing_says_how_to_go_on(cli):
