@@ -105,12 +105,14 @@ class Quirks:
     """Providers whose dynamically registered secrets end after so many seconds."""
 
     # The API.
-    api_host: Literal["", "token", "redirect"] = ""
+    api_host: Literal["", "token", "redirect", "user"] = ""
     """Providers whose API stands on a host of the user's own: told by `instance_url` in the
-    token answer, or by `region` in the redirect."""
+    token answer, by `region` in the redirect, or by the user who knows the region."""
     sites: Mapping[str, str] = field(default_factory=dict)
     """Providers with several sites to a login, id to name: `/sites` lists them, and the id
     stands in the path of every request to the API."""
+    site_header: str = ""
+    """Providers that want the site in this header instead, and refuse one that is none."""
 
     def __post_init__(self) -> None:
         if self.encoding == "form" and any(getattr(self, name) for name in NESTED):
@@ -140,5 +142,5 @@ class Quirks:
     def tenants(self) -> tuple[str, ...]:
         """What may stand between `/api/` and the rest; nothing at all for most."""
         if self.sites:
-            return tuple(self.sites)
+            return () if self.site_header else tuple(self.sites)
         return ("/".join(self.redirect_params.values()),) if self.redirect_params else ()
