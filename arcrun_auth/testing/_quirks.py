@@ -25,6 +25,8 @@ class Quirks:
     paths: Mapping[str, str] = field(default_factory=dict)
     """Providers with names of their own in answers: a standard field to the path it is found
     at (`{"access_token": "authed_user.access_token"}`); `error` and `error_description` too."""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """Providers that number their errors, a standard code to theirs: `{"invalid_grant": 40029}`."""
     ok: bool = False
     """Providers that answer 200 to everything, and say in `ok` whether it went well."""
     html: bool = False
