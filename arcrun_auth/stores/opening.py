@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 GRANT = ("access_token", "refresh_token")
 """What of an OAuth grant the environment may hold."""
 
-APP = ("client_id", "client_secret", "private_key", "key_id", "certificate")
+APP = ("client_id", "client_secret", "private_key", "key_id", "certificate", "redirect_uri")
 """What one's own OAuth app may consist of."""
 
 
