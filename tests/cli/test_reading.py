@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from arcrun_auth.catalog import Catalog
 from arcrun_cli.schemas import SCHEMAS
+from arcrun_cli.snippets import Snippet
 from tests.cli.conftest import plain
 
 
@@ -183,15 +185,24 @@ def test_show_says_what_the_recipe_says(cli):
         assert said in ran.out
 
 
-@pytest.mark.parametrize("options", [(), ("--async",)])
-def test_snippets_of_every_service_are_python(cli, options):
-    services = json.loads(cli("recipes", "list", "--json").out)["recipes"]
-    for service in [s["service"] for s in services][::12]:
-        ran = cli("snippet", service, *options)
+def test_snippets_of_every_service_are_python(tmp_path):
+    recipes = Catalog(tmp_path)
+    for service in recipes.names():
+        snippet = Snippet(recipes.recipe(service), "", bundled=True)
+        for asynchronous in (False, True):
+            text = snippet.client(asynchronous=asynchronous)
 
-        compile(ran.out, service, "exec")
-        assert f'"{service}"' in ran.out
-        assert [line for line in ran.out.splitlines() if len(line) > 110] == []
+            compile(text, service, "exec")
+            assert f'"{service}"' in text
+            assert [line for line in text.splitlines() if len(line) > 120] == []
+
+
+@pytest.mark.parametrize("options", [(), ("--async",)])
+def test_a_snippet_is_printed_as_it_is(cli, options):
+    ran = cli("snippet", "notion", *options)
+
+    compile(ran.out, "notion", "exec")
+    assert ("await" in ran.out) is bool(options)
 
 
 def test_a_snippet_runs_as_it_is(connected, tmp_path):
