@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from arcrun_auth.broker import Broker
-from arcrun_auth.catalog import Catalog
-from arcrun_auth.catalog_build import entry_row
-from arcrun_auth.catalog_entry import Entry
 from arcrun_auth.errors import (
     AuthError,
     HostNotAllowed,
     LoginRequired,
     TokenRefused,
-    UnknownService,
     printable,
 )
 from arcrun_auth.primitives import load
 from arcrun_auth.recipe.parts import injected, signing_keys
 from arcrun_auth.stores.memory import Memory
-from arcrun_auth.testing import _certificates, _diagnoses
+from arcrun_auth.testing import _cast, _diagnoses
 from arcrun_auth.testing._given import Given
-from arcrun_auth.testing._grants import decide_device
-from arcrun_auth.testing._issuer import IDENTITY, USER
+from arcrun_auth.testing._issuer import IDENTITY
 from arcrun_auth.testing._played import Service
 from arcrun_auth.testing._rendered import filled
 from arcrun_auth.testing._stage import Reply
 from arcrun_auth.testing.conformance import OK
-from arcrun_auth.testing.somebody import Somebody
-from arcrun_auth.tokens import Credential, Key, Secret
+from arcrun_auth.tokens import Credential, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,8 +39,6 @@ if TYPE_CHECKING:
 
 PATH = "/conformance/7"
 ELSEWHERE = "elsewhere.example.org"
-LOGIN_SECONDS = "20"
-"""After how long does a login that hangs fail?"""
 
 
 class Broken(Exception):
@@ -61,8 +52,8 @@ def run(
     file; `plays` is what the service is, where that is other than what the recipe says."""
     try:
         return _Run(recipe, way, stage, folder, plays or way).steps()
-    except ValueError as error:  # nobody could give what it asks for
-        return {"made up": printable(str(error), 600)}
+    except (ValueError, AuthError) as error:  # nobody could give what it asks for
+        return {"made up": printable(_told(error), 600)}
 
 
 class _Run:
@@ -77,14 +68,14 @@ class _Run:
         self.now = 1_800_000_000.0
         self.given = Given.for_(plays, lambda: self.now)
         self.service = Service(self.given)
-        self.person = _Ada(self.service)
+        self.person = _cast.Ada(self.service)
         self.broker = Broker(
             home=folder,
             store=Memory(),
-            recipes=_Only(recipe, folder),
+            recipes=_cast.Only(recipe, folder),
             person=self.person,
             clock=lambda: self.now,
-            environ=self._environ(folder),
+            environ=_cast.environ(self.given, folder),
         )
 
     def steps(self) -> dict[str, str]:
@@ -325,80 +316,12 @@ class _Run:
     def _keep_app(self) -> None:
         """One's own OAuth app, where this way in takes one."""
         oauth2, issuer = self.way.oauth2, self.service.issuer
-        if oauth2 is None or issuer is None or oauth2.client.id:
-            return
-        if oauth2.client.registration == "dcr":
-            return
-        app = issuer.app
-        secrets = {"client_id": Secret(self.given.client_id)}
-        if app.secret is not None:
-            secrets["client_secret"] = Secret(app.secret)
-        if app.key is not None:
-            secrets["private_key"] = Secret(app.key)
-        if oauth2.client.auth == "tls_client_auth":
-            chain, key = _certificates.identity()
-            secrets |= {"certificate": Secret(chain), "private_key": Secret(key)}
-        name = oauth2.client.app or self.recipe.service
-        self.broker.store.put(Credential(Key("app", name), secrets=secrets), expect=0)
-
-    def _environ(self, folder: str) -> dict[str, str]:
-        """What this machine has, where a recipe looks for secrets there."""
-        found = {"ARCRUN_PROJECT": "off", "ARCRUN_LOGIN_TIMEOUT": LOGIN_SECONDS, "HOME": folder}
-        for secret in self.way.required_secrets:
-            value = self.given.secrets[secret.key]
-            if secret.ambient and secret.env:
-                found[secret.env[0]] = value
-            elif secret.ambient and secret.files:
-                path = os.path.join(folder, "ambient.json")
-                with open(path, "w", encoding="utf-8", opener=_private) as file:
-                    file.write(value)
-                found[secret.files[0].removeprefix("${").partition("}")[0]] = path
-        return found
-
-
-class _Ada(Somebody):
-    """The person: agrees at the page, types the code of a device."""
-
-    def __init__(self, service: Service) -> None:
-        super().__init__()
-        self._service = service
-
-    def show_link(self, url: str, text: str) -> None:
-        super().show_link(url, text)
-        if self._service.issuer is not None and "code" not in text:
-            self.pastes(self._service.issuer.visited(url))
-
-    def say(self, text: str) -> None:
-        super().say(text)
-        issuer = self._service.issuer
-        if issuer is not None and text.startswith("and enter the code: "):
-            decide_device(issuer, text.rpartition(" ")[2], user=USER, allow=True)
-
-
-class _Only(Catalog):
-    """A catalogue of one recipe, as if it came with us."""
-
-    def __init__(self, recipe: Recipe, home: str) -> None:
-        super().__init__(home)
-        self._it = recipe
-        row = entry_row(recipe, tier="bundled", release="", path=f"{recipe.service}.yaml")
-        self._its = Entry(row)
-
-    def entry(self, service: str) -> Entry:
-        if service != self._it.service:
-            raise UnknownService(service)
-        return self._its
-
-    def recipe(self, service: str) -> Recipe:
-        self.entry(service)
-        return self._it
-
-    def entries(self) -> list[Entry]:
-        return [self._its]
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+        takes = oauth2 is not None and not oauth2.client.id and oauth2.client.registration != "dcr"
+        if takes and issuer is not None:
+            assert oauth2 is not None
+            name = oauth2.client.app or self.recipe.service
+            record = Credential(Key("app", name), secrets=_cast.app(issuer))
+            self.broker.store.put(record, expect=0)
 
 
 def _told(error: Exception) -> str:

@@ -261,6 +261,14 @@ def test_snippets_of_every_service_are_python(tmp_path):
             assert "{{" not in text, service
 
 
+@pytest.mark.parametrize("options", [(), ("--async",)])
+def test_a_snippet_is_printed_as_it_is(cli, options):
+    ran = cli("snippet", "notion", *options)
+
+    compile(ran.out, "notion", "exec")
+    assert ("await" in ran.out) is bool(options)
+
+
 def test_a_snippet_runs_as_it_is(connected, tmp_path):
     import subprocess
     import sys

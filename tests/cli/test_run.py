@@ -400,7 +400,9 @@ def test_a_service_sets_the_variables_that_its_recipe_names(cli):
 
 
 def test_a_service_whose_recipe_names_none_is_told_how(connected):
-    ran = run(connected, "--with", "demo", "--with", "notoin", "--", "true", KEY="arcrun://nobodys/y")
+    ran = run(
+        connected, "--with", "demo", "--with", "notoin", "--", "true", KEY="arcrun://nobodys/y"
+    )
 
     assert ran.code == 2
     assert "--with demo: The recipe of demo names no variable" in ran.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,9 @@ import pytest
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.testing import conform
 from arcrun_auth.testing._stage import Stage
+from tests import quiet
 
 RECIPES = sorted(path.stem for path in (Path(__file__).parents[2] / "recipes").glob("[!_]*.yaml"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def the_library_logs_nothing():
-    """Its log is searched for secrets where that is the matter; here it takes half of the time."""
-    logs = [logging.getLogger(name) for name in ("httpcore", "httpx", "filelock")]
-    for log in logs:
-        log.setLevel(logging.WARNING)
-    yield
-    for log in logs:
-        log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +21,7 @@ def catalog(tmp_path_factory) -> Catalog:
 
 @pytest.fixture(scope="module")
 def stage():
-    with Stage() as stage:
+    with quiet.libraries(), Stage() as stage:
         yield stage
 
 

@@ -17,6 +17,7 @@ from arcrun_auth import recipe as recipes
 from arcrun_auth.testing import Provider, Quirks, conform
 from arcrun_auth.testing._run import run
 from arcrun_auth.testing._stage import Stage
+from tests import quiet
 
 KEYED = """
 service: shop
@@ -257,7 +258,7 @@ CHANGES = [
 
 @pytest.fixture(scope="module")
 def stage():
-    with Stage() as stage:
+    with quiet.libraries(), Stage() as stage:
         yield stage
 
 
