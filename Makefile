@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-sdk lint types bench faults docs lock clean
+.PHONY: demo test test-sdk lint types bench faults docs services lock clean
 
 demo: $(VENV)/.package
 	@$(BIN)/arcrun demo
@@ -34,6 +34,10 @@ faults: $(VENV)/.test
 docs: $(VENV)/.package
 	$(BIN)/python -m arcrun_cli.reference docs/cli.md
 	$(BIN)/python docs/generate.py
+
+# A page of each service, and an index with a search: build/services/index.html.
+services: $(VENV)/.package
+	@$(BIN)/python docs/services.py build/services
 
 # The lock files pin what tests, checks and benches install: uv is needed only to renew them.
 lock:

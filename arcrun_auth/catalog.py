@@ -19,10 +19,11 @@ from arcrun_auth.errors import RecipeError, UnknownService
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from arcrun_auth.catalog_entry import Row
     from arcrun_auth.catalog_index import Helper, Index
+    from arcrun_auth.finding import Card
     from arcrun_auth.recipe import Recipe
     from arcrun_auth.recipe.reader import Document
 
@@ -35,6 +36,9 @@ LOCK = "recipes.lock"
 """What was fetched, in the folder of the user's recipes; nothing was if it is not there."""
 LOWER_TIERS = ("community", "local", "platform")
 """What stands below the recipes of this package, in order of trust."""
+SIMILAR = 3
+"""How many services does an unknown name suggest?"""
+
 OVERRIDE = ".override"
 """How does a file's name (`notion.override.yaml`) say that it stands over a bundled service?"""
 
@@ -97,6 +101,32 @@ class Catalog:
     def names(self) -> list[str]:
         """The names of all services, sorted; without aliases."""
         return [entry.service for entry in self.entries()]
+
+    def cards(self) -> list[Card]:
+        """What each of `entries` is found by."""
+        from arcrun_auth.finding import Card
+
+        known = {tier: index.cards() for tier, index in self._open()}
+        cards: list[Card] = []
+        for entry in self.entries():
+            tags, description, confirmed = known[entry.tier][entry.service]
+            names = entry.service, entry.display_name, entry.category, entry.aliases
+            cards.append(
+                Card(*names, tuple(tags.split("\n")) if tags else (), description, confirmed)
+            )
+        return cards
+
+    def search(self, text: str) -> list[Card]:
+        """The services that `text` fits, the best first; see `finding.ranked`."""
+        from arcrun_auth.finding import ranked
+
+        return ranked(self.cards(), text)
+
+    def accounts(self, variables: Iterable[str]) -> list[str]:
+        """The accounts that variables of these names, in any case, may hold a secret of."""
+        names = list({name.upper() for name in variables})
+        found = [name for _, index in self._open() for name in index.accounts(names)]
+        return list(dict.fromkeys(found))
 
     @property
     def problems(self) -> list[RecipeError]:
@@ -169,7 +199,7 @@ class Catalog:
         One that would stand over a service of a higher tier is refused unless `override`,
         which the name of the copy records.
         """
-        from arcrun_auth.catalog_build import add
+        from arcrun_auth.catalog_add import add
 
         sources = self._open()
         local = next((i for i, source in enumerate(sources) if source[0] == "local"), len(sources))
@@ -310,13 +340,11 @@ class Catalog:
         return None
 
     def _unknown(self, service: str) -> RecipeError | UnknownService:
-        from difflib import get_close_matches
-
         for found in self.problems:
             if found.service == service:
                 return found
-        names = self.names() + [alias for _, i in self._open() for alias in i.aliases()]
-        return UnknownService(service, similar=get_close_matches(service, names, n=3, cutoff=0.7))
+        similar = [card.service for card in self.search(service)[:SIMILAR]]
+        return UnknownService(service, similar=similar)
 
 
 def _index(

@@ -17,7 +17,7 @@ import msgspec
 
 from arcrun_auth import catalog, catalog_index, consent
 from arcrun_auth.catalog import OVERRIDE, env_name
-from arcrun_auth.catalog_entry import TRUSTED_TIERS
+from arcrun_auth.catalog_entry import GRANT, TRUSTED_TIERS
 from arcrun_auth.catalog_index import Index
 from arcrun_auth.errors import RecipeError, StoreError, printable
 from arcrun_auth.primitives import BUILT_IN
@@ -28,10 +28,10 @@ from arcrun_auth.stores import private
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from arcrun_auth.catalog_index import Stat
-    from arcrun_auth.recipe import Method, Recipe
+    from arcrun_auth.recipe import Method, Recipe, RequiredSecret
     from arcrun_auth.recipe.reader import Document
 
 _SCHEMA = """
@@ -44,8 +44,12 @@ CREATE TABLE recipe (
     service TEXT PRIMARY KEY, display_name TEXT, category TEXT, account TEXT, status TEXT,
     successor TEXT, tier TEXT, release TEXT, path TEXT, detail TEXT, override INTEGER
 );
+CREATE TABLE card (service TEXT PRIMARY KEY, tags TEXT, description TEXT, confirmed INTEGER);
 CREATE TABLE body (service TEXT PRIMARY KEY, json BLOB, sum INTEGER);
 CREATE TABLE alias (alias TEXT PRIMARY KEY, service TEXT);
+CREATE TABLE variable (
+    name TEXT, account TEXT, service TEXT, PRIMARY KEY (name, service)
+) WITHOUT ROWID;
 CREATE TABLE helper (kind TEXT, host TEXT, service TEXT, method TEXT, username TEXT, password TEXT);
 CREATE TABLE base (service TEXT PRIMARY KEY, yaml BLOB, path TEXT);
 """
@@ -144,6 +148,8 @@ class _Builder:
         self._db = db
         self._rules = rules
         self._bases: dict[str, Document] | None = None
+        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        """What goes into the tables beside `recipe`, written when all files are read."""
 
     def update(self, files: dict[str, Stat], meta: Mapping[str, str]) -> None:
         """Make the index describe `files`."""
@@ -183,14 +189,23 @@ class _Builder:
         self._forget(gone | changed)
         # Bases first: the others are laid over them.
         for path in sorted(changed, key=lambda path: (not _is_base(path), path)):
-            self._db.execute("INSERT INTO file VALUES (?,?,?,?,?,?,?,?)", self._file(files[path]))
+            self._keep("file", [self._file(files[path])])
+        for table, rows in self._rows.items():
+            holes = ",".join("?" * len(rows[0]))
+            # Of two services that want one alias the first has it.
+            self._db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({holes})", rows)  # noqa: S608
+        self._rows.clear()
+
+    def _keep(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        if kept := list(rows):
+            self._rows.setdefault(table, []).extend(kept)
 
     def _paths(self, condition: str) -> set[str]:
         return {row[0] for row in self._db.execute(f"SELECT path FROM file WHERE {condition}")}  # noqa: S608 - ours
 
     def _forget(self, paths: Iterable[str]) -> None:
         each = [(path,) for path in paths]
-        for table in ("body", "alias", "helper"):
+        for table in ("body", "alias", "helper", "card", "variable"):
             self._db.executemany(
                 f"DELETE FROM {table} WHERE service IN (SELECT service FROM recipe WHERE path = ?)",  # noqa: S608
                 each,
@@ -203,7 +218,7 @@ class _Builder:
         path = stat_[0]
         service, extends = "", False
         try:
-            document = _read(path, self._rules.sums)
+            document = read(path, self._rules.sums)
             service = printable(str(document.data.get("service") or ""), 130)
             extends = lays_bases(document.data)
             if _is_base(path) != is_base(service):
@@ -232,13 +247,14 @@ class _Builder:
             raise document.error(
                 f"{other and other[8]} describes this service already.", ("service",)
             ) from None
-        body = encode(recipe)
-        values = (recipe.service, body, catalog_index.checksum(body))
-        self._db.execute("INSERT INTO body VALUES (?,?,?)", values)
-        self._db.executemany("INSERT INTO helper VALUES (?,?,?,?,?,?)", helper_rows(recipe))
+        body, service = encode(recipe), recipe.service
+        self._keep("body", [(service, body, catalog_index.checksum(body))])
+        self._keep("card", [card_row(recipe)])
+        self._keep("helper", helper_rows(recipe))
+        self._keep("variable", variable_rows(recipe, tier=tier))
         # Whoever may sign `author/service` has that name, and no other.
-        for alias in recipe.aliases if tier != "community" else ():
-            self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))
+        aliases = recipe.aliases if tier != "community" else ()
+        self._keep("alias", [(alias, service) for alias in aliases])
 
     def _known_bases(self) -> dict[str, Document]:
         """The bases of the source above, which nobody replaces, and those of this one."""
@@ -253,7 +269,8 @@ class _Builder:
         return self._bases
 
 
-def _read(path: str, sums: Mapping[str, str] | None = None) -> Document:
+def read(path: str, sums: Mapping[str, str] | None = None) -> Document:
+    """The recipe file at `path`. RecipeError where it cannot be read, or has not its hash."""
     try:
         with open(path, "rb") as file:
             text = file.read(reader.MAX_BYTES + 1)
@@ -290,6 +307,33 @@ def entry_row(recipe: Recipe, *, tier: str, release: str, path: str) -> tuple[st
     )
 
 
+def card_row(recipe: Recipe) -> tuple[Any, ...]:
+    """What it is found by, beside its names: see `catalog_index.Index.cards`."""
+    confirmed = recipe.verified is not None and recipe.verified.method != "code"
+    return recipe.service, "\n".join(recipe.tags), recipe.description, confirmed
+
+
+def variable_rows(recipe: Recipe, *, tier: str) -> Iterator[tuple[str, ...]]:
+    """The variables that may hold a secret of it, for the default instance, in capitals: mounted
+    files have theirs in small letters."""
+    found = {
+        name.upper()
+        for way in recipe.ways
+        for secret in way.required_secrets
+        for name in _variables(recipe, secret, tier)
+    }
+    if any(way.oauth2 is not None for way in recipe.ways):
+        found |= {env_name(recipe.service, DEFAULT_INSTANCE, name) for name in GRANT}
+    return ((name, recipe.account, recipe.service) for name in sorted(found))
+
+
+def _variables(recipe: Recipe, secret: RequiredSecret, tier: str) -> tuple[str, ...]:
+    # A local recipe must not read a variable that it names: `env: [AWS_SECRET_ACCESS_KEY]`.
+    # What is this machine's is looked up at its use, and makes up no connection by itself.
+    further = secret.env if tier in TRUSTED_TIERS and not secret.ambient else ()
+    return (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
+
+
 def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
     """The hosts for which it answers a credential helper: see `catalog_index.Helper`."""
     for way in recipe.ways:
@@ -303,13 +347,10 @@ def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
 
 def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
     """The arguments of `catalog.MethodEntry`, in its order."""
-    secrets = []
-    for secret in way.required_secrets:
-        # A local recipe must not read a variable that it names: `env: [AWS_SECRET_ACCESS_KEY]`.
-        # What is this machine's is looked up at its use, and makes up no connection by itself.
-        further = secret.env if tier in TRUSTED_TIERS and not secret.ambient else ()
-        names = (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
-        secrets.append((secret.key, secret.optional or secret.ambient, names))
+    secrets = [
+        (secret.key, secret.optional or secret.ambient, _variables(recipe, secret, tier))
+        for secret in way.required_secrets
+    ]
     digest = consent.digest(consent.project(recipe, way))
     renewal = way.renewal
     return [
@@ -342,48 +383,3 @@ def token_secret(way: Method) -> str:
         return way.token_secret
     needed = [secret.key for secret in way.required_secrets if not secret.optional]
     return needed[0] if len(needed) == 1 else ""
-
-
-# -- adding a file ---------------------------------------------------------------------
-
-
-def add(
-    path: str,
-    folder: str,
-    trusted: Index,
-    *,
-    above: Callable[[str], tuple[str, str] | None],
-    override: bool,
-) -> str:
-    """Check the recipe at `path` and copy it into `folder`; gives the service's id.
-
-    It may extend the bases of `trusted`. RecipeError where it is not valid, where the linter
-    finds an error, or where it stands over what `above` names (tier and service) without
-    `override`.
-    """
-    from arcrun_auth import lint
-
-    found = _read(path)
-    bases = {service: reader.parse(text, at) for service, text, at in trusted.bases()}
-    subject = lint.subject(found, bases, tier="local")
-    recipe = subject.recipe
-    for finding in lint.errors([*lint.judge(subject), *lint.between([subject])]):
-        raise RecipeError(
-            finding.message, service=recipe.service, path=path, line=finding.line,
-            field=finding.field, hint=finding.mend,
-        )  # fmt: skip
-    below = above(recipe.service)
-    if below is not None and not override:
-        raise catalog.shadowing(*below, recipe.service, path)
-    _copy(found.text, folder, recipe.service, suffix=OVERRIDE if below else "")
-    return recipe.service
-
-
-def _copy(text: str, folder: str, service: str, *, suffix: str) -> None:
-    private.ensure_folder(os.path.dirname(folder))
-    private.ensure_folder(folder)
-    name = os.path.join(folder, service.replace("/", "__"))  # an id has no double underscore
-    private.write_atomically(f"{name}{suffix}.yaml", text.encode())
-    for other in {"", OVERRIDE} - {suffix}:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{name}{other}.yaml")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 TRUSTED_TIERS = ("bundled", "official")
 """Whose recipes may use a secret of the environment, which nobody was asked about? Both are
 signed by the same people, the one as a release of this package."""
+GRANT = ("access_token", "refresh_token")
+"""What of an OAuth grant the environment may hold."""
 
 
 class MethodEntry:

@@ -123,7 +123,7 @@ def hosts(
     >>> hosts(shop, {"shop": "acme"})
     ('acme.myshopify.com',)
     """
-    return _hosts(method.allowed_hosts, method, params, before_login=before_login)
+    return rendered(method.allowed_hosts, method, params, before_login=before_login)
 
 
 def receivers(
@@ -132,7 +132,7 @@ def receivers(
     """Those hosts, and with them the ones that git and docker hand the credential to."""
     from arcrun_auth.recipe import helpers
 
-    return _hosts(helpers.receivers(method), method, params, before_login=before_login)
+    return rendered(helpers.receivers(method), method, params, before_login=before_login)
 
 
 def servers(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
@@ -140,7 +140,7 @@ def servers(method: Method, params: Mapping[str, str]) -> tuple[str, ...]:
 
     What only the login brings stands as the recipe writes it.
     """
-    return _hosts(named_servers(method), method, params, before_login=True)
+    return rendered(named_servers(method), method, params, before_login=True)
 
 
 def named_servers(method: Method) -> tuple[str, ...]:
@@ -165,24 +165,29 @@ def named_servers(method: Method) -> tuple[str, ...]:
     return tuple(dict.fromkeys(host_of(url) for _, url in urls))
 
 
-def _hosts(
-    texts: Iterable[str], method: Method, params: Mapping[str, str], *, before_login: bool
+def rendered(
+    texts: Iterable[str],
+    method: Method,
+    params: Mapping[str, str],
+    *,
+    before_login: bool = False,
 ) -> tuple[str, ...]:
+    """These hosts of a recipe with the user's params in them, each once: see `hosts`."""
     from arcrun_auth.hosts import Fence
     from arcrun_auth.template import Template
 
     values = {"param": method.values(params)}
-    rendered: list[str] = []
+    found: list[str] = []
     for text in texts:
         if before_login and _is_open(text, values):
-            rendered.append(text)
+            found.append(text)
             continue
         host = Template.parse(text, strict=True).render(values).lower()
         if host.startswith("*") and not text.startswith("*"):
             raise ValueError("a param cannot make a wildcard of a host")
         Fence([host])  # ValueError where it is no host
-        rendered.append(host)
-    return tuple(dict.fromkeys(rendered))
+        found.append(host)
+    return tuple(dict.fromkeys(found))
 
 
 def _is_open(text: str, values: Mapping[str, Mapping[str, str]]) -> bool:

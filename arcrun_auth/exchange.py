@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from arcrun_auth import _http
+from arcrun_auth import _http, network
 from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
 
 if TYPE_CHECKING:
@@ -147,8 +147,10 @@ class Exchange:
             "connection": "close",
             **{name.lower(): value.encode() for name, value in self.call.headers.items()},
         }
+        tls = self._context()
+        led = network.options(tls)
         with (
-            httpx.Client(verify=self._context(), timeout=timeout, follow_redirects=False) as client,
+            httpx.Client(verify=tls, timeout=timeout, follow_redirects=False, **led) as client,
             client.stream(
                 self.call.method,
                 self.url,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from arcrun_auth import rendering
+import msgspec
+
+from arcrun_auth import consent, rendering
 from arcrun_auth.answers import pick
 from arcrun_auth.errors import (
     AuthError,
@@ -19,7 +20,9 @@ from arcrun_auth.errors import (
 )
 from arcrun_auth.hosts import Fence
 from arcrun_auth.probe import fetch
-from arcrun_auth.signing import Binding
+from arcrun_auth.recipe.rules import host_of
+from arcrun_auth.signing import PLACES, Binding
+from arcrun_auth.template import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,17 +115,37 @@ def _binding(
     step: Discover, way: Method, params: Values, service: str, allow: Sequence[str]
 ) -> Binding:
     """Of the hosts that were agreed to the one that this request goes to. ValueError where
-    it needs a param that nobody knows yet."""
+    it needs a param that nobody knows yet, or where a param makes no host.
+
+    The fence stands around the host as it is written with the params in it, and not around what
+    a URL parser makes of the whole: a value with a slash must not become the host.
+    """
     values = way.values(params)
-    headers = {**way.static_headers, **step.headers}
+    static = {**_known(way.static_headers, values), **step.headers}
     return Binding(
         service=service,
         base_url=rendering.render(step.url, values),
-        fence=Fence([urlsplit(step.url).netloc], allow),
-        inject=way.inject,
-        static_headers={name: rendering.render(text, values) for name, text in headers.items()},
+        fence=Fence(consent.rendered([host_of(step.url)], way, params), allow),
+        inject=msgspec.structs.replace(
+            way.inject,
+            **{name: _known(getattr(way.inject, name), values) for name in PLACES},
+        ),
+        static_headers={name: rendering.render(text, values) for name, text in static.items()},
         params=values,
     )
+
+
+def _known(fields: Mapping[str, str], values: Mapping[str, str]) -> Values:
+    """What can be rendered by now: the request that finds a tenant cannot say which one."""
+    return {
+        name: text
+        for name, text in fields.items()
+        if all(
+            key in values
+            for space, key, _ in Template.parse(text, strict=False).placeholders
+            if space == "param"
+        )
+    }
 
 
 def _said(

@@ -6,7 +6,6 @@ is said in `signing_key.py`.
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
 
@@ -26,7 +25,6 @@ LIFETIME: Final = 120
 LIFETIMES: Final = range(60, 301)
 """Which lifetimes may it have? Less fails on a clock that is late, more is worth stealing."""
 JTI_BYTES: Final = 16
-_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 _NUMERIC_DATES: Final = frozenset({"nbf"})
 """Which claims of a recipe are numbers (RFC 7519 §4.1)? `iat` and `exp` are never a recipe's."""
 
@@ -48,9 +46,10 @@ def signed(
     """
     from joserfc.jws import JWSRegistry
     from joserfc.util import urlsafe_b64encode
+    from msgspec.json import encode
 
     signer = read_key(alg, key, key_encoding, checked=checked)
-    payload = urlsafe_b64encode(_COMPACT.encode(dict(claims)).encode())
+    payload = urlsafe_b64encode(encode(claims))
     content = (
         _header_part(alg, tuple({"typ": "JWT", **header, "alg": alg}.items())) + b"." + payload
     )

@@ -48,6 +48,7 @@ APP = {
     "private_key_file": "a file with the private key (PEM or JWK), where that proves the app",
     "key_id": "the `kid` of that key",
     "certificate_file": "a file with the certificate (PEM), where that proves the app",
+    "redirect_uri": "an https address of yours that the app is registered with",
 }
 """What a table `[apps.NAME]` of `config.toml` may say of an OAuth app. Never a secret itself."""
 

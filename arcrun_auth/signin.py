@@ -172,6 +172,7 @@ class SignIn:
     def _log_in(self, plan: LoginPlan, authority: Authority) -> Grant:
         person, settings = self._person, self._resolver.settings
         here = self._here
+        apps.check_redirect_uri(plan.app, plan.service)
         can_paste = person.reach in ("terminal", "notebook")
         ways = choose(
             plan,

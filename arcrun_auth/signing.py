@@ -30,7 +30,7 @@ _PATH_SAFE = "-._~!$&'()*+,;=:@"
 _COOKIE_SAFE = "!#$%&'()*+-./:<=>?@[]^_`{|}~"
 # The methods whose missing body may become one that carries the secret (RFC 9110 §9.3).
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_PLACES = ("header", "query", "body", "path", "cookie")
+PLACES = ("header", "query", "body", "path", "cookie")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Signer:
                 name: Template.parse(text, strict=False)
                 for name, text in getattr(inject, place).items()
             }
-            for place in _PLACES
+            for place in PLACES
         }
         self.headers = frozenset(name.lower() for name in inject.header)
         self.in_body = self.reads_body = bool(inject.body)

@@ -231,7 +231,7 @@ class Template:
         names it. `now` (seconds since the epoch) and `uuid` are made here unless `values`
         has them under the name "".
         """
-        return "".join(p if isinstance(p, str) else p.value(values) for p in self._parts)
+        return "".join([p if isinstance(p, str) else p.value(values) for p in self._parts])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Template) and self.text == other.text

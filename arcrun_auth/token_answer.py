@@ -4,6 +4,10 @@ The line between the two kinds of failure is drawn here. `TokenRefused` is what 
 itself said, in the words of RFC 6749 §5.2 or of the recipe's `token_response.error`: the
 same request will fail again. All else is `ProviderUnavailable`: a proxy's page, half an
 answer, a status nobody explained. In doubt it is the latter, since it never costs a grant.
+
+Some providers number their errors. A number has no word in it that would tell what passes from
+what does not, so it refuses only where the status blames the request as well (4xx); and it is
+never `invalid_grant`, which alone ends a grant.
 """
 
 from __future__ import annotations
@@ -51,7 +55,8 @@ MAX_KEPT = 2048
 # How much of an answer do the recipe's rules on errors look at, in bytes?
 MAX_TEXT = 16 * 1024
 
-_SUCCESS = 2  # the first digit of a status
+_SUCCESS, _CLIENT_ERROR = 2, 4  # the first digit of a status
+_STATUSES = range(100, 600)
 _SCOPE_BREAK = re.compile(r"[\s,]+")
 
 
@@ -167,10 +172,10 @@ class _Reader:
 
     def check_refusal(self, data: Any) -> None:
         """Raise what the server says went wrong, if it says anything of the kind."""
-        error = self.at(data, self.paths.error)
+        error = self.code(self.at(data, self.paths.error))
         ok = self.paths.ok
         failed = ok is not None and self.at(data, ok.path) != ok.equals
-        if not isinstance(error, str) or not error:
+        if not error:
             if failed and self.success:
                 self.unavailable("says that it failed, but not why")
             return
@@ -179,6 +184,17 @@ class _Reader:
         if error.lower() in PASSING:
             self.unavailable(f"answered {self.censor(printable(error, 80))}")
         self.refused(error, data)
+
+    def code(self, error: Any) -> str:
+        """The error code in an answer, empty where there is none."""
+        if isinstance(error, str):
+            return error
+        # 0 says that nothing went wrong, and `true` not what did.
+        if self.status // 100 != _CLIENT_ERROR or type(error) is not int or not error:
+            return ""
+        if error in _STATUSES and may_pass(error):  # a gateway speaks, of what lies behind it
+            self.unavailable(f"answered {error}")
+        return str(error)
 
     def refused(self, error: str, data: Any) -> NoReturn:
         description, uri = (

@@ -17,8 +17,11 @@ sys.path[:0] = [str(DOCS.parent)]
 
 from fields import with_fields
 from reference import reference
+from services import table
 
-API, DESIGN, RECIPES = (DOCS / name for name in ("api.md", "design.md", "recipes.md"))
+API, DESIGN, RECIPES, SERVICES = (
+    DOCS / name for name in ("api.md", "design.md", "recipes.md", "services.md")
+)
 
 
 def picture() -> str:
@@ -54,6 +57,7 @@ def main(*, check: bool) -> int:
         API: reference(),
         DESIGN: with_picture(DESIGN.read_text("utf-8")),
         RECIPES: with_fields(RECIPES.read_text("utf-8")),
+        SERVICES: table(),
     }
     for path, text in made.items():
         if path.exists() and path.read_text("utf-8") == text:

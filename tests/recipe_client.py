@@ -152,22 +152,27 @@ class RecipeClient:
     def find_params(self) -> None:
         kept = {name: pick(self.answer, path)
                 for name, path in self.oauth2.token_response.keep.items()}  # fmt: skip
+        typed = self.provider.api_host.partition(":")[0]
+        user = {name: typed for name, p in self.recipe.params.items() if p.source == "user"}
+        self.params |= user
         for found in self.recipe.discover:
-            listed = json.loads(self.get(found.url)[1])
+            listed = json.loads(self.get(self.rendered(found.url))[1])
             for name, path in found.save.items():
                 self.params[name] = pick(listed[0], path)
         for name, param in self.recipe.params.items():
-            told = {"callback": self.returned, "token": kept, "discover": self.params}[param.source]
-            self.params[name] = param.check(name, told[param.key or name])
+            told = {"callback": self.returned, "token": kept, "discover": self.params, "user": user}
+            self.params[name] = param.check(name, told[param.source][param.key or name])
 
-    def get(self, url):
+    def get(self, url, **headers):
         target = urlsplit(url)
-        headers = {"Host": target.netloc, "Authorization": f"Bearer {self.token}"}
+        headers |= {"Host": target.netloc, "Authorization": f"Bearer {self.token}"}
         status, _, body = http_call(self.provider, "GET", target.path, headers=headers)
         return status, body
 
     def me(self) -> str:
-        status, body = self.get(self.rendered(self.recipe.base_url) + self.recipe.test.path)
+        headers = {n: self.rendered(text) for n, text in self.recipe.inject.header.items()}
+        url = self.rendered(self.recipe.base_url) + self.recipe.test.path
+        status, body = self.get(url, **headers)
         if status != 200:
             raise Refused(json.loads(body)["error"])
         return json.loads(body)["sub"]

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from arcrun_auth.apps.asking import ask, fill, from_file
+    from arcrun_auth.apps.asking import ask, check_redirect_uri, fill, from_file
     from arcrun_auth.apps.kept import (
         forget,
         keep,
@@ -31,6 +31,7 @@ __all__ = [
     "Kept",
     "Use",
     "ask",
+    "check_redirect_uri",
     "fill",
     "find",
     "forget",
@@ -51,7 +52,7 @@ __all__ = [
 
 _HOMES = {
     "arcrun_auth.oauth.app": ("App",),
-    "arcrun_auth.apps.asking": ("ask", "fill", "from_file"),
+    "arcrun_auth.apps.asking": ("ask", "check_redirect_uri", "fill", "from_file"),
     "arcrun_auth.apps.kept": (
         "forget", "keep", "key_for", "key_of", "keys", "lacking", "missing",
         "proof_of", "registration", "stored",

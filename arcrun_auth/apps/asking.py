@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from arcrun_auth import browser
 from arcrun_auth.apps import guide
 from arcrun_auth.apps.kept import lacking, missing, proof_of
-from arcrun_auth.errors import AuthError, MissingSecret
+from arcrun_auth.errors import AuthError, MissingSecret, printable
 from arcrun_auth.oauth.app import App
 from arcrun_auth.oauth.client_file import check_certificate, check_key, read_client
 from arcrun_auth.stores.apps import read_text
@@ -52,8 +53,9 @@ def ask(
     what is not answered, AuthError for an answer that was of no use three times.
     """
     person.say(f"{display_name} wants an OAuth app of your own. It is registered once:")
-    guide.walk(way, scopes, person, _usable(open_url))
-    return fill(given or App(""), service, way, person)
+    app = given or App("")
+    guide.walk(way, scopes, person, _usable(open_url), own=app.redirect_uri)
+    return fill(app, service, way, person)
 
 
 def fill(app: App, service: str, way: Method, person: Person) -> App:
@@ -64,7 +66,8 @@ def fill(app: App, service: str, way: Method, person: Person) -> App:
         app.client_id = found.client_id
         for name in ("client_secret", "private_key", "certificate"):
             setattr(app, name, getattr(app, name) or getattr(found, name))
-        app.key_id = app.key_id or found.key_id
+        for name in ("key_id", "redirect_uri"):
+            setattr(app, name, getattr(app, name) or getattr(found, name))
     else:
         app.client_id = answers.accepted_id(app.client_id)
     if app.private_key is not None:
@@ -83,11 +86,14 @@ def fill(app: App, service: str, way: Method, person: Person) -> App:
     return app
 
 
-def from_file(text: str, service: str, way: Method) -> App:
-    """The app of a downloaded client file: its path, or its content."""
+def from_file(text: str, service: str, way: Method, redirect_uri: str = "") -> App:
+    """The app of a downloaded client file: its path, or its content. `redirect_uri` is what its
+    owner wants used of those that are registered."""
     inside = text.lstrip().startswith("{")
     content = text if inside else read_text(text, "client file", service)
-    return read_client(content, service, guide.exact(way))
+    app = read_client(content, service, guide.exact(way, redirect_uri))
+    app.redirect_uri = redirect_uri or app.redirect_uri
+    return app
 
 
 class _Answers:
@@ -205,6 +211,26 @@ class _Answers:
         raise problem
 
 
+def check_redirect_uri(app: App, service: str) -> None:
+    """AuthError where the redirect URI of an app's owner is none: the code is sent there.
+
+    RFC 6749 §3.1.2 wants it absolute and without a fragment. It is https: a loopback address
+    is the recipe's to choose, and anything else would show the code on the way.
+    """
+    url = app.redirect_uri
+    fault = browser.why_unsafe(url) if url else None
+    if url and not url.startswith("https://"):
+        fault = "it is not https"
+    elif "#" in url:
+        fault = "it has a fragment"
+    if fault:
+        raise AuthError(
+            f"The redirect URI {printable(url, 120)} cannot be used: {fault}.",
+            service=service,
+            hint="give the address as it stands at the provider: https://example.com/callback",
+        )
+
+
 def key_file(path: str, part: str, service: str) -> Secret:
     """The private key or the certificate in a file; AuthError where it holds neither."""
     text = read_text(path, part.replace("_", " "), service).strip()
@@ -214,6 +240,4 @@ def key_file(path: str, part: str, service: str) -> Secret:
 
 def _usable(open_url: OpenUrl | None) -> OpenUrl | None:
     """None where it is the machine's own browser, and there is none."""
-    from arcrun_auth import browser
-
     return None if open_url is browser.open_url and not browser.available() else open_url

@@ -16,21 +16,25 @@ if TYPE_CHECKING:
     OpenUrl = Callable[[str], object]
 
 
-def redirects(way: Method) -> tuple[str, ...]:
-    """The redirect URIs to register: one, or one for each port that a login may use."""
+def redirects(way: Method, own: str = "") -> tuple[str, ...]:
+    """The redirect URIs to register: one, or one for each port that a login may use; or the
+    `own` address of the app's owner."""
     assert way.oauth2 is not None
+    if own:
+        return (own,)
     redirect = way.oauth2.redirect
     ports = redirect.ports if redirect.policy == "fixed_port" else ()
     return tuple(redirect_uri(redirect, port) for port in ports or (None,))
 
 
-def exact(way: Method) -> tuple[str, ...]:
+def exact(way: Method, own: str = "") -> tuple[str, ...]:
     """Those of them that hold as they stand; none where the port is chosen at the login."""
     assert way.oauth2 is not None
-    return () if way.oauth2.redirect.policy == "any_port" else redirects(way)
+    free = way.oauth2.redirect.policy == "any_port" and not own
+    return () if free else redirects(way, own)
 
 
-def values(step: GuideStep, way: Method, scopes: Sequence[str]) -> tuple[str, ...]:
+def values(step: GuideStep, way: Method, scopes: Sequence[str], own: str = "") -> tuple[str, ...]:
     """What a step wants pasted, one value a line: consoles take them one by one.
 
     >>> from arcrun_auth.recipe.model import GuideStep, Method, OAuth2
@@ -39,7 +43,7 @@ def values(step: GuideStep, way: Method, scopes: Sequence[str]) -> tuple[str, ..
     ('read', 'write')
     """
     assert way.oauth2 is not None
-    lists = {"{{redirect_uri}}": redirects(way), "{{scopes}}": tuple(scopes)}
+    lists = {"{{redirect_uri}}": redirects(way, own), "{{scopes}}": tuple(scopes)}
     whole = lists.get(step.value.strip())
     if whole is not None:
         return whole
@@ -50,10 +54,18 @@ def values(step: GuideStep, way: Method, scopes: Sequence[str]) -> tuple[str, ..
     return (text,) if text else ()
 
 
-def walk(way: Method, scopes: Sequence[str], person: Person, open_url: OpenUrl | None) -> None:
+def walk(
+    way: Method,
+    scopes: Sequence[str],
+    person: Person,
+    open_url: OpenUrl | None,
+    *,
+    own: str = "",
+) -> None:
     """Every step in turn. At a terminal each waits until the person has done it.
 
-    `open_url` is offered for the pages, until it fails; without one they are only shown.
+    `open_url` is offered for the pages, until it fails; without one they are only shown. `own`
+    is the redirect URI that the person has chosen.
     """
     steps = way.app_guide
     waits = person.reach == "terminal"
@@ -62,7 +74,7 @@ def walk(way: Method, scopes: Sequence[str], person: Person, open_url: OpenUrl |
         person.say(f"  {step.text}")
         if step.url:
             person.say(f"  {step.url}")
-        pasted = values(step, way, scopes)
+        pasted = values(step, way, scopes, own)
         if pasted:
             # At the left edge with nothing around: so a line is copied as it is.
             person.say("\n".join(["", *pasted, ""]))
@@ -77,7 +89,7 @@ def walk(way: Method, scopes: Sequence[str], person: Person, open_url: OpenUrl |
             waits = person.ask("Enter when that is done") is not None
     if not steps and way.app_register_url:
         person.say(f"  {way.app_register_url}\n\nIts redirect URI:\n")
-        person.say("\n".join([*redirects(way), ""]))
+        person.say("\n".join([*redirects(way, own), ""]))
 
 
 def _opened(url: str, open_url: OpenUrl, person: Person) -> bool:

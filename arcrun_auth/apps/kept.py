@@ -89,15 +89,7 @@ def registration(
 
 def app_of(record: Credential) -> App:
     """What a record holds of an app. Its client id is empty if that is not in it."""
-    found = record.secrets
-    client_id, key_id = found.get("client_id"), found.get("key_id")
-    return App(
-        client_id.reveal() if client_id is not None else "",
-        found.get("client_secret"),
-        private_key=found.get("private_key"),
-        key_id=key_id.reveal() if key_id is not None else "",
-        certificate=found.get("certificate"),
-    )
+    return App.of(record.secrets)
 
 
 def proof_of(way: Method) -> str:

@@ -44,6 +44,8 @@ class Kept:
     """When its secret does, if that was told and it is the one that was saved."""
     by_itself: bool
     """Whether it registered itself (RFC 7591)."""
+    redirect_uri: str = ""
+    """The address of its owner's that it is registered with, where there is one."""
 
 
 def uses(catalog: Catalog) -> dict[str, list[Use]]:
@@ -115,4 +117,5 @@ def _kept(store: Store, key: Key, group: list[Use]) -> Kept | None:
         services=tuple(dict.fromkeys(use.service for use in group)),
         ends=record.ends if own else None,
         by_itself=REGISTERED in record.endpoints,
+        redirect_uri=app.redirect_uri,
     )

@@ -38,7 +38,7 @@ def https(subject: Subject) -> Iterator[Finding]:
                     "url-https", (*at, *place), "This is not https.",
                     "Write https, or allow the origin yourself: allow_hosts.", severity,
                 )  # fmt: skip
-        for place, host in _all_hosts(way):
+        for place, host in _spelled_hosts(way):
             name = _PLACEHOLDER.sub("x", host).removeprefix("*.").partition(":")[0]
             if not is_public_name(name):
                 yield subject.finding(

@@ -115,7 +115,7 @@ def _unfinished(plan: LoginPlan, ways: Ways, timeout: float) -> LoginFailed:
     if ways.code:
         text += (
             " If the provider complained about the redirect URI, register this one: "
-            f"{oauth.redirect_uri(plan.oauth2.redirect)}"
+            f"{plan.app.redirect_uri or oauth.redirect_uri(plan.oauth2.redirect)}"
         )
         if plan.oauth2.client.registration == "dcr":
             name = plan.oauth2.client.app or plan.service.partition("@")[0]

@@ -105,7 +105,10 @@ def failed(error: TokenRefused, plan: LoginPlan) -> LoginFailed:
 
 
 def _nobodys(plan: LoginPlan) -> str:
-    """A redirect URI that nothing answers: the browser ends on a page that cannot be reached."""
+    """A redirect URI that nothing of ours answers: that of the app's owner, or one whose page
+    cannot be reached."""
+    if plan.app.redirect_uri:
+        return plan.app.redirect_uri
     redirect = plan.oauth2.redirect
     free = redirect.policy == "any_port"
     port = FIRST_PORT + secrets.randbelow(PORTS) if free else None

@@ -53,6 +53,11 @@ class LoginPlan:
         return printable(self.display_name, 80)
 
     @property
+    def pasted(self) -> bool:
+        """Whether the browser ends where nothing of ours listens: its address is pasted."""
+        return bool(self.app.redirect_uri) or self.oauth2.redirect.policy == "https_only"
+
+    @property
     def again(self) -> str:
         """The command that starts this login anew."""
         return f"arcrun setup {self.service}"
@@ -109,8 +114,7 @@ def choose(
 
     Raises LoginFailed where nothing can work, AuthError for a wish that cannot be met.
     """
-    https_only = plan.oauth2.redirect.policy == "https_only"
-    loopback = plan.has_code and not https_only and wish not in ("device", "paste")
+    loopback = plan.has_code and not plan.pasted and wish not in ("device", "paste")
     paste = plan.has_code and can_paste and wish != "device"
     browser = can_open and wish is None and (loopback or paste)
     ways = Ways(
@@ -128,14 +132,14 @@ def choose(
             hint=plan.without_device,
         )
     if not ways.code and not ways.device:
-        raise _nothing(plan, https_only=https_only)
+        raise _nothing(plan)
     return ways
 
 
-def _nothing(plan: LoginPlan, *, https_only: bool) -> LoginFailed:
+def _nothing(plan: LoginPlan) -> LoginFailed:
     where = (
         "sends the browser to an https address only, and nobody can paste here where that ends"
-        if https_only
+        if plan.pasted
         else "has no login that works here"
     )
     return LoginFailed(

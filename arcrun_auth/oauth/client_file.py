@@ -43,15 +43,8 @@ def read_client(text: str, service: str, redirects: Sequence[str] | None = None)
     client = data.get("installed", data.get("web", data))
     if not isinstance(client, dict) or not _text(client, "client_id"):
         raise AuthError("The client file holds no client_id.", service=service)
-    private_key, certificate = _text(client, "private_key"), _text(client, "certificate")
-    secret = _text(client, "client_secret")
-    return App(
-        _text(client, "client_id"),
-        Secret(secret) if secret else None,
-        private_key=Secret(private_key) if private_key else None,
-        key_id=_text(client, "key_id"),
-        certificate=Secret(certificate) if certificate else None,
-    )
+    parts = {name: text for name in App.__slots__ if (text := _text(client, name))}
+    return App.of({name: Secret(text) for name, text in parts.items()})
 
 
 def _check_web(client: object, service: str, redirects: Sequence[str] | None) -> None:

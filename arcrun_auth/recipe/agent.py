@@ -13,14 +13,14 @@ from arcrun_auth.recipe.types import Model
 
 PathPattern = Annotated[str, Meta(pattern=r"^/[^\s?#\\]*$(?!\n)", max_length=256)]
 """A path as callers write it, relative to `base_url` or under a root path; `*` stands for one
-segment, `**` at the end for all that follow."""
+segment, `**` at the end for all that follow, or nothing: `/x/**` is `/x` as well."""
 
 
 class Read(Model, frozen=True):
     """Requests that only read, whatever their verb says."""
 
     path: PathPattern
-    """The path; `*` stands for one segment, `**` at the end for all that follow."""
+    """The path; `*` stands for one segment, `**` at the end for all that follow, or nothing."""
     method: Literal["GET", "HEAD", "POST", "PUT"] = "POST"
     """The HTTP method."""
     graphql: bool = False

@@ -158,7 +158,7 @@ class Discover(Model, frozen=True):
     """A GET request after the login that finds params: a tenant, a data centre."""
 
     url: Url
-    """The whole URL. Its host must be in `allowed_hosts`, without a placeholder."""
+    """The whole URL. Its host must be in `allowed_hosts`, letter for letter."""
     headers: Strings = {}
     """Further headers."""
     save: Strings = {}

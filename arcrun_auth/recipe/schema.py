@@ -52,11 +52,31 @@ def schema() -> dict[str, Any]:
 
 
 def _loosen(definitions: dict[str, Any]) -> None:
-    """What JSON Schema cannot say by itself: with `extends`, what is needed may stand in a base."""
+    """What JSON Schema cannot say by itself: with `extends`, what is needed may stand in a base,
+    and `null` deletes what stands there."""
+    for definition in definitions.values():
+        needed = definition.get("required", ())
+        for name, field in definition.get("properties", {}).items():
+            if name not in needed:
+                _or_null(field)
     definitions["Recipe"]["required"] = ["service"]
     for name in ("Recipe", "Method"):  # a plug-in may bring others: offered, not demanded
         definitions[name]["properties"]["primitive"]["examples"] = list(BUILT_IN)
     definitions["Recipe"]["anyOf"] = [{"required": ["primitive"]}, {"required": ["extends"]}]
+
+
+def _or_null(field: dict[str, Any]) -> None:
+    """Let `field` be deleted; of a map each value, too."""
+    if isinstance(values := field.get("additionalProperties"), dict):
+        _or_null(values)
+    if "$ref" in field:
+        field["anyOf"] = [{"$ref": field.pop("$ref")}, {"type": "null"}]
+    elif "anyOf" in field and {"type": "null"} not in field["anyOf"]:
+        field["anyOf"].append({"type": "null"})
+    elif "enum" in field:
+        field["enum"].append(None)
+    elif isinstance(field.get("type"), str):
+        field["type"] = [field["type"], "null"]
 
 
 def doc(described: dict[tuple[str, str], str], model: str, field: str) -> str:

@@ -11,15 +11,16 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
+from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable, printable
 from arcrun_auth.exchange import Exchange, perform
-from arcrun_auth.hosts import Fence
+from arcrun_auth.hosts import fence_of
 from arcrun_auth.oauth.call import TokenCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from arcrun_auth._http import Answer
+    from arcrun_auth.hosts import Fence
 
 MAX_HOPS = 5
 """How many redirects of one download do we follow?"""
@@ -65,51 +66,38 @@ def download(
     was sent there), and ProviderUnavailable for what does not answer, in time or whole.
     """
     for _ in range(hops + 1):
-        host = host_of(url)
         call = TokenCall(
             url, method="GET", headers={"accept": "*/*", **(headers or {})}, content=None,
             secrets=(),
         )  # fmt: skip
-        try:
-            answer = perform(_Download(call, _fence(url, allow), budget.left(host)))
-        except HostNotAllowed as error:
-            error.hint = error.hint or "name an https address, or its origin in ARCRUN_ALLOW_HOSTS"
-            raise
+        fence = _fence(url, allow)
+        answer = perform(_Download(call, fence, budget.left(fence.hosts[0])))
         target = answer.headers.get("location")
         if answer.status not in _REDIRECTS or not target or not hops:
             return answer
         url = urljoin(url, target)
-    raise ProviderUnavailable(f"{host} redirects in a circle.", status=answer.status)
-
-
-def host_of(url: str) -> str:
-    """The host and port of a URL, for messages and for the fence. HostNotAllowed for none."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        parts, port = urlsplit(""), None
-    if not parts.hostname or "@" in parts.netloc:
-        raise HostNotAllowed("The source of recipes is no valid URL.", host="")
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return name if port is None else f"{name}:{port}"
+    raise ProviderUnavailable(f"{host_of(url)} redirects in a circle.", status=answer.status)
 
 
 def _fence(url: str, allow: Sequence[str]) -> Fence:
     try:
-        return Fence([host_of(url)], allow)
+        return fence_of(url, allow)
     except ValueError:
-        raise HostNotAllowed("The source of recipes is no valid URL.", host=host_of(url)) from None
+        raise HostNotAllowed("The source of recipes is no valid URL.", host="") from None
+
+
+def host_of(url: str) -> str:
+    """The host and port of a URL, for messages."""
+    return printable(urlsplit(url).netloc, 100)
 
 
 def base(setting: str, value: object) -> str:
     """The URL that a setting names, with one slash at its end. AuthError where it is none."""
     text = str(value).strip()
     parts = urlsplit(text)
-    if parts.scheme not in ("https", "http") or parts.query or parts.fragment:
+    if parts.scheme not in ("https", "http") or not parts.netloc or parts.query or parts.fragment:
         raise AuthError(
             f"The setting {setting!r} is no URL of the form https://host/path.",
             hint=f"set ARCRUN_{setting.upper()} to one, or unset it",
         )
-    host_of(text)
     return text.rstrip("/") + "/"

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
 from arcrun_auth import lint
-from arcrun_auth.errors import ProviderUnavailable, RecipeError, printable
+from arcrun_auth.errors import AuthError, RecipeError, printable
+from arcrun_auth.platform_api import understood
 from arcrun_auth.recipe import load, reader
 from arcrun_auth.remote.download import base, download, host_of
 from arcrun_auth.remote.lockfile import Held
 from arcrun_auth.remote.source import Fetched
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from arcrun_auth._http import Answer
     from arcrun_auth.remote.source import Wish
@@ -28,22 +30,22 @@ if TYPE_CHECKING:
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 MAX_RECIPES = 1000
 """How many recipes of a platform do we take? Each costs some milliseconds to read and index."""
-_OK, _NOT_MODIFIED, _NOT_FOUND = 200, 304, 404
+_NOT_MODIFIED, _NOT_FOUND = 304, 404
 
 
 def fetch(wish: Wish) -> Fetched | None:
     """All recipes of the platform at `server`, or None where they are those that are held.
 
-    ProviderUnavailable for anything but a list, in each shape that it tells a failure by.
+    AuthError for anything but a list, ProviderUnavailable where it may pass.
     """
     url = base("server", wish.settings.get("server"))
     mark = wish.mark if wish.held is not None and wish.held.source == url else ""
     answer = _ask(wish, f"{url}auth-recipes", mark)
     if answer.status == _NOT_MODIFIED:
         return None
-    listed = _read(url, answer).get("recipes")
+    listed = understood(answer, host_of(url), time.time()).get("recipes")
     if not isinstance(listed, list):
-        raise _unreadable(url, answer)
+        raise AuthError(f"{host_of(url)} answered without a list of recipes.")
     texts, unusable = _texts(listed)
     return Fetched(Held("", {}, source=url), texts, answer.headers.get("etag", ""), unusable)
 
@@ -57,7 +59,7 @@ def fetch_one(service: str, wish: Wish) -> Fetched | None:
     answer = _ask(wish, f"{url}auth-recipes/{service}", "")
     if answer.status == _NOT_FOUND:
         return None
-    texts, _ = _texts([_read(url, answer).get("recipe")])
+    texts, _ = _texts([understood(answer, host_of(url), time.time()).get("recipe")])
     name = f"{service}.yaml"
     if name not in texts:  # it gave another one than it was asked for, or none that is usable
         return None
@@ -70,31 +72,6 @@ def _ask(wish: Wish, url: str, mark: str) -> Answer:
     if mark:
         headers["if-none-match"] = mark
     return download(url, wish.budget, allow=wish.settings.allow_hosts, headers=headers, hops=0)
-
-
-def _read(url: str, answer: Answer) -> Mapping[str, Any]:
-    """The body of a success. The status comes first, then any of the shapes of a failure."""
-    try:
-        body = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        body = None
-    if answer.status != _OK or not isinstance(body, dict) or _error(body):
-        raise _unreadable(url, answer, body)
-    return body
-
-
-def _error(body: Mapping[str, Any]) -> bool:
-    return body.get("success") is False or "error" in body
-
-
-def _unreadable(url: str, answer: Answer, body: object = None) -> ProviderUnavailable:
-    said = body.get("error") if isinstance(body, dict) else answer.body.decode("utf-8", "replace")
-    words = printable(str(said), 160) if said else "nothing"
-    return ProviderUnavailable(
-        f"{host_of(url)} gave no recipes (status {answer.status}; it said: {words}).",
-        status=answer.status,
-        hint="check the setting server, or try again later",
-    )
 
 
 def _texts(listed: Sequence[object]) -> tuple[dict[str, str], dict[str, str]]:

@@ -14,9 +14,12 @@ from arcrun_auth.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from secretstorage import Collection
 
+
+_DEFAULT = "/org/freedesktop/secrets/aliases/default"
 
 _APPLICATION = "Python keyring library"
 """Under whose name? That library's: an item is replaced only where every attribute is equal."""
@@ -74,11 +77,10 @@ def _collection(*, locked: bool = False) -> Iterator[Collection]:
     except SecretStorageException:
         raise StoreError("the D-Bus session does not answer") from None
     try:
-        # get_default_collection would create one, and ask somebody for its password.
         try:
-            collection = secretstorage.Collection(bus, "/org/freedesktop/secrets/aliases/default")
+            collection = _default(bus)
         except SecretStorageException as error:
-            raise StoreError(_absent(type(error).__name__)) from None
+            raise StoreError(_absent(error)) from None
         if not locked and collection.is_locked():
             raise StoreError("the OS keyring is locked")
         yield collection
@@ -86,7 +88,20 @@ def _collection(*, locked: bool = False) -> Iterator[Collection]:
         bus.close()
 
 
-def _absent(error: str) -> str:
-    if error == "ItemNotFoundException":
+def _default(bus: Any) -> Collection:
+    """What get_default_collection would create, asking somebody for a password, is not created."""
+    from secretstorage import Collection
+    from secretstorage.exceptions import SecretServiceNotAvailableException
+
+    try:
+        return Collection(bus, _DEFAULT)
+    except SecretServiceNotAvailableException:
+        # At a login several daemons start, and all but one hang up: the next call finds that one.
+        return Collection(bus, _DEFAULT)
+
+
+def _absent(error: Exception) -> str:
+    if type(error).__name__ == "ItemNotFoundException":
         return "the Secret Service has no default keyring (it was never unlocked)"
-    return "no Secret Service (GNOME Keyring, KWallet, KeePassXC) answers on D-Bus"
+    why = getattr(error.__cause__, "name", type(error).__name__).rpartition(".")[2]
+    return f"no Secret Service (GNOME Keyring, KWallet, KeePassXC) answers on D-Bus: {why}"

@@ -24,14 +24,28 @@ def without_tenant(handler: Handler) -> str:
     path, tenants = handler.url_path, handler.provider.quirks.tenants
     if not path.startswith("/api/") or path == "/api/static":  # the key is of no tenant
         return path
-    if handler.provider.quirks.api_host and handler.host != handler.provider.api_host:
-        raise Refusal("wrong_host", f"The API stands on {handler.provider.api_host}.", status=404)
+    if handler.provider.quirks.api_host:
+        _check_host(handler)
+    _check_site(handler)
     for tenant in tenants:
         if path.startswith(f"/api/{tenant}/"):
             return path.replace(f"{tenant}/", "", 1)
     if tenants:
         raise Refusal("no_such_tenant", "Its id stands after /api/.", status=404)
     return path
+
+
+def _check_host(handler: Handler) -> None:
+    if handler.host != handler.provider.api_host:
+        raise Refusal("wrong_host", f"The API stands on {handler.provider.api_host}.", status=404)
+
+
+def _check_site(handler: Handler, *, optional: bool = False) -> None:
+    """The site that a header names, where one does: an empty one is none."""
+    quirks = handler.provider.quirks
+    named = handler.headers.get(quirks.site_header) if quirks.site_header else None
+    if quirks.site_header and named not in quirks.sites and not (optional and named is None):
+        raise Refusal("no_such_site", f"Its id stands in {quirks.site_header}.", status=404)
 
 
 def user(handler: Handler) -> str:
@@ -50,6 +64,9 @@ def me(handler: Handler) -> None:
 def sites(handler: Handler) -> None:
     """The sites of a login: whose data may be asked for."""
     user(handler)
+    _check_site(handler, optional=True)
+    if handler.provider.quirks.api_host == "user":  # who tells it later cannot know it here
+        _check_host(handler)
     listed = handler.provider.quirks.sites.items()
     handler.json(200, [{"id": key, "name": name} for key, name in listed])
 

@@ -25,6 +25,8 @@ class Quirks:
     paths: Mapping[str, str] = field(default_factory=dict)
     """Providers with names of their own in answers: a standard field to the path it is found
     at (`{"access_token": "authed_user.access_token"}`); `error` and `error_description` too."""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """Providers that number their errors, a standard code to theirs: `{"invalid_grant": 40029}`."""
     ok: bool = False
     """Providers that answer 200 to everything, and say in `ok` whether it went well."""
     html: bool = False
@@ -105,12 +107,14 @@ class Quirks:
     """Providers whose dynamically registered secrets end after so many seconds."""
 
     # The API.
-    api_host: Literal["", "token", "redirect"] = ""
+    api_host: Literal["", "token", "redirect", "user"] = ""
     """Providers whose API stands on a host of the user's own: told by `instance_url` in the
-    token answer, or by `region` in the redirect."""
+    token answer, by `region` in the redirect, or by the user who knows the region."""
     sites: Mapping[str, str] = field(default_factory=dict)
     """Providers with several sites to a login, id to name: `/sites` lists them, and the id
     stands in the path of every request to the API."""
+    site_header: str = ""
+    """Providers that want the site in this header instead, and refuse one that is none."""
 
     def __post_init__(self) -> None:
         if self.encoding == "form" and any(getattr(self, name) for name in NESTED):
@@ -140,5 +144,5 @@ class Quirks:
     def tenants(self) -> tuple[str, ...]:
         """What may stand between `/api/` and the rest; nothing at all for most."""
         if self.sites:
-            return tuple(self.sites)
+            return () if self.site_header else tuple(self.sites)
         return ("/".join(self.redirect_params.values()),) if self.redirect_params else ()

@@ -86,7 +86,7 @@ def with_oauth(
         "display_name": "Demo",
         "description": "The demo provider on this machine.",
         **_address(provider, quirks),
-        "inject": {"header": {"Authorization": "Bearer {{token.access_token}}"}},
+        "inject": {"header": _headers(quirks)},
         **way,
         "test": {"path": "/me", "identity": "email"},
     }
@@ -213,6 +213,11 @@ def _secrets(provider: Provider, service: str, grant: GrantName) -> dict[str, An
     return {}
 
 
+def _headers(quirks: Quirks) -> dict[str, str]:
+    site = {quirks.site_header: "{{param.site}}"} if quirks.site_header else {}
+    return {"Authorization": "Bearer {{token.access_token}}", **site}
+
+
 def _address(provider: Provider, quirks: Quirks) -> dict[str, Any]:
     """Where the API stands, and who knows it."""
     origin, params, discover = provider.issuer, {}, []
@@ -223,19 +228,19 @@ def _address(provider: Provider, quirks: Quirks) -> dict[str, Any]:
             "type": "host", "from": "token", "enum": [provider.api_host, authority],
         }  # fmt: skip
         origin = "http://{{param.instance_url}}"
-    elif quirks.api_host == "redirect":
+    elif quirks.api_host:
         host, _, port = provider.api_host.partition(":")
-        params["region"] = {"from": "callback", "enum": [host, authority.partition(":")[0]]}
+        source = "callback" if quirks.api_host == "redirect" else "user"
+        params["region"] = {"from": source, "enum": [host, authority.partition(":")[0]]}
         origin = f"http://{{{{param.region}}}}:{port}"
     for name in quirks.redirect_params:
         params[name] = {"from": "callback", "pattern": "[A-Za-z0-9_-]+"}
         path += f"/{{{{param.{name}}}}}"
     if quirks.sites:
         params["site"] = {"from": "discover"}
-        path += "/{{param.site}}"
-        discover = [
-            {"url": f"{provider.issuer}/sites", "save": {"site": "id"}, "choose": {"label": "name"}}
-        ]
+        path += "" if quirks.site_header else "/{{param.site}}"
+        listed = origin if quirks.api_host == "user" else provider.issuer
+        discover = [{"url": f"{listed}/sites", "save": {"site": "id"}, "choose": {"label": "name"}}]
     hosts = [origin.removeprefix("http://"), authority] if quirks.sites else []
     return _some(
         base_url=origin + path,

@@ -59,7 +59,8 @@ def success(answer: Mapping[str, object], quirks: Quirks, now: float) -> dict[st
 def failure(error: str, description: str, quirks: Quirks) -> dict[str, object]:
     """An error answer of RFC 6749 §5.2 as this provider writes it."""
     whole: dict[str, object] = {"ok": False} if quirks.ok else {}
-    for name, value in (("error", error), ("error_description", description)):
+    code = quirks.numbers.get(error, error)
+    for name, value in (("error", code), ("error_description", description)):
         _put(whole, quirks.paths.get(name, name), value)
     return whole
 

@@ -13,8 +13,9 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "error": "in place of an answer: `type`, `message`, `hint`, and fields of that error",
     },
     "list": {
-        "services": "`service`, `display_name`, `category`, `tier`, `status`, `methods`, "
-        f"`connected`, and in `instances` {CONNECTION}",
+        "services": "the best found first: `service`, `display_name`, `category`, `account` (under "
+        "which its credential is kept), `tier`, `status`, `confirmed` (whether two sources agree), "
+        f"`methods`, `connected`, and in `instances` {CONNECTION}",
     },
     "test": {
         "results": "for each connection `name`, `ok`, `account`, `status` (of HTTP), and where "
@@ -90,7 +91,11 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "methods": "of each way in: `id`, `primitive`, `secrets`, `params`, `hosts`, `git` and "
         "`docker` (the hosts for which these get the token), `base_url`, `scopes`, `scope_sets`, "
         "`app_register_url`",
-        "verified": "`date` and `method` of the last check, or null",
+        "tags": "words that it is found by",
+        "agent": "what reads beside GET and HEAD: `read` (`method`, `path`, `graphql`), `rpc` (GET "
+        "acts too), `never` (paths that an agent may not call)",
+        "instances": f"{CONNECTION}; null where the vault is locked",
+        "verified": "`date`, `method` and `sources` of the last check, or null",
     },
     "doctor": {
         "ok": "whether nothing failed",
@@ -110,6 +115,13 @@ SCHEMAS: dict[str, dict[str, str]] = {
     "recipes lint": {
         "files": "how many were read",
         "findings": "`path`, `line`, `field`, `rule`, `message`, `mend`, `severity`",
+    },
+    "recipes test": {
+        "results": "for each connection `name`, `method`, `ok`, in `steps` of each `name`, `says` "
+        "(the recipe), `came` (back), `state` (`ok`, `warn`, `fail`, `skip`), and where one "
+        "failed `error`, `message`, `hint`",
+        "not_connected": "the ways in that were not tried",
+        "verified": "what the recipe may say of it now (`date`, `method`, `sources`), or null",
     },
     "vault status": {
         "path": "the file",

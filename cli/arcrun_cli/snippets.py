@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from arcrun_auth.recipe.model import Method, Recipe
     from arcrun_auth.recipe.sdk import Sdk
 
@@ -185,10 +187,11 @@ def _call(way: Method, indent: int = 8) -> str:
     if test.body:
         arguments.append(_body(test.body))
     if test.headers:
-        arguments.append(f"headers={json.dumps(dict(test.headers))}")
+        arguments.append(_headers(test.headers, way))
     told = ", ".join(arguments)
-    if len(told) > 80:  # noqa: PLR2004 - as much as fits beside the call
-        lines = "".join(f"\n{'':{indent}}{each}," for each in arguments)
+    if len(told) > 64 or "\n" in told:  # noqa: PLR2004 - as much as fits beside the call
+        between = f"\n{'':{indent}}"
+        lines = "".join(between + each.replace("\n", between) + "," for each in arguments)
         told = f"{lines}\n{'':{indent - 4}}"
     return f"{test.method.lower()}({told})"
 
@@ -204,7 +207,12 @@ def _body(text: str, content: str = "content") -> str:
     except ValueError:
         return f"{content}={json.dumps(text)}"
     spelled = json.dumps(data)
-    return f"json={spelled}" if _is_python(spelled, data) else f"json={data!r}"
+    spelled = spelled if _is_python(spelled, data) else repr(data)
+    if len(spelled) > 80 and isinstance(data, dict):  # noqa: PLR2004 - as much as fits
+        import pprint
+
+        spelled = pprint.pformat(data, width=80, sort_dicts=False).replace("\n", "\n     ")
+    return f"json={spelled}"
 
 
 def _is_python(text: str, data: Any) -> bool:
@@ -246,8 +254,9 @@ def _filled(text: str, way: Method) -> str:
     return re.sub(r"\{\{param\.([^{}|]+)[^{}]*\}\}", value, text)
 
 
-def _headers(headers: dict[str, str]) -> str:
+def _headers(fields: Mapping[str, str], way: Method) -> str:
     """As an argument; broken into lines where it is long."""
+    headers = {name: _filled(text, way) for name, text in fields.items()}
     text = json.dumps(headers, ensure_ascii=False)
     if len(text) > 60:  # noqa: PLR2004 - as much as fits beside the indentation
         pairs = ((json.dumps(n), json.dumps(v, ensure_ascii=False)) for n, v in headers.items())
@@ -260,7 +269,7 @@ def _options(way: Method, content: str) -> list[str]:
     """Headers and body, which a bound client would have brought along."""
     test = way.test
     headers = {**way.static_headers, **(test.headers if test is not None else {})}
-    lines = [_headers(headers)] if headers else []
+    lines = [_headers(headers, way)] if headers else []
     if test is not None and test.body:
         lines.append(_body(test.body, content))
     return lines

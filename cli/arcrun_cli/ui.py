@@ -175,15 +175,29 @@ def cut(text: str, width: int) -> str:
     return kept + "…"
 
 
+def _columns(
+    rows: Sequence[Sequence[str]], head: Sequence[str]
+) -> tuple[list[list[str]], list[int]]:
+    """The lines of a table, head first and empty columns left out, and how wide each column is."""
+    clean = [[printable(cell, 200) for cell in row] for row in rows]
+    columns = [i for i in range(len(head)) if i == 0 or any(row[i] for row in clean)]
+    lines = [[row[i] for i in columns] for row in [list(head), *clean]]
+    return lines, [max(cells(line[i]) for line in lines) for i in range(len(columns))]
+
+
+def fits(rows: Sequence[Sequence[str]], head: Sequence[str]) -> bool:
+    """Whether such a table has room on the terminal without a cell being cut."""
+    width = width_of(sys.stdout)
+    _, widths = _columns(rows, head)
+    return width is None or sum(widths) + _GAP * (len(widths) - 1) <= width
+
+
 def table(rows: Sequence[Sequence[str]], head: Sequence[str], *, indent: str = "") -> None:
     """Columns on stdout, as wide as the terminal at most; the widest ones give way first.
 
     Cells come from outside as often as not: they are made printable here.
     """
-    clean = [[printable(cell, 200) for cell in row] for row in rows]
-    columns = [i for i in range(len(head)) if i == 0 or any(row[i] for row in clean)]
-    lines = [[row[i] for i in columns] for row in [list(head), *clean]]
-    widths = [max(cells(line[i]) for line in lines) for i in range(len(columns))]
+    lines, widths = _columns(rows, head)
     _squeeze(widths, width_of(sys.stdout), len(indent))
     for number, line in enumerate(lines):
         padded = [

@@ -232,6 +232,32 @@ def test_after_a_pipe_the_terminal_is_asked_again(guided, provider, tmp_path):
     assert "Connected as ada@example.com" in said
 
 
+def test_an_address_of_one_s_own_is_kept_and_shown_as_what_to_register(guided, provider, tmp_path):
+    own = "https://app.example.com/callback"
+    text = json.dumps(stdin_of(provider))
+    ran = guided("app", "add", "solo", "--stdin", "--redirect-uri", own, stdin=text)
+    assert ran.code == 0, ran.err
+    assert apps_of(guided)["solo"]["redirect_uri"] == own
+    shown = json.loads(guided("app", "show", "solo", "--json").out)
+    assert shown["guides"][0]["redirect_uris"] == [own]
+    assert own in guided("app", "show", "solo").out
+
+    # A client for a web site serves, where this is one of its addresses; and the file may name it.
+    path = tmp_path / "given" / "client.json"
+    web = {"web": {**stdin_of(provider), "redirect_uris": ["https://x.example/", own]}}
+    path.write_text(json.dumps(web))
+    add = ("app", "add", "family", "--client-file", str(path), "--no-login")
+    assert guided(*add).code == 1
+    assert guided(*add, "--redirect-uri", own).code == 0
+    path.write_text(json.dumps(stdin_of(provider) | {"redirect_uri": f"{own}/2"}))
+    assert guided(*add).code == 0
+    assert apps_of(guided)["family"]["redirect_uri"] == f"{own}/2"
+
+    ran = guided("app", "add", "solo", "--client-id", "x", "--redirect-uri", "http://x.example/")
+    assert ran.code == 1
+    assert "it is not https" in ran.err
+
+
 @pytest.mark.parametrize(
     ("stdin", "code", "said"),
     [

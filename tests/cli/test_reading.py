@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from arcrun_auth.catalog import Catalog
 from arcrun_cli.schemas import SCHEMAS
+from arcrun_cli.snippets import Snippet
 from tests.cli.conftest import plain
 
 
@@ -70,6 +72,67 @@ def test_list_by_a_word(cli):
 
     assert "google_drive" in ran.out
     assert "notion" not in ran.out
+
+
+def test_list_by_what_a_service_does_or_is_called(cli):
+    found = [line.split()[0] for line in cli("list", "--search", "mail").out.splitlines()[1:]]
+    by_alias = cli("list", "--search", "gdrive").out.splitlines()[1]
+
+    assert {"gmail", "mailgun", "sendgrid", "microsoft_graph"} <= set(found)
+    assert "notion" not in found
+    assert by_alias.startswith("google_drive ")
+
+
+def test_list_of_a_category(cli):
+    ran = cli("list", "--category", "email")
+
+    assert ran.out.splitlines()[0].split() == ["SERVICE", "NAME", "CATEGORY", "WAYS", "IN"]
+    found = json.loads(cli("list", "--category", "email", "--json").out)["services"]
+    assert {service["category"] for service in found} == {"email"}
+    assert [line.split()[0] for line in ran.out.splitlines()[1:]] == [s["service"] for s in found]
+
+
+def test_a_search_that_finds_nothing_says_how_to_go_on(cli):
+    ran = cli("list", "--search", "qqqqqqqq")
+
+    assert (ran.code, ran.out) == (0, "")
+    assert "→ arcrun list --all" in ran.err
+
+
+def test_what_is_connected_comes_first_in_what_a_search_finds(connected):
+    ran = connected("list", "--search", "demo")
+
+    assert ran.out.splitlines()[0].startswith("CONNECTED")
+    assert ran.out.splitlines()[1].startswith("demo ")
+
+
+def test_facts_that_nobody_confirmed_are_told(cli):
+    assert "not confirmed" in cli("list", "--search", "tailscale").out
+    assert "not confirmed" not in cli("list", "--search", "notion").out
+    assert "not confirmed by two sources" in cli("show", "tailscale").out
+    found = json.loads(cli("list", "--search", "tailscale", "--json").out)["services"]
+    assert [found[0]["service"], found[0]["confirmed"]] == ["tailscale", False]
+
+
+def test_services_of_one_account_are_one_connection(cli):
+    key = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x" * 40}
+    ran = cli("list", **key)
+
+    rows = [line for line in ran.out.splitlines() if "connected" in line]
+    assert len(rows) == 1
+    assert rows[0].startswith("aws ")
+    assert "aws serves aws_bedrock_runtime, aws_dynamodb" in ran.out
+
+
+def test_columns_that_do_not_fit_become_lines(connected):
+    child = connected.terminal("list", COLUMNS="48")
+    shown = plain(child.read())
+    child.wait()
+
+    lines = shown.splitlines()
+    assert "demo" in lines
+    assert any("ada@example.com" in line for line in lines)
+    assert [line for line in lines if len(line) > 48] == []
 
 
 def test_list_all_has_both(connected):
@@ -171,7 +234,7 @@ def test_why_of_what_is_not_connected_says_how(cli):
 def test_show_says_where_a_token_is_got_and_asks_for_no_param_that_is_found(cli):
     assert "token from  hub.docker.com\n" in cli("show", "docker_hub").out
     ghost = cli("show", "ghost").out
-    assert "asks also   --param ghost_site=…\n" in ghost
+    assert "\n--param ghost_site  " in ghost
     assert "token from" not in ghost
 
 
@@ -183,15 +246,27 @@ def test_show_says_what_the_recipe_says(cli):
         assert said in ran.out
 
 
-@pytest.mark.parametrize("options", [(), ("--async",)])
-def test_snippets_of_every_service_are_python(cli, options):
-    services = json.loads(cli("recipes", "list", "--json").out)["recipes"]
-    for service in [s["service"] for s in services][::12]:
-        ran = cli("snippet", service, *options)
+def test_snippets_of_every_service_are_python(tmp_path):
+    catalog = Catalog(tmp_path)
+    for service in catalog.names():
+        for text in (
+            Snippet(catalog.recipe(service)).client(asynchronous=False),
+            Snippet(catalog.recipe(service)).client(asynchronous=True),
+            Snippet(catalog.recipe(service)).with_sdk("requests"),
+        ):
+            compile(text, service, "exec")
+            assert f'"{service}"' in text
+            long = [line for line in text.splitlines() if len(line) > 110]
+            assert [line for line in long if not line.strip().startswith('"https://')] == []
+            assert "{{" not in text, service
 
-        compile(ran.out, service, "exec")
-        assert f'"{service}"' in ran.out
-        assert [line for line in ran.out.splitlines() if len(line) > 110] == []
+
+@pytest.mark.parametrize("options", [(), ("--async",)])
+def test_a_snippet_is_printed_as_it_is(cli, options):
+    ran = cli("snippet", "notion", *options)
+
+    compile(ran.out, "notion", "exec")
+    assert ("await" in ran.out) is bool(options)
 
 
 def test_a_snippet_runs_as_it_is(connected, tmp_path):

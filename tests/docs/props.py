@@ -11,6 +11,7 @@ KEYS = {
     "API key": "sk-proj-example0000",
     "Passphrase of the keys": "seven-words-example0000",
     "Once more": "seven-words-example0000",
+    "API token": "tok-example0000",
 }
 """What a person types where a key is asked for: any question that ends in one of these. They
 are the examples of the recipes, since some pages show one."""

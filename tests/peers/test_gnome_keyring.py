@@ -15,14 +15,18 @@ from tests.needs import needs
 pytestmark = pytest.mark.peer
 
 ROOT = Path(__file__).parents[2]
-UNLOCK = "printf %s {password} | gnome-keyring-daemon --unlock --components=secrets >/dev/null"
-START = "gnome-keyring-daemon --start --components=secrets >/dev/null"
+# A daemon that is left alone before it has its name would meet one that D-Bus starts for it.
+NAMED = "timeout 60 gdbus wait --session org.freedesktop.secrets"
+UNLOCK = (
+    "printf %s {password} | gnome-keyring-daemon --unlock --components=secrets >/dev/null\n" + NAMED
+)
+START = "gnome-keyring-daemon --start --components=secrets >/dev/null\n" + NAMED
 
 
 @pytest.fixture
 def environ(tmp_path):
     needs(sys.platform == "linux", "Linux")
-    for program in ("gnome-keyring-daemon", "dbus-run-session", "secret-tool"):
+    for program in ("gnome-keyring-daemon", "dbus-run-session", "secret-tool", "gdbus"):
         needs(shutil.which(program), program)
     (tmp_path / "run").mkdir(mode=0o700)
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
@@ -131,6 +135,25 @@ def test_a_locked_keyring_is_told_and_nothing_hangs(environ, start):
     assert out.startswith("StoreLocked ")
     assert "locked" in out
     assert "canary" not in out
+
+
+HANGS_UP = """
+import sys
+from jeepney import message_bus
+from jeepney.io.blocking import open_dbus_connection
+bus = open_dbus_connection()
+bus.send_and_get_reply(message_bus.RequestName("org.freedesktop.secrets"))
+print("ready", flush=True)
+while bus.receive().header.fields.get(3) != "Get":
+    pass
+"""
+
+
+def test_a_daemon_that_hangs_up_in_between_is_followed_by_the_next(environ):
+    """Several start at a login; D-Bus starts the next one by itself when it is called."""
+    first = f"mkfifo $HOME/up; {sys.executable} -c '{HANGS_UP}' >$HOME/up & read _ <$HOME/up"
+    out = session(environ, first, python(WHY))
+    assert "no default keyring" in out
 
 
 def test_a_keyring_that_was_never_made_is_told(environ):

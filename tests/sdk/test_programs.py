@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import re
+import tomllib
 import warnings
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from arcrun_auth.catalog import Catalog
 from arcrun_cli.snippets import Snippet
 from tests import canary
-from tests.docs.pages import DOCS, blocks
+from tests.docs.pages import DOCS, ROOT, blocks
 from tests.sdk.desk import sdk
 from tests.sdk.internet import internet
 
@@ -22,9 +24,15 @@ MODULES = {
 }  # fmt: skip
 """By package, the module that it brings, where that has another name."""
 
-UNTRIED = {"msgraph-sdk", "google-api-python-client"}
-"""Whose programs are only compiled? One is too large to be installed for a test; the other takes
-no proxy from the environment, and its credentials are driven in test_google_sdks.py."""
+# It takes no proxy from the environment; its credentials are driven in test_google_sdks.py.
+APART = {"google-api-python-client"}
+
+
+def tried() -> set[str]:
+    """The packages of the group `sdk`, whose programs are run; the others' are compiled only."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    named = (line for line in groups["sdk"] if isinstance(line, str))
+    return {re.split(r"[\[>=]", line)[0] for line in named} - APART
 
 
 @pytest.fixture
@@ -35,10 +43,11 @@ def network(tmp_path, monkeypatch):
         yield made
 
 
-def named() -> list[Snippet]:
+def named(packages: set[str]) -> list[Snippet]:
     catalog = Catalog("nowhere")
     try:
-        return [Snippet(r) for r in map(catalog.recipe, catalog.names()) if r.sdk is not None]
+        recipes = map(catalog.recipe, catalog.names())
+        return [Snippet(r) for r in recipes if r.sdk is not None and r.sdk.package in packages]
     finally:
         catalog.close()
 
@@ -64,11 +73,9 @@ def check(network, shown: str) -> None:
     assert not canary.hits(shown)
 
 
-@pytest.mark.parametrize("snippet", named(), ids=lambda snippet: snippet.recipe.service)
+@pytest.mark.parametrize("snippet", named(tried()), ids=lambda s: s.recipe.service)
 def test_the_program_of_an_sdk_runs_as_it_is_printed(snippet, request, capsys) -> None:
     package = snippet.sdk.package
-    if package in UNTRIED:
-        return
     needs(package)
     network = request.getfixturevalue("network")
     run(snippet.with_sdk(package))
@@ -103,5 +110,5 @@ def test_an_example_of_the_page_runs_as_it_is(block, request, capsys) -> None:
 def test_the_page_has_an_example_of_every_sdk() -> None:
     shown = {block.about for block in EXAMPLES}
     elsewhere = {"boto3"}  # howto/aws.md
-    assert {snippet.sdk.package for snippet in named()} - UNTRIED - elsewhere <= shown
+    assert {snippet.sdk.package for snippet in named(tried())} - elsewhere <= shown
     assert {"requests", "httpx2", "aiohttp", "azure-core"} <= shown

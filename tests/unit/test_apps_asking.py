@@ -219,6 +219,21 @@ def test_a_file_without_the_secret_leaves_that_to_be_asked() -> None:
     assert (app.client_id, app.client_secret, app.key_id) == ("id-9", Secret(secret), "k")
 
 
+def test_an_address_of_one_s_own_is_what_the_guide_says_to_register() -> None:
+    own = "https://app.example.com/callback"
+    for steps in ((MAKE, PASTE), ()):
+        person = Told("", "", "id-1") if steps else Told("id-1")
+        app = asked(person, *steps, given=apps.App("", redirect_uri=own), **PUBLIC)
+        assert (app.client_id, app.redirect_uri) == ("id-1", own)
+        said = "\n".join(person.said).split("\n")
+        assert own in said
+        assert not any("localhost" in line for line in said)
+    # What was chosen on the command line stands over what a file names.
+    named = json.dumps({"client_id": "id-9", "redirect_uri": "https://other.example/"})
+    assert asked(Told(named), given=apps.App("", redirect_uri=own), **PUBLIC).redirect_uri == own
+    assert asked(Told(named), **PUBLIC).redirect_uri == "https://other.example/"
+
+
 # -- keys and certificates -----------------------------------------------------------------
 
 

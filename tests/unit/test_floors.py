@@ -12,20 +12,21 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors exchange forks _http mtls scrub signing_key threads tokens"),
+    ("ground", "errors exchange forks _http mtls network scrub signing_key threads tokens"),
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis digest dotenv fields hosts jwt landing lifetimes
-        lint masking members moments oauth oauth1 primitives recipe references rendering scopes
-        seal server_words signing sigv4 template token_answer
+        answers catalog_entry consent diagnosis digest dotenv drafting fields finding hosts jwt
+        landing lifetimes lint masking members moments oauth oauth1 primitives profile recipe
+        references rendering scopes seal server_words sharing signing sigv4 template token_answer
         """,
     ),
     (
         "world",
         """
-        agents ambient browser catalog catalog_build catalog_fetched catalog_index ci_identity
-        keyfile keyform listener locks loopback notebook people ports programs project qr remote
+        agents ambient browser catalog catalog_add catalog_build catalog_fetched catalog_index
+        ci_identity keyfile keyform listener locks loopback notebook people platform_api ports
+        programs project qr remote retrieval
         settings stores surroundings workload
         """,
     ),
@@ -36,7 +37,7 @@ FLOORS = [
         """
         adoption agreement apps authority bound broker checkup completion connections declared
         desk discovery ends enrol found helpers keepalive named parts presigned referred removal
-        renewal report resolve shared signin
+        renewal report resolve shared signin trial
         """,
     ),
     ("bridge", "adapters"),
@@ -110,7 +111,11 @@ def services() -> set[str]:
     return {p.stem for p in (ROOT / "recipes").glob("[!_]*.yaml")}
 
 
-COMMON_WORDS = {"aws", "line", "resend", "linear", "together", "notion", "github"}
+COMMON_WORDS = {
+    "aws", "box", "close", "copper", "front", "lever", "line", "linear", "loops", "make", "plain",
+    "ramp", "render", "resend", "segment", "square", "threads", "together", "wave", "notion",
+    "github",
+}  # fmt: skip
 """Names of services that are words as well, or a recipe's field; `notion` and `github` stand in
 examples."""
 

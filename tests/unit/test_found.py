@@ -156,6 +156,47 @@ def test_a_step_that_names_what_nobody_knows_is_not_sent(api) -> None:
     assert api.seen == []
 
 
+@pytest.mark.parametrize("value", ["127.0.0.1/", "evil.example/", "evil.example?", "*.", "a b"])
+def test_a_param_does_not_become_the_host_of_a_step(api, value) -> None:
+    """Not by a pattern that lets too much through, nor by what another step was told."""
+    fields = {
+        "base_url": "https://{{param.region}}.api.example",
+        "allowed_hosts": ["{{param.region}}.api.example", api.origin.partition("//")[2]],
+    }
+    second = {"url": "https://{{param.region}}.api.example/sites", "save": {"site": "id"}}
+    for source in ("user", "discover"):
+        param = {"from": source, "pattern": ".*"}
+        says(api, {"region": value})
+        with pytest.raises(errors.LoginFailed, match="did not bring"):
+            find(
+                api,
+                params={"region": param, "site": HOST},
+                before={"region": value} if source == "user" else {},
+                discover=[step(api, save={"region": "region"}), second][source == "user" :],
+                **fields,
+            )
+
+
+def test_what_names_a_param_that_is_not_found_yet_is_left_out(api) -> None:
+    """Many services refuse an empty tenant, and the request that lists them needs none."""
+    says(api, {"id": "t-1"})
+    find(
+        api,
+        params={"tenant": HOST, "page": {**HOST, "default": "x"}},
+        discover=[step(api, save={"tenant": "id"}), step(api, "/{{param.tenant}}", save={})],
+        inject={
+            "header": {"Authorization": "Bearer {{token.access_token}}", "X-T": "{{param.tenant}}"},
+            "query": {"t": "{{param.tenant}}", "p": "{{param.page}}"},
+        },
+        static_headers={"X-S": "s-{{param.tenant}}"},
+    )
+    first, second = api.seen
+    assert first.target == "/sites?p=x"
+    assert {"x-t", "x-s"} & set(first.headers) == set()
+    assert second.target == "/t-1?t=t-1&p=x"
+    assert (second.headers["x-t"], second.headers["x-s"]) == ("t-1", "s-t-1")
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -287,6 +328,18 @@ def test_a_site_that_was_chosen_stays_chosen_at_the_next_login(tmp_path) -> None
         again.setup("demo", replace=True)
         assert again.store.get(DEMO).params == {"site": "s-2"}
         assert works(again)
+
+
+def test_the_sites_of_a_region_are_found_on_its_host_and_named_in_a_header(tmp_path) -> None:
+    """The host is the user's word; and which site, the request that lists them cannot say."""
+    quirks = Quirks(sites={"s-1": "First", "s-2": "Second"}, api_host="user", site_header="Org-Id")
+    with Provider(quirks=quirks) as provider:
+        broker = desk(tmp_path, provider, "localhost", "Second")
+        broker.setup("demo")
+        assert broker.store.get(DEMO).params == {"region": "localhost", "site": "s-2"}
+        assert works(broker)
+        with pytest.raises(errors.LoginFailed, match="nothing to connect to"):  # none there
+            broker.setup("demo", params={"region": "127.0.0.1"}, replace=True)
 
 
 @pytest.mark.parametrize("quirks", [{"api_host": "token"}, {"api_host": "redirect"}])

@@ -12,7 +12,7 @@ from arcrun_auth.people import Nobody
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider, Quirks
 from arcrun_auth.tokens import Credential, Key, Secret
-from tests.unit.test_quirky_logins import DEMO, desk, works
+from tests.unit.test_quirky_logins import DEMO, app_of, desk, works
 
 APP = Key("app", "demo")
 
@@ -256,6 +256,66 @@ def test_where_only_https_is_taken_the_address_is_pasted(tmp_path) -> None:
         broker.setup("demo")
         assert works(broker)
         assert provider.authorizations[0]["redirect_uri"].startswith("https://")
+
+
+OWN = "https://app.example.com/callback?from=arcrun"
+
+
+def own_desk(tmp_path, provider, redirect_uri=OWN):
+    """A broker whose app is registered with an address of its owner's."""
+    store = Memory()
+    app = app_of(provider)
+    parts = {**app.secrets, "redirect_uri": Secret(redirect_uri)}
+    store.put(app.replace(secrets=parts), expect=0)
+    return desk(tmp_path, provider, app=None, store=store, open_url=lambda url: None)
+
+
+@pytest.mark.parametrize("quirks", [{}, {"ports": (8423,)}, {"https_only": True}])
+def test_an_app_of_one_s_own_address_comes_back_there_and_what_it_ends_on_is_pasted(
+    tmp_path, quirks
+) -> None:
+    """Whatever the recipe says of this machine: some providers take that for tests only."""
+    with Provider(quirks=Quirks(**quirks)) as provider:
+        provider.register("demo", redirect_uris=(OWN,))
+        broker = own_desk(tmp_path, provider)
+        shown = []
+        broker.person.say = shown.append
+
+        def paste(stop):
+            return provider.redirected(next(line for line in shown if line.startswith("http")))
+
+        broker.person.paste = paste
+        broker.setup("demo")
+        assert works(broker)
+        assert [asked["redirect_uri"] for asked in provider.authorizations] == [OWN]
+        assert renewed(broker)
+
+
+def test_where_nobody_finishes_it_names_the_address_that_is_used(tmp_path, provider) -> None:
+    broker = own_desk(tmp_path, provider)
+    broker.person.paste = lambda stop: None
+    with pytest.raises(errors.LoginFailed, match=r"register this one: https://app\.example\.com"):
+        broker.setup("demo")
+
+
+BAD = (
+    "http://app.example.com/cb", "http://127.0.0.1/cb", "app.example.com", "https://",
+    "https:///x", "https://a@b.example/", "https://a.example/#x", "https://a.example/ x",
+    "https://a.example:x/", "javascript:alert(1)", "https://é.example/",
+)  # fmt: skip
+
+
+def test_an_address_that_no_code_may_go_to_is_refused_before_anything_is_shown(
+    tmp_path, provider
+) -> None:
+    for url in BAD:
+        broker = own_desk(tmp_path, provider, url)
+        with pytest.raises(errors.AuthError, match="cannot be used") as caught:
+            broker.setup("demo")
+        assert "https://example.com/callback" in caught.value.hint
+        assert not any("redirect_uri=" in line for line in broker.person.said)
+        broker.close()
+    assert provider.authorizations == []
 
 
 def test_a_fixed_port_is_the_one_that_is_registered(tmp_path) -> None:

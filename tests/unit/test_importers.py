@@ -287,7 +287,7 @@ token = {{"access_token
     assert "only rclone has" in shared.why_not
     assert shared.hint == "arcrun setup dropbox"
     assert shared.grant is None
-    assert one.service == "microsoft_graph"
+    assert one.service == "onedrive"
     assert "rclone may lose it" in one.notices[0]
     assert odd.why_not == "there is no recipe for jottacloud"
     assert broken.why_not == "its token is damaged"

@@ -88,6 +88,10 @@ CASES = [
     ("url-public", "error", swap(KEY, "api.shop.example", "[2001:db8::1]"), KEY),
     ("url-public", "error", KEY + "allowed_hosts: [api.shop.example, intranet]\n",
      KEY + "allowed_hosts: [api.shop.example, www.shop.example]\n"),
+    *(("url-public", "error",
+       swap(KEY, "api.shop.example", SHOP) + f"params: {{shop: {{enum: [api.shop.example, {host}]}}}}\n",
+       swap(KEY, "api.shop.example", SHOP) + "params: {shop: {enum: [api.shop.example, shop.io]}}\n")
+      for host in ("10.0.0.1", "shop.local")),
     ("link", "error", swap(KEY, "https://docs", "http://docs"), KEY),
     ("link", "error", swap(KEY, "https://shop.example/keys", "javascript:alert(1)"), KEY),
     ("link", "error", swap(KEY, "https://shop.example/keys", "https://u@evil.example"), KEY),

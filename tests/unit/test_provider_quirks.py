@@ -55,6 +55,8 @@ QUIRKS = {
     "region": Quirks(api_host="redirect"),
     "sites": Quirks(sites={"s1": "Ada's site", "s2": "Another"}),
     "sites of a region": Quirks(sites={"s1": "Ada's site"}, api_host="redirect"),
+    "a region that one types": Quirks(sites={"s1": "Ada's site"}, api_host="user"),
+    "site header": Quirks(sites={"s1": "Ada's site", "s2": "Another"}, site_header="X-Site"),
     "many": Quirks(root="data", expires="ms", ok=True, param_names={"client_id": "client_key"},
                    request_body="json", scope_separator=",", pkce="refused", status=201,
                    refresh_elsewhere=True, code_param="auth", api_host="token"),
@@ -110,7 +112,7 @@ def test_a_refusal_is_found_where_the_recipe_says(quirks):
 @pytest.mark.parametrize("name", [
     "root", "paths", "names", "get", "query", "json", "commas", "pkce refused",
     "resource", "https", "ports", "redirect", "elsewhere", "exchange", "instance", "region",
-    "sites",
+    "sites", "a region that one types", "site header",
 ])  # fmt: skip
 def test_the_plain_recipe_fails_at_a_provider_with_the_quirk(name):
     """Or the tests above would prove nothing."""

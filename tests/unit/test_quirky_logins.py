@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from arcrun_auth import errors
 from arcrun_auth.broker import Broker
 from arcrun_auth.people import Person
 from arcrun_auth.stores.memory import Memory
@@ -124,4 +125,22 @@ def test_a_login_a_call_and_a_renewal(tmp_path, quirks) -> None:
         assert renewed.access_token != dead.access_token
         assert works(broker)
         assert provider.reuses == 0
+        broker.close()
+
+
+def test_a_numbered_refusal_is_told_and_ends_no_login(tmp_path) -> None:
+    """Not `invalid_grant`: whether it means that is not for a number to say."""
+    with Provider(quirks=Quirks(numbers={"invalid_grant": 40029})) as provider:
+        broker = desk(tmp_path, provider)
+        broker.setup("demo")
+        assert works(broker)
+        held = broker.store.get(DEMO).grant
+        assert provider.authority.end(held.refresh_token.reveal())
+        with pytest.raises(errors.TokenRefused, match="40029") as caught:
+            broker._connections.known("demo", None).token(rejected=held.access_token.reveal())
+        assert (caught.value.error, caught.value.hint) == ("40029", "arcrun setup demo")
+        kept = broker.store.get(DEMO).grant
+        assert kept.dead is None
+        assert kept.refresh_token == held.refresh_token
+        assert broker.why("demo").status != "revoked"
         broker.close()

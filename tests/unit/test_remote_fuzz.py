@@ -8,8 +8,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcrun_auth._http import Answer
-from arcrun_auth.errors import ProviderUnavailable, RecipeError, printable
+from arcrun_auth.errors import RecipeError
 from arcrun_auth.remote import bundle, lockfile, platform, state
 from tests.mirror import recipe
 
@@ -51,23 +50,6 @@ def test_a_lock_is_read_or_refused_and_a_state_is_a_fresh_one(tmp_path_factory, 
     place.mkdir(parents=True)
     (place / "state.json").write_bytes(data)
     assert isinstance(state.read(str(folder), "official"), state.State)
-
-
-@given(
-    st.integers(100, 599),
-    st.binary(max_size=80) | JSON.map(lambda data: json.dumps(data).encode()),
-)
-def test_an_answer_of_a_platform_is_a_map_or_a_failure(status, body) -> None:
-    failure = found = None
-    try:
-        found = platform._read("https://x.example/", Answer(status, {}, body))
-    except ProviderUnavailable as error:
-        failure = error
-    if failure is None:
-        assert (status, type(found)) == (200, dict)
-    else:
-        assert failure.status == status
-        assert printable(failure.message) == failure.message
 
 
 @given(st.lists(JSON, max_size=4))

@@ -60,6 +60,19 @@ def test_every_shipped_recipe_fits(path):
     assert problems == []
 
 
+def test_null_deletes_what_a_base_says_and_what_is_needed_stays_needed():
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    recipe = {"service": "shop", "extends": "_base"}
+    for overlay in (
+        {"oauth2": {"scopes": None, "pkce": None, "client": None, "authorize_params": {"x": None}}},
+        {"static_headers": {"X-Api": None}, "params": {"tenant": None, "shop": {"default": None}}},
+        {"test": None, "base_url": None, "status": None, "kind": None},
+    ):
+        validator.validate({**recipe, **overlay})
+    for fault in ({"service": None}, {"tags": [None]}, {"required_secrets": [{"key": None}]}):
+        assert not validator.is_valid({**recipe, **fault})
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused
-from arcrun_auth.recipe import OAuth2, Ok, Refresh, TokenResponse
+from arcrun_auth.recipe import Diagnosis, OAuth2, Ok, Refresh, TokenResponse, When
 from arcrun_auth.token_answer import (
     MAX_KEPT,
     MAX_LIFETIME,
@@ -243,10 +243,35 @@ class TestRefusals:
         with pytest.raises(TokenRefused):
             read({"access_token": "at", "error": "invalid_grant"})
 
-    @pytest.mark.parametrize("value", [{"code": 1}, ["x"], 5, True, None, ""])
-    def test_an_error_that_is_no_text_names_nothing(self, value):
-        with pytest.raises(ProviderUnavailable):
+    @pytest.mark.parametrize("value", [{"code": 1}, ["x"], 5.5, 0, True, False, None, ""])
+    def test_an_error_that_is_no_code_names_nothing(self, value):
+        with pytest.raises(ProviderUnavailable, match="without saying why"):
             read({"error": value}, status=400)
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 404])
+    @pytest.mark.parametrize("number", [40029, -1, 1, 400, 401, 600])
+    def test_a_number_refuses_where_the_status_does(self, number, status):
+        oauth2 = server(token_response=TokenResponse(error="fault.code"))
+        rules = [Diagnosis(when=When(error=str(number)), say="It was withdrawn.", do="Ask.")]
+        with pytest.raises(TokenRefused, match="It was withdrawn") as caught:
+            read({"fault": {"code": number}}, status=status, oauth2=oauth2, rules=rules)
+        assert (caught.value.error, caught.value.hint) == (str(number), "Ask.")
+
+    @pytest.mark.parametrize(
+        ("number", "status"),
+        [(40029, 200), (40029, 201), (40029, 302), (40029, 503), (40029, 429),
+         (429, 400), (408, 403), (500, 400), (503, 404)],
+    )  # fmt: skip
+    def test_a_number_alone_is_worth_another_try(self, number, status):
+        """A gateway numbers what lies behind it; and under 200 nobody has blamed the request."""
+        failed = server(token_response=TokenResponse(ok=Ok(path="ok")))
+        for oauth2 in (server(), failed):
+            with pytest.raises(ProviderUnavailable):
+                read({"ok": False, "error": number}, status=status, oauth2=oauth2)
+
+    def test_a_number_beside_a_token_refuses_nothing(self):
+        assert read({"access_token": "at", "error": 0}).access_token == Secret("at")
+        assert read({"access_token": "at", "error": 7}).access_token == Secret("at")
 
 
 class TestWorthAnotherTry:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from arcrun_auth.stores.opening import APP
 from arcrun_auth.tokens import Key, Secret
 from arcrun_cli import stdin, ui
 from arcrun_cli.commands.setup import SetupCommand, may_replace
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from arcrun_auth.apps import App, Use
     from arcrun_auth.broker import Broker
     from arcrun_auth.people import Person
-
-PARTS = ("client_id", "client_secret", "private_key", "key_id", "certificate")
-"""What --stdin may name."""
 
 TRIES = 3
 """How often is a choice from a list asked for again?"""
@@ -54,6 +52,11 @@ TRIES = 3
     "--certificate", metavar="FILE", help="The certificate (PEM), where that proves the app."
 )
 @click.option(
+    "--redirect-uri",
+    metavar="URL",
+    help="An https address of yours that the app is registered with: what it ends on is pasted.",
+)
+@click.option(
     "--stdin",
     "from_stdin",
     is_flag=True,
@@ -76,6 +79,7 @@ def command(
     key_file: str | None,
     key_id: str | None,
     certificate: str | None,
+    redirect_uri: str | None,
     from_stdin: bool,
     secret_expires: datetime | None,
     no_login: bool,
@@ -99,11 +103,14 @@ def command(
             f"arcrun app add {name} --help",
         )
     use = group[0]
+    own = redirect_uri or ""
     app = apps.App(client_id or "")
     if from_stdin:
-        app = _from_stdin(name, use)
+        app = _from_stdin(name, use, own)
     elif client_file:
-        app = apps.from_file(client_file, use.service, use.way)
+        app = apps.from_file(client_file, use.service, use.way, own)
+    app.redirect_uri = own or app.redirect_uri
+    apps.check_redirect_uri(app, use.service)
     _add_files(app, use, key_file, key_id, certificate)
     person = here.person
     asks = person.reach == "terminal"  # only now: standard input may have been a pipe
@@ -181,29 +188,21 @@ def _walked(app: App, group: Sequence[Use], name: str, person: Person) -> App:
     )
 
 
-def _from_stdin(name: str, use: Use) -> App:
+def _from_stdin(name: str, use: Use, redirect_uri: str) -> App:
     from arcrun_auth import apps
 
     data = stdin.read(f"arcrun app add {name} asks for it hidden")
     text = data.decode("utf-8", "replace")
     if _is_client_file(text):
-        return apps.from_file(text, use.service, use.way)
-    found = stdin.parse(data, PARTS, name, "arcrun app add")
-    if set(found) - set(PARTS):
+        return apps.from_file(text, use.service, use.way, redirect_uri)
+    found = stdin.parse(data, APP, name, "arcrun app add")
+    if set(found) - set(APP):
         raise UsageFault(
-            f"Standard input names other things than {', '.join(PARTS)}.",
+            f"Standard input names other things than {', '.join(APP)}.",
             f"arcrun app add {name} --help",
         )
-    secrets = {key: Secret(value.strip()) for key, value in found.items() if value.strip()}
-    for key in ("client_id", "key_id"):
-        secrets.pop(key, None)
-    return apps.App(
-        found.get("client_id", "").strip(),
-        secrets.get("client_secret"),
-        private_key=secrets.get("private_key"),
-        key_id=found.get("key_id", "").strip(),
-        certificate=secrets.get("certificate"),
-    )
+    parts = {key: Secret(value.strip()) for key, value in found.items() if value.strip()}
+    return apps.App.of(parts)
 
 
 def _is_client_file(text: str) -> bool:

@@ -105,7 +105,7 @@ def show(name: str, *, as_json: bool) -> int:
         which = f", for {use.service} by {use.way.id}" if len(shown) > 1 else ""
         ui.put()
         ui.put(ui.paint(f"To register it{which}", "bold"))
-        _print_guide(use, scopes)
+        _print_guide(use, scopes, held.redirect_uri if held else "")
     if held is None:
         ui.tell(f"  → arcrun app add {app}")
     else:
@@ -201,18 +201,18 @@ def guides(group: Sequence[Use]) -> list[tuple[Use, list[str]]]:
     return [(use, list(scopes)) for use, scopes in found.values()]
 
 
-def _print_guide(use: Use, scopes: list[str]) -> None:
+def _print_guide(use: Use, scopes: list[str], own: str) -> None:
     from arcrun_auth.apps import guide
 
     width = ui.width_of(ui.out())
     for number, step in enumerate(use.way.app_guide, 1):
         ui.put(ui.wrap(f"  {number}. {printable(step.text, 2000)}", width, "     "))
-        for line in (step.url, *guide.values(step, use.way, scopes)):
+        for line in (step.url, *guide.values(step, use.way, scopes, own)):
             if line:
                 ui.put(f"     {printable(line, 2000)}")
     if not use.way.app_guide:
         ui.put(f"  {use.way.app_register_url or 'in the console of the provider'}")
-    ui.pairs([("redirects", "\n".join(guide.redirects(use.way)))])
+    ui.pairs([("redirects", "\n".join(guide.redirects(use.way, own)))])
 
 
 def _sources(app: Kept) -> str:
@@ -260,6 +260,7 @@ def _as_data(app: Kept) -> dict[str, Any]:
         "name": app.name,
         "services": app.services,
         "client_id": app.client_id or None,
+        "redirect_uri": app.redirect_uri or None,
         "complete": app.complete,
         "origins": [asdict(origin) for origin in app.origins],
         "ends": ends(app.ends) or None,
@@ -271,6 +272,7 @@ def _shown(
 ) -> dict[str, Any]:
     from arcrun_auth.apps import guide
 
+    own = held.redirect_uri if held is not None else ""
     return {
         "name": app,
         "services": list(dict.fromkeys(use.service for use in group)),
@@ -280,13 +282,13 @@ def _shown(
                 "service": use.service,
                 "method": use.way.id,
                 "app_register_url": use.way.app_register_url or None,
-                "redirect_uris": guide.redirects(use.way),
+                "redirect_uris": guide.redirects(use.way, own),
                 "scopes": scopes,
                 "steps": [
                     {
                         "text": step.text,
                         "url": step.url or None,
-                        "values": guide.values(step, use.way, scopes),
+                        "values": guide.values(step, use.way, scopes, own),
                     }
                     for step in use.way.app_guide
                 ],

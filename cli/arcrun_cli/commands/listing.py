@@ -1,4 +1,4 @@
-"""`arcrun list`, and `arcrun recipes list`."""
+"""`arcrun list`: what is connected, and what is found."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from arcrun_auth.errors import printable
 from arcrun_auth.lifetimes import ARROW
 from arcrun_cli import ui
 from arcrun_cli.app import Command
-from arcrun_cli.options import broker, full_name, json_option
+from arcrun_cli.options import broker, catalog, full_name, json_option
 from arcrun_cli.sources import look_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Iterator
     from datetime import datetime
 
     from arcrun_auth.broker import Broker
+    from arcrun_auth.finding import Card
     from arcrun_auth.report import Instance, Service
 
 
@@ -26,64 +27,135 @@ if TYPE_CHECKING:
     cls=Command,
     short_help="What is connected, and what can be.",
     examples=(
-        "arcrun list                  what is connected",
-        "arcrun list --all            and all services, by category",
-        "arcrun list goo              those whose name has goo in it",
+        "arcrun list                     what is connected",
+        "arcrun list --search mail       services by what they are called or do",
+        "arcrun list --category email",
+        "arcrun list --all               all services, by category",
     ),
 )
 @click.argument("word", required=False)
+@click.option(
+    "--search", metavar="TEXT", help="What a service is called or does; the same as WORD."
+)
+@click.option("--category", metavar="NAME", help="Services of one category.")
 @click.option("--all", "everything", is_flag=True, help="Show all services.")
 @json_option
-def command(word: str | None, *, everything: bool, as_json: bool) -> int:
+def command(
+    word: str | None, search: str | None, category: str | None, *, everything: bool, as_json: bool
+) -> int:
     """What is connected: as whom, how it stands, when it expires. Sends nothing."""
     here = broker()
     look_after(here.settings, here.recipes, here.person)
-    found = [s for s in here.list_services().values() if matches(s, word)]
-    connected = [service for service in found if service.connected]
+    text = search or word
+    every, cards = here.list_services(), _wanted(text, category)
+    found = [every[card.service] for card in cards if card.service in every]
     if as_json:
-        ui.put_json({"services": [_as_data(s) for s in found]})
+        sure = {card.service: card.confirmed for card in cards}
+        ui.put_json({"services": [_as_data(s, confirmed=sure[s.service]) for s in found]})
         return 0
-    if connected:
-        _table(here, connected)
-        for service in connected:
-            for name, instance in in_order(service):
-                warn(full_name(here, service.service, name), instance.warnings)
-    else:
-        ui.tell("Nothing is connected yet." if not word else "Nothing of that name is connected.")
-    if everything or word or not connected:
-        others = [s for s in found if everything or not s.connected]
-        if connected and others:
-            ui.put()
-        by_category(others)
-        ui.tell("  → arcrun setup SERVICE" if found else "  → arcrun list --all")
+    connected = [service for service in found if service.connected]
+    connections(here, connected)
+    others = found if everything else [s for s in found if not s.connected]
+    asked = bool(text or category)
+    if not connected and found:
+        ui.tell("Nothing of that name is connected." if asked else "Nothing is connected yet.")
+    if others and connected and (asked or everything):
+        ui.put()
+    if asked:
+        _found(others, {card.service for card in cards if not card.confirmed})
+    elif everything or not connected:
+        by_category(others, whole=everything)
+    _next(len(others), found=bool(found), asked=asked or everything, connected=bool(connected))
     return 0
 
 
-def matches(service: Service, word: str | None) -> bool:
-    """Whether `word` is part of its name, title or category, in any case."""
-    wanted = (word or "").lower()
-    return any(
-        wanted in text.lower() for text in (service.service, service.display_name, service.category)
-    )
+def _wanted(text: str | None, category: str | None) -> list[Card]:
+    """The services that are asked for; all where nothing is."""
+    cards = catalog().search(text) if text else catalog().cards()
+    return [card for card in cards if category is None or card.category == category.lower()]
 
 
-def _table(here: Broker, services: Iterable[Service]) -> None:
+def _next(others: int, *, found: bool, asked: bool, connected: bool) -> None:
+    if not found:
+        ui.tell("No service is found.\n  → arcrun list --all, or arcrun recipes new")
+    elif asked or not connected:
+        ui.tell("  → arcrun setup SERVICE" + ("" if asked else ", arcrun list --search TEXT"))
+    elif others:
+        ui.tell(f"{ui.count(others, 'more service')}: arcrun list --search TEXT")
+
+
+def connections(here: Broker, services: Iterable[Service]) -> None:
+    """What is connected, one line each, and below it what will end soon.
+
+    Services that share one account share its line. Where the columns do not fit the terminal
+    each connection has a line of its own for all that is beside its name.
+    """
+    rows = list(_rows(here, services))
+    head = ("CONNECTED", "METHOD", "ACCOUNT", "STATUS", "EXPIRES")
+    if rows and ui.fits([row for row, _, _ in rows], head):
+        ui.table([row for row, _, _ in rows], head)
+    else:
+        for row, _, _ in rows:
+            ui.put(ui.paint(printable(row[0]), "bold"))
+            ui.put(
+                ui.wrap(f"  {printable(', '.join(filter(None, row[1:])), 500)}", _width(), "    ")
+            )
+    for (name, *_), also, instance in rows:
+        if also:
+            ui.put(ui.wrap(f"  {name} serves {', '.join(also)} too", _width(), "    "))
+        warn(name, instance.warnings)
+
+
+def _width() -> int | None:
+    return ui.width_of(ui.out())
+
+
+Row = tuple[tuple[str, ...], list[str], "Instance"]
+
+
+def _rows(here: Broker, services: Iterable[Service]) -> Iterator[Row]:
+    """Its columns, the other services of the account, and the connection."""
+    members: dict[tuple[str, str], list[tuple[Service, Instance]]] = {}
+    for service in services:
+        for name, instance in in_order(service):
+            members.setdefault((service.account, name), []).append((service, instance))
+    for (account, name), found in members.items():
+        ids = [service.service for service, _ in found]
+        first = ids.index(account) if account in ids else 0
+        instance = found[first][1]
+        yield (
+            (
+                full_name(here, ids[first], name),
+                instance.method,
+                instance.identity or "",
+                instance.status,
+                _expiry(instance),
+            ),
+            sorted({*ids} - {ids[first]}),
+            instance,
+        )
+
+
+def _found(services: Iterable[Service], unsure: Container[str]) -> None:
+    """What a search has found, the best first."""
     rows = [
         (
-            full_name(here, service.service, name),
-            instance.method,
-            instance.identity or "",
-            instance.status,
-            _expiry(instance),
+            service.service,
+            service.display_name,
+            service.category,
+            ", ".join(service.methods),
+            _note(service, unsure),
         )
         for service in services
-        for name, instance in in_order(service)
     ]
-    ui.table(rows, ("CONNECTED", "METHOD", "ACCOUNT", "STATUS", "EXPIRES"))
+    if rows:
+        ui.table(rows, ("SERVICE", "NAME", "CATEGORY", "WAYS IN", ""))
 
 
-def _typed(service: Service, instance: str) -> str:
-    return service.service if instance == "default" else f"{service.service}@{instance}"
+def _note(service: Service, unsure: Container[str]) -> str:
+    if service.status != "active":
+        return service.status
+    return "not confirmed" if service.service in unsure else ""
 
 
 def in_order(service: Service) -> list[tuple[str, Instance]]:
@@ -118,38 +190,50 @@ def warn(name: str, warnings: Iterable[str]) -> None:
         ui.tell(f"  → {command}")
 
 
-def by_category(services: Iterable[Service]) -> None:
-    """Services under the headings of their categories, as many in a line as fit."""
+def by_category(services: Iterable[Service], *, whole: bool) -> None:
+    """Services under the headings of their categories; unless `whole`, a line of each."""
     groups: dict[str, list[str]] = {}
     for service in services:
         groups.setdefault(service.category or "other", []).append(service.service)
     label = max((len(name) for name in groups), default=0)
-    ui.pairs([(name, ", ".join(sorted(groups[name]))) for name in sorted(groups)], label=label)
+    width = _width()
+    rows = []
+    for name in sorted(groups):
+        names = ", ".join(sorted(groups[name]))
+        rows.append((name, names if whole or width is None else ui.cut(names, width - label - 2)))
+    ui.pairs(rows, label=label)
 
 
-def _as_data(service: Service) -> dict[str, Any]:
+def _as_data(service: Service, *, confirmed: bool) -> dict[str, Any]:
     return {
         "service": service.service,
         "display_name": printable(service.display_name),
         "category": service.category,
+        "account": service.account,
         "tier": service.tier,
         "status": service.status,
+        "confirmed": confirmed,
         "methods": service.methods,
         "connected": service.connected,
-        "instances": [
-            {
-                "instance": name,
-                "method": instance.method,
-                "status": instance.status,
-                "account": instance.identity,
-                "expires_at": instance.expires_at,
-                "can_renew": instance.can_renew,
-                "refresh_expires_at": instance.refresh_expires_at,
-                "can_extend": instance.can_extend,
-                "secret_expires_at": instance.secret_expires_at,
-                "warnings": instance.warnings,
-                "scopes": instance.scopes,
-            }
-            for name, instance in in_order(service)
-        ],
+        "instances": instances(service),
     }
+
+
+def instances(service: Service) -> list[dict[str, Any]]:
+    """The connections of a service, as data."""
+    return [
+        {
+            "instance": name,
+            "method": instance.method,
+            "status": instance.status,
+            "account": instance.identity,
+            "expires_at": instance.expires_at,
+            "can_renew": instance.can_renew,
+            "refresh_expires_at": instance.refresh_expires_at,
+            "can_extend": instance.can_extend,
+            "secret_expires_at": instance.secret_expires_at,
+            "warnings": instance.warnings,
+            "scopes": instance.scopes,
+        }
+        for name, instance in in_order(service)
+    ]

@@ -1,4 +1,4 @@
-"""`arcrun recipes`: list, show, lint, add; more in the modules `recipe_*`."""
+"""`arcrun recipes`: list, show, new, lint, add, test, push, update, publish, sign."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import click
 from arcrun_auth.errors import RecipeError, printable
 from arcrun_cli import ui
 from arcrun_cli.app import Group
-from arcrun_cli.commands import recipe_community, recipe_publish, recipe_update, show
+from arcrun_cli.commands import (
+    recipe_community,
+    recipe_new,
+    recipe_publish,
+    recipe_push,
+    recipe_test,
+    recipe_update,
+    show,
+)
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import catalog, json_option, no_input_option, terminal
 
@@ -29,8 +37,8 @@ MAX_FILE = 1 << 20
 
 @click.group(
     cls=Group,
-    short_help="The recipes: list, show, lint, add, update.",
-    examples=("arcrun recipes list", "arcrun recipes lint my_api.yaml"),
+    short_help="The recipes: list, show, make, check, share, update.",
+    examples=("arcrun recipes list", "arcrun recipes new --from openapi.yaml"),
 )
 def command() -> None:
     """Recipes say what a service is: its address, its ways in, its hosts."""
@@ -46,12 +54,10 @@ def command() -> None:
 def list_(word: str | None, *, as_json: bool) -> int:
     """All recipes, those of yours among them, and whether all of them are valid."""
     recipes = catalog()
-    wanted = (word or "").lower()
-    found = [
-        entry
-        for entry in recipes.entries()
-        if wanted in f"{entry.service} {entry.display_name} {entry.category}".lower()
-    ]
+    found = recipes.entries()
+    if word:
+        by_name = {entry.service: entry for entry in found}
+        found = [by_name[card.service] for card in recipes.search(word)]
     problems = recipes.problems
     if as_json:
         ui.put_json(
@@ -98,6 +104,9 @@ command.add_command(show.command, "show")
 command.add_command(recipe_update.update)
 command.add_command(recipe_publish.publish)
 command.add_command(recipe_publish.sign)
+command.add_command(recipe_new.command, "new")
+command.add_command(recipe_test.command, "test")
+command.add_command(recipe_push.command, "push")
 
 
 @command.command(
@@ -112,19 +121,19 @@ def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
     from arcrun_auth.lint import errors
 
     files = [file for path in paths for file in _files(path)]
-    findings = _findings(catalog(), files)
-    bad = errors(findings)
+    found = findings(catalog(), files)
+    bad = errors(found)
     if as_json:
-        ui.put_json({"files": len(files), "findings": [asdict(f) for f in findings]})
+        ui.put_json({"files": len(files), "findings": [asdict(f) for f in found]})
         return 1 if bad else 0
-    for finding in findings:
-        _print(finding)
-    counted = ((len(files), "file"), (len(bad), "error"), (len(findings) - len(bad), "warning"))
+    for finding in found:
+        show_finding(finding)
+    counted = ((len(files), "file"), (len(bad), "error"), (len(found) - len(bad), "warning"))
     ui.tell(", ".join(ui.count(number, what) for number, what in counted) + ".")
     return 1 if bad else 0
 
 
-def _findings(recipes: Catalog, files: Sequence[str]) -> list[Finding]:
+def findings(recipes: Catalog, files: Sequence[str]) -> list[Finding]:
     """Files among the bundled recipes by the stricter rules that hold there."""
     from arcrun_auth.lint import lint
 
@@ -132,10 +141,10 @@ def _findings(recipes: Catalog, files: Sequence[str]) -> list[Finding]:
     others = [file for file in files if file not in ours]
     found: list[Finding] = []
     if ours:
-        found += lint(_read(ours), bases=recipes.bases())
+        found += lint(read_files(ours), bases=recipes.bases())
     if others:
         known = [recipes.recipe(e.service) for e in recipes.entries() if e.trusted]
-        found += lint(_read(others), tier="local", bases=recipes.bases(), known=known)
+        found += lint(read_files(others), tier="local", bases=recipes.bases(), known=known)
     return found
 
 
@@ -147,7 +156,8 @@ def _files(path: str) -> list[str]:
     ]
 
 
-def _read(files: Sequence[str]) -> dict[str, bytes]:
+def read_files(files: Sequence[str]) -> dict[str, bytes]:
+    """The texts of files, by path. RecipeError where one cannot be read."""
     texts: dict[str, bytes] = {}
     for path in files:
         try:
@@ -160,7 +170,8 @@ def _read(files: Sequence[str]) -> dict[str, bytes]:
     return texts
 
 
-def _print(finding: Finding) -> None:
+def show_finding(finding: Finding) -> None:
+    """A finding of the linter: where, what, and how to mend it."""
     where = f"{finding.path}:{finding.line}" if finding.line else finding.path
     kind = "fail" if finding.severity == "error" else "warn"
     field = f"{finding.field}: " if finding.field else ""
@@ -217,7 +228,7 @@ def is_of_community(name: str) -> bool:
 def _recipe_in(recipes: Catalog, file: str) -> Recipe:
     from arcrun_auth import recipe
 
-    return recipe.read(_read([file])[file], path=file, bases=recipes.bases())
+    return recipe.read(read_files([file])[file], path=file, bases=recipes.bases())
 
 
 def _show_consent(recipes: Catalog, recipe: Recipe) -> None:

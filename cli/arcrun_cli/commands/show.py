@@ -6,17 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arcrun_auth.errors import printable
+from arcrun_auth.errors import AuthError, printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command
-from arcrun_cli.options import catalog, json_option, service_argument, terminal
+from arcrun_cli.commands import listing
+from arcrun_cli.options import broker, catalog, json_option, service_argument, terminal
 from arcrun_cli.sources import look_after
 
 if TYPE_CHECKING:
-    from arcrun_auth.catalog import Entry
-    from arcrun_auth.recipe import Method, Recipe
+    from collections.abc import Iterator
 
-VERIFIED = {"live": "tried", "doc": "two sources agree", "code": "not confirmed"}
+    from arcrun_auth.catalog import Entry
+    from arcrun_auth.profile import Section
+    from arcrun_auth.recipe import Method, Recipe
+    from arcrun_auth.report import Service
+
+IN_SHORT = ("errors", "sources")
+"""Which sections are too long for a terminal? An error is explained when it happens."""
 
 
 @click.command(
@@ -35,84 +41,76 @@ def command(name: str, *, as_json: bool) -> int:
     service = name.partition("@")[0]
     look_after(Settings(), recipes, terminal(), service)
     entry, recipe = recipes.entry(service), recipes.recipe(service)
+    held = _held(recipe.service)
     if as_json:
-        ui.put_json(_as_data(entry, recipe))
+        ui.put_json(_as_data(entry, recipe, held))
     else:
-        _print(entry, recipe)
+        _print(entry, recipe, held)
     return 0
 
 
-def _print(entry: Entry, recipe: Recipe) -> None:
+def _print(entry: Entry, recipe: Recipe, held: Service | None) -> None:
+    from arcrun_auth.profile import sections
+
+    width = ui.width_of(ui.out())
     ui.put(f"{ui.paint(recipe.service, 'bold')}  {printable(recipe.display_name)}")
     if recipe.description:
-        ui.put(ui.wrap(printable(recipe.description), ui.width_of(ui.out())))
-    for way in recipe.ways:
+        ui.put(ui.wrap(printable(recipe.description), width, ""))
+    shown = [section for section in sections(recipe) if section.kind not in IN_SHORT]
+    label = max(len(line.label) for section in shown for line in section.lines)
+    for section in shown:
         ui.put()
-        setup = f"arcrun setup {recipe.service}"
-        setup += "" if way.id == recipe.ways[0].id else f" --method {way.id}"
-        ui.put(ui.paint(setup, "bold"))
-        ui.pairs(_way(way))
+        for heading in filter(None, (section.command, printable(section.title))):
+            ui.put(ui.paint(ui.wrap(heading, width, ""), "bold"))
+        ui.pairs(_rows(section), label=label)
     ui.put()
+    ui.pairs(_origin(entry, recipe), label=label)
+    _end(recipe, held)
+
+
+def _rows(section: Section) -> Iterator[tuple[str, str]]:
+    for line in section.lines:
+        yield line.label, "\n".join(printable(text, 500) for text in line.texts)
+
+
+def _origin(entry: Entry, recipe: Recipe) -> list[tuple[str, str]]:
+    """How sure the recipe is, and where it lies; the pages of the documentation have all of it."""
+    from arcrun_auth.profile import VERIFIED
+
     verified = recipe.verified
-    ui.pairs(
-        [
-            ("docs", printable(recipe.docs_url)),
-            ("also named", ", ".join(entry.aliases)),
-            (
-                "recipe",
-                f"{entry.tier}, {printable(entry.path)}"
-                + ("" if entry.status == "active" else f", {entry.status}"),
-            ),
-            ("verified", f"{verified.date}: {VERIFIED[verified.method]}" if verified else "never"),
-        ]
-    )
-
-
-def _way(way: Method) -> list[tuple[str, str]]:
-    from arcrun_auth.consent import named_servers
-
-    secrets = [
-        f"{secret.label or secret.key} ({secret.key}{', optional' if secret.optional else ''})"
-        + (", looked up on this machine" if secret.ambient else "")
-        + (f"\n  {secret.help_url}" if secret.help_url else "")
-        for secret in way.required_secrets
-    ]
-    oauth2 = way.oauth2
+    sure = f"{verified.date}: {VERIFIED[verified.method]}" if verified else "never"
+    errors = f"{ui.count(len(recipe.diagnose), 'error')} of its own" if recipe.diagnose else ""
     return [
-        ("way in", _primitive(way.primitive)),
-        ("needs", printable_lines("\n".join(secrets))),
-        ("your app", printable(way.app_register_url) if way.primitive == "oauth2" else ""),
-        ("asks also", ", ".join(f"--param {name}=…" for name in _asked(way))),
-        ("goes to", "\n".join(way.allowed_hosts)),
-        ("token from", "\n".join(named_servers(way)) if way.primitive != "oauth2" else ""),
-        ("git", "\n".join(way.git.hosts) if way.git is not None else ""),
-        ("docker", "\n".join(way.docker.registries) if way.docker is not None else ""),
-        ("scopes", "\n".join(oauth2.scopes) if oauth2 is not None else ""),
-        ("sets", ", ".join(oauth2.scope_sets) if oauth2 is not None else ""),
-        ("base URL", printable(way.base_url)),
+        ("explains", errors),
+        ("verified", sure),
+        ("recipe", f"{entry.tier}, {printable(entry.path)}"),
     ]
 
 
-def _asked(way: Method) -> list[str]:
+def _end(recipe: Recipe, held: Service | None) -> None:
+    """What is connected of it, and what to type next."""
+    if held is not None and held.connected:
+        ui.put()
+        listing.connections(broker(), [held])
+        ui.tell(f"  → arcrun test {recipe.service}")
+    elif recipe.status != "closed":
+        ui.tell(f"\n  → arcrun setup {recipe.service}")
+
+
+def _held(service: str) -> Service | None:
+    """The service with its connections; None where nobody can look now: the vault is locked."""
+    try:
+        return broker().list_services().get(service)
+    except AuthError:
+        return None
+
+
+def asked(way: Method) -> list[str]:
     """The params that somebody types; the others are found."""
     return [name for name, param in way.params.items() if param.source == "user"]
 
 
-def _primitive(name: str) -> str:
-    from arcrun_auth.primitives import find
-
-    known = find(name)
-    return (known and known.label) or (name if known else f"{name}, which nothing here brings")
-
-
-def printable_lines(text: str) -> str:
-    return "\n".join(
-        line[: len(line) - len(line.lstrip())] + printable(line.lstrip())
-        for line in text.split("\n")
-    )
-
-
-def _as_data(entry: Entry, recipe: Recipe) -> dict[str, Any]:
+def _as_data(entry: Entry, recipe: Recipe, held: Service | None) -> dict[str, Any]:
     return {
         "service": recipe.service,
         "display_name": recipe.display_name,
@@ -137,7 +135,7 @@ def _as_data(entry: Entry, recipe: Recipe) -> dict[str, Any]:
                     }
                     for s in way.required_secrets
                 ],
-                "params": _asked(way),
+                "params": asked(way),
                 "hosts": way.allowed_hosts,
                 "git": way.git.hosts if way.git else [],
                 "docker": way.docker.registries if way.docker else [],
@@ -150,7 +148,21 @@ def _as_data(entry: Entry, recipe: Recipe) -> dict[str, Any]:
             }
             for way in recipe.ways
         ],
+        "tags": recipe.tags,
+        "agent": {
+            "read": [
+                {"method": r.method, "path": r.path, "graphql": r.graphql}
+                for r in recipe.agent.read
+            ],
+            "rpc": recipe.agent.rpc,
+            "never": recipe.deny_paths,
+        },
+        "instances": listing.instances(held) if held is not None else None,
         "verified": None
         if recipe.verified is None
-        else {"date": recipe.verified.date, "method": recipe.verified.method},
+        else {
+            "date": recipe.verified.date,
+            "method": recipe.verified.method,
+            "sources": recipe.verified.sources,
+        },
     }

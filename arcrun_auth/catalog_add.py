@@ -1,0 +1,58 @@
+"""Taking a recipe file over into the home, once it has been checked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from arcrun_auth import catalog, catalog_build, lint
+from arcrun_auth.catalog import OVERRIDE
+from arcrun_auth.errors import RecipeError
+from arcrun_auth.recipe import reader
+from arcrun_auth.stores import private
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from arcrun_auth.catalog_index import Index
+
+
+def add(
+    path: str,
+    folder: str,
+    trusted: Index,
+    *,
+    above: Callable[[str], tuple[str, str] | None],
+    override: bool,
+) -> str:
+    """Check the recipe at `path` and copy it into `folder`; gives the service's id.
+
+    It may extend the bases of `trusted`. RecipeError where it is not valid, where the linter
+    finds an error, or where it stands over what `above` names (tier and service) without
+    `override`.
+    """
+    found = catalog_build.read(path)
+    bases = {service: reader.parse(text, at) for service, text, at in trusted.bases()}
+    subject = lint.subject(found, bases, tier="local")
+    recipe = subject.recipe
+    for finding in lint.errors([*lint.judge(subject), *lint.between([subject])]):
+        raise RecipeError(
+            finding.message, service=recipe.service, path=path, line=finding.line,
+            field=finding.field, hint=finding.mend,
+        )  # fmt: skip
+    below = above(recipe.service)
+    if below is not None and not override:
+        raise catalog.shadowing(*below, recipe.service, path)
+    _copy(found.text, folder, recipe.service, suffix=OVERRIDE if below else "")
+    return recipe.service
+
+
+def _copy(text: str, folder: str, service: str, *, suffix: str) -> None:
+    private.ensure_folder(os.path.dirname(folder))
+    private.ensure_folder(folder)
+    name = os.path.join(folder, service.replace("/", "__"))  # an id has no double underscore
+    private.write_atomically(f"{name}{suffix}.yaml", text.encode())
+    for other in {"", OVERRIDE} - {suffix}:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{name}{other}.yaml")
