@@ -126,14 +126,22 @@ class Service:
         self.calls.append(arrived)
         if self.fails is not None:
             return self.fails
-        found = [
+        found, test = self._finding(arrived), self.is_test(arrived)
+        if not found:
+            return self._tested(arrived) if test else Reply(200, {"fine": True})
+        answer = self._discovered(found, arrived)
+        if test:  # one request does for both
+            return self._tested(arrived, answer)
+        return Reply(200, answer.data, answer.headers)
+
+    def _finding(self, arrived: Arrived) -> list[Discover]:
+        """The steps that this request may be, by which the login finds its params."""
+        return [
             step
             for step in self.way.discover
-            if self.given.place(step.url) == (arrived.origin, arrived.path)
+            if self.given.place(filled(step.url, self.given.known))
+            == (arrived.origin, arrived.path)
         ]
-        if found:
-            return self._discovered(found, arrived)
-        return self._tested(arrived) if self.is_test(arrived) else Reply(200, {"fine": True})
 
     def _is_taken(self, arrived: Arrived) -> bool:
         """Whether the request carries what the recipe says, and that is still good."""
@@ -148,6 +156,8 @@ class Service:
         if not arrived.body:  # there is none that it could stand in
             wanted.body = {}
         faults = _rendered.differences(wanted, arrived.places)
+        if faults and self._finding(arrived):  # what it is to find cannot be in it yet
+            faults = _rendered.differences(_rendered.before_found(self.way, wanted), arrived.places)
         unsure = _rendered.UNSURE
         faults += [fault for fault in self._proof(arrived) if fault]
         if unsure.search(str(self.way.inject)):
@@ -241,8 +251,8 @@ class Service:
     def is_test(self, arrived: Arrived) -> bool:
         return self.way.test is not None and arrived.url == self.given.url(self.test_url)
 
-    def _tested(self, arrived: Arrived) -> Reply:
-        """The test request: looked at, and answered as the recipe expects."""
+    def _tested(self, arrived: Arrived, answer: _answers.Answer | None = None) -> Reply:
+        """The test request: looked at, and answered as the recipe expects, beside `answer`."""
         test, known, expect = self.way.test, self.given.known, self.given.expect
         assert test is not None
         expect(arrived.method == test.method, "the test request came by another method")
@@ -251,13 +261,13 @@ class Service:
             expect(there == filled(text, known), f"the test request came without {name}")
         if test.body and not self.way.inject.body:
             expect(arrived.body.decode() == filled(test.body, known), "another body was sent")
-        answer = _answers.Answer()
+        answer = answer or _answers.Answer()
         answer.put(test.identity, IDENTITY)
         if test.ok is not None:
             answer.put(test.ok.path, test.ok.equals)
         return Reply(test.expect[0], answer.data, answer.headers)
 
-    def _discovered(self, steps: list[Discover], arrived: Arrived) -> Reply:
+    def _discovered(self, steps: list[Discover], arrived: Arrived) -> _answers.Answer:
         item = _answers.Answer()
         for step in steps:
             for name, text in step.headers.items():
@@ -269,10 +279,8 @@ class Service:
             if step.choose is not None:
                 item.put(step.choose.label, "One of them")
         choose = next((step.choose for step in steps if step.choose is not None), None)
-        if choose is None:
-            return Reply(200, item.data, item.headers)
-        if not choose.items:
-            return Reply(200, [item.data], item.headers)
-        whole = _answers.Answer()
-        whole.put(choose.items, [item.data])
-        return Reply(200, whole.data, item.headers)
+        if choose is not None:
+            whole = _answers.Answer()
+            whole.put(choose.items, [item.data])
+            item.data = whole.data if choose.items else [item.data]
+        return item
