@@ -105,6 +105,12 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "files": "how many were read",
         "findings": "`path`, `line`, `field`, `rule`, `message`, `mend`, `severity`",
     },
+    "recipes diff": {
+        "service": "its name",
+        "compared": "of each: `name` (the connection), `against` (`agreed`, `in use`, or `nothing` "
+        "where the service is new), `asks` (whether somebody has to agree), and in `differences` "
+        "`field`, `before`, `after`, `meaning`",
+    },
     "vault status": {
         "path": "the file",
         "exists": "whether it is there",

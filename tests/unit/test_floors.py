@@ -16,9 +16,9 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis digest dotenv fields hosts jwt landing lifetimes
-        lint masking members moments oauth oauth1 primitives recipe references rendering scopes
-        seal server_words signing sigv4 template token_answer
+        answers catalog_entry consent diagnosis differences digest dotenv fields hosts jwt landing
+        lifetimes lint masking members moments oauth oauth1 primitives recipe references rendering
+        scopes seal server_words signing sigv4 template token_answer
         """,
     ),
     (
@@ -34,9 +34,9 @@ FLOORS = [
     (
         "hall",
         """
-        adoption agreement apps authority bound broker checkup completion connections declared
-        desk discovery ends enrol found helpers keepalive named parts presigned referred removal
-        renewal report resolve shared signin
+        adoption agreement apps authority bound broker checkup compared completion connections
+        declared desk discovery ends enrol found helpers keepalive named parts presigned referred
+        removal renewal report resolve shared signin
         """,
     ),
     ("bridge", "adapters"),
