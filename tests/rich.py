@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
 
 import msgspec
+from msgspec import inspect
 
 from arcrun_auth.recipe import Recipe
 
@@ -97,7 +100,7 @@ RICH = {
     "diagnose": [{"when": {"status": 400, "error": "e", "body": "b", "age_s": [1, 2]},
                   "say": "It means this.", "do": "Do that."}],
     "test": {"method": "POST", "path": "/me", "url": "https://eu.rich.example/me",
-             "headers": {"X-T": "1"}, "body": "{}", "expect": [201],
+             "headers": {"X-T": "1", "Content-Type": "application/json"}, "body": "{}", "expect": [201],
              "ok": {"path": "ok", "equals": "yes"}, "denied": "no right", "identity": "id", "identity_label": "User",
              "expires": "end"},
     "app_guide": [{"text": "Do", "url": "https://g.example", "value": "v"}],
@@ -143,6 +146,24 @@ def leaves(data, place=()):
 LEAVES = dict(leaves(RICH))
 
 
+def names(data, kind=None, place=()):
+    """The places whose last step is a name of the recipe's own: a header, a param, a scope set."""
+    kind = kind or inspect.type_info(Recipe)
+    if isinstance(kind, inspect.UnionType):
+        kind = next(each for each in kind.types if not isinstance(each, inspect.NoneType))
+    if isinstance(kind, inspect.StructType):
+        for field in kind.fields:
+            if field.encode_name in data:
+                yield from names(data[field.encode_name], field.type, (*place, field.encode_name))
+    elif isinstance(kind, inspect.DictType):
+        for name, value in data.items():
+            yield (*place, name)
+            yield from names(value, kind.value_type, (*place, name))
+    elif isinstance(kind, inspect.VarTupleType):
+        for index, item in enumerate(data):
+            yield from names(item, kind.item_type, (*place, index))
+
+
 def convert(data):
     # Straight into the model: a mutation need not make sense, it must be seen.
     return msgspec.convert(data, Recipe)
@@ -166,11 +187,10 @@ CHOICES = {
 }  # fmt: skip
 
 
-def mutated(place):
-    data = copy.deepcopy(RICH)
-    holder = data
-    for step in place[:-1]:
-        holder = holder[step]
+def mutated(place, data=RICH):
+    """`data` with another value at `place`."""
+    data = copy.deepcopy(data)
+    holder = holder_of(data, place)
     value = holder[place[-1]]
     if isinstance(value, bool):
         holder[place[-1]] = not value
@@ -179,3 +199,18 @@ def mutated(place):
     else:
         holder[place[-1]] = CHOICES.get(place, value + "x")
     return data
+
+
+def holder_of(data, place):
+    """The map or list that holds the value at `place`."""
+    for step in place[:-1]:
+        data = data[step]
+    return data
+
+
+def rich_at(host):
+    """The same recipe with all its servers at one loopback host with a port."""
+    text = re.sub(r"https://[a-z0-9.{}_-]*rich\.example", f"http://{host}", json.dumps(RICH))
+    return json.loads(
+        re.sub(r"(?<![a-z.*])(?:[a-z]+|\{\{param\.region\}\})\.rich\.example", host, text)
+    )
