@@ -135,3 +135,14 @@ def test_without_a_vault_a_file_is_held_against_the_recipe_in_use(typed, tmp_pat
     assert code == 0
     assert out.startswith("notion against the recipe in use no difference")
     assert "What you agreed to cannot be read" in err
+
+
+def test_no_token_is_printed_by_a_changed_recipe(typed, hijack, provider, capsys):
+    hijack()
+    before = provider.requests.total()
+    capsys.readouterr()
+    assert arcrun_cli.main(["token", "demo_static"]) == 7
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "would be sent to a new host" in " ".join(shown.err.split())
+    assert provider.requests.total() == before

@@ -8,9 +8,10 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
-from arcrun_auth import agreement
+from arcrun_auth import agreement, httpx_auth, token_provider
 from arcrun_auth.broker import Broker
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.errors import AuthError, ConsentRequired
@@ -89,8 +90,7 @@ class Changing:
             home=str(self.home),
             store=self.store,
             person=Nobody(),
-            allow_hosts=[server.origin for server in self.servers],
-            environ={},
+            environ={"ARCRUN_ALLOW_HOSTS": ",".join(server.origin for server in self.servers)},
         )
 
 
@@ -107,11 +107,18 @@ def _bind_async(broker: Broker) -> None:
     asyncio.run(run())
 
 
+def _httpx_auth(broker: Broker) -> None:
+    with httpx.Client(auth=httpx_auth("rich", broker=broker)) as client:
+        client.get(f"{broker.settings.allow_hosts[0]}/v1/things")
+
+
 DOORS: dict[str, Callable[[Broker], object]] = {
     "bind": _bind,
     "get_token": lambda broker: broker.get_token("rich"),
     "bind_async": _bind_async,
     "test": lambda broker: broker.test("rich"),
+    "httpx_auth": _httpx_auth,
+    "token_provider": lambda broker: token_provider("rich", broker=broker)(),
     "a reference": lambda broker: broker.secret("arcrun://rich/a"),
 }
 
