@@ -170,7 +170,7 @@ CASES = [
     ("text-link", "warning", KEY + "diagnose: [{when: {status: 401}, say: See https://a.example}]\n",
      KEY + "diagnose: [{when: {status: 401}, say: No., do: See https://a.example}]\n"),
     ("text-link", "warning", swap(KEY, "Sells things.", "See [here](x)."), KEY),
-    ("pattern", "error", swap(KEY, "label: Key", "label: Key, pattern: '('"), KEY),
+    ("format", "error", swap(KEY, "label: Key", "label: Key, pattern: '('"), KEY),
     ("pattern", "warning", swap(KEY, "label: Key", "label: Key, pattern: '^k_', example: x_1"),
      swap(KEY, "label: Key", "label: Key, pattern: '^k_', example: k_1")),
     ("pattern", "warning",
