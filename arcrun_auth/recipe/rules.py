@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from arcrun_auth import answers, primitives
+from arcrun_auth.hosts import Fence
 from arcrun_auth.recipe import helpers, parameters, parts, regex
 from arcrun_auth.template import Template
 
@@ -264,6 +265,10 @@ def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:
 def _check_spelled(host: str, params: Mapping[str, Param], at: Place) -> None:
     if not _HOST.fullmatch(host):
         raise Fault("This is no host: ASCII letters, digits, dots, hyphens, one leading *.", at)
+    try:
+        Fence([_IN_HOST.sub("x.example", re.sub(r":\{\{[^{}]*\}\}$", ":1", host))])
+    except ValueError as error:
+        raise Fault(f"{error}.", at) from None
     for match in _IN_HOST.finditer(host):
         ns, _, name = match[1].partition(".")
         param = params.get(name)

@@ -10,7 +10,7 @@ from arcrun_auth.errors import RecipeError, UnknownService
 from arcrun_auth.recipe import read
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Consent, Credential, Key
-from tests.unit.test_lint import KEY, OAUTH, swap
+from tests.unit.lint_cases import KEY, OAUTH, swap
 
 
 @pytest.fixture
