@@ -13,22 +13,27 @@ if TYPE_CHECKING:
     from arcrun_auth.recipe.reader import Place
 
 _SAFE = ("GET", "HEAD")  # RFC 9110 §9.2.1
-_ODD = re.compile(r"//|/\.{1,2}(?=/|$)|%2[ef]|\*\*(?!$)|[^/*]\*|\*[^/*]|\*\*\*", re.IGNORECASE)
+_NEVER = re.compile(r"//|/\.{1,2}(?=/|$)|%2[ef]", re.IGNORECASE)  # RFC 3986 §5.2.4, §6.2.2
+_ODD_STAR = re.compile(r"\*\*(?!$)|[^/*]\*|\*[^/*]|\*\*\*")
 
 
 def paths(subject: Subject) -> Iterator[Finding]:
     """A path that no request has denies nothing, and lets nothing be read."""
     for place, path in _paths(subject):
-        if _ODD.search(path):
+        if _NEVER.search(path):
             yield subject.finding(
-                "agent-path", place, "No request has such a path.",
-                "Whole segments: * stands for one, ** at the end for all that follow.",
+                "agent-path", place, "No request has such a path.", "Write it as it is sent."
+            )
+        if _ODD_STAR.search(path):
+            yield subject.finding(
+                "agent-star", place, "A star here stands for no whole segment.",
+                "* stands for one segment, ** at the end for all that follow.", "warning",
             )  # fmt: skip
         base = urlsplit(subject.recipe.base_url).path.rstrip("/")
         roots = subject.recipe.root_paths
         if base and f"{path}/".startswith(f"{base}/") and not path.startswith(tuple(roots)):
             yield subject.finding(
-                "agent-path", place, f"Paths stand below base_url: this is {base}{path}.",
+                "agent-below", place, f"Paths stand below base_url: this is {base}{path}.",
                 "Write it as callers do, without the path of base_url.", "warning",
             )  # fmt: skip
 

@@ -29,7 +29,7 @@ def least(subject: Subject) -> Iterator[Finding]:
             continue
         at: Place = (*of_method, "oauth2")
         for index, scope in enumerate(oauth2.scopes):
-            if _WIDE.search(scope):
+            if _WIDE.search(scope) and "read" not in scope.lower():
                 yield subject.finding(
                     "scope-wide", (*at, "scopes", index),
                     f"Everybody is asked for {scope!r}, which sounds like more than most need.",

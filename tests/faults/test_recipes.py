@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import time
+import tracemalloc
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +16,13 @@ import pytest
 from arcrun_auth import agreement, httpx_auth, token_provider
 from arcrun_auth.broker import Broker
 from arcrun_auth.catalog import Catalog
-from arcrun_auth.errors import AuthError, ConsentRequired
+from arcrun_auth.errors import AuthError, ConsentRequired, RecipeError
 from arcrun_auth.people import Nobody
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Credential, Grant, Key, Secret
 from tests import canary
 from tests.faults.board import FULL
+from tests.hostile import corpus
 from tests.rich import COSMETIC, FIXED, holder_of, leaves, mutated, names, rich_at
 from tests.servers import Recorder, Reply, recorder
 
@@ -203,3 +206,42 @@ def test_row_25_what_is_only_said_otherwise_passes(changing, board) -> None:
 
 def counted(ends: Counter[str]) -> str:
     return ", ".join(f"{name}: {number}" for name, number in sorted(ends.items()))
+
+
+def test_row_26_files_made_to_do_harm_are_refused_in_little_time_and_memory(
+    tmp_path, board
+) -> None:
+    """Each is read, linted and added by itself. What that costs is printed; that it ends, holds."""
+    catalog = Catalog(tmp_path / "home")
+    catalog.names()
+    cases = corpus.REFUSED | corpus.UNSHIPPED
+    accepted, untyped, slowest, largest = [], [], (0.0, ""), (0, "")
+    for name, case in cases.items():
+        file = tmp_path / "evil.yaml"
+        file.write_bytes(corpus.raw(case))
+        for measured in (False, True):  # what traces memory costs time
+            started = time.perf_counter()
+            if measured:
+                tracemalloc.start()
+            try:
+                catalog.add(file)
+                accepted.append(name)
+            except RecipeError:
+                pass
+            except Exception as error:
+                untyped.append((name, error))
+            if measured:
+                largest = max(largest, (tracemalloc.get_traced_memory()[1], name))
+                tracemalloc.stop()
+            else:
+                slowest = max(slowest, (time.perf_counter() - started, name))
+    board.note(
+        26,
+        "recipe files made to do harm",
+        injected=f"{len(cases)} files: bombs, keys twice, tags, bytes, names, hosts, templates, "
+        "patterns that never end, orders to agents",
+        must_hold="all refused by a typed error, nothing added",
+        figure=f"{len(accepted)} accepted, {len(untyped)} untyped errors; at most "
+        f"{slowest[0] * 1000:.0f} ms ({slowest[1]}) and {largest[0] / 2**20:.1f} MB ({largest[1]})",
+        held=not accepted and not untyped and not [*tmp_path.glob("home/recipes/*.yaml")],
+    )

@@ -169,7 +169,6 @@ NAMES = {
     "a service of 4,000 letters": shop("service: shop", "service: " + "s" * 4000),
     "a service of two slashes": shop("service: shop", "service: a/b/shop"),
     "an author that climbs": shop("service: shop", "service: ../shop"),
-    "a base": shop("service: shop", "service: _shop"),
     "a base that there is not": SHOP + "extends: _nowhere\n",
     "a base that is a path": SHOP + "extends: ../_shop\n",
     "itself as a base": SHOP + "extends: shop\n",

@@ -99,7 +99,9 @@ PROMISES = {
     },
     "variables that belong to one service": {"env-collision", "env-shared", "host-twice"},
     "what only the wheel may say": {"sdk-tier", "machine-tier"},
-    "rules for agents that can come true": {"agent-path", "agent-graphql", "agent-unused"},
+    "rules for agents that can come true": {
+        "agent-path", "agent-star", "agent-below", "agent-graphql", "agent-unused",
+    },
     "patterns that end soon and fit their example": {"format", "pattern"},
     "diagnoses that can be reached": {"diagnose"},
     "what a user will miss": {"incomplete"},
