@@ -108,6 +108,14 @@ PROMISES = {
 }  # fmt: skip
 
 
+def test_every_rule_is_documented():
+    page = (RECIPES.parent / "docs" / "recipes.md").read_text(encoding="utf-8")
+    table = page.split("## Linting")[1]
+    assert set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`(?=[,| ])", table)) >= (
+        {rule for rule, *_ in CASES} | ELSEWHERE
+    )
+
+
 def test_the_rules_are_those_that_keep_the_promises():
     kept = set().union(*PROMISES.values())
     assert kept == {rule for rule, *_ in CASES} | ELSEWHERE
