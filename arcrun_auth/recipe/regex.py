@@ -41,6 +41,7 @@ MAX_DEGREE = 1
 
 # The parser behind `re`: what is judged here is what the matcher does, not a second opinion.
 _parser: Any = re._parser  # type: ignore[attr-defined]  # noqa: SLF001
+_REPEATS = re.compile(r"[*+?{(]")  # without any of them there is one choice at most, and no group
 _LINE_BREAK, _SAMPLES = 10, "0aA_ \n\u00e9\u4e00-;"
 
 
@@ -58,7 +59,7 @@ def fault(pattern: str, *, whole: bool = False) -> str | None:
         _check(pattern, whole=whole)
     except _Refused as error:
         return str(error)
-    except (re.error, RecursionError, OverflowError) as error:
+    except (re.error, RecursionError, OverflowError, FutureWarning) as error:
         return f"This is no regular expression: {error}"
     return None
 
@@ -67,6 +68,8 @@ def _check(pattern: str, *, whole: bool) -> None:
     if len(pattern) > MAX_PATTERN:
         raise _Refused(f"A pattern has at most {MAX_PATTERN} characters")
     re.compile(pattern)  # which finds more faults than the parser alone
+    if not _REPEATS.search(pattern):
+        return
     parsed = _parser.parse(pattern)
     flags = parsed.state.flags
     machine = _Machine(_alphabet(parsed), ignore_case=bool(flags & re.IGNORECASE))

@@ -16,7 +16,8 @@ import pytest
 from arcrun_auth import agreement, httpx_auth, token_provider
 from arcrun_auth.broker import Broker
 from arcrun_auth.catalog import Catalog
-from arcrun_auth.errors import AuthError, ConsentRequired, RecipeError
+from arcrun_auth.errors import AuthError, ConsentRequired, PolicyRefused, RecipeError
+from arcrun_auth.hosts import parse_origin
 from arcrun_auth.people import Nobody
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Credential, Grant, Key, Secret
@@ -115,6 +116,14 @@ def _httpx_auth(broker: Broker) -> None:
         client.get(f"{broker.settings.allow_hosts[0]}/v1/things")
 
 
+def _git(broker: Broker) -> None:
+    origin = parse_origin(broker.settings.allow_hosts[0])
+    match = broker.helpers.find("git", origin)
+    if match is None:  # the recipe answers for another host now
+        raise PolicyRefused("no recipe answers for it", rule="git")
+    broker.helpers.token(match)
+
+
 DOORS: dict[str, Callable[[Broker], object]] = {
     "bind": _bind,
     "get_token": lambda broker: broker.get_token("rich"),
@@ -122,6 +131,7 @@ DOORS: dict[str, Callable[[Broker], object]] = {
     "test": lambda broker: broker.test("rich"),
     "httpx_auth": _httpx_auth,
     "token_provider": lambda broker: token_provider("rich", broker=broker)(),
+    "git": _git,
     "a reference": lambda broker: broker.secret("arcrun://rich/a"),
 }
 

@@ -57,6 +57,10 @@ def test_what_could_take_for_ever_is_refused(why, pattern):
     assert why in (fault(pattern) or "")
 
 
+def test_a_set_in_a_set_is_refused_where_warnings_are_errors():
+    assert "Possible nested set" in (fault("[[a]+") or "")
+
+
 def test_a_pattern_for_the_whole_value_is_tried_at_one_place_alone():
     assert fault("[a-z]+[a-z]+") is not None
     assert fault("[a-z]+[a-z]+", whole=True) is None
