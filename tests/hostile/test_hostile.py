@@ -95,6 +95,15 @@ def test_those_in_the_home_are_told_and_stop_no_other(tmp_path):
     assert services == {"mine"}
 
 
+def test_a_files_name_does_not_move_the_cursor_either(tmp_path):
+    folder = tmp_path / "recipes"
+    folder.mkdir(mode=0o700)
+    (folder / "a\x1b[2J\u202eb.yaml").write_text("service: shop\n")
+    (problem,) = Catalog(tmp_path).problems
+    assert problem.path.endswith("\u202eb.yaml")
+    assert_can_be_shown(str(problem))
+
+
 def test_the_command_shows_them_safely_and_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(hardening, "apply", lambda: None)  # this process goes on
     for name in [name for name in os.environ if agents.marker({name: "1"})]:
