@@ -2,10 +2,10 @@
 
 Python's matcher goes back and tries again, and some patterns make it do so for ever (`(a+)+b`).
 Here a pattern becomes an automaton, one state for each character it names. What matters is
-whether a text can lead to one state by two ways (Weber and Seidl, "On the degree of ambiguity
-of finite automata", 1991): if so within one loop, the tries double with each character; if so
-from loop to loop, they grow by a power of the length for each. One such power is allowed, which
-with `MAX_TEXT` is bounded. What cannot be decided here is refused.
+whether a text can lead to one state by two ways (`recipe.ambiguity`): if so within one loop, the
+tries double with each character; if so from loop to loop, they grow by a power of the length for
+each. One such power is allowed, which with `MAX_TEXT` is bounded. What cannot be decided here is
+refused.
 
     >>> fault("^sk-[A-Za-z0-9_-]+$"), fault("([a-z]+(-[a-z]+)*)")
     (None, None)
@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from arcrun_auth.recipe.ambiguity import Ambiguity, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,22 +32,15 @@ MAX_TEXT = 4096
 MAX_PATTERN = 1000
 """How long may a pattern be?"""
 MAX_STATES = 512
-MAX_STEPS = 200_000
-"""How much is looked at before a pattern is taken for too complicated?"""
 MAX_UNROLLED = 64
 """Up to how many characters is `x{n}` written out? What is longer counts as `x+`."""
 MAX_CHOICES = 8
 """How many ways may the choices outside of loops (`a?`, `a|ab`) have together?"""
-MAX_DEGREE = 1
 
 # The parser behind `re`: what is judged here is what the matcher does, not a second opinion.
 _parser: Any = re._parser  # type: ignore[attr-defined]  # noqa: SLF001
 _REPEATS = re.compile(r"[*+?{(]")  # without any of them there is one choice at most, and no group
 _LINE_BREAK, _SAMPLES = 10, "0aA_ \n\u00e9\u4e00-;"
-
-
-class _Refused(ValueError):
-    """The pattern must not be used; the text says why."""
 
 
 @lru_cache(maxsize=4096)
@@ -57,7 +51,7 @@ def fault(pattern: str, *, whole: bool = False) -> str | None:
     """
     try:
         _check(pattern, whole=whole)
-    except _Refused as error:
+    except Refused as error:
         return str(error)
     except (re.error, RecursionError, OverflowError, FutureWarning) as error:
         return f"This is no regular expression: {error}"
@@ -66,7 +60,7 @@ def fault(pattern: str, *, whole: bool = False) -> str | None:
 
 def _check(pattern: str, *, whole: bool) -> None:
     if len(pattern) > MAX_PATTERN:
-        raise _Refused(f"A pattern has at most {MAX_PATTERN} characters")
+        raise Refused(f"A pattern has at most {MAX_PATTERN} characters")
     re.compile(pattern)  # which finds more faults than the parser alone
     if not _REPEATS.search(pattern):
         return
@@ -78,8 +72,8 @@ def _check(pattern: str, *, whole: bool) -> None:
         anywhere = machine.loop(machine.atom(machine.everything))
         found = machine.joined([machine.optional(anywhere), found])
     if machine.choices > MAX_CHOICES:
-        raise _Refused("This has too many choices that begin alike")
-    _Ambiguity(machine).check()
+        raise Refused("This has too many choices that begin alike")
+    Ambiguity(machine.reads, machine.follow, machine.twice).check()
 
 
 def _is_anchored(tokens: Tokens) -> bool:
@@ -160,6 +154,7 @@ class _Machine:
     def __init__(self, alphabet: str, *, ignore_case: bool) -> None:
         self._alphabet = alphabet
         self._ignore_case = ignore_case
+        self._known: dict[str, int] = {}
         self.everything = (1 << len(alphabet)) - 1
         self.reads: list[int] = []
         """Of each state the characters that enter it, as a bit for each of the alphabet."""
@@ -184,9 +179,18 @@ class _Machine:
             return self._repeat(*value)
         if kind in ("ASSERT", "ASSERT_NOT"):
             return self._aside(value[1])
-        raise _Refused("A pattern refers to no group, and has no condition")
+        raise Refused("A pattern refers to no group, and has no condition")
 
     def _read_by(self, kind: str, value: Any) -> int:
+        """The characters that one of the pattern stands for; found once for each class."""
+        name = f"{kind} {value}"
+        if name not in self._known:
+            self._known[name] = self._found_by(kind, value)
+        return self._known[name]
+
+    def _found_by(self, kind: str, value: Any) -> int:
+        if kind == "LITERAL" and not self._ignore_case:
+            return 1 << self._alphabet.index(chr(value))
         if kind == "ANY":
             items: Tokens = [("NEGATE", None), ("LITERAL", _LINE_BREAK)]
         elif kind == "NOT_LITERAL":
@@ -202,7 +206,7 @@ class _Machine:
     def atom(self, reads: int) -> _Part:
         """One character."""
         if len(self.reads) >= MAX_STATES:
-            raise _Refused("This pattern is too long")
+            raise Refused("This pattern is too long")
         state = frozenset({len(self.reads)})
         self.reads.append(reads)
         self.follow.append(set())
@@ -242,7 +246,7 @@ class _Machine:
         parts = [self.sequence(each) for each in choices]
         places = [all(str(kind) == "AT" for kind, _ in each) and len(each) for each in choices]
         if sum(part.empty and not place for part, place in zip(parts, places, strict=True)) > 1:
-            raise _Refused("Two of the choices here match the same")  # `a|a` comes as `a(|)`
+            raise Refused("Two of the choices here match the same")  # `a|a` comes as `a(|)`
         firsts = [self._reads(part.first) for part in parts]
         alike = (sum(first >> i & 1 for first in firsts) for i in range(len(self._alphabet)))
         self.choices *= max(1, *alike)
@@ -266,7 +270,7 @@ class _Machine:
         if most <= 1:
             return part if least == most == 1 else self.optional(part)
         if part.empty:
-            raise _Refused("What repeats here may be empty")
+            raise Refused("What repeats here may be empty")
         if least == most and part.plain is not None and most * len(part.plain) <= MAX_UNROLLED:
             copies = [self.atom(reads) for _ in range(most - 1) for reads in part.plain]
             return self.joined([part, *copies])
@@ -278,106 +282,6 @@ class _Machine:
         inner = _Machine(self._alphabet, ignore_case=self._ignore_case)
         inner.sequence(tokens)
         if any(inner.follow[state] & {state, *range(state)} for state in range(len(inner.follow))):
-            raise _Refused("What only looks ahead or behind repeats nothing here")
+            raise Refused("What only looks ahead or behind repeats nothing here")
         self.choices *= inner.choices
         return _NOTHING
-
-
-# -- its ambiguity ---------------------------------------------------------------------
-
-
-class _Ambiguity:
-    """By how many ways one text can lead to one state."""
-
-    def __init__(self, machine: _Machine) -> None:
-        self._reads, self._follow = machine.reads, machine.follow
-        self._twice = machine.twice
-        self._reach = _closure(machine.follow)
-        self._steps = 0
-
-    def check(self) -> None:
-        """Raises _Refused where there are too many."""
-        loops = self._loops()
-        for loop in loops:
-            if self._splits(loop):
-                raise _Refused(
-                    "On some texts this takes for ever: what repeats can be repeated in two ways"
-                )
-        if self._degree(loops) > MAX_DEGREE:
-            raise _Refused(
-                "On long texts this takes for ever: too many parts that repeat can match the same "
-                "characters. Begin it with ^, or say what stands between them"
-            )
-
-    def _loops(self) -> list[frozenset[int]]:
-        """The states that lead back to themselves, those of one loop together; in their order."""
-        found: dict[frozenset[int], None] = {}
-        for state, reach in enumerate(self._reach):
-            if reach >> state & 1:
-                members = (o for o in range(len(self._reach)) if reach >> o & 1)
-                found[frozenset(o for o in members if self._reach[o] >> state & 1)] = None
-        return sorted(found, key=lambda loop: sum(self._leads(other, loop) for other in found))
-
-    def _leads(self, one: frozenset[int], other: frozenset[int]) -> bool:
-        return bool(self._reach[min(one)] >> min(other) & 1)
-
-    def _splits(self, loop: frozenset[int]) -> bool:
-        """Whether two ways through the loop part with a text and meet again."""
-        if loop & self._twice:
-            return True
-        pairs = {(p, q) for s in loop for p, q in self._next((s, s), (loop, loop)) if p != q}
-        return any(p == q for p, q in self._all(pairs, (loop, loop)))
-
-    def _degree(self, loops: Sequence[frozenset[int]]) -> int:
-        """How many loops a text can be handed on through, each of which could keep it."""
-        degrees: dict[frozenset[int], int] = {}
-        for loop in loops:
-            before = [other for other in degrees if self._leads(other, loop)]
-            hands = [other for other in before if self._hands_on(other, loop)]
-            degrees[loop] = max((degrees[other] + 1 for other in hands), default=0)
-        return max(degrees.values(), default=0)
-
-    def _hands_on(self, one: frozenset[int], other: frozenset[int]) -> bool:
-        """Whether some text leads from p to p, from p to q, and from q to q."""
-        anywhere = frozenset(range(len(self._reads)))
-        return any(
-            (p, q, q) in self._all({(p, p, q)}, (one, anywhere, other))
-            for p, q in product(one, other)
-        )
-
-    def _all(
-        self, start: Iterable[tuple[int, ...]], within: Sequence[frozenset[int]]
-    ) -> set[tuple[int, ...]]:
-        """Everything that is reached from `start` by one text for all."""
-        found: set[tuple[int, ...]] = set()
-        todo = list(start)
-        while todo:
-            for each in self._next(todo.pop(), within):
-                if each not in found:
-                    found.add(each)
-                    todo.append(each)
-        return found
-
-    def _next(
-        self, states: tuple[int, ...], within: Sequence[frozenset[int]]
-    ) -> Iterator[tuple[int, ...]]:
-        ways = (self._follow[s] & fence for s, fence in zip(states, within, strict=True))
-        for each in product(*ways):
-            self._steps += 1
-            if self._steps > MAX_STEPS:
-                raise _Refused("This pattern is too complicated")
-            shared = -1
-            for state in each:
-                shared &= self._reads[state]
-            if shared:
-                yield each
-
-
-def _closure(follow: Sequence[set[int]]) -> list[int]:
-    """Of each state all that it leads to, as bits (Warshall 1962)."""
-    reach = [sum(1 << state for state in after) for after in follow]
-    for middle in range(len(reach)):
-        for state, found in enumerate(reach):
-            if found >> middle & 1:
-                reach[state] = found | reach[middle]
-    return reach
