@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arcrun_auth import consent as rules
+from arcrun_auth.differences import differences, name_of
 from arcrun_auth.errors import ConsentRequired, StoreError
 from arcrun_auth.hosts import parse_origin
 from arcrun_auth.resolve import TRUSTED_TIERS, unfit
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
     from arcrun_auth.catalog import Entry
+    from arcrun_auth.differences import Difference
     from arcrun_auth.recipe import Method, Recipe
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.tokens import Credential
@@ -61,12 +63,10 @@ def check(resolver: Resolver, connection: Connection, consent: Consent | None) -
         return
     entry = connection.entry
     recipe, way = resolver.way(connection)
-    now = rules.project(recipe, way)
-    if rules.narrower(consent.projection, now):
+    if rules.narrower(consent.projection, rules.project(recipe, way)):
         return
-    changes = rules.changes(consent.projection, now)
-    released = consent.tier in TRUSTED_TIERS and entry.tier in TRUSTED_TIERS
-    if not (released and consent.release != entry.release):
+    changes = tuple(map(str, changed(consent, recipe, way)))
+    if not released(consent, entry):
         raise ConsentRequired(
             f"The recipe of {entry.service} is not the one you agreed to: " + "; ".join(changes),
             service=entry.service,
@@ -76,6 +76,18 @@ def check(resolver: Resolver, connection: Connection, consent: Consent | None) -
     # It came with a release of this package: the wheel is code, and code was trusted.
     resolver.say(f"The recipe of {entry.service} changed with this release: " + "; ".join(changes))
     _keep(resolver, connection, recipe, way)
+
+
+def changed(consent: Consent, recipe: Recipe, way: Method) -> tuple[Difference, ...]:
+    """What the recipe says otherwise than what was agreed to."""
+    name = name_of(recipe.service, recipe.display_name)
+    return differences(consent.projection, rules.project(recipe, way), name=name)
+
+
+def released(consent: Consent, entry: Entry) -> bool:
+    """Whether a change came with a release of this package: such a one is told, not asked."""
+    both = consent.tier in TRUSTED_TIERS and entry.tier in TRUSTED_TIERS
+    return both and consent.release != entry.release
 
 
 def _keep(resolver: Resolver, connection: Connection, recipe: Recipe, way: Method) -> None:

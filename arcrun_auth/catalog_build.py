@@ -365,7 +365,8 @@ def add(path: str, folder: str, bundled: Index, *, override: bool) -> str:
     from arcrun_auth import lint
 
     found = _read(path)
-    bases = {service: reader.parse(text, at) for service, text, at in bundled.bases()}
+    below = bundled.bases() if lays_bases(found.data) else ()
+    bases = {service: reader.parse(text, at) for service, text, at in below}
     subject = lint.subject(found, bases, tier="local")
     recipe = subject.recipe
     for finding in lint.errors([*lint.judge(subject), *lint.between([subject])]):

@@ -309,6 +309,8 @@ def _params_of_host(data: dict[str, Any]) -> dict[str, Any]:
 
 # -- what msgspec says -----------------------------------------------------------------
 
+NO_SUCH_FIELD = "There is no such field."
+
 _PATH = re.compile(r"(.*?)(?: - at `(?:key in )?\$(.*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]+)\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -321,7 +323,7 @@ def _explain(error: msgspec.ValidationError) -> tuple[str, Place]:
     steps = _STEP.findall((path or "").partition("[...]")[0])
     place: Place = tuple(name or int(index) for name, index in steps)
     if unknown := _UNKNOWN.fullmatch(why):
-        return "There is no such field.", (*place, unknown[1])
+        return NO_SUCH_FIELD, (*place, unknown[1])
     if missing := _MISSING.fullmatch(why):
         return f"The field {missing[1]!r} is missing.", place
     return f"{why}.", place

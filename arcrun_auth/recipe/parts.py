@@ -36,6 +36,8 @@ _NAMING = {
 
 def patterns(way: Method) -> Iterator[tuple[Place, str]]:
     """The regular expressions of a method."""
+    for index, secret in enumerate(way.required_secrets):
+        yield ("required_secrets", index, "pattern"), secret.pattern
     for name, param in way.params.items():
         yield ("params", name, "pattern"), param.pattern
         yield ("params", name, "take"), param.take
