@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SAFE = ("GET", "HEAD")  # RFC 9110 §9.2.1
 _NEVER = re.compile(r"//|/\.{1,2}(?=/|$)|%2[ef]", re.IGNORECASE)  # RFC 3986 §5.2.4, §6.2.2
-_ODD_STAR = re.compile(r"\*\*(?!$)|[^/*]\*|\*[^/*]|\*\*\*")
+_ODD_STAR = re.compile(r"\*\*(?!$)|[^/]\*\*")
 
 
 def paths(subject: Subject) -> Iterator[Finding]:
@@ -26,8 +26,9 @@ def paths(subject: Subject) -> Iterator[Finding]:
             )
         if _ODD_STAR.search(path):
             yield subject.finding(
-                "agent-star", place, "A star here stands for no whole segment.",
-                "* stands for one segment, ** at the end for all that follow.", "warning",
+                "agent-star", place, "Two stars stand for something at the end alone.",
+                "* is anything within one segment, ** the last segment for all that follow.",
+                "warning",
             )  # fmt: skip
         base = urlsplit(subject.recipe.base_url).path.rstrip("/")
         roots = subject.recipe.root_paths

@@ -172,7 +172,7 @@ CASES = [
     ("agent-path", "error", 12, KEY + "deny_paths: [/keys, /keys//x]\n", KEY + "deny_paths: [/keys, '/keys/*/x', '/members/**']\n"),
     ("agent-star", "warning", 12, KEY + "deny_paths: ['/**/keys']\n", KEY),
     ("agent-path", "error", 12, KEY + "agent: {read: [{path: /a/../b}]}\n", KEY + "agent: {read: [{path: /a.b/..c}]}\n"),
-    ("agent-star", "warning", 12, KEY + "agent: {read: [{path: '/find*'}]}\n", KEY + "agent: {read: [{path: '/find/*'}]}\n"),
+    ("agent-star", "warning", 12, KEY + "agent: {read: [{path: '/find**'}]}\n", KEY + "agent: {read: [{path: '/find*'}, {path: '/a/*:run'}]}\n"),
     ("agent-below", "warning", 12, KEY + "deny_paths: [/v1/keys]\n", KEY + "deny_paths: [/v1/keys]\nroot_paths: [/v1/]\n"),
     ("agent-graphql", "error", 12, KEY + "agent: {read: [{path: /graphql, method: PUT, graphql: true}]}\n",
      KEY + "agent: {read: [{path: /graphql, graphql: true}]}\n"),
