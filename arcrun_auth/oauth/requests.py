@@ -95,10 +95,15 @@ def refresh_request(
 
 
 def exchange_request(
-    oauth2: recipe.OAuth2, app: App | None, *, values: Values, now: float
+    oauth2: recipe.OAuth2,
+    app: App | None,
+    *,
+    values: Values,
+    now: float,
+    swap: recipe.Swap | None = None,
 ) -> TokenCall:
-    """The request that swaps a live access token for a newer one, where that is the renewal."""
-    return _renewal(oauth2, {}, {}, app=app, values=values, now=now)
+    """The request that swaps a live access token for a newer one: by `swap`, or as the renewal."""
+    return _renewal(oauth2, {}, {}, app=app, values=values, now=now, swap=swap)
 
 
 def userinfo_request(oauth2: recipe.OAuth2, access_token: Secret) -> TokenCall:
@@ -122,19 +127,18 @@ def _renewal(
     app: App | None,
     values: Values,
     now: float,
+    swap: recipe.Swap | None = None,
 ) -> TokenCall:
-    refresh, request = oauth2.refresh, oauth2.token_request
-    recipes_own = {**further, **refresh.params}
+    how, request = swap or oauth2.refresh, oauth2.token_request
+    recipes_own = {**further, **how.params}
     for name in ("scope", oauth2.scope_param):
         recipes_own.pop(name, None)
     extra = {name: filled(text, values) for name, text in recipes_own.items()}
-    draft = Draft(refresh.url or oauth2.token_endpoint, {**extra, **fields})
+    draft = Draft(how.url or oauth2.token_endpoint, {**extra, **fields})
     _common(draft, oauth2, values)
-    if app is not None and refresh.client:
+    if app is not None and how.client:
         prove(draft, oauth2, app, now=now)
-    return draft.call(
-        refresh.method or request.method, refresh.body or request.body, oauth2.param_names
-    )
+    return draft.call(how.method or request.method, how.body or request.body, oauth2.param_names)
 
 
 def _token_call(

@@ -69,6 +69,7 @@ class Authority:
         self.devices: dict[str, Device] = {}
         self.device_polls: list[float] = []
         self.assertions = Assertions()
+        self.long: set[str] = set()
         self.refreshes = 0
         self.reuses = 0
         self.families_revoked = 0

@@ -116,11 +116,29 @@ def live_exchange(authority: Authority, form: Form) -> Answer:
     if "client_secret" in form:
         raise Refusal("invalid_request", "The live token is enough; a URL is no place for secrets.")
     with authority.lock:
+        short = authority.quirks.swap and form.get("access_token", "") not in authority.long
         family = authority.living(form.get("access_token", ""))
-        if form.get("grant_type") != "exchange_token" or family is None:
+        if form.get("grant_type") != "exchange_token" or family is None or short:
             raise Refusal("invalid_grant", "grant_type=exchange_token, and a live access_token.")
         authority.refreshes += 1
-        return authority.issue(family, refresh=False, seconds=EXCHANGED_SECONDS)
+        return _lasting(authority, family)
+
+
+def swap(authority: Authority, form: Form, authorization: str) -> Answer:
+    """The same for the token that a login brought, which the app has to ask for."""
+    form = _wording.standard(form, authority.quirks)
+    app = _clients.authenticate(authority, form, authorization)
+    with authority.lock:
+        family = authority.living(form.get("access_token", ""))
+        if form.get("grant_type") != "swap_token" or family is None or family.app != app:
+            raise Refusal("invalid_grant", "grant_type=swap_token, and a live access_token.")
+        return _lasting(authority, family)
+
+
+def _lasting(authority: Authority, family: Family) -> Answer:
+    answer = authority.issue(family, refresh=False, seconds=EXCHANGED_SECONDS)
+    authority.long.add(str(answer["access_token"]))
+    return answer
 
 
 def ask_device(authority: Authority, form: Form, authorization: str) -> Answer:

@@ -82,6 +82,9 @@ class Quirks:
     renewal: Literal["yes", "reissue", "exchange", "no"] = "yes"
     """Providers without refresh tokens: the same grant again, the live access token for a
     longer one (by GET), or not at all. `yes` is by refresh token."""
+    swap: bool = False
+    """Such providers whose code brings a short token, which the app swaps for a long one, with
+    its secret: the long one alone is renewed."""
     refresh_elsewhere: bool = False
     """Providers that renew at another URL than the token endpoint."""
     repeats_refresh_token: bool = False
@@ -121,6 +124,8 @@ class Quirks:
             raise ValueError("A form has no depth: encoding='form' goes without root, paths, ok.")
         if self.ok and self.html:
             raise ValueError("A failure is told by ok or by html.")
+        if self.swap and self.renewal != "exchange":
+            raise ValueError("A long token is exchanged: swap goes with renewal='exchange'.")
         if self.sites and self.redirect_params:
             raise ValueError("The path of the API has room for sites or for redirect_params.")
         if self.request_method == "GET" and self.request_body != "query":

@@ -82,6 +82,8 @@ RICH = {
             "error_description": "why", "default_expires_in": 60, "scope": "s", "ok": {"path": "ok", "equals": 1},
             "error": "err", "keep": {"site": "site"},
         },
+        "swap": {"url": "https://id.rich.example/swap", "params": {"p": "1"}, "method": "GET",
+                 "body": "query", "client": False},
         "refresh": {"mode": "no", "url": "https://id.rich.example/refresh", "params": {"p": "1"},
                     "method": "GET", "body": "query", "client": False,
                     "rotates": "yes", "grace_s": 3, "lifetime_s": 1, "idle_s": 2},
@@ -170,6 +172,7 @@ CHOICES = {
     ("oauth2", "revoke", "auth"): "none", ("oauth2", "revoke", "body"): "query",
     ("oauth2", "revoke", "which"): "both", ("params", "region", "from"): "user",
     ("oauth1", "signature_method"): "HMAC-SHA1", ("jwt", "alg"): "RS256", ("jwt", "key_encoding"): "pem", ("oauth2", "token_request", "body"): "form",
+    ("oauth2", "swap", "method"): "POST", ("oauth2", "swap", "body"): "form",
     ("oauth2", "refresh", "mode"): "yes", ("oauth2", "refresh", "rotates"): "no",
     ("test", "method"): "GET", ("agent", "read", 0, "method"): "GET", ("methods", 0, "primitive"): "oauth2",
 }  # fmt: skip
@@ -201,7 +204,8 @@ def test_the_rich_recipe_sets_every_field_of_the_model():
     for name in ("oauth2", "inject", "test", "verified", "jwt", "sdk", "agent"):
         assert set(RICH[name]) == fields(type(getattr(recipe, name))), name
     for name in (
-        "callback", "redirect", "client", "token_request", "token_response", "refresh", "revoke",
+        "callback", "redirect", "client", "token_request", "token_response", "swap", "refresh",
+        "revoke",
     ):  # fmt: skip
         assert set(RICH["oauth2"][name]) == fields(type(getattr(recipe.oauth2, name))), name
     assert set(RICH["required_secrets"][0]) == fields(type(recipe.required_secrets[0]))
