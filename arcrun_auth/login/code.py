@@ -67,6 +67,7 @@ class CodeLogin:
             plan.app,
             code=code,
             redirect_uri=self.redirect_uri,
+            state=self.state,
             verifier=self.verifier,
             values=values(plan.params, app=plan.app),
             now=clock(),

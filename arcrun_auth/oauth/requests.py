@@ -31,6 +31,7 @@ def code_request(
     *,
     code: Secret,
     redirect_uri: str,
+    state: str,
     verifier: Secret | None,
     values: Values,
     now: float,
@@ -39,16 +40,26 @@ def code_request(
     fields: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code}
     if oauth2.token_request.send_redirect_uri:
         fields["redirect_uri"] = redirect_uri
+    if oauth2.token_request.send_state:
+        fields["state"] = state
     if verifier is not None:
         fields["code_verifier"] = verifier
     return _token_call(oauth2, fields, app=app, values=values, now=now)
 
 
 def device_token_request(
-    oauth2: recipe.OAuth2, app: App, *, device_code: Secret, values: Values, now: float
+    oauth2: recipe.OAuth2,
+    app: App,
+    *,
+    device_code: Secret,
+    scopes: Iterable[str],
+    values: Values,
+    now: float,
 ) -> TokenCall:
     """One question whether the person has agreed on the other device (RFC 8628 §3.4)."""
     fields: dict[str, str | Secret] = {"grant_type": DEVICE_GRANT, "device_code": device_code}
+    if oauth2.token_request.send_scope:
+        fields |= _scope(oauth2, scopes)
     return _token_call(oauth2, fields, app=app, values=values, now=now)
 
 

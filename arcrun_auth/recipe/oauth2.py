@@ -74,6 +74,10 @@ class TokenRequest(Model, frozen=True):
     """Further headers of every token request."""
     send_redirect_uri: bool = True
     """Whether the redirect URI is repeated with the code."""
+    send_state: bool = False
+    """Whether the state of the login is repeated with the code."""
+    send_scope: bool = False
+    """Whether the scopes are repeated with the code of another device."""
 
 
 class TokenResponse(Model, frozen=True):

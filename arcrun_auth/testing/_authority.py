@@ -173,6 +173,8 @@ class Authority:
             raise Refusal("invalid_grant", "The code has expired.")
         if form.get("redirect_uri") != code.request.redirect_uri:
             raise Refusal("invalid_grant", "The redirect_uri is another than at the start.")
+        if self.quirks.state_again and form.get("state") != code.request.state:
+            raise Refusal("invalid_request", "The state of the login belongs to its code.")
         _checks.check_verifier(form.get("code_verifier", ""), code.request.challenge, self.quirks)
         agreed = code.request.resource
         _checks.check_resource(form.get("resource", ""), self.quirks, self.api, agreed)

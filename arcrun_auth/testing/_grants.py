@@ -58,6 +58,8 @@ def poll(authority: Authority, app: App, form: Form) -> Answer:
     if early:
         device.interval += SLOWER
         raise Refusal("slow_down", f"Ask every {device.interval:.0f} seconds.")
+    if authority.quirks.scope_again and _scope_of(authority, form) != device.scope:
+        raise Refusal("invalid_scope", "The scopes of the code belong to it.")
     if device.allowed is None:
         raise Refusal("authorization_pending", "The user has not decided yet.")
     del authority.devices[code]
@@ -146,7 +148,7 @@ def ask_device(authority: Authority, form: Form, authorization: str) -> Answer:
     form = _wording.standard(form, authority.quirks)
     app = _clients.authenticate(authority, form, authorization)
     _checks.check_resource(form.get("resource", ""), authority.quirks, authority.api)
-    scope = " ".join(_wording.scopes(form.get("scope", ""), authority.quirks))
+    scope = _scope_of(authority, form)
     letters = "".join(secrets.choice(LETTERS) for _ in range(8))
     user_code, device_code = f"{letters[:4]}-{letters[4:]}", authority.fresh("dc_")
     device = Device(app, scope, user_code, authority.clock(), authority.device_interval)
@@ -161,6 +163,10 @@ def ask_device(authority: Authority, form: Form, authorization: str) -> Answer:
         "expires_in": DEVICE_SECONDS,
         "interval": device.interval,
     }
+
+
+def _scope_of(authority: Authority, form: Form) -> str:
+    return " ".join(_wording.scopes(form.get("scope", ""), authority.quirks))
 
 
 def waiting_device(authority: Authority, user_code: str) -> Device:

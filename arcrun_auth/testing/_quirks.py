@@ -62,6 +62,10 @@ class Quirks:
     pkce: Literal["required", "optional", "ignored", "refused"] = "required"
     """Providers that demand PKCE, that check it where it comes, that never heard of it, and
     that answer invalid_request where it comes."""
+    state_again: bool = False
+    """Providers that want to hear the state of the login with the code, too."""
+    scope_again: bool = False
+    """Providers that want to hear the scopes with a device's code, too."""
     resource_required: bool = False
     """Providers that want to hear for which API a token is (RFC 8707)."""
 

@@ -166,7 +166,11 @@ def _token_request(quirks: Quirks, service: str, grant: GrantName) -> dict[str, 
             "subject_token_type": ACCESS_TOKEN_TYPE,
         }
     method = "" if quirks.request_method == "POST" else quirks.request_method
-    return _some(method=method, body=quirks.request_body, params=params)
+    again = {"send_state": quirks.state_again, "send_scope": quirks.scope_again}
+    return _some(
+        method=method, body=quirks.request_body, params=params,
+        **{name: True for name, wanted in again.items() if wanted},
+    )  # fmt: skip
 
 
 def _token_response(provider: Provider, quirks: Quirks) -> dict[str, Any]:

@@ -75,7 +75,7 @@ RICH = {
                    "audience": "https://id.rich.example", "registration": "static", "id": "public",
                    "id_pattern": "^p", "id_example": "p0"},
         "token_request": {"method": "GET", "body": "json", "params": {"p": "1"},
-                          "headers": {"X-H": "1"}, "send_redirect_uri": False},
+                          "headers": {"X-H": "1"}, "send_redirect_uri": False, "send_state": True, "send_scope": True},
         "token_response": {
             "root": "data", "access_token": "at", "refresh_token": "rt", "expires_in": "exp",
             "expires_at": "at_time", "expires_unit": "ms", "refresh_expires_in": "rei",

@@ -43,6 +43,7 @@ QUIRKS = {
     "json": Quirks(request_body="json"),
     "strict form": Quirks(request_body="form"),
     **{f"pkce {how}": Quirks(pkce=how) for how in ("optional", "ignored", "refused")},
+    "state": Quirks(state_again=True),
     "resource": Quirks(resource_required=True),
     "https": Quirks(https_only=True),
     "ports": Quirks(ports=(8123, 8124)),
@@ -112,8 +113,8 @@ def test_a_refusal_is_found_where_the_recipe_says(quirks):
 
 @pytest.mark.parametrize("name", [
     "root", "paths", "names", "get", "query", "json", "commas", "pkce refused",
-    "resource", "https", "ports", "redirect", "elsewhere", "exchange", "instance", "region",
-    "sites", "a region that one types", "site header",
+    "resource", "state", "https", "ports", "redirect", "elsewhere", "exchange", "instance",
+    "region", "sites", "a region that one types", "site header",
 ])  # fmt: skip
 def test_the_plain_recipe_fails_at_a_provider_with_the_quirk(name):
     """Or the tests above would prove nothing."""

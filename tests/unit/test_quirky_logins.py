@@ -39,6 +39,7 @@ ANSWERS = {
     "a token request by GET": {"request_method": "GET", "request_body": "query"},
     "a token request in the query": {"request_body": "query"},
     "no PKCE": {"pkce": "refused"},
+    "the state with the code": {"state_again": True},
     "a resource": {"resource_required": True},
     "localhost alone": {"host": "localhost"},
     "127.0.0.1 alone": {"host": "127.0.0.1"},
