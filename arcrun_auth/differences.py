@@ -58,6 +58,7 @@ WORDS = {
     "client": "your app would identify itself otherwise",
     "redirect": "the login would come back to another address",
     "refresh": "your login would be renewed otherwise",
+    "swap": "the first token of a login would be swapped otherwise, or elsewhere",
     "registration_endpoint": "your app would be registered with another server",
     "discovery": "the server's own metadata would say where your login is sent",
     "discover": "your token would be used for other requests after the login",

@@ -55,6 +55,7 @@ from arcrun_auth.recipe.model import (
     Refresh,
     RequiredSecret,
     Revoke,
+    Swap,
     TestRequest,
     TokenRequest,
     TokenResponse,
@@ -74,8 +75,8 @@ __all__ = [
     "Diagnosis", "Digest", "Discover", "Docker", "Federation", "Git", "GuideStep",
     "Impersonation", "Inject", "Jwt", "Method", "Mtls", "OAuth1", "OAuth2", "Ok", "Param",
     "Read", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke",
-    "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse",
-    "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
+    "ServiceAccount", "Step", "Swap", "TestRequest", "TokenExchange", "TokenRequest",
+    "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
     "merge", "read",
 ]  # fmt: skip
 

@@ -32,7 +32,8 @@ def test_the_rich_recipe_sets_every_field_of_the_model():
     for name in ("oauth2", "inject", "test", "verified", "jwt", "sdk", "agent"):
         assert set(RICH[name]) == fields(type(getattr(recipe, name))), name
     for name in (
-        "callback", "redirect", "client", "token_request", "token_response", "refresh", "revoke",
+        "callback", "redirect", "client", "token_request", "token_response", "swap", "refresh",
+        "revoke",
     ):  # fmt: skip
         assert set(RICH["oauth2"][name]) == fields(type(getattr(recipe.oauth2, name))), name
     assert set(RICH["required_secrets"][0]) == fields(type(recipe.required_secrets[0]))
