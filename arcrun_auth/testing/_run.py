@@ -177,7 +177,7 @@ class _Run:
             for pattern in self.way.allowed_hosts:
                 host = filled(pattern, self.given.known).replace("*.", "any.")
                 self._call(client, "GET", f"https://{host}{PATH}", f"https://{host}{PATH}")
-            home = urlsplit(self.service.url("/")).netloc
+            home = urlsplit(self.service.url("/")).hostname
             for host in (ELSEWHERE, f"{home}.{ELSEWHERE}"):
                 before = len(self.stage.dialled)
                 try:
