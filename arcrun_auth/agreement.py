@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth import consent as rules
 from arcrun_auth.catalog_entry import TRUSTED_TIERS
+from arcrun_auth.differences import differences, name_of
 from arcrun_auth.errors import ConsentRequired, StoreError
 from arcrun_auth.hosts import parse_origin
 from arcrun_auth.resolve import unfit
@@ -17,7 +18,8 @@ from arcrun_auth.tokens import Consent
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from arcrun_auth.catalog import Entry
+    from arcrun_auth.catalog import Catalog, Entry
+    from arcrun_auth.differences import Difference
     from arcrun_auth.recipe import Method, Recipe
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.tokens import Credential
@@ -62,11 +64,10 @@ def check(resolver: Resolver, connection: Connection, consent: Consent | None) -
         return
     entry = connection.entry
     recipe, way = resolver.way(connection)
-    now = rules.project(recipe, way)
-    if rules.narrower(consent.projection, now):
+    if rules.narrower(consent.projection, rules.project(recipe, way)):
         return
-    changes = rules.changes(consent.projection, now)
-    if not _is_released(resolver, connection, consent):
+    changes = tuple(map(str, changed(consent, recipe, way)))
+    if not released(resolver.catalog, consent, entry, way.id):
         raise ConsentRequired(
             f"The recipe of {entry.service} is not the one you agreed to: " + "; ".join(changes),
             service=entry.service,
@@ -77,17 +78,23 @@ def check(resolver: Resolver, connection: Connection, consent: Consent | None) -
     _keep(resolver, connection, recipe, way)
 
 
-def _is_released(resolver: Resolver, connection: Connection, consent: Consent) -> bool:
-    """Whether the recipe came with a release of this package: the wheel is code, and code was
-    trusted. An official set that arrives between two releases is asked about, unless the wheel
-    says the same."""
-    entry = connection.entry
+def changed(consent: Consent, recipe: Recipe, way: Method) -> tuple[Difference, ...]:
+    """What the recipe says otherwise than what was agreed to."""
+    name = name_of(recipe.service, recipe.display_name)
+    return differences(consent.projection, rules.project(recipe, way), name=name)
+
+
+def released(catalog: Catalog, consent: Consent, entry: Entry, method: str) -> bool:
+    """Whether a change came with a release of this package: such a one is told, not asked.
+
+    The wheel is code, and code was trusted. An official set that arrives between two releases
+    is asked about, unless the wheel says the same.
+    """
     if consent.tier not in TRUSTED_TIERS or not entry.trusted:
         return False
     if entry.tier == "bundled":
         return consent.release != entry.release
-    in_wheel = resolver.catalog.digest_in_wheel(entry.service, connection.method.id)
-    return in_wheel == connection.method.digest
+    return catalog.digest_in_wheel(entry.service, method) == entry.method(method).digest
 
 
 def _keep(resolver: Resolver, connection: Connection, recipe: Recipe, way: Method) -> None:

@@ -194,4 +194,4 @@ def _endpoints(oauth2: OAuth2) -> list[str]:
     from arcrun_auth.recipe.parameters import ENDPOINTS
 
     named = [getattr(oauth2, name) for name in ENDPOINTS]
-    return [url for url in (*named, oauth2.refresh.url) if url]
+    return [url for url in (*named, *(swap.url for _, swap in oauth2.swaps)) if url]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from arcrun_auth import catalog, catalog_build, lint
 from arcrun_auth.catalog import OVERRIDE
 from arcrun_auth.errors import RecipeError
-from arcrun_auth.recipe import reader
+from arcrun_auth.recipe import lays_bases, reader
 from arcrun_auth.stores import private
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def add(
     `override`.
     """
     found = catalog_build.read(path)
-    bases = {service: reader.parse(text, at) for service, text, at in trusted.bases()}
+    rows = trusted.bases() if lays_bases(found.data) else ()
+    bases = {service: reader.parse(text, at) for service, text, at in rows}
     subject = lint.subject(found, bases, tier="local")
     recipe = subject.recipe
     for finding in lint.errors([*lint.judge(subject), *lint.between([subject])]):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Whose rules made an index? Of the modules that begin so, and of the packages below; after a
 # change it is built anew.
-_RULES = ("template", "answers", "consent", "catalog")
+_RULES = ("template", "answers", "consent", "catalog", "hosts")
 _RULE_PACKAGES = ("recipe", "primitives")
 
 SUFFIXES = (".yaml", ".yml")

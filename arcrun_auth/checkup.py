@@ -11,9 +11,9 @@ from arcrun_auth.answers import pick
 from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, may_pass, printable
 from arcrun_auth.moments import epoch_of
 from arcrun_auth.probe import Reply, fetch
+from arcrun_auth.recipe import regex
 from arcrun_auth.recipe.model import TestRequest
 from arcrun_auth.scrub import scrub
-from arcrun_auth.token_answer import MAX_TEXT
 from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
@@ -96,12 +96,10 @@ def _judge(
     good = test.ok is None or pick(data, test.ok.path) == test.ok.equals
     if status in test.expect and good:
         return
-    if test.denied and re.search(test.denied, reply.text[:MAX_TEXT]):
+    if test.denied and re.search(test.denied, reply.text[: regex.MAX_TEXT]):
         return  # by whom, is known there
     reason = _reason(data, _in_use(connection, source))
-    meant = diagnosis.find(
-        way.diagnose, status=status, error=reason or "", text=reply.text[:MAX_TEXT]
-    )
+    meant = diagnosis.find(way.diagnose, status=status, error=reason or "", text=reply.text)
     meaning, do = (f" {meant.say}", meant.do) if meant is not None else ("", "")
     if may_pass(status):
         raise ProviderUnavailable(

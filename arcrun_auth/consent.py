@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from arcrun_auth.errors import RecipeError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from arcrun_auth.recipe.model import Method, Recipe
 
@@ -198,97 +198,7 @@ def _is_open(text: str, values: Mapping[str, Mapping[str, str]]) -> bool:
     return any(name not in values["param"] for name in names)
 
 
-# -- what changed, in words ------------------------------------------------------------
-
-# What does it mean for the user that this field changed?
-WORDS = {
-    "base_url": "requests would go to another address",
-    "allowed_hosts": "your credential could be sent to other hosts",
-    "inject": "your credential would be put in another place of the request",
-    "static_headers": "other headers would be sent along",
-    "root_paths": "relative URLs would be resolved otherwise",
-    "primitive": "it would log in another way",
-    "required_secrets": "other secrets would be asked for",
-    "token_secret": "another secret would be handed out as the token",
-    "params": "what fills the address would change",
-    "test": "the request that checks the connection would change",
-    "account": "another account's credential would be used",
-    "service": "the service has another name",
-    "token_endpoint": "your login and refresh token would be sent to another address",
-    "authorization_endpoint": "you would log in on another page",
-    "device_authorization_endpoint": "you would log in on another page",
-    "revocation_endpoint": "your token would be sent to another address when it is revoked",
-    "introspection_endpoint": "your token would be sent to another address",
-    "userinfo_endpoint": "your token would be sent to another address",
-    "issuer": "another server would be trusted to log you in",
-    "scopes": "other permissions would be asked for",
-    "client": "your app would identify itself otherwise",
-    "redirect": "the login would come back to another address",
-    "refresh": "your login would be renewed otherwise",
-    "registration_endpoint": "your app would be registered with another server",
-    "discovery": "the server's own metadata would say where your login is sent",
-    "discover": "your token would be used for other requests after the login",
-    "grants": "it would log in another way",
-    "revoke": "your login would be ended otherwise",
-    "token_request": "the token would be asked for otherwise",
-    "token_response": "the token would be looked for elsewhere in the answer",
-    "callback": "other parts of the redirect would be kept",
-    "param_names": "the login's parameters would have other names",
-    "resource": "the token would be for another API",
-    "jwt": "another assertion would be signed with your key",
-    "git": "git would be given your token for other hosts, or for another user",
-    "docker": "docker would be given your token for other registries, or for another user",
-    "token_exchange": "the calls that get the token would change",
-    "service_account_kind": "your service account would be used otherwise",
-    "oauth1": "requests would be signed otherwise",
-    "digest": "other secrets would answer the server's challenge",
-    "mtls": "another certificate would be shown",
-    "service_account": "your service account would be used otherwise",
-    "options": "the settings of its plug-in would change",
-    "agent": "AI agents could do other things without being allowed to write",
-    "deny_paths": "AI agents could reach other places",
-    "aws": "requests would be signed for another service or region",
-    "assume_role": "another role would be assumed with your access key",
-    "authorize_params": "the login would be asked for otherwise",
-    "pkce": "the protection of the login against interception (PKCE) would change",
-}
-
-
-def changes(old: Projection, new: Projection) -> tuple[str, ...]:
-    """What differs between two projections, one line each, in words a user understands.
-
-    >>> changes({"service": "notion", "allowed_hosts": ["api.notion.com"]},
-    ...         {"service": "notion", "allowed_hosts": ["evil.example"]})
-    ('api.notion.com → evil.example: your notion credential would be sent to a new host',)
-    """
-    return tuple(_changes(old, new, str(old.get("service", ""))))
-
-
-def _changes(old: Projection, new: Projection, service: str) -> Iterator[str]:
-    for name in sorted({*old, *new}):
-        before, after = old.get(name), new.get(name)
-        if before == after:
-            continue
-        if name == "oauth2" and before and after:
-            yield from _changes(before, after, service)
-        elif name == "allowed_hosts" and set(after or ()) - set(before or ()):
-            yield (
-                f"{_spell(before)} → {_spell(after)}: "
-                f"your {service} credential would be sent to a new host"
-            )
-        else:
-            why = WORDS.get(name, f"{name} would change")
-            yield f"{_spell(before)} → {_spell(after)}: {why}"
-
-
-def _spell(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, str):
-        return printable(value, 120)
-    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-        return printable(", ".join(value), 120) or "nothing"
-    return printable(canonical(value).decode(), 120)
+# -- what needs no consent --------------------------------------------------------------
 
 
 def narrower(old: Projection, new: Projection) -> bool:

@@ -22,12 +22,17 @@ def find(
 ) -> Diagnosis | None:
     """The first rule that fits: `error` is a code, `text` the answer, `age` that of the login.
 
+    Of a long answer only the beginning is looked at: see `recipe.regex`.
+
     >>> from arcrun_auth.recipe import Diagnosis, When
     >>> rules = [Diagnosis(when=When(error="invalid_grant"), say="Log in again.")]
     >>> find(rules, error="invalid_grant").say
     'Log in again.'
     """
-    return next((rule for rule in rules if _fits(rule.when, status, error, text, age)), None)
+    from arcrun_auth.recipe.regex import MAX_TEXT
+
+    code, text = error[:MAX_TEXT], text[:MAX_TEXT]
+    return next((rule for rule in rules if _fits(rule.when, status, code, text, age)), None)
 
 
 def attributed(rules: Iterable[Diagnosis]) -> tuple[Diagnosis, ...]:

@@ -155,13 +155,17 @@ class Enroller:
             f"({connection.entry.path}). What you give it will be sent to: "
             + ", ".join(agreed.hosts)
         )
+        changes = agreement.changed(held, recipe, way) if held is not None else ()
+        for change in changes:
+            self._person.say(f"Changed since you agreed to it: {change}")
         if connection.method.source == "grant":
             self._tell_login(connection, way, record)
         if not self._person.confirm("Do you agree?"):
             raise ConsentRequired(
                 f"Nobody has agreed to the {connection.entry.tier} recipe of {connection.service}.",
                 service=connection.service,
-                changes=tuple(f"new host {host}" for host in agreed.hosts),
+                changes=tuple(map(str, changes))
+                or tuple(f"new host {host}" for host in agreed.hosts),
                 hint=f"arcrun setup {connection.name}",
             )
 

@@ -136,7 +136,8 @@ class RecipeError(AuthError):
 
     @property
     def message(self) -> str:
-        where = ":".join(str(part) for part in (self.path, self.line) if part is not None)
+        path = None if self.path is None else printable(self.path, len(self.path) + 1)
+        where = ":".join(str(part) for part in (path, self.line) if part is not None)
         return ": ".join(part for part in (where, self.field, str(self.args[0])) if part)
 
     def __str__(self) -> str:

@@ -61,6 +61,6 @@ def _rendered(oauth2: OAuth2, values: Mapping[str, str]) -> OAuth2:
         for name in oauth2.__struct_fields__
         if name in ("issuer", "resource") or name.endswith("_endpoint")
     }
-    refresh = msgspec.structs.replace(oauth2.refresh, url=fill(oauth2.refresh.url))
+    swaps = {name: msgspec.structs.replace(swap, url=fill(swap.url)) for name, swap in oauth2.swaps}
     client = msgspec.structs.replace(oauth2.client, audience=fill(oauth2.client.audience))
-    return msgspec.structs.replace(oauth2, refresh=refresh, client=client, **urls)
+    return msgspec.structs.replace(oauth2, client=client, **swaps, **urls)

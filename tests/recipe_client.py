@@ -51,8 +51,13 @@ class RecipeClient:
             raise Refused(self.returned["error"])
         code = self.returned[oauth2.callback.code]
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self.redirect_uri}
+        if oauth2.token_request.send_state:
+            form["state"] = self.returned["state"]
         form |= {"code_verifier": VERIFIER} if oauth2.pkce != "no" else {}
         self.ask(form)
+        if (swap := self.oauth2.swap) is not None:
+            fields = {name: self.rendered(text) for name, text in swap.params.items()}
+            self.send(swap.method, swap.url, swap.body, *self.authenticated(fields))
         self.find_params()
 
     @property

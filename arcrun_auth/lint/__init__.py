@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from arcrun_auth.errors import RecipeError
-from arcrun_auth.recipe import is_base, load, merge, reader
+from arcrun_auth.recipe import NO_SUCH_FIELD, is_base, load, merge, reader
 from arcrun_auth.recipe.reader import spell
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Subject:
     data: Mapping[str, Any]
     """Merged with its bases, before any default: what somebody has stated."""
     tier: str
+    base: Mapping[str, Any] | None = None
+    """What lies below it by `extends`, merged by itself."""
 
     def ways(self) -> Iterator[tuple[Place, Method, Mapping[str, Any]]]:
         """Every method: its place, itself, and what was stated of it."""
@@ -105,7 +107,9 @@ def lint(
 
 def subject(document: Document, bases: Mapping[str, Document], *, tier: str) -> Subject:
     """What the rules look at. Raises RecipeError where it is not valid at all."""
-    return Subject(document, load(document, bases=bases), merge(document, bases), tier)
+    recipe, data = load(document, bases=bases), merge(document, bases)
+    base = merge(bases[recipe.extends], bases) if recipe.extends else None
+    return Subject(document, recipe, data, tier, base)
 
 
 def judge(subject: Subject) -> Iterator[Finding]:
@@ -124,10 +128,26 @@ def between(subjects: Sequence[Subject], known: Sequence[Recipe] = ()) -> Iterat
 
 
 def _refused(error: RecipeError, rule: str) -> Finding:
+    why, field = str(error.args[0]), error.field or ""
+    near = _near(field) if why == NO_SUCH_FIELD else None
+    mend = f"Did you mean {near}? " if near else ""
     return Finding(
-        error.path or "", error.line, error.field or "", rule, str(error.args[0]),
-        "Correct the file: docs/recipes.md describes every field.", "error",
+        error.path or "", error.line, field, rule, why,
+        f"{mend}Correct the file: docs/recipes.md describes every field.", "error",
     )  # fmt: skip
+
+
+def _near(field: str) -> str | None:
+    """The field of the model that a misspelled one comes nearest to."""
+    from difflib import get_close_matches
+
+    import msgspec
+
+    from arcrun_auth.recipe import model
+
+    kinds = (k for k in vars(model).values() if isinstance(k, type) and issubclass(k, model.Model))
+    known = {field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)}
+    return next(iter(get_close_matches(field.rpartition(".")[2], known, n=1)), None)
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from typing import TYPE_CHECKING
 
 from arcrun_auth.catalog_entry import env_name
 from arcrun_auth.recipe import helpers
-from arcrun_auth.tokens import DEFAULT_INSTANCE
+from arcrun_auth.tokens import DEFAULT_INSTANCE, split_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +33,19 @@ RESERVED_VARIABLES = frozenset(
 # Characters that look alike in many fonts, by the one that stands for all of them here.
 _LOOK_ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "_": None, "-": None})
 
+# Letters of other alphabets that cannot be told from Latin ones: Cyrillic, Greek, two Armenian.
+_LATIN = str.maketrans(
+    # Cyrillic
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501"
+    "\u051b\u051d\u043a\u043c\u0442\u043d\u0432"
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425"
+    "\u0406\u0408\u0405"
+    # Greek, Armenian
+    "\u03bf\u03b1\u03b9\u03bd\u03c1\u03ba\u03c5\u03c4\u0578\u057d"
+    "\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7",
+    "aeopcyxijshdqwkmthbABEKMHOPCTYXIJSoaivpkutnuABEZHIKMNOPTYX",
+)
+
 
 def between(subjects: Sequence[Subject], known: Sequence[Recipe]) -> Iterator[Finding]:
     """What there is to say of several recipes together."""
@@ -39,6 +53,7 @@ def between(subjects: Sequence[Subject], known: Sequence[Recipe]) -> Iterator[Fi
         yield from _reserved(subject)
         yield from _file_name(subject)
         yield from _imitation(subject, known)
+        yield from _aliases(subject)
     yield from _same_names(subjects)
     yield from _same_variables(subjects)
     yield from _same_passwords(subjects)
@@ -81,15 +96,44 @@ def _file_name(subject: Subject) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _imitation(subject: Subject, known: Sequence[Recipe]) -> Iterator[Finding]:
-    mine = subject.recipe.service.rpartition("/")[2]
-    for other in known:
-        if other.service != subject.recipe.service and alike(mine, other.service):
+def _aliases(subject: Subject) -> Iterator[Finding]:
+    for index, alias in enumerate(subject.recipe.aliases):
+        try:
+            split_name(alias)
+        except ValueError:
+            wrong = True
+        else:
+            wrong = "@" in alias
+        if wrong:
             yield subject.finding(
-                "name-confusable", ("service",),
+                "alias-name", ("aliases", index), "This is no name that can be typed.",
+                "Lower-case letters, digits and single underscores.",
+            )  # fmt: skip
+
+
+def _imitation(subject: Subject, known: Sequence[Recipe]) -> Iterator[Finding]:
+    """A name, an alias or a title that is easily taken for another service's."""
+    recipe = subject.recipe
+    mine: list[tuple[Place, str]] = [(("service",), recipe.service.rpartition("/")[2])]
+    mine += [(("aliases", index), alias) for index, alias in enumerate(recipe.aliases)]
+    for other in known:
+        if other.service == recipe.service:
+            continue
+        found = [place for place, name in mine if alike(name, other.service)]
+        if recipe.display_name and _seen(recipe.display_name) == _seen(other.display_name):
+            found.append(("display_name",))
+        for place in found:
+            yield subject.finding(
+                "name-confusable", place,
                 f"This name is easily taken for {other.service!r}.",
                 "Choose one that nobody mistakes.", "warning",
             )  # fmt: skip
+
+
+def _seen(title: str) -> str:
+    """A title as it looks: without case, blanks and marks, look-alikes in Latin."""
+    plain = unicodedata.normalize("NFKD", title).translate(_LATIN).casefold()
+    return _shape("".join(char for char in plain if char.isalnum()))
 
 
 def alike(a: str, b: str) -> bool:

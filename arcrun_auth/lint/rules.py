@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import primitives
 from arcrun_auth.hosts import is_public_name
-from arcrun_auth.lint import oauth, texts
+from arcrun_auth.lint import agents, oauth, owners, scopes, texts
 from arcrun_auth.recipe.parts import headers, hosts, signing_keys, templates, urls
 from arcrun_auth.recipe.rules import host_of, spelled
 from arcrun_auth.template import Template
@@ -31,14 +30,14 @@ _IN_TEXT = re.compile(r"[a-z][a-z0-9+.-]*://[^\s),]*", re.IGNORECASE)
 def https(subject: Subject) -> Iterator[Finding]:
     """Plain http, or a host that is not public: only the user may allow that."""
     severity: Severity = "error" if subject.tier == "bundled" else "warning"
-    for at, way, _ in subject.ways():
+    for at, way, stated in subject.ways():
         for place, url in urls(way):
             if not url.startswith("https://"):
                 yield subject.finding(
                     "url-https", (*at, *place), "This is not https.",
                     "Write https, or allow the origin yourself: allow_hosts.", severity,
                 )  # fmt: skip
-        for place, host in _spelled_hosts(way):
+        for place, host in _spelled_hosts(way, stated):
             name = _PLACEHOLDER.sub("x", host).removeprefix("*.").partition(":")[0]
             if not is_public_name(name):
                 yield subject.finding(
@@ -47,15 +46,17 @@ def https(subject: Subject) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def _all_hosts(way: Method) -> Iterator[tuple[Place, str]]:
+def _all_hosts(way: Method, stated: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """The hosts of all URLs, and those that the recipe names, not those that follow from it."""
     for place, url in urls(way):
         yield place, host_of(url)
     for place, host in hosts(way):
-        yield place, host.lower()
+        if place[0] in stated:
+            yield place, host.lower()
 
 
-def _spelled_hosts(way: Method) -> Iterator[tuple[Place, str]]:
-    for place, host in _all_hosts(way):
+def _spelled_hosts(way: Method, stated: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    for place, host in _all_hosts(way, stated):
         for each in spelled(host, way.params):
             yield place, each
 
@@ -114,8 +115,8 @@ def _covers(pattern: str, host: str) -> bool:
 
 def suffixes(subject: Subject) -> Iterator[Finding]:
     """What is fixed of a host must belong to one owner: no public suffix (ICANN's section)."""
-    for at, way, _ in subject.ways():
-        for place, host in _spelled_hosts(way):
+    for at, way, stated in subject.ways():
+        for place, host in _spelled_hosts(way, stated):
             name = host.partition(":")[0]
             fixed = re.split(r"\}\}", name)[-1].removeprefix("*").lstrip(".")
             open_ = name.startswith("*.") or ("{{" in name and not _finite(name, way.params))
@@ -134,15 +135,8 @@ def _finite(host: str, params: Mapping[str, Param]) -> bool:
     return all(params[name].enum for name in _PLACEHOLDER.findall(host) if name in params)
 
 
-@lru_cache(maxsize=1)
-def _suffix_list() -> Any:
-    from publicsuffixlist import PublicSuffixList
-
-    return PublicSuffixList(only_icann=True)
-
-
 def _is_public_suffix(name: str) -> bool:
-    return not name or bool(_suffix_list().publicsuffix(name) == name)
+    return not name or bool(owners.suffixes().publicsuffix(name) == name)
 
 
 # Which characters end a host, or begin another one? Tried in each position of a value.
@@ -152,8 +146,8 @@ _AROUND = ("", "a", "a1", "abc-def", "aaaaaaaaaaaa", "12345678901234567890")
 
 def host_params(subject: Subject) -> Iterator[Finding]:
     """What fills a host must not be able to end it."""
-    for at, way, _ in subject.ways():
-        for name in {n for _, host in _all_hosts(way) for n in _PLACEHOLDER.findall(host)}:
+    for at, way, stated in subject.ways():
+        for name in {n for _, host in _all_hosts(way, stated) for n in _PLACEHOLDER.findall(host)}:
             param = way.params[name]
             if not all(re.fullmatch(r"[A-Za-z0-9.-]+", value) for value in param.enum):
                 yield subject.finding(
@@ -176,25 +170,6 @@ def _lets_through(pattern: str) -> bool:
         for before in _AROUND
         for after in _AROUND
     )
-
-
-def same_owner(subject: Subject) -> Iterator[Finding]:
-    """A login on another domain than the API's is worth a look; bundled recipes had theirs."""
-    if subject.tier == "bundled":
-        return
-    for at, way, _ in subject.ways():
-        owner = _registrable(host_of(way.base_url))
-        for place, url in urls(way):
-            if owner and _registrable(host_of(url)) not in ("", owner):
-                yield subject.finding(
-                    "host-other", (*at, *place), f"This is not on {owner}, as base_url is.",
-                    "Make sure that it belongs to the same vendor.", "warning",
-                )  # fmt: skip
-
-
-def _registrable(host: str) -> str:
-    name = host.rpartition("}}")[2].lstrip(".").partition(":")[0]
-    return str(_suffix_list().privatesuffix(name) or "") if name else ""
 
 
 def known_primitive(subject: Subject) -> Iterator[Finding]:
@@ -280,9 +255,11 @@ def header_fields(subject: Subject) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    known_primitive, https, links, own_hosts, suffixes, host_params, same_owner,
+    known_primitive, https, links, own_hosts, suffixes, host_params,
+    owners.same_owner, owners.same_pages, owners.of_base,
     literal_braces, carried, header_fields,
-    oauth.sound, oauth.unused, oauth.literals, texts.diagnoses,
+    oauth.sound, oauth.unused, oauth.literals, scopes.least, scopes.lasting, scopes.ended,
+    agents.paths, agents.reads, texts.diagnoses,
     texts.texts, texts.patterns, texts.secrets, texts.sdk, texts.of_this_machine,
     texts.complete,
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,22 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\U000e0000-\U000e007f]"
 )
-_ORDERS = re.compile(
-    r"ignore (?:all|any|the|your|previous|prior)\b|system prompt"
-    r"|you are (?:now )?an? (?:ai|assistant)"
-    r"|do not (?:tell|mention|inform)|<\/?(?:important|system|instructions?)>"
-    r"|(?:ai|llm) (?:agent|assistant|model)s? (?:must|should|shall)",
+# What no label says to a person, and every attack on an agent does (MCP: "tool poisoning").
+_ATTACK = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|prompts?|rules|above)\b"
+    r"|<\/?(?:important|system|instructions?|assistant|tool_?\w*)>|\[/?(?:inst|system)\]"
+    r"|\bsystem prompt\b|\byou are now\b"
+    r"|\b(?:ai|llm)s?(?: (?:agent|assistant|model)s?)? (?:must|should|shall)\b"
+    r"|\b(?:agent|assistant)s? (?:must|shall) (?:not )?(?:run|call|send|reveal|print|use)\b",
     re.IGNORECASE,
 )
+_ORDERS = re.compile(
+    r"ignore (?:all|any|the|your|previous|prior)\b|you are an? (?:ai|assistant)"
+    r"|do not (?:tell|mention|inform)",
+    re.IGNORECASE,
+)
+# Alphabets with letters that look like those of ours. A word of two of them was made to deceive.
+_ALPHABETS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "FULLWIDTH", "MATHEMATICAL")
 _LINK = re.compile(r"\]\(|https?://", re.IGNORECASE)
 _FOR_PEOPLE = frozenset(
     {"label", "help", "description", "display_name", "text", "identity_label", "say", "do"}
@@ -43,18 +53,32 @@ def texts(subject: Subject) -> Iterator[Finding]:
                 "An invisible, reordering or control character stands in this text.",
                 "Remove it.",
             )  # fmt: skip
+        if any(len(_alphabets(word)) > 1 for word in re.findall(r"\w+", text)):
+            yield subject.finding(
+                "text-alphabets", place, "A word here has letters of two alphabets.",
+                "Write it in one: letters that look alike deceive.",
+            )  # fmt: skip
         if not _is_for_people(place):
             continue
-        if _ORDERS.search(text):
+        attack = _ATTACK.search(text)
+        if attack or _ORDERS.search(text):
             yield subject.finding(
                 "text-orders", place, "This reads like an instruction to an AI agent.",
-                "Say what the field is, to a person.", "warning",
+                "Say what the field is, to a person.", "error" if attack else "warning",
             )  # fmt: skip
         if _LINK.search(text) and not _WITH_LINKS.intersection(map(str, place[-1:])):
             yield subject.finding(
                 "text-link", place, "A link stands in a text.", "Use the field for the link.",
                 "warning",
             )  # fmt: skip
+
+
+def _alphabets(word: str) -> set[str]:
+    """Those that its letters belong to, as far as they can be taken for each other."""
+    if word.isascii():
+        return set()
+    names = (unicodedata.name(char, "").partition(" ")[0] for char in word if char.isalpha())
+    return {name for name in names if name in _ALPHABETS}
 
 
 def _is_for_people(place: Place) -> bool:
@@ -75,19 +99,11 @@ def _strings(data: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
 
 
 def patterns(subject: Subject) -> Iterator[Finding]:
-    """A pattern compiles, and fits its own example."""
+    """A pattern fits its own example."""
     for at, way, _ in subject.ways():
         for index, secret in enumerate(way.required_secrets):
             place: Place = (*at, "required_secrets", index)
-            try:
-                fits = re.search(secret.pattern, secret.example)
-            except re.error as error:
-                yield subject.finding(
-                    "pattern", (*place, "pattern"), f"This is no regular expression: {error}.",
-                    "Correct it.",
-                )  # fmt: skip
-                continue
-            if secret.example and not fits:
+            if secret.example and not re.search(secret.pattern, secret.example):
                 yield _unlike(subject, (*place, "example"))
         client = way.oauth2.client if way.oauth2 is not None else None
         if client and client.id_example and not re.search(client.id_pattern, client.id_example):

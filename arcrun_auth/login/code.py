@@ -9,7 +9,7 @@ from arcrun_auth import oauth
 from arcrun_auth.errors import LoginFailed, ProviderUnavailable, TokenRefused
 from arcrun_auth.oauth.call import values
 from arcrun_auth.oauth.callback import is_answer, read_callback
-from arcrun_auth.oauth.requests import code_request
+from arcrun_auth.oauth.requests import code_request, exchange_request
 from arcrun_auth.token_answer import read_token
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.login.plan import LoginPlan, Send
     from arcrun_auth.loopback import Loopback
+    from arcrun_auth.oauth.call import TokenCall
     from arcrun_auth.tokens import Grant, Secret
 
 FIRST_PORT, PORTS = 49152, 16384
@@ -50,7 +51,7 @@ class CodeLogin:
         return is_answer(callback, state=self.state)
 
     def redeem(self, callback: str, *, send: Send, clock: Callable[[], float]) -> Grant:
-        """The grant for the code in `callback`. The request is sent once, whatever comes."""
+        """The grant for the code in `callback`. Each request is sent once, whatever comes."""
         plan = self.plan
         code, kept = read_callback(
             callback,
@@ -66,29 +67,46 @@ class CodeLogin:
             plan.app,
             code=code,
             redirect_uri=self.redirect_uri,
+            state=self.state,
             verifier=self.verifier,
             values=values(plan.params, app=plan.app),
             now=clock(),
         )
         try:
-            answer = send(call)
-            grant = read_token(
-                plan.oauth2,
-                answer.status,
-                answer.headers,
-                answer.body,
-                now=clock(),
-                requested=plan.scopes,
-                secrets=call.secrets,
-                rules=plan.rules,
-                service=plan.service,
-            )
+            grant = self._grant(call, send, clock)
+            if plan.oauth2.swap is not None:
+                known = values(plan.params, app=plan.app, access_token=grant.access_token)
+                call = exchange_request(
+                    plan.oauth2, plan.app, values=known, now=clock(), swap=plan.oauth2.swap
+                )
+                grant = self._grant(call, send, clock, previous=grant)
         except TokenRefused as error:
             raise failed(error, plan) from None
         except ProviderUnavailable as error:
             error.service, error.hint = plan.service, plan.again  # the code is spent
             raise
         return grant.replace(kept={**kept, **grant.kept})
+
+    def _grant(
+        self,
+        call: TokenCall,
+        send: Send,
+        clock: Callable[[], float],
+        previous: Grant | None = None,
+    ) -> Grant:
+        plan, answer = self.plan, send(call)
+        return read_token(
+            plan.oauth2,
+            answer.status,
+            answer.headers,
+            answer.body,
+            now=clock(),
+            previous=previous,
+            requested=plan.scopes,
+            secrets=call.secrets,
+            rules=plan.rules,
+            service=plan.service,
+        )
 
 
 def failed(error: TokenRefused, plan: LoginPlan) -> LoginFailed:

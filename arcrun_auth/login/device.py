@@ -103,6 +103,7 @@ class DeviceLogin:
             plan.oauth2,
             plan.app,
             device_code=self.code.device_code,
+            scopes=plan.scopes,
             values=self._values,
             now=self._clock(),
         )

@@ -31,6 +31,7 @@ def code_request(
     *,
     code: Secret,
     redirect_uri: str,
+    state: str,
     verifier: Secret | None,
     values: Values,
     now: float,
@@ -39,16 +40,26 @@ def code_request(
     fields: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code}
     if oauth2.token_request.send_redirect_uri:
         fields["redirect_uri"] = redirect_uri
+    if oauth2.token_request.send_state:
+        fields["state"] = state
     if verifier is not None:
         fields["code_verifier"] = verifier
     return _token_call(oauth2, fields, app=app, values=values, now=now)
 
 
 def device_token_request(
-    oauth2: recipe.OAuth2, app: App, *, device_code: Secret, values: Values, now: float
+    oauth2: recipe.OAuth2,
+    app: App,
+    *,
+    device_code: Secret,
+    scopes: Iterable[str],
+    values: Values,
+    now: float,
 ) -> TokenCall:
     """One question whether the person has agreed on the other device (RFC 8628 §3.4)."""
     fields: dict[str, str | Secret] = {"grant_type": DEVICE_GRANT, "device_code": device_code}
+    if oauth2.token_request.send_scope:
+        fields |= _scope(oauth2, scopes)
     return _token_call(oauth2, fields, app=app, values=values, now=now)
 
 
@@ -95,10 +106,15 @@ def refresh_request(
 
 
 def exchange_request(
-    oauth2: recipe.OAuth2, app: App | None, *, values: Values, now: float
+    oauth2: recipe.OAuth2,
+    app: App | None,
+    *,
+    values: Values,
+    now: float,
+    swap: recipe.Swap | None = None,
 ) -> TokenCall:
-    """The request that swaps a live access token for a newer one, where that is the renewal."""
-    return _renewal(oauth2, {}, {}, app=app, values=values, now=now)
+    """The request that swaps a live access token for a newer one: by `swap`, or as the renewal."""
+    return _renewal(oauth2, {}, {}, app=app, values=values, now=now, swap=swap)
 
 
 def userinfo_request(oauth2: recipe.OAuth2, access_token: Secret) -> TokenCall:
@@ -122,19 +138,18 @@ def _renewal(
     app: App | None,
     values: Values,
     now: float,
+    swap: recipe.Swap | None = None,
 ) -> TokenCall:
-    refresh, request = oauth2.refresh, oauth2.token_request
-    recipes_own = {**further, **refresh.params}
+    how, request = swap or oauth2.refresh, oauth2.token_request
+    recipes_own = {**further, **how.params}
     for name in ("scope", oauth2.scope_param):
         recipes_own.pop(name, None)
     extra = {name: filled(text, values) for name, text in recipes_own.items()}
-    draft = Draft(refresh.url or oauth2.token_endpoint, {**extra, **fields})
+    draft = Draft(how.url or oauth2.token_endpoint, {**extra, **fields})
     _common(draft, oauth2, values)
-    if app is not None and refresh.client:
+    if app is not None and how.client:
         prove(draft, oauth2, app, now=now)
-    return draft.call(
-        refresh.method or request.method, refresh.body or request.body, oauth2.param_names
-    )
+    return draft.call(how.method or request.method, how.body or request.body, oauth2.param_names)
 
 
 def _token_call(

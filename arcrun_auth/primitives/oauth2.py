@@ -31,5 +31,6 @@ class OAuth2(Primitive):
         for name in ENDPOINTS:
             if name not in for_eyes and (url := getattr(oauth2, name)):
                 yield ("oauth2", name), url
-        if oauth2.refresh.url:
-            yield ("oauth2", "refresh", "url"), oauth2.refresh.url
+        for name, swap in oauth2.swaps:
+            if swap.url:
+                yield ("oauth2", name, "url"), swap.url

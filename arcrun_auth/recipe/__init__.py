@@ -55,6 +55,7 @@ from arcrun_auth.recipe.model import (
     Refresh,
     RequiredSecret,
     Revoke,
+    Swap,
     TestRequest,
     TokenRequest,
     TokenResponse,
@@ -74,8 +75,8 @@ __all__ = [
     "Diagnosis", "Digest", "Discover", "Docker", "Federation", "Git", "GuideStep",
     "Impersonation", "Inject", "Jwt", "Method", "Mtls", "OAuth1", "OAuth2", "Ok", "Param",
     "Read", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke",
-    "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse",
-    "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
+    "ServiceAccount", "Step", "Swap", "TestRequest", "TokenExchange", "TokenRequest",
+    "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
     "merge", "read",
 ]  # fmt: skip
 
@@ -309,6 +310,8 @@ def _params_of_host(data: dict[str, Any]) -> dict[str, Any]:
 
 # -- what msgspec says -----------------------------------------------------------------
 
+NO_SUCH_FIELD = "There is no such field."
+
 _PATH = re.compile(r"(.*?)(?: - at `(?:key in )?\$(.*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]+)\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -321,7 +324,7 @@ def _explain(error: msgspec.ValidationError) -> tuple[str, Place]:
     steps = _STEP.findall((path or "").partition("[...]")[0])
     place: Place = tuple(name or int(index) for name, index in steps)
     if unknown := _UNKNOWN.fullmatch(why):
-        return "There is no such field.", (*place, unknown[1])
+        return NO_SUCH_FIELD, (*place, unknown[1])
     if missing := _MISSING.fullmatch(why):
         return f"The field {missing[1]!r} is missing.", place
     return f"{why}.", place

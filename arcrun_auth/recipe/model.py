@@ -25,6 +25,7 @@ from arcrun_auth.recipe.oauth2 import (
     Redirect,
     Refresh,
     Revoke,
+    Swap,
     TokenRequest,
     TokenResponse,
 )
@@ -41,8 +42,8 @@ __all__ = [
     "Diagnosis", "Digest", "Discover", "Docker", "Federation", "Git", "GuideStep",
     "Impersonation", "Inject", "Jwt", "Method", "Model", "Mtls", "OAuth1", "OAuth2", "Ok",
     "Param", "Read", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke", "Sdk",
-    "ServiceAccount", "Step", "TestRequest", "TokenExchange", "TokenRequest", "TokenResponse",
-    "Verified", "When",
+    "ServiceAccount", "Step", "Swap", "TestRequest", "TokenExchange", "TokenRequest",
+    "TokenResponse", "Verified", "When",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1

@@ -74,6 +74,10 @@ class TokenRequest(Model, frozen=True):
     """Further headers of every token request."""
     send_redirect_uri: bool = True
     """Whether the redirect URI is repeated with the code."""
+    send_state: bool = False
+    """Whether the state of the login is repeated with the code."""
+    send_scope: bool = False
+    """Whether the scopes are repeated with the code of another device."""
 
 
 class TokenResponse(Model, frozen=True):
@@ -107,21 +111,26 @@ class TokenResponse(Model, frozen=True):
     """Values of the answer to keep beside the token: name to path."""
 
 
-class Refresh(Model, frozen=True):
-    """How a grant is renewed: RFC 6749 §6."""
+class Swap(Model, frozen=True):
+    """A request that brings a newer token in place of a live one."""
 
-    mode: Literal["yes", "no", "reissue", "exchange"] = "yes"
-    """By a refresh token, not at all, by the same grant again, or by the live access token."""
     url: Url = ""
-    """Where to renew, if not at the token endpoint."""
+    """Where it goes, if not to the token endpoint."""
     method: Literal["", "POST", "GET"] = ""
     """The HTTP method, if not that of the token request."""
     body: Literal["", "form", "json", "query"] = ""
     """How the parameters are sent, if not as in the token request."""
     params: Strings = {}
-    """Further parameters; an `exchange` names the live token: `{{token.access_token}}`."""
+    """Further parameters; the live token is `{{token.access_token}}`."""
     client: bool = True
-    """Whether the client authenticates at a renewal too."""
+    """Whether the client authenticates here too."""
+
+
+class Refresh(Swap, frozen=True):
+    """How a grant is renewed: RFC 6749 §6."""
+
+    mode: Literal["yes", "no", "reissue", "exchange"] = "yes"
+    """By a refresh token, not at all, by the same grant again, or by the live access token."""
     rotates: Literal["yes", "no", "maybe"] = "maybe"
     """Whether each renewal ends the refresh token it used."""
     grace_s: Seconds | None = None
@@ -208,12 +217,20 @@ class OAuth2(Model, frozen=True):
     """How token requests differ from the standard."""
     token_response: TokenResponse = TokenResponse()
     """How token answers differ from the standard."""
+    swap: Swap | None = None
+    """For providers whose code brings a token of an hour: what turns it into one that lasts."""
     refresh: Refresh = Refresh()
     """How a grant is renewed."""
     revoke: Revoke = Revoke()
     """How a grant is ended at the provider."""
     notices: tuple[Text, ...] = ()
     """What to tell before the browser opens: a warning page, an administrator who must agree."""
+
+    @property
+    def swaps(self) -> tuple[tuple[str, Swap], ...]:
+        """The requests that bring a newer token, by the names of their fields."""
+        after_login = (("swap", self.swap),) if self.swap is not None else ()
+        return (*after_login, ("refresh", self.refresh))
 
     @property
     def login_at(self) -> str:

@@ -50,7 +50,7 @@ def faults(oauth2: OAuth2) -> Iterator[tuple[Place, str]]:
             yield ("authorize_params", name), "This parameter is set for each login."
     for place, fields, free in (
         (("token_request", "params"), oauth2.token_request.params, _IN_GRANTS),
-        (("refresh", "params"), oauth2.refresh.params, _IN_GRANTS),
+        *(((name, "params"), swap.params, _IN_GRANTS) for name, swap in oauth2.swaps),
         (("revoke", "params"), oauth2.revoke.params, _LINTED),
     ):
         for name, text in fields.items():
@@ -72,7 +72,7 @@ def _renamed(oauth2: OAuth2) -> Iterator[tuple[Place, str]]:
 
 def _in_urls(oauth2: OAuth2, own: frozenset[str]) -> Iterator[tuple[Place, str]]:
     urls: dict[Place, str] = {(name,): getattr(oauth2, name) for name in ENDPOINTS}
-    urls["refresh", "url"] = oauth2.refresh.url
+    urls |= {(name, "url"): swap.url for name, swap in oauth2.swaps}
     for place, url in urls.items():
         for key, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True):
             if key in own or key == oauth2.scope_param:

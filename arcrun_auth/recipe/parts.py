@@ -36,6 +36,8 @@ _NAMING = {
 
 def patterns(way: Method) -> Iterator[tuple[Place, str]]:
     """The regular expressions of a method."""
+    for index, secret in enumerate(way.required_secrets):
+        yield ("required_secrets", index, "pattern"), secret.pattern
     for name, param in way.params.items():
         yield ("params", name, "pattern"), param.pattern
         yield ("params", name, "take"), param.take
@@ -199,7 +201,8 @@ def _secret_maps(
         return
     yield ("oauth2", "token_request", "params"), way.oauth2.token_request.params, mine
     later: Names = {**everywhere, **hidden, "token": frozenset({"access_token"})}
-    yield ("oauth2", "refresh", "params"), way.oauth2.refresh.params, later
+    for name, swap in way.oauth2.swaps:
+        yield ("oauth2", name, "params"), swap.params, later
     yield ("oauth2", "revoke", "params"), way.oauth2.revoke.params, later
 
 
@@ -305,7 +308,7 @@ def _server_urls(oauth2: OAuth2) -> Iterator[tuple[Place, str]]:
         if url := getattr(oauth2, name):
             yield ("oauth2", name), url
     for place, url in (
-        (("oauth2", "refresh", "url"), oauth2.refresh.url),
+        *((("oauth2", name, "url"), swap.url) for name, swap in oauth2.swaps),
         (("oauth2", "resource"), oauth2.resource),
         (("oauth2", "client", "audience"), oauth2.client.audience),
     ):

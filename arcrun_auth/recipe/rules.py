@@ -10,7 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from arcrun_auth import answers, primitives
-from arcrun_auth.recipe import helpers, parameters, parts
+from arcrun_auth.hosts import Fence
+from arcrun_auth.recipe import helpers, parameters, parts, regex
 from arcrun_auth.template import Template
 
 if TYPE_CHECKING:
@@ -198,11 +199,12 @@ def _check_param(param: Param, at: Place) -> None:
 
 
 def _check_pattern(pattern: str, at: Place) -> None:
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise Fault(f"This is no regular expression: {error}.", at) from None
-    if at[-1] == "take" and pattern and not compiled.groups:
+    # These two have to match the whole value; what the others look for may stand anywhere.
+    whole = ("params" in at[:-1] and at[-1] == "pattern") or at[-2:] == ("when", "error")
+    why = regex.fault(pattern, whole=whole)
+    if why is not None:
+        raise Fault(f"{why}.", at)
+    if at[-1] == "take" and pattern and not re.compile(pattern).groups:
         raise Fault("It needs a group: what is in it is taken.", at)
 
 
@@ -263,6 +265,10 @@ def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:
 def _check_spelled(host: str, params: Mapping[str, Param], at: Place) -> None:
     if not _HOST.fullmatch(host):
         raise Fault("This is no host: ASCII letters, digits, dots, hyphens, one leading *.", at)
+    try:
+        Fence([_IN_HOST.sub("x.example", re.sub(r":\{\{[^{}]*\}\}$", ":1", host))])
+    except ValueError as error:
+        raise Fault(f"{error}.", at) from None
     for match in _IN_HOST.finditer(host):
         ns, _, name = match[1].partition(".")
         param = params.get(name)

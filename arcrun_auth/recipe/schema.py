@@ -62,7 +62,11 @@ def _loosen(definitions: dict[str, Any]) -> None:
     definitions["Recipe"]["required"] = ["service"]
     for name in ("Recipe", "Method"):  # a plug-in may bring others: offered, not demanded
         definitions[name]["properties"]["primitive"]["examples"] = list(BUILT_IN)
-    definitions["Recipe"]["anyOf"] = [{"required": ["primitive"]}, {"required": ["extends"]}]
+    definitions["Recipe"]["anyOf"] = [
+        {"required": ["primitive"]},
+        {"required": ["extends"]},
+        {"properties": {"service": {"pattern": "^([a-z0-9-]+/)?_"}}},  # a base says what it likes
+    ]
 
 
 def _or_null(field: dict[str, Any]) -> None:

@@ -69,6 +69,7 @@ class Authority:
         self.devices: dict[str, Device] = {}
         self.device_polls: list[float] = []
         self.assertions = Assertions()
+        self.long: set[str] = set()
         self.refreshes = 0
         self.reuses = 0
         self.families_revoked = 0
@@ -172,6 +173,8 @@ class Authority:
             raise Refusal("invalid_grant", "The code has expired.")
         if form.get("redirect_uri") != code.request.redirect_uri:
             raise Refusal("invalid_grant", "The redirect_uri is another than at the start.")
+        if self.quirks.state_again and form.get("state") != code.request.state:
+            raise Refusal("invalid_request", "The state of the login belongs to its code.")
         _checks.check_verifier(form.get("code_verifier", ""), code.request.challenge, self.quirks)
         agreed = code.request.resource
         _checks.check_resource(form.get("resource", ""), self.quirks, self.api, agreed)

@@ -41,8 +41,9 @@ class Given:
         given = cls(way, params, secrets, clock)
         client = way.oauth2.client if way.oauth2 is not None else None
         if client is not None:
-            pattern = client.id_pattern
-            made = _invented.text(pattern) if pattern else f"client-{random.token_hex(6)}"
+            made = f"client-{random.token_hex(6)}"
+            if client.id_pattern:
+                made = _invented.text(client.id_pattern, example=client.id_example)
             given.client_id = client.id or made
             # RFC 6749 §2.3.1 has it form-encoded: what is not shows by these.
             given.client_secret = f"{random.token_hex(10)}&=+%:"

@@ -58,6 +58,8 @@ def poll(authority: Authority, app: App, form: Form) -> Answer:
     if early:
         device.interval += SLOWER
         raise Refusal("slow_down", f"Ask every {device.interval:.0f} seconds.")
+    if authority.quirks.scope_again and _scope_of(authority, form) != device.scope:
+        raise Refusal("invalid_scope", "The scopes of the code belong to it.")
     if device.allowed is None:
         raise Refusal("authorization_pending", "The user has not decided yet.")
     del authority.devices[code]
@@ -116,11 +118,29 @@ def live_exchange(authority: Authority, form: Form) -> Answer:
     if "client_secret" in form:
         raise Refusal("invalid_request", "The live token is enough; a URL is no place for secrets.")
     with authority.lock:
+        short = authority.quirks.swap and form.get("access_token", "") not in authority.long
         family = authority.living(form.get("access_token", ""))
-        if form.get("grant_type") != "exchange_token" or family is None:
+        if form.get("grant_type") != "exchange_token" or family is None or short:
             raise Refusal("invalid_grant", "grant_type=exchange_token, and a live access_token.")
         authority.refreshes += 1
-        return authority.issue(family, refresh=False, seconds=EXCHANGED_SECONDS)
+        return _lasting(authority, family)
+
+
+def swap(authority: Authority, form: Form, authorization: str) -> Answer:
+    """The same for the token that a login brought, which the app has to ask for."""
+    form = _wording.standard(form, authority.quirks)
+    app = _clients.authenticate(authority, form, authorization)
+    with authority.lock:
+        family = authority.living(form.get("access_token", ""))
+        if form.get("grant_type") != "swap_token" or family is None or family.app != app:
+            raise Refusal("invalid_grant", "grant_type=swap_token, and a live access_token.")
+        return _lasting(authority, family)
+
+
+def _lasting(authority: Authority, family: Family) -> Answer:
+    answer = authority.issue(family, refresh=False, seconds=EXCHANGED_SECONDS)
+    authority.long.add(str(answer["access_token"]))
+    return answer
 
 
 def ask_device(authority: Authority, form: Form, authorization: str) -> Answer:
@@ -128,7 +148,7 @@ def ask_device(authority: Authority, form: Form, authorization: str) -> Answer:
     form = _wording.standard(form, authority.quirks)
     app = _clients.authenticate(authority, form, authorization)
     _checks.check_resource(form.get("resource", ""), authority.quirks, authority.api)
-    scope = " ".join(_wording.scopes(form.get("scope", ""), authority.quirks))
+    scope = _scope_of(authority, form)
     letters = "".join(secrets.choice(LETTERS) for _ in range(8))
     user_code, device_code = f"{letters[:4]}-{letters[4:]}", authority.fresh("dc_")
     device = Device(app, scope, user_code, authority.clock(), authority.device_interval)
@@ -143,6 +163,10 @@ def ask_device(authority: Authority, form: Form, authorization: str) -> Answer:
         "expires_in": DEVICE_SECONDS,
         "interval": device.interval,
     }
+
+
+def _scope_of(authority: Authority, form: Form) -> str:
+    return " ".join(_wording.scopes(form.get("scope", ""), authority.quirks))
 
 
 def waiting_device(authority: Authority, user_code: str) -> Device:

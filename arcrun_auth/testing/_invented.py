@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import string
+from base64 import b64encode
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,11 @@ def texts(pattern: str, *, whole: bool = False, group: str | None = None) -> Ite
             return
 
 
-def text(pattern: str, *, whole: bool = False, group: str | None = None) -> str:
-    """One of them. ValueError where none could be made up."""
+def text(pattern: str, *, whole: bool = False, group: str | None = None, example: str = "") -> str:
+    """One of them; the `example`, where none can be made up and that fits. Else ValueError."""
     found = next(texts(pattern, whole=whole, group=group), None)
+    if found is None and example and re.search(pattern, example):
+        return example
     if found is None:
         raise ValueError(f"no text could be made up for the pattern {pattern}")
     return found
@@ -158,12 +161,21 @@ def _secret(secret: RequiredSecret, way: Method) -> str:
     elif _is_address(secret.key, way):
         made = "https://workload.example.net/token?api-version=1"
     elif not secret.pattern:
-        made = _fresh("s")
+        made = _octets(secret.key, way) or _fresh("s")
     if made is not None:
         return made
-    found = text(secret.pattern)
+    found = text(secret.pattern, example=secret.example)
     longer = found + _fresh("s")  # a pattern may tell how a key begins, and no more
     return longer if len(found) < LENGTH and re.search(secret.pattern, longer) else found
+
+
+def _octets(key: str, way: Method) -> str:
+    """A shared secret as the recipe says that it is written; empty where it says nothing."""
+    jwt = way.jwt
+    if jwt is None or jwt.key != key or jwt.take:
+        return ""
+    made = {"hex": secrets.token_hex(32), "base64": b64encode(secrets.token_bytes(32)).decode()}
+    return made.get(jwt.key_encoding, "")
 
 
 def _proof(key: str, mtls: Mtls) -> str:

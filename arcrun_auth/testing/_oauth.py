@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 
-TOKEN_PATHS = ("/token", "/refresh", "/exchange")
+TOKEN_PATHS = ("/token", "/refresh", "/exchange", "/swap")
 """Where answers are worded by the quirks."""
 
 
@@ -97,6 +97,14 @@ def exchange(handler: Handler) -> None:
     _with_faults(
         handler, "exchange", lambda: _grants.live_exchange(provider.authority, handler.query)
     )
+
+
+def swap(handler: Handler) -> None:
+    """The short token of a login for a long one, by GET, with the client's secret."""
+    if not handler.provider.quirks.swap:
+        raise Refusal("not_found", "Nothing is swapped here.", status=404)
+    authority, sent = handler.provider.authority, (handler.query, handler.authorization)
+    _with_faults(handler, "swap", lambda: _grants.swap(authority, *sent))
 
 
 def _in_the_right_way(handler: Handler) -> dict[str, str]:
@@ -261,6 +269,7 @@ ROUTES: Mapping[tuple[str, str], Callable[[Handler], None]] = {
     ("GET", "/refresh"): token,
     ("POST", "/refresh"): token,
     ("GET", "/exchange"): exchange,
+    ("GET", "/swap"): swap,
     ("POST", "/device"): device,
     ("GET", "/revoke"): revoke,
     ("POST", "/revoke"): revoke,

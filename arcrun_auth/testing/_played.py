@@ -126,14 +126,22 @@ class Service:
         self.calls.append(arrived)
         if self.fails is not None:
             return self.fails
-        found = [
+        answer, status = _answers.Answer(), 200
+        answer.data = {"fine": True}
+        if steps := self._discovers(arrived):
+            self._discovered(steps, arrived, answer)
+        if self.is_test(arrived):
+            status = self._tested(arrived, answer)
+        return Reply(status, answer.data, answer.headers)
+
+    def _discovers(self, arrived: Arrived) -> list[Discover]:
+        """The steps that this request may be, by which the login finds its params."""
+        known = self.given.known
+        return [
             step
             for step in self.way.discover
-            if self.given.place(step.url) == (arrived.origin, arrived.path)
+            if self.given.url(filled(step.url, known)) == arrived.url
         ]
-        if found:
-            return self._discovered(found, arrived)
-        return self._tested(arrived) if self.is_test(arrived) else Reply(200, {"fine": True})
 
     def _is_taken(self, arrived: Arrived) -> bool:
         """Whether the request carries what the recipe says, and that is still good."""
@@ -145,9 +153,13 @@ class Service:
             return False
         known = self.known(token)
         wanted = _rendered.places(self.way, known)
+        for name in self._own_headers(arrived):
+            wanted.header.pop(name, None)
         if not arrived.body:  # there is none that it could stand in
             wanted.body = {}
         faults = _rendered.differences(wanted, arrived.places)
+        if faults and self._discovers(arrived):  # what it is to find cannot be in it yet
+            faults = _rendered.differences(_rendered.before_found(self.way, wanted), arrived.places)
         unsure = _rendered.UNSURE
         faults += [fault for fault in self._proof(arrived) if fault]
         if unsure.search(str(self.way.inject)):
@@ -155,6 +167,13 @@ class Service:
         for fault in faults:
             self.given.expect(False, fault)
         return not faults
+
+    def _own_headers(self, arrived: Arrived) -> set[str]:
+        """The headers that this very request sets otherwise, which is looked at elsewhere."""
+        asked = [step.headers for step in self._discovers(arrived)]
+        if self.way.test is not None and self.is_test(arrived):
+            asked.append(self.way.test.headers)
+        return {name.lower() for headers in asked for name in headers}
 
     def known(self, token: str | None = None) -> dict[str, dict[str, str]]:
         """What templates may name, with this token; the latest if none is given."""
@@ -241,8 +260,8 @@ class Service:
     def is_test(self, arrived: Arrived) -> bool:
         return self.way.test is not None and arrived.url == self.given.url(self.test_url)
 
-    def _tested(self, arrived: Arrived) -> Reply:
-        """The test request: looked at, and answered as the recipe expects."""
+    def _tested(self, arrived: Arrived, answer: _answers.Answer) -> int:
+        """The test request: looked at, and answered as the recipe expects. The status."""
         test, known, expect = self.way.test, self.given.known, self.given.expect
         assert test is not None
         expect(arrived.method == test.method, "the test request came by another method")
@@ -251,14 +270,14 @@ class Service:
             expect(there == filled(text, known), f"the test request came without {name}")
         if test.body and not self.way.inject.body:
             expect(arrived.body.decode() == filled(test.body, known), "another body was sent")
-        answer = _answers.Answer()
         answer.put(test.identity, IDENTITY)
         if test.ok is not None:
             answer.put(test.ok.path, test.ok.equals)
-        return Reply(test.expect[0], answer.data, answer.headers)
+        return test.expect[0]
 
-    def _discovered(self, steps: list[Discover], arrived: Arrived) -> Reply:
-        item = _answers.Answer()
+    def _discovered(self, steps: list[Discover], arrived: Arrived, answer: _answers.Answer) -> None:
+        """What the service tells of a login."""
+        item, choose = _answers.Answer(), None
         for step in steps:
             for name, text in step.headers.items():
                 there = arrived.headers.get(name.lower())
@@ -267,12 +286,10 @@ class Service:
             for name, path in step.save.items():
                 item.put(path, self.given.told(name))
             if step.choose is not None:
-                item.put(step.choose.label, "One of them")
-        choose = next((step.choose for step in steps if step.choose is not None), None)
-        if choose is None:
-            return Reply(200, item.data, item.headers)
-        if not choose.items:
-            return Reply(200, [item.data], item.headers)
-        whole = _answers.Answer()
-        whole.put(choose.items, [item.data])
-        return Reply(200, whole.data, item.headers)
+                choose = step.choose
+                item.put(choose.label, "One of them")
+        answer.headers |= item.headers
+        answer.data = item.data if choose is None else [item.data]
+        if choose is not None and choose.items:
+            answer.data = {}
+            answer.put(choose.items, [item.data])

@@ -62,6 +62,10 @@ class Quirks:
     pkce: Literal["required", "optional", "ignored", "refused"] = "required"
     """Providers that demand PKCE, that check it where it comes, that never heard of it, and
     that answer invalid_request where it comes."""
+    state_again: bool = False
+    """Providers that want to hear the state of the login with the code, too."""
+    scope_again: bool = False
+    """Providers that want to hear the scopes with a device's code, too."""
     resource_required: bool = False
     """Providers that want to hear for which API a token is (RFC 8707)."""
 
@@ -82,6 +86,9 @@ class Quirks:
     renewal: Literal["yes", "reissue", "exchange", "no"] = "yes"
     """Providers without refresh tokens: the same grant again, the live access token for a
     longer one (by GET), or not at all. `yes` is by refresh token."""
+    swap: bool = False
+    """Such providers whose code brings a short token, which the app swaps for a long one, with
+    its secret: the long one alone is renewed."""
     refresh_elsewhere: bool = False
     """Providers that renew at another URL than the token endpoint."""
     repeats_refresh_token: bool = False
@@ -121,6 +128,8 @@ class Quirks:
             raise ValueError("A form has no depth: encoding='form' goes without root, paths, ok.")
         if self.ok and self.html:
             raise ValueError("A failure is told by ok or by html.")
+        if self.swap and self.renewal != "exchange":
+            raise ValueError("A long token is exchanged: swap goes with renewal='exchange'.")
         if self.sites and self.redirect_params:
             raise ValueError("The path of the API has room for sites or for redirect_params.")
         if self.request_method == "GET" and self.request_body != "query":

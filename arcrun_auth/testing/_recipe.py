@@ -75,6 +75,7 @@ def with_oauth(
             client=_client(auth, registration),
             token_request=_token_request(quirks, service, grant),
             token_response=_token_response(provider, quirks),
+            swap=_swap(provider, quirks),
             refresh=_refresh(provider, quirks, grant),
             revoke=REVOKE[quirks.revoke],
         ),
@@ -165,7 +166,11 @@ def _token_request(quirks: Quirks, service: str, grant: GrantName) -> dict[str, 
             "subject_token_type": ACCESS_TOKEN_TYPE,
         }
     method = "" if quirks.request_method == "POST" else quirks.request_method
-    return _some(method=method, body=quirks.request_body, params=params)
+    again = {"send_state": quirks.state_again, "send_scope": quirks.scope_again}
+    return _some(
+        method=method, body=quirks.request_body, params=params,
+        **{name: True for name, wanted in again.items() if wanted},
+    )  # fmt: skip
 
 
 def _token_response(provider: Provider, quirks: Quirks) -> dict[str, Any]:
@@ -180,6 +185,13 @@ def _token_response(provider: Provider, quirks: Quirks) -> dict[str, Any]:
         ok={"path": "ok", "equals": True} if quirks.ok else {},
         keep={"instance_url": "instance_url"} if quirks.api_host == "token" else {},
     )
+
+
+def _swap(provider: Provider, quirks: Quirks) -> dict[str, Any]:
+    if not quirks.swap:
+        return {}
+    params = {"grant_type": "swap_token", "access_token": "{{token.access_token}}"}
+    return {"url": f"{provider.issuer}/swap", "method": "GET", "body": "query", "params": params}
 
 
 def _refresh(provider: Provider, quirks: Quirks, grant: GrantName) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -99,3 +99,15 @@ def differences(wanted: Places, seen: Places) -> list[str]:
             elif there[name] != value:
                 found.append(f"the {kind} {name} is another one")
     return found
+
+
+def before_found(way: Method, wanted: Places) -> Places:
+    """The same for a request that finds params: without the headers that name one of them."""
+    open_ = [name for name, param in way.params.items() if param.source == "discover"]
+    early = {
+        name.lower()
+        for name, text in way.inject.header.items()
+        if any(f"{{{{param.{each}" in text for each in open_)
+    }
+    header = {name: text for name, text in wanted.header.items() if name.lower() not in early}
+    return replace(wanted, header=header)

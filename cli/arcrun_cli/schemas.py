@@ -123,6 +123,12 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "not_connected": "the ways in that were not tried",
         "verified": "what the recipe may say of it now (`date`, `method`, `sources`), or null",
     },
+    "recipes diff": {
+        "service": "its name",
+        "compared": "of each: `name` (the connection), `against` (`agreed`, `in use`, or `nothing` "
+        "where the service is new), `asks` (whether somebody has to agree), and in `differences` "
+        "`field`, `before`, `after`, `meaning`",
+    },
     "vault status": {
         "path": "the file",
         "exists": "whether it is there",

@@ -186,7 +186,7 @@ def test_where_nobody_is_it_takes_a_yes_and_a_key(push, platform, monkeypatch):
     ("change", "said"),
     [
         (("help_url", "help"), "required_secrets[0].help_url: the page where my_api_key is found"),
-        (("https://api.example.com\n", "https://com\n"), "errors. Nothing was sent."),
+        (("https://api.example.com\n", "https://com\n"), "error. Nothing was sent."),
         (("primitive: static_key", "primitive: nonsense\nmore: 1"), "There is no such field."),
     ],
 )

@@ -216,4 +216,4 @@ def test_add_tells_of_a_login_and_of_a_further_way_in(cli, mine):
     assert cli("recipes", "add", str(mine), "--yes").code == 0
     mine.write_text(MINE + oauth)
     said = cli("recipes", "add", str(mine)).err
-    assert "it has another way in, oauth, to api.example.com" in said
+    assert "nothing → api.example.com (methods.oauth): it has another way in" in said

@@ -89,9 +89,8 @@ MODELS = [
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)
 def test_every_field_of_a_recipe_is_documented_in_its_section(model: type) -> None:
     text = section(DOCS / "recipes.md", HEADINGS[model.__name__])
-    inherited = set()
-    if model is recipe_model.Recipe:
-        inherited = set(recipe_model.Method.__struct_fields__)
+    bases = [base for base in model.__mro__[1:] if issubclass(base, msgspec.Struct)]
+    inherited = {name for base in bases for name in base.__struct_fields__}
     for field in msgspec.structs.fields(model):
         if field.name not in inherited:
             assert f"| `{field.encode_name}` |" in text, f"{model.__name__}.{field.name}"
@@ -118,6 +117,7 @@ HEADINGS = {
     "ClientAuth": "oauth2.client",
     "TokenRequest": "oauth2.token_request",
     "TokenResponse": "oauth2.token_response",
+    "Swap": "oauth2.swap",
     "Refresh": "oauth2.refresh",
     "Revoke": "oauth2.revoke",
     "Callback": "oauth2.callback",

@@ -143,6 +143,26 @@ base_url: https://api.shop.example.com/v1
 required_secrets: [{key: user}, {key: word}]
 digest: {username: user, password: word}
 """
+TOLD = """
+service: shop
+primitive: oauth2
+base_url: "https://api.shop.example.com/{{param.site}}"
+static_headers: {Accept: application/json}
+params: {site: {from: discover}, zone: {from: discover, take: "-([a-z]+)$", pattern: "[a-z]+"}}
+discover:
+  - {url: "https://api.shop.example.com/sites", headers: {Accept: text/json}, choose: {label: name}, save: {site: id, zone: where}}
+oauth2:
+  authorization_endpoint: https://id.shop.example.com/authorize?from=here
+  token_endpoint: https://id.shop.example.com/token
+test: {url: "https://api.shop.example.com/sites", headers: {Accept: text/json}, identity: "[0].owner"}
+"""
+SHARED = """
+service: shop
+primitive: signed_jwt
+base_url: https://api.shop.example.com:8443/v1/
+required_secrets: [{key: shop_key}]
+jwt: {key: shop_key, alg: HS256, key_encoding: base64, claims: {sub: me, id: "{{uuid}}"}}
+"""
 MTLS = """
 service: shop
 primitive: mtls
@@ -249,6 +269,9 @@ CHANGES = [
     ("OLD", "oauth1.realm", "8", "set up"),
     ("OLD", "oauth1.token_secret", "app_secret", "set up"),
     ("OLD", "test.body", "a=1&b=three", "set up"),
+    ("TOLD", "discover.0.headers", {}, "set up"),
+    ("TOLD", "test.headers", {}, "set up"),
+    ("SHARED", "jwt.key_encoding", "utf8", "called"),
     ("TLS", "oauth2.client.auth", "post", "set up"),
     ("DIGEST", "digest", {"username": "word", "password": "user"}, "called"),
     ("DIGEST", "primitive", "static_key", "called"),

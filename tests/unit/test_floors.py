@@ -16,9 +16,10 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis digest dotenv drafting fields finding hosts jwt
-        landing lifetimes lint masking members moments oauth oauth1 primitives profile recipe
-        references rendering scopes seal server_words sharing signing sigv4 template token_answer
+        answers catalog_entry consent diagnosis differences digest dotenv drafting fields finding
+        hosts jwt landing lifetimes lint masking members moments oauth oauth1 primitives profile
+        recipe references rendering scopes seal server_words sharing signing sigv4 template
+        token_answer
         """,
     ),
     (
@@ -35,9 +36,9 @@ FLOORS = [
     (
         "hall",
         """
-        adoption agreement apps authority bound broker checkup completion connections declared
-        desk discovery ends enrol found helpers keepalive named parts presigned referred removal
-        renewal report resolve shared signin trial
+        adoption agreement apps authority bound broker checkup compared completion connections
+        declared desk discovery ends enrol found helpers keepalive named parts presigned referred
+        removal renewal report resolve shared signin trial
         """,
     ),
     ("bridge", "adapters"),

@@ -152,6 +152,19 @@ def test_a_login_by_another_device(tmp_path, provider) -> None:
     assert provider.authorizations == []
 
 
+def test_a_provider_may_want_the_scopes_with_the_code_of_a_device_too(tmp_path) -> None:
+    quirks = Quirks(scope_again=True, scope_param="scopes", scope_separator=",")
+    with Provider(device_interval=0.1, quirks=quirks) as provider:
+        broker = device_desk(tmp_path / "says", provider)
+        broker.setup("demo")
+        assert works(broker)
+        broker = device_desk(tmp_path / "not", provider)
+        path = tmp_path / "not" / "home" / "recipes" / "demo.yaml"
+        path.write_text(path.read_text().replace("send_scope: true", "send_scope: false"))
+        with pytest.raises(errors.LoginFailed, match="invalid_scope"):
+            broker.setup("demo")
+
+
 def test_a_device_that_says_no_ends_the_login(tmp_path, provider) -> None:
     broker = device_desk(tmp_path, provider, allow=False)
     with pytest.raises(errors.LoginFailed, match="cancelled") as caught:

@@ -68,8 +68,11 @@ def test_a_changed_authorization_server_gets_nothing(tmp_path, provider, change)
         for call in CALLS.values():
             with pytest.raises(errors.ConsentRequired):
                 call(again)
-        with pytest.raises(errors.ConsentRequired):
+        with pytest.raises(errors.ConsentRequired) as refused:
             again.setup("demo")
+        assert refused.value.changes
+        for each in refused.value.changes:
+            assert f"Changed since you agreed to it: {each}" in again.person.said
         (kept,) = again.keepalive()
         assert kept.outcome == "fine" or isinstance(kept.error, errors.ConsentRequired)
         removed = again.remove("demo", revoke=True)

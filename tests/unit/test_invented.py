@@ -34,6 +34,12 @@ def test_where_none_can_be_made_up_that_is_said(pattern) -> None:
         _invented.text(pattern)
 
 
+def test_the_example_stands_in_where_it_fits() -> None:
+    assert _invented.text("^(a)(?=b)b$", example="ab") == "ab"
+    with pytest.raises(ValueError, match="no text"):
+        _invented.text("^(a)(?=b)$", example="ac")
+
+
 def test_each_branch_has_its_text() -> None:
     assert list(_invented.texts("one|two|three")) == ["one", "two", "three"]
 

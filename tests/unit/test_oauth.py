@@ -135,6 +135,7 @@ def code_call(oauth2, secret="s3cret", **changes):
     fields = {
         "code": Secret("the-code"),
         "redirect_uri": "http://127.0.0.1:5/callback",
+        "state": "the-state",
         "verifier": Secret("v" * 43),
         "values": values(changes.pop("params", {})),
         "now": 1e9,

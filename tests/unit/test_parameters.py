@@ -73,10 +73,13 @@ def everything(server: OAuth2):
     more = {"values": known, "now": 1.0}
     verifier = None if server.pkce == "no" else Secret(VERIFIER)
     yield wire(requests.code_request(
-        server, APP, code=Secret(CODE), redirect_uri=REDIRECT, verifier=verifier, **more
+        server, APP, code=Secret(CODE), redirect_uri=REDIRECT, state=STATE, verifier=verifier,
+        **more,
     ))  # fmt: skip
     yield wire(requests.device_request(server, APP, scopes=("read",), **more))
-    yield wire(requests.device_token_request(server, APP, device_code=Secret("the-device"), **more))
+    yield wire(requests.device_token_request(
+        server, APP, device_code=Secret("the-device"), scopes=("read",), **more
+    ))  # fmt: skip
     yield wire(requests.refresh_request(server, APP, refresh_token=GRANT.refresh_token, **more))
     yield wire(requests.unattended_request(
         server, APP, grant="client_credentials", scopes=("read",), assertion=None, **more

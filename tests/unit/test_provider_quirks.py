@@ -6,6 +6,7 @@ import json
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
 import pytest
 
 from arcrun_auth.testing import Provider, Quirks
@@ -42,6 +43,7 @@ QUIRKS = {
     "json": Quirks(request_body="json"),
     "strict form": Quirks(request_body="form"),
     **{f"pkce {how}": Quirks(pkce=how) for how in ("optional", "ignored", "refused")},
+    "state": Quirks(state_again=True),
     "resource": Quirks(resource_required=True),
     "https": Quirks(https_only=True),
     "ports": Quirks(ports=(8123, 8124)),
@@ -111,8 +113,8 @@ def test_a_refusal_is_found_where_the_recipe_says(quirks):
 
 @pytest.mark.parametrize("name", [
     "root", "paths", "names", "get", "query", "json", "commas", "pkce refused",
-    "resource", "https", "ports", "redirect", "elsewhere", "exchange", "instance", "region",
-    "sites", "a region that one types", "site header",
+    "resource", "state", "https", "ports", "redirect", "elsewhere", "exchange", "instance",
+    "region", "sites", "a region that one types", "site header",
 ])  # fmt: skip
 def test_the_plain_recipe_fails_at_a_provider_with_the_quirk(name):
     """Or the tests above would prove nothing."""
@@ -379,6 +381,32 @@ class TestRenewals:
             assert json.loads(secret)["error"] == "invalid_request"
         with Provider() as provider:
             assert http_call(provider, "GET", "/exchange")[0] == 404
+
+    def test_a_short_token_is_swapped_by_the_app_and_the_long_one_alone_renewed(self, clock):
+        quirks = Quirks(renewal="exchange", swap=True)
+        with Provider(quirks=quirks, clock=clock) as provider:
+            for auth in ("post", "basic"):
+                client = RecipeClient(
+                    provider, client=f"demo-{auth}", secret=provider.client_secret, auth=auth
+                )
+                client.log_in()
+                assert client.lifetime == 60 * 86400
+                clock.now += 3601
+                client.renew()
+                assert client.me() == "ada"
+            short = RecipeClient(provider)
+            short.oauth2 = msgspec.structs.replace(short.oauth2, swap=None)
+            short.log_in()
+            assert short.lifetime == 3600
+            with pytest.raises(Refused, match="invalid_grant"):
+                short.renew()
+            other = urlencode({"grant_type": "swap_token", "access_token": short.token,
+                               "client_id": "demo-post", "client_secret": "x"})  # fmt: skip
+            assert http_call(provider, "GET", f"/swap?{other}")[0] == 401
+        with Provider() as provider:
+            assert http_call(provider, "GET", "/swap")[0] == 404
+        with pytest.raises(ValueError, match="goes with"):
+            Quirks(swap=True)
 
     def test_each_url_serves_its_own_grants(self):
         with Provider(quirks=Quirks(refresh_elsewhere=True)) as provider:

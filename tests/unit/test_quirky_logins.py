@@ -39,6 +39,7 @@ ANSWERS = {
     "a token request by GET": {"request_method": "GET", "request_body": "query"},
     "a token request in the query": {"request_body": "query"},
     "no PKCE": {"pkce": "refused"},
+    "the state with the code": {"state_again": True},
     "a resource": {"resource_required": True},
     "localhost alone": {"host": "localhost"},
     "127.0.0.1 alone": {"host": "127.0.0.1"},
@@ -126,6 +127,38 @@ def test_a_login_a_call_and_a_renewal(tmp_path, quirks) -> None:
         assert works(broker)
         assert provider.reuses == 0
         broker.close()
+
+
+@pytest.mark.parametrize("auth", ["post", "basic"])
+def test_the_token_of_an_hour_is_swapped_at_the_login_for_one_that_lasts(tmp_path, auth) -> None:
+    with Provider(quirks=Quirks(renewal="exchange", swap=True)) as provider:
+        broker = desk(tmp_path, provider, app=auth, auth=auth)
+        broker.setup("demo")
+        grant = broker.store.get(DEMO).grant
+        assert grant.expires - grant.issued > 59 * 86400
+        assert set(grant.scopes) == set(grant.requested) == {"read", "write"}
+        assert works(broker)
+        dead = broker.get_token("demo", interactive=False)
+        renewed = broker._connections.known("demo", None).token(rejected=dead.access_token)
+        assert renewed.access_token != dead.access_token
+        assert provider.token_requests == {"authorization_code": 1, "swap": 1, "exchange": 1}
+        broker.close()
+
+
+def test_a_swap_that_fails_ends_the_login_and_keeps_nothing(tmp_path) -> None:
+    """The code is spent, and a token of an hour cannot be renewed: better to say so at once."""
+    cases = (("swap_token", "another", errors.LoginFailed),
+             ("/swap", "/", errors.ProviderUnavailable))  # fmt: skip
+    with Provider(quirks=Quirks(renewal="exchange", swap=True)) as provider:
+        for number, (there, instead, kind) in enumerate(cases):
+            broker = desk(tmp_path / str(number), provider, app="post", auth="post")
+            path = tmp_path / str(number) / "home" / "recipes" / "demo.yaml"
+            path.write_text(path.read_text().replace(there, instead))
+            with pytest.raises(kind) as caught:
+                broker.setup("demo")
+            assert (caught.value.service, caught.value.hint) == ("demo", "arcrun setup demo")
+            assert broker.store.get(DEMO) is None
+            broker.close()
 
 
 def test_a_numbered_refusal_is_told_and_ends_no_login(tmp_path) -> None:

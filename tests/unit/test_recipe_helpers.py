@@ -9,6 +9,7 @@ import pytest
 
 from arcrun_auth import consent
 from arcrun_auth.catalog import Catalog
+from arcrun_auth.differences import differences
 from arcrun_auth.errors import RecipeError
 from arcrun_auth.lint import errors, lint
 from arcrun_auth.recipe import read
@@ -47,7 +48,7 @@ def test_another_host_or_user_is_another_consent_and_is_told(place):
     )
     old, new = (consent.project(recipe, recipe.way()) for recipe in (before, after))
     assert consent.digest(old) != consent.digest(new)
-    assert any(" would be given your token for " in line for line in consent.changes(old, new))
+    assert any(" would be given your " in each.meaning for each in differences(old, new))
 
 
 def test_a_recipe_without_them_has_the_digest_that_it_had():

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arcrun_cli import ui
+from arcrun_cli.commands.recipe_diff import show_new
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.talk import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.people import Person
-    from arcrun_auth.recipe import Recipe
 
 
 def add(
@@ -23,7 +21,6 @@ def add(
     *,
     url: str | None,
     yes: bool,
-    show: Callable[[Catalog, Recipe], None],
 ) -> int:
     """Fetch it, show whose it is and where it would send secrets, and keep it if wanted."""
     from arcrun_auth.remote import community, lockfile
@@ -42,7 +39,7 @@ def add(
     else:
         ui.tell(f"  a key that is new here: {found.fingerprint}")
         ui.tell(f"  compare it with what {found.author} says it is: from now on it is trusted")
-    show(recipes, recipe)
+    show_new(recipes, recipe)
     if not yes:
         if person.reach is None:
             raise UsageFault("Nobody can be asked here.", f"arcrun recipes add {name} --yes")

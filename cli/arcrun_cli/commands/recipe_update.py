@@ -68,12 +68,13 @@ def _consent(
     change: Change, before: Mapping[str, bytes], after: Mapping[str, bytes]
 ) -> Sequence[str]:
     """What of a change is asked about at the next use, in words."""
+    from arcrun_auth.compared import of_ways
     from arcrun_auth.recipe import decode
-    from arcrun_cli.commands.recipes import consent_changes
 
     if change.kind != "changed":
         return ()
-    return consent_changes(decode(before[change.service]), decode(after[change.service]))
+    found = of_ways(decode(before[change.service]), decode(after[change.service]))
+    return [str(difference) for difference in found]
 
 
 def _source(result: Result) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`arcrun recipes`: list, show, new, lint, add, test, push, update, publish, sign."""
+"""`arcrun recipes`: list, show, new, lint, diff, add, test, push; more in `recipe_*`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arcrun_auth.errors import RecipeError, printable
+from arcrun_auth.errors import printable
 from arcrun_cli import ui
 from arcrun_cli.app import Group
 from arcrun_cli.commands import (
     recipe_community,
+    recipe_diff,
     recipe_new,
     recipe_publish,
     recipe_push,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog import Catalog, Entry
     from arcrun_auth.lint import Finding
-    from arcrun_auth.recipe import Method, Recipe
 
 SUFFIXES = (".yaml", ".yml")
 MAX_FILE = 1 << 20
@@ -164,9 +164,7 @@ def read_files(files: Sequence[str]) -> dict[str, bytes]:
             with open(path, "rb") as file:
                 texts[path] = file.read(MAX_FILE)
         except OSError as error:
-            raise RecipeError(
-                f"This file cannot be read: {error.strerror}.", path=printable(path)
-            ) from None
+            raise recipe_diff.unreadable(path, error) from None
     return texts
 
 
@@ -204,9 +202,9 @@ def add(file: str, *, override: bool, yes: bool, url: str | None, no_input: bool
     """Check a recipe, show where it would send your secrets, and copy it into your home."""
     recipes, person = catalog(), terminal(interactive=False if no_input else None)
     if is_of_community(file):
-        return recipe_community.add(file, recipes, person, url=url, yes=yes, show=_show_consent)
-    recipe = _recipe_in(recipes, file)
-    _show_consent(recipes, recipe)
+        return recipe_community.add(file, recipes, person, url=url, yes=yes)
+    recipe = recipe_diff.read(recipes, file)
+    recipe_diff.show_new(recipes, recipe)
     if not yes:
         if person.reach is None:
             raise UsageFault("Nobody can be asked here.", f"arcrun recipes add {file} --yes")
@@ -225,57 +223,4 @@ def is_of_community(name: str) -> bool:
     return NAME.fullmatch(name) is not None and not os.path.exists(name)
 
 
-def _recipe_in(recipes: Catalog, file: str) -> Recipe:
-    from arcrun_auth import recipe
-
-    return recipe.read(read_files([file])[file], path=file, bases=recipes.bases())
-
-
-def _show_consent(recipes: Catalog, recipe: Recipe) -> None:
-    """What it does with a secret; against the recipe it would replace, only what differs."""
-    from arcrun_auth.errors import UnknownService
-
-    try:
-        before = recipes.recipe(recipe.service)
-    except (UnknownService, RecipeError):
-        ui.tell(f"{recipe.service} is a new service.")
-        for way in recipe.ways:
-            _show_way(way)
-        return
-    ui.tell(f"{before.service} has a recipe already. This one differs from it:")
-    changes = consent_changes(before, recipe)
-    for change in changes or ["in nothing that matters for the safety of your secrets"]:
-        ui.tell(f"  {printable(change)}")
-
-
-def _show_way(way: Method) -> None:
-    ui.tell(f"  by {way.id}: what you give it is sent to {_receivers(way)}")
-    from arcrun_auth.consent import named_servers
-
-    servers = ", ".join(named_servers(way))
-    if way.oauth2 is not None and way.oauth2.login_at:
-        ui.tell(f"    you log in at {printable(way.oauth2.login_at)}")
-    if way.primitive == "oauth2":
-        ui.tell(f"    your login and your app are sent to {servers}")
-    elif servers:
-        ui.tell(f"    to get a token, what you give it is sent to {servers}")
-
-
-def _receivers(way: Method) -> str:
-    from arcrun_auth.recipe.helpers import receivers
-
-    return ", ".join(receivers(way))
-
-
-def consent_changes(before: Recipe, after: Recipe) -> list[str]:
-    """What somebody who agreed to `before` has not agreed to, in words."""
-    from arcrun_auth import consent
-
-    found: list[str] = []
-    old = {way.id: way for way in before.ways}
-    for way in after.ways:
-        if way.id not in old:
-            found.append(f"it has another way in, {way.id}, to {_receivers(way)}")
-            continue
-        found += consent.changes(consent.project(before, old[way.id]), consent.project(after, way))
-    return found
+command.add_command(recipe_diff.command, "diff")
