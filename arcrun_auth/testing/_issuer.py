@@ -16,7 +16,7 @@ from arcrun_auth.testing._stage import FORM, Arrived, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from arcrun_auth.recipe.oauth2 import OAuth2
+    from arcrun_auth.recipe.oauth2 import OAuth2, Swap
     from arcrun_auth.testing._given import Given
 
     Issued = Callable[[str, dict[str, str]], None]
@@ -65,7 +65,7 @@ class Issuer(Authority):
         oauth2 = self.oauth2
         named: dict[str, Role] = {
             oauth2.token_endpoint: self.for_token,
-            oauth2.refresh.url: self.for_token,
+            **{swap.url: self.for_token for _, swap in oauth2.swaps},
             oauth2.device_authorization_endpoint: self.for_device,
             oauth2.registration_endpoint: self.for_registration,
             oauth2.userinfo_endpoint: self.for_userinfo,
@@ -146,16 +146,16 @@ class Issuer(Authority):
     def for_token(self, arrived: Arrived) -> Reply:
         form = self._form(arrived)
         grant = _wording.standard(form, self.quirks).get("grant_type", "")
-        exchange = self.oauth2.refresh.mode == "exchange" and self._live(form)
-        renews = bool(exchange) or grant == "refresh_token"
-        self.asked.append("exchange" if exchange else grant)
+        live = self._live(form)
+        name, how = self._swap(arrived, live, grant)
+        self.asked.append(name or grant)
         try:
-            self._check(arrived, form, renews=renews)
-            if exchange:
-                given = self.issue(exchange, refresh=False)
+            self._check(arrived, form, how, exchange=bool(name))
+            if name and live is not None:
+                given = self.issue(live, refresh=False)
             elif grant == JWT_BEARER:
                 given = self._by_assertion(form)
-            elif self._needs_no_client(arrived, renews=renews):
+            elif self._needs_no_client(arrived, how):
                 with self.lock:
                     given = GRANTS[grant](self, self.app, _wording.standard(form, self.quirks))
             else:
@@ -165,13 +165,25 @@ class Issuer(Authority):
             return self.refused(refusal.error, refusal.description, refusal.status)
         return self.worded(given)
 
-    def _needs_no_client(self, arrived: Arrived, *, renews: bool) -> bool:
+    def _swap(self, arrived: Arrived, live: Family | None, grant: str) -> tuple[str, Swap | None]:
+        """How such a request is worded, if not as the first one; and its name where it brings a
+        newer token in place of a live one."""
+        swap, refresh = self.oauth2.swap, self.oauth2.refresh
+        if live is not None and swap is not None:
+            place = self.given.place(swap.url or self.oauth2.token_endpoint)
+            if place == (arrived.origin, arrived.path):
+                return "swap", swap
+        if live is not None and refresh.mode == "exchange":
+            return "exchange", refresh
+        return "", refresh if grant == "refresh_token" else None
+
+    def _needs_no_client(self, arrived: Arrived, how: Swap | None) -> bool:
         """Whether the client proves itself otherwise than by the request, or need not at all."""
         if self.oauth2.client.auth == "tls_client_auth":
             good = arrived.shown == _certificates.shown()
             self.given.expect(good, "the client's certificate was not shown")
             return True
-        return renews and not self.oauth2.refresh.client
+        return how is not None and not how.client
 
     def _form(self, arrived: Arrived) -> dict[str, str]:
         return {**arrived.query, **arrived.fields}
@@ -201,20 +213,21 @@ class Issuer(Authority):
         ok = self.oauth2.token_response.ok is not None
         return Reply(200 if ok else status, answer.data, answer.headers)
 
-    def _check(self, arrived: Arrived, form: Mapping[str, str], *, renews: bool) -> None:
+    def _check(
+        self, arrived: Arrived, form: Mapping[str, str], how: Swap | None, *, exchange: bool
+    ) -> None:
         """Is it asked in the way that the recipe says?"""
-        request, refresh, expect = self.oauth2.token_request, self.oauth2.refresh, self.given.expect
-        method = (renews and refresh.method) or request.method
-        body = (renews and refresh.body) or request.body
+        request, expect = self.oauth2.token_request, self.given.expect
+        method = (how and how.method) or request.method
+        body = (how and how.body) or request.body
         expect(arrived.method == method, f"tokens were asked for by {arrived.method}")
-        url = (renews and refresh.url) or self.oauth2.token_endpoint
+        url = (how and how.url) or self.oauth2.token_endpoint
         if url:
             expect((arrived.origin, arrived.path) == self.given.place(url), "at another address")
         kind = {"form": FORM, "json": "application/json"}.get(body)
         if method != "GET" and kind is not None:
             expect(arrived.kind == kind, f"the token request came as {arrived.kind or 'nothing'}")
-        exchange = renews and refresh.mode == "exchange"
-        wanted = {**({} if exchange else request.params), **(refresh.params if renews else {})}
+        wanted = {**({} if exchange else request.params), **(how.params if how else {})}
         ours = {} if exchange else {"grant_type", "client_secret"}
         names = self.oauth2.param_names
         for name, text in wanted.items():
