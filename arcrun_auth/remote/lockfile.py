@@ -110,8 +110,8 @@ def _damaged(path: str) -> RecipeError:
     return RecipeError(
         "This list of what was fetched is damaged, and no fetched recipe is used.",
         path=path,
-        hint=f"restore it from a backup, or delete it and fetch again: arcrun recipes update "
-        f"(the keys of authors are then asked about anew): rm {path}",
+        hint=f"restore it from a backup; or rm {path}, then arcrun recipes update: each author's "
+        "key is asked about anew",
     )
 
 
