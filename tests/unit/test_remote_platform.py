@@ -16,6 +16,7 @@ from arcrun_auth.errors import (
     UnknownService,
 )
 from arcrun_auth.people import Nobody
+from arcrun_auth.remote import platform as platform_module
 from arcrun_auth.remote import update
 from tests import canary, mirror, servers
 from tests.mirror import NOW
@@ -197,6 +198,17 @@ def test_a_list_has_an_end_and_so_has_its_depth(home, platform, monkeypatch) -> 
     monkeypatch.setattr("arcrun_auth.remote.platform.MAX_RECIPES", 1)
     assert home.update().unusable == {"four": "there are more than 1"}
     assert home.catalog.names() == ["one", "three", "two"]
+
+
+def test_what_is_read_is_never_too_deep_to_be_written() -> None:
+    """The parser and the writer of JSON give up at other depths, from Python 3.12 on."""
+    for depth in range(500, 3000, 100):
+        nested = "[" * depth + "]" * depth
+        try:
+            listed = json.loads(f'[{{"service": "deep", "tags": {nested}}}]')
+        except RecursionError:
+            break
+        assert platform_module._texts(listed)[1].keys() == {"deep"}
 
 
 def test_no_recipe_of_its_takes_a_variable_of_ours_for_its_secret(home, platform) -> None:
