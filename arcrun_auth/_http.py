@@ -15,7 +15,7 @@ import sys
 import threading
 from importlib import import_module
 
-from arcrun_auth import __version__
+from arcrun_auth import __version__, network
 from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
 
 TYPE_CHECKING = False
@@ -329,8 +329,10 @@ class _Exchange:
             "connection": "close",
             **{name.lower(): value.encode() for name, value in self.call.headers.items()},
         }
+        tls = self._context()
+        led = network.options(tls)
         with (
-            httpx.Client(verify=self._context(), timeout=timeout, follow_redirects=False) as client,
+            httpx.Client(verify=tls, timeout=timeout, follow_redirects=False, **led) as client,
             client.stream(
                 self.call.method,
                 self.url,

@@ -19,7 +19,7 @@ from arcrun_auth.errors import RecipeError, UnknownService
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from arcrun_auth.catalog_index import Helper, Index
     from arcrun_auth.finding import Card
@@ -121,6 +121,12 @@ class Catalog:
         from arcrun_auth.finding import ranked
 
         return ranked(self.cards(), text)
+
+    def accounts(self, variables: Iterable[str]) -> list[str]:
+        """The accounts that variables of these names, in any case, may hold a secret of."""
+        names = list({name.upper() for name in variables})
+        found = [name for index in self._open() if index for name in index.accounts(names)]
+        return list(dict.fromkeys(found))
 
     @property
     def problems(self) -> list[RecipeError]:

@@ -16,6 +16,7 @@ import msgspec
 
 from arcrun_auth import catalog, catalog_index, consent
 from arcrun_auth.catalog import OVERRIDE, env_name
+from arcrun_auth.catalog_entry import GRANT
 from arcrun_auth.catalog_index import Index
 from arcrun_auth.errors import RecipeError, StoreError, printable
 from arcrun_auth.primitives import BUILT_IN
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from arcrun_auth.catalog_index import Stat
-    from arcrun_auth.recipe import Method, Recipe
+    from arcrun_auth.recipe import Method, Recipe, RequiredSecret
     from arcrun_auth.recipe.reader import Document
 
 _SCHEMA = """
@@ -45,6 +46,9 @@ CREATE TABLE recipe (
 CREATE TABLE card (service TEXT PRIMARY KEY, tags TEXT, description TEXT, confirmed INTEGER);
 CREATE TABLE body (service TEXT PRIMARY KEY, json BLOB, sum INTEGER);
 CREATE TABLE alias (alias TEXT PRIMARY KEY, service TEXT);
+CREATE TABLE variable (
+    name TEXT, account TEXT, service TEXT, PRIMARY KEY (name, service)
+) WITHOUT ROWID;
 CREATE TABLE helper (kind TEXT, host TEXT, service TEXT, method TEXT, username TEXT, password TEXT);
 CREATE TABLE base (service TEXT PRIMARY KEY, yaml BLOB, path TEXT);
 """
@@ -127,6 +131,8 @@ class _Builder:
         self._above = above
         self._made_by = catalog_index.fingerprint(tier, release)
         self._bases: dict[str, Document] | None = None
+        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+        """What goes into the tables beside `recipe`, written when all files are read."""
 
     def update(self, files: dict[str, Stat]) -> None:
         """Make the index describe `files`."""
@@ -164,14 +170,23 @@ class _Builder:
         self._forget(gone | changed)
         # Bases first: the others are laid over them.
         for path in sorted(changed, key=lambda path: (not _is_base(path), path)):
-            self._db.execute("INSERT INTO file VALUES (?,?,?,?,?,?,?,?)", self._file(files[path]))
+            self._keep("file", [self._file(files[path])])
+        for table, rows in self._rows.items():
+            holes = ",".join("?" * len(rows[0]))
+            # Of two services that want one alias the first has it.
+            self._db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({holes})", rows)  # noqa: S608
+        self._rows.clear()
+
+    def _keep(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        if kept := list(rows):
+            self._rows.setdefault(table, []).extend(kept)
 
     def _paths(self, condition: str) -> set[str]:
         return {row[0] for row in self._db.execute(f"SELECT path FROM file WHERE {condition}")}  # noqa: S608 - ours
 
     def _forget(self, paths: Iterable[str]) -> None:
         each = [(path,) for path in paths]
-        for table in ("body", "alias", "helper", "card"):
+        for table in ("body", "alias", "helper", "card", "variable"):
             self._db.executemany(
                 f"DELETE FROM {table} WHERE service IN (SELECT service FROM recipe WHERE path = ?)",  # noqa: S608
                 each,
@@ -211,13 +226,12 @@ class _Builder:
             raise document.error(
                 f"{other and other[8]} describes this service already.", ("service",)
             ) from None
-        body = encode(recipe)
-        values = (recipe.service, body, catalog_index.checksum(body))
-        self._db.execute("INSERT INTO body VALUES (?,?,?)", values)
-        self._db.execute("INSERT INTO card VALUES (?,?,?,?)", card_row(recipe))
-        self._db.executemany("INSERT INTO helper VALUES (?,?,?,?,?,?)", helper_rows(recipe))
-        for alias in recipe.aliases:
-            self._db.execute("INSERT OR IGNORE INTO alias VALUES (?,?)", (alias, recipe.service))
+        body, service = encode(recipe), recipe.service
+        self._keep("body", [(service, body, catalog_index.checksum(body))])
+        self._keep("card", [card_row(recipe)])
+        self._keep("helper", helper_rows(recipe))
+        self._keep("variable", variable_rows(recipe, tier=self._tier))
+        self._keep("alias", [(alias, service) for alias in recipe.aliases])
 
     def _known_bases(self) -> dict[str, Document]:
         """The bases of the source above, which nobody replaces, and those of this one."""
@@ -267,6 +281,27 @@ def card_row(recipe: Recipe) -> tuple[Any, ...]:
     return recipe.service, "\n".join(recipe.tags), recipe.description, confirmed
 
 
+def variable_rows(recipe: Recipe, *, tier: str) -> Iterator[tuple[str, ...]]:
+    """The variables that may hold a secret of it, for the default instance, in capitals: mounted
+    files have theirs in small letters."""
+    found = {
+        name.upper()
+        for way in recipe.ways
+        for secret in way.required_secrets
+        for name in _variables(recipe, secret, tier)
+    }
+    if any(way.oauth2 is not None for way in recipe.ways):
+        found |= {env_name(recipe.service, DEFAULT_INSTANCE, name) for name in GRANT}
+    return ((name, recipe.account, recipe.service) for name in sorted(found))
+
+
+def _variables(recipe: Recipe, secret: RequiredSecret, tier: str) -> tuple[str, ...]:
+    # A local recipe must not read a variable that it names: `env: [AWS_SECRET_ACCESS_KEY]`.
+    # What is this machine's is looked up at its use, and makes up no connection by itself.
+    further = secret.env if tier == "bundled" and not secret.ambient else ()
+    return (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
+
+
 def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
     """The hosts for which it answers a credential helper: see `catalog_index.Helper`."""
     for way in recipe.ways:
@@ -280,13 +315,10 @@ def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
 
 def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
     """The arguments of `catalog.MethodEntry`, in its order."""
-    secrets = []
-    for secret in way.required_secrets:
-        # A local recipe must not read a variable that it names: `env: [AWS_SECRET_ACCESS_KEY]`.
-        # What is this machine's is looked up at its use, and makes up no connection by itself.
-        further = secret.env if tier == "bundled" and not secret.ambient else ()
-        names = (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
-        secrets.append((secret.key, secret.optional or secret.ambient, names))
+    secrets = [
+        (secret.key, secret.optional or secret.ambient, _variables(recipe, secret, tier))
+        for secret in way.required_secrets
+    ]
     digest = consent.digest(consent.project(recipe, way))
     renewal = way.renewal
     return [

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     SecretEntry = tuple[str, bool, tuple[str, ...]]
 
 
+GRANT = ("access_token", "refresh_token")
+"""What of an OAuth grant the environment may hold."""
+
+
 class MethodEntry:
     """One way in, as far as the hot path has to know it."""
 

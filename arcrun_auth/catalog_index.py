@@ -33,6 +33,9 @@ _RULE_PACKAGES = ("recipe", "primitives")
 
 SUFFIXES = (".yaml", ".yml")
 
+MAX_VALUES = 500
+"""How many values does one query take? SQLite before 3.32 took 999."""
+
 _ENTRY = (
     "SELECT service, display_name, category, account, status, successor,"
     " tier, release, path, detail, override FROM recipe"
@@ -93,6 +96,16 @@ class Index:
 
     def aliases(self) -> list[str]:
         return [row[0] for row in self.query("SELECT alias FROM alias ORDER BY alias")]
+
+    def accounts(self, variables: Sequence[str]) -> list[str]:
+        """The accounts that one of these variables (in capitals) may hold a secret of."""
+        found: dict[str, None] = {}
+        for start in range(0, len(variables), MAX_VALUES):
+            some = variables[start : start + MAX_VALUES]
+            holes = ",".join("?" * len(some))
+            sql = f"SELECT DISTINCT account FROM variable WHERE name IN ({holes}) ORDER BY account"  # noqa: S608
+            found.update((row[0], None) for row in self.query(sql, *some))
+        return list(found)
 
     def body(self, service: str) -> bytes | None:
         """The recipe as JSON."""

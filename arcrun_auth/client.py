@@ -12,7 +12,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from arcrun_auth import _http
+from arcrun_auth import _http, network
 from arcrun_auth.flow import REPLAY, Rules
 from arcrun_auth.transport import AsyncTransport, Transport, in_thread
 
@@ -95,6 +95,7 @@ class _Bound(BaseClient):
         if rules.signer.proves:
             rules.tls = _own_context(options)
         options["verify"] = rules.tls or _tls(options, cert=options.pop("cert", None))
+        options = {**network.options(options["verify"]), **options}
         super().__init__(base_url=rules.binding.base_url, headers=headers, **options)
         self._rules = rules
         self._network = {name: it for name, it in options.items() if name in _NETWORK}

@@ -130,6 +130,38 @@ class Fence:
         return f"Fence({list(self.hosts)!r})"
 
 
+def fence_of(url: str, allow: Iterable[str] = ()) -> Fence:
+    """The fence around the origin of one address that somebody typed.
+
+    ValueError where it is no address, or has a user in it, which is a password often;
+    HostNotAllowed where its origin is neither public https nor one of `allow`.
+
+    >>> fence_of("https://api.example.com/v1").hosts
+    ('api.example.com',)
+    """
+    from urllib.parse import urlsplit
+
+    parts = urlsplit("")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        Fence([parts.netloc])
+    except ValueError:
+        host, port = "", None
+    if not host or "@" in parts.netloc:
+        raise ValueError("this is no address of the form https://host/path")
+    fence = Fence([parts.netloc], allow)
+    if fence.permits(parts.scheme, host, port):
+        return fence
+    from arcrun_auth.errors import HostNotAllowed, printable
+
+    raise HostNotAllowed(
+        f"{printable(host, 100)} is not reached by https, or is not public. Nothing was sent.",
+        host=host,
+        hint="if you want that, name its origin in ARCRUN_ALLOW_HOSTS",
+    )
+
+
 def is_public_name(host: str) -> bool:
     """Whether this is a domain name that can be public: no IP address in any form, no localhost.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.errors import AuthError, RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from arcrun_auth.catalog import Entry
@@ -41,24 +42,60 @@ class Instance:
     """What will end soon, or has, and after the arrow the command to type."""
 
 
-@dataclass(frozen=True)
 class Service:
-    """A service that can be bound, and its connections by instance."""
+    """A service that can be bound, and its connections by instance.
 
-    service: str
-    display_name: str
-    category: str
-    tier: str
-    status: str
-    """Of the recipe: `active` or `deprecated`."""
-    methods: tuple[str, ...]
-    account: str
-    """Under which name its credential is kept; services of one account share it."""
-    instances: dict[str, Instance] = field(default_factory=dict)
+    What is listed is the whole catalogue: each looks into its entry when it is asked.
+    """
+
+    __slots__ = ("_entry", "_instances")
+
+    def __init__(self, entry: Entry, instances: dict[str, Instance]) -> None:
+        self._entry = entry
+        self._instances = instances
+
+    @property
+    def service(self) -> str:
+        return self._entry.service
+
+    @property
+    def display_name(self) -> str:
+        return self._entry.display_name
+
+    @property
+    def category(self) -> str:
+        return self._entry.category
+
+    @property
+    def tier(self) -> str:
+        return self._entry.tier
+
+    @property
+    def status(self) -> str:
+        """Of the recipe: `active` or `deprecated`."""
+        return self._entry.status
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Its ways in by their ids, the default one first."""
+        return tuple(method.id for method in self._entry.methods)
+
+    @property
+    def account(self) -> str:
+        """Under which name its credential is kept; services of one account share it."""
+        return self._entry.account
+
+    @property
+    def instances(self) -> dict[str, Instance]:
+        """Its connections by their names; empty if there is none."""
+        return self._instances
 
     @property
     def connected(self) -> bool:
-        return bool(self.instances)
+        return bool(self._instances)
+
+    def __repr__(self) -> str:
+        return f"Service({self.service!r}, instances={list(self.instances)})"
 
 
 @dataclass(frozen=True)
@@ -103,35 +140,34 @@ class Why:
 
 def services(resolver: Resolver, *, only: str | None = None) -> dict[str, Service]:
     """Every service by its id (or `only` that one), closed ones left out."""
-    held: dict[str, list[Connection]] = {}
     entries = [resolver.catalog.entry(only)] if only else resolver.catalog.entries()
+    held = _connections(resolver, entries)
+    return {
+        entry.service: Service(entry, held.get(entry.service, {}))
+        for entry in entries
+        if entry.status != "closed"
+    }
+
+
+def _connections(resolver: Resolver, entries: Sequence[Entry]) -> dict[str, dict[str, Instance]]:
+    """What is connected of these services, by service and instance."""
+    held: dict[str, dict[str, Instance]] = {}
+    keys = [key for key in resolver.store.keys() if key.kind == "credential"]
+    if not keys:
+        return held
+    accounts = {key.account for key in keys}
     by_account: dict[str, list[Entry]] = {}
     for entry in entries:
-        by_account.setdefault(entry.account, []).append(entry)
-    for key in resolver.store.keys():
-        for entry in by_account.get(key.account, ()) if key.kind == "credential" else ():
+        if entry.account in accounts:
+            by_account.setdefault(entry.account, []).append(entry)
+    for key in sorted(keys):
+        for entry in by_account.get(key.account, ()):
             try:
                 connection = resolver.find(entry.service, key.instance)
             except AuthError:  # a damaged record, or a method that its recipe no longer has
                 continue
-            held.setdefault(entry.service, []).append(connection)
-    return {
-        entry.service: Service(
-            service=entry.service,
-            display_name=entry.display_name or entry.service,
-            category=entry.category,
-            tier=entry.tier,
-            status=entry.status,
-            methods=tuple(method.id for method in entry.methods),
-            account=entry.account,
-            instances={
-                c.instance: _instance(resolver, c)
-                for c in sorted(held.get(entry.service, ()), key=lambda c: c.instance)
-            },
-        )
-        for entry in entries
-        if entry.status != "closed"
-    }
+            held.setdefault(entry.service, {})[key.instance] = _instance(resolver, connection)
+    return held
 
 
 def _instance(resolver: Resolver, connection: Connection) -> Instance:

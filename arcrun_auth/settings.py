@@ -32,6 +32,7 @@ KNOWN = {
     "project": "follow [tool.arcrun] of a pyproject.toml: on, whoever owns it, or off",
     "secrets_file": "an exported secrets.enc, opened read-only in front of the vault",
     "secrets_dir": "a folder of mounted secrets, one file each",
+    "server": "a platform whose recipes are listed, below all others; none if not set",
     "store": "where credentials are written: vault, or keyring (one item each)",
 }
 """Every setting of `config.toml`; `ARCRUN_<NAME>` overrides it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,13 +13,14 @@ if TYPE_CHECKING:
 
 
 def start(work: Callable[[], None], name: str) -> None:
-    """Run `work` in a daemon thread. Ctrl-C is heard once it runs.
+    """Run `work` in a daemon thread, in a copy of this context. Ctrl-C is heard once it runs.
 
     KeyboardInterrupt amid `Thread.start` can leave locks of `threading` held for good: the
     process would then hang instead of ending.
     """
     with _interrupted_later():
-        threading.Thread(target=work, name=name, daemon=True).start()
+        context = copy_context()
+        threading.Thread(target=context.run, args=(work,), name=name, daemon=True).start()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ ROWS = {
     9: ("writing", "row_9", 31),
     10: ("requesting", "row_10", 61),
     11: ("listing", "row_11", 31),
+    12: ("listing", "row_12", 15),
     13: ("signatures", "row_13", 61),
     14: ("signing", "row_14", 31),
     18: ("logins", "row_18", 31),

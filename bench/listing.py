@@ -1,4 +1,4 @@
-"""Row 11: a thousand services, and one of them."""
+"""Rows 11 and 12: a thousand services, one of them, and how they get into their index."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from arcrun_auth.catalog import Catalog
 from bench import place
 from bench.board import Goal, Row
 from bench.measure import loop, rounds
@@ -43,8 +44,8 @@ def row_11(runs: int) -> Row:
         )
         row.compare(
             "list_services(), 1,000", found, {"sqlite": Goal(2)},
-            why="the ways in of each service are read (JSON), and the variables that each may "
-            "have are worked out and looked for in the environment",
+            why="each service becomes an object of its own, and what is connected is looked for "
+            "in the vault and in the environment",
         )  # fmt: skip
         few = min(runs, 5)
         found = rounds(
@@ -69,6 +70,65 @@ def row_11(runs: int) -> Row:
         row.compare("get one recipe", found, {"sqlite + json": limit})
         broker.close()
     return row
+
+
+def row_12(runs: int) -> Row:
+    """From files to an index: all of them, and again after one has changed."""
+    row = Row(12, "first index of 1,000 recipes; after one file changed")
+    with (
+        place.catalog(MANY) as recipes,
+        tempfile.TemporaryDirectory(prefix="arcrun-bench-") as folder,
+    ):
+        files = _files(recipes)
+        source = os.path.dirname(files[0])
+        found = rounds(
+            {
+                "first index": _indexing(source, folder),
+                "CSafeLoader over files": loop(lambda: [_load(path) for path in files]),
+            },
+            runs,
+        )
+        row.compare(
+            "first index, 1,000", found, {"CSafeLoader over files": Goal(1.2)},
+            why="to be read is the smaller half: each recipe is checked by every rule, its consent "
+            "is digested and its rows are written, once and never on the way to a token",
+        )  # fmt: skip
+        found = rounds(
+            {
+                "one changed": _changing(recipes, files[MANY // 2]),
+                "CSafeLoader over files": loop(lambda: [_load(path) for path in files]),
+            },
+            runs,
+            control=False,
+        )
+        row.compare("one of 1,000 changed", found, {"CSafeLoader over files": Goal(0.2)})
+    return row
+
+
+def _indexing(source: str, folder: str) -> Callable[[], float]:
+    """A subject that makes the index of `source` in a home of its own each time."""
+
+    def once() -> float:
+        with tempfile.TemporaryDirectory(dir=folder) as home:
+            recipes = Catalog(home, bundled=source)
+            os.mkdir(recipes.folder, 0o700)
+            try:
+                return loop(recipes.names)()
+            finally:
+                recipes.close()
+
+    return once
+
+
+def _changing(recipes: Catalog, path: str) -> Callable[[], float]:
+    """A subject that has one file more changed each time, and brings the index up to date."""
+
+    def once() -> float:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("# one line more\n")
+        return loop(recipes.reindex)()
+
+    return once
 
 
 def _files(recipes) -> list[str]:

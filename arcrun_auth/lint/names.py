@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Which settings have a variable? Those of `settings.KNOWN`, a floor up; a test compares.
 SETTINGS = (
     "allow_executables", "allow_hosts", "interactive", "keyring", "login_timeout", "project",
-    "secrets_dir", "secrets_file", "store",
+    "secrets_dir", "secrets_file", "server", "store",
 )  # fmt: skip
 
 # Which services would have variables that mean something else already?

@@ -58,7 +58,7 @@ def well_known(issuer: str) -> tuple[str, ...]:
     >>> well_known("https://id.example.com/a")[0]
     'https://id.example.com/.well-known/oauth-authorization-server/a'
     """
-    if _origin(issuer) is None or "?" in issuer or "#" in issuer:
+    if origin(issuer) is None or "?" in issuer or "#" in issuer:
         raise LoginFailed(
             f"{printable(issuer, 100)!r} is no issuer: an https URL without a query (RFC 8414 §2)."
         )
@@ -133,10 +133,10 @@ def _takes_s256(methods: object) -> bool | None:
 
 def _endpoint(issuer: str, name: str, url: object) -> str:
     """`url`, if it is on the issuer's origin; LoginFailed that tells how else it can be used."""
-    origin = _origin(url) if isinstance(url, str) else None
-    if isinstance(url, str) and origin is not None and origin == _origin(issuer):
+    place = origin(url) if isinstance(url, str) else None
+    if isinstance(url, str) and place is not None and place == origin(issuer):
         return url
-    what = "is no URL that can be used" if origin is None else "lies on another origin"
+    what = "is no URL that can be used" if place is None else "lies on another origin"
     raise LoginFailed(
         f"The {name} that {printable(issuer, 100)} names {what}: {printable(str(url), 200)}. "
         "Nothing was sent to it.",
@@ -145,7 +145,7 @@ def _endpoint(issuer: str, name: str, url: object) -> str:
     )
 
 
-def _origin(url: str) -> tuple[str, str, int] | None:
+def origin(url: str) -> tuple[str, str, int] | None:
     """Scheme, host and port of an https URL, or of an http one of this machine."""
     match = _URL.fullmatch(url)
     if match is None or "#" in url:

@@ -37,10 +37,15 @@ _INT = re.compile(r"[-+]?[0-9]{1,18}")
 class Document:
     """A file as plain data. A place in it is a tuple: `("oauth2", "scopes", 0)`."""
 
-    __slots__ = ("_lines", "data", "path", "sources", "text")
+    __slots__ = ("_lines", "data", "max_depth", "path", "sources", "text", "what")
 
-    def __init__(self, text: str, path: str | None = None) -> None:
+    def __init__(
+        self, text: str, path: str | None = None, *, what: str = "A recipe",
+        max_depth: int = MAX_DEPTH,
+    ) -> None:  # fmt: skip
         self.text = text
+        self.what = what
+        self.max_depth = max_depth
         self._lines: dict[Place, int] | None = None
         self.path = path
         """The file, for messages; None for text from elsewhere."""
@@ -53,7 +58,7 @@ class Document:
         """The line (from 1) of a place, or of the nearest one around it that is in the file."""
         if self._lines is None:  # only faults have lines: they are found when one is asked for
             self._lines = {}
-            _Builder(Document(self.text), self._lines).build()
+            _Builder(Document(self.text, max_depth=self.max_depth), self._lines).build()
         while place and place not in self._lines:
             place = place[:-1]
         return self._lines.get(place)
@@ -75,23 +80,27 @@ def spell(place: Place) -> str:
     return printable(text.removeprefix("."), 100)
 
 
-def parse(text: str | bytes, path: str | None = None) -> Document:
+def parse(
+    text: str | bytes, path: str | None = None, *, what: str = "A recipe",
+    max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH,
+) -> Document:  # fmt: skip
     """Read one YAML document, which must be a map.
 
+    What is no recipe may be longer and deeper; `what` is how errors call it then.
     Raises RecipeError with the line (from 1) and the place of the fault.
 
     >>> parse("a: [1, no, 2022-06-28]").data
     {'a': [1, 'no', '2022-06-28']}
     """
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if len(raw) > MAX_BYTES:
-        raise RecipeError(f"A recipe has at most {MAX_BYTES // 1024} KB.", path=path)
+    if len(raw) > max_bytes:
+        raise RecipeError(f"{what} has at most {max_bytes // 1024} KB.", path=path)
     try:
         decoded = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise RecipeError("A recipe is UTF-8.", path=path, line=line) from None
-    document = Document(decoded, path)
+        raise RecipeError(f"{what} is UTF-8.", path=path, line=line) from None
+    document = Document(decoded, path, what=what, max_depth=max_depth)
     try:
         _Builder(document).build()
     except yaml.MarkedYAMLError as error:
@@ -116,17 +125,18 @@ class _Builder:
         self._lines = lines
 
     def build(self) -> None:
+        what = self._document.what
         self._event()  # the start of the stream
         start = self._event()
         if type(start) is yaml.StreamEndEvent:
-            self._fail("A recipe is a map of fields; this file is empty.", start, ())
+            self._fail(f"{what} is a map of fields; this file is empty.", start, ())
         data = self._node(self._event(), ())
         self._event()  # the end of the document
         after = self._event()
         if type(data) is not dict:
-            self._fail("A recipe is a map of fields.", start, ())
+            self._fail(f"{what} is a map of fields.", start, ())
         if type(after) is not yaml.StreamEndEvent:
-            self._fail("A file holds one recipe; here a second document begins.", after, ())
+            self._fail("A file holds one document; here a second document begins.", after, ())
         self._document.data = data
 
     def _node(self, event: Any, place: Place) -> Any:
@@ -140,8 +150,9 @@ class _Builder:
         if kind is yaml.ScalarEvent:
             return self._scalar(event, place)
         self._depth += 1
-        if self._depth > MAX_DEPTH:
-            self._fail(f"Maps and lists are nested more than {MAX_DEPTH} deep.", event, place)
+        if self._depth > self._document.max_depth:
+            deepest = self._document.max_depth
+            self._fail(f"Maps and lists are nested more than {deepest} deep.", event, place)
         built = self._map(place) if kind is yaml.MappingStartEvent else self._list(place)
         self._depth -= 1
         return built

@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    Known = Callable[[Iterable[str]], Iterable[Key]]
+    """For the names of variables: the records that one of them may hold a secret of."""
     Names = Callable[[Key], Iterable[tuple[str, Sequence[str]]]]
     """For the key of a record: each secret's key, and its variables in their order."""
 
@@ -31,9 +33,9 @@ MAX_FILE = 1 << 20
 class EnvStore(ReadOnly):
     """The secrets of `environ` and of the files mounted for this process.
 
-    `names(key)` says which variables hold which secret of a record, `known()` which records
-    to list. `folder` holds further mounted secrets, if it is set. A file is read again when
-    it changes: Kubernetes swaps them.
+    `names(key)` says which variables hold which secret of a record, `known(variables)` which
+    records are worth a look where these are set. `folder` holds further mounted secrets, if it
+    is set. A file is read again when it changes: Kubernetes swaps them.
     """
 
     name = "environment"
@@ -43,7 +45,7 @@ class EnvStore(ReadOnly):
         environ: Mapping[str, str],
         names: Names,
         *,
-        known: Callable[[], Iterable[Key]] = tuple,
+        known: Known = lambda _: (),
         folder: str | None = None,
         run_secrets: str = RUN_SECRETS,
     ) -> None:
@@ -69,8 +71,14 @@ class EnvStore(ReadOnly):
         return {name: where for name, (_, where) in self._found(key)}
 
     def keys(self) -> Iterator[Key]:
-        """Of the keys that `known` lists, those for which the environment has something."""
-        return (key for key in self._known() if any(True for _ in self._found(key)))
+        """The keys for which the environment has something."""
+        return (key for key in self._known(self._set()) if any(True for _ in self._found(key)))
+
+    def _set(self) -> list[str]:
+        """The variables that are set, by themselves, by a file they name, or as mounted files."""
+        mounted = (name for folder, _ in self._folders for name in _listed(folder))
+        named = (name.removesuffix("_FILE") for name in self._environ if name.endswith("_FILE"))
+        return list(dict.fromkeys((*self._environ, *named, *mounted)))
 
     def _found(self, key: Key) -> Iterator[tuple[str, tuple[Secret, str]]]:
         for secret, variables in self._names(key):
@@ -124,3 +132,10 @@ class EnvStore(ReadOnly):
             raise StoreError(f"The secret's file {path} is not UTF-8 text.") from None
         self._files[path] = (state, value)
         return value
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # it went away: what is read of it then says so
+        return []

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     Variables = Iterable[tuple[str, list[str]]]
 
-GRANT = ("access_token", "refresh_token")
-"""What of an OAuth grant the environment may hold."""
-
 APP = ("client_id", "client_secret", "private_key", "key_id", "certificate", "redirect_uri")
 """What one's own OAuth app may consist of."""
 
@@ -85,11 +82,10 @@ class _Variables:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._listed: dict[str, list[Entry]] = {}
 
     def of(self, key: Key) -> Variables:
         """Each secret of a record, and the variables that may hold it, in their order."""
-        from arcrun_auth.catalog import env_name
+        from arcrun_auth.catalog_entry import GRANT, env_name
 
         if key.kind == "app":
             return [(name, [env_name(key.account, key.instance, name)]) for name in APP]
@@ -106,20 +102,14 @@ class _Variables:
                         found.setdefault(secret, [env_name(entry.service, key.instance, secret)])
         return found.items()
 
-    def known(self) -> Iterator[Key]:
-        """The records that variables can make up: the default instance of every service."""
-        self._listed = _by_account(self._catalog)
-        try:
-            yield from [Key("credential", account) for account in self._listed]
-        finally:
-            self._listed = {}
+    def known(self, variables: Iterable[str]) -> Iterator[Key]:
+        """The records that these variables can make up: default instances, by their account."""
+        return (Key("credential", account) for account in self._catalog.accounts(variables))
 
     def _entries(self, account: str) -> list[Entry]:
         """The services of an account: the one of that name, or all that share it."""
         from arcrun_auth.errors import AuthError
 
-        if account in self._listed:
-            return self._listed[account]
         try:
             entry = self._catalog.entry(account)
         except AuthError:

@@ -7,18 +7,24 @@ if TYPE_CHECKING:
     from typing import Any
 
     from arcrun_auth.testing._quirks import Quirks
+    from arcrun_auth.testing.conformance import Conformance, conform
     from arcrun_auth.testing.provider import Provider
     from arcrun_auth.testing.somebody import Somebody
     from arcrun_auth.testing.store_contract import StoreContract, StoreReadContract
 
-__all__ = ["Provider", "Quirks", "Somebody", "StoreContract", "StoreReadContract"]
+__all__ = [
+    "Conformance", "Provider", "Quirks", "Somebody", "StoreContract", "StoreReadContract",
+    "conform",
+]  # fmt: skip
 
 _HOMES = {
+    "Conformance": "conformance",
     "Provider": "provider",
     "Quirks": "_quirks",
     "Somebody": "somebody",
     "StoreContract": "store_contract",
     "StoreReadContract": "store_contract",
+    "conform": "conformance",
 }
 """In which module does each name live? It is loaded when it is first asked for."""
 

@@ -71,13 +71,13 @@ def _read(token: str, key: str, algorithms: tuple[str, ...]) -> dict[str, Any] |
     from joserfc.jwk import OctKey
 
     try:
-        checker = OctKey.import_key(key) if algorithms == SYMMETRIC else _public(key)
+        checker = OctKey.import_key(key) if algorithms == SYMMETRIC else public_key(key)
         return dict(jwt.decode(token, checker, algorithms=list(algorithms)).claims)
     except (JoseError, ValueError):
         return None
 
 
-def _public(pem: str) -> Any:
+def public_key(pem: str) -> Any:
     """The key of a PEM, whatever its kind."""
     from joserfc.errors import JoseError
     from joserfc.jwk import import_key

@@ -154,7 +154,7 @@ class Authority:
             app = App("")
         else:
             app = _clients.authenticate(self, form, authorization)
-        served = _GRANTS.get(grant)
+        served = GRANTS.get(grant)
         if served is None or (grant == "refresh_token" and self.quirks.renewal != "yes"):
             raise Refusal("unsupported_grant_type", "Metadata name the grants that are served.")
         if grant != "authorization_code":
@@ -282,7 +282,7 @@ class Authority:
             self._access.clear()
 
 
-_GRANTS = {
+GRANTS = {
     "authorization_code": Authority._redeem,  # noqa: SLF001 - its own
     "refresh_token": Authority._renew,  # noqa: SLF001 - its own
     DEVICE: _grants.poll,

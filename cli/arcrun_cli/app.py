@@ -47,7 +47,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("demo", "A whole login and renewal, played on this machine."),
     },
     "Administer": {
-        "recipes": ("recipes", "The recipes: list, show, lint, add."),
+        "recipes": ("recipes", "The recipes: list, show, make, check, share."),
         "vault": ("vault", "The vault and its keys."),
         "completion": ("completion", "Completion of names for your shell."),
     },

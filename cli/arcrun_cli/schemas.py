@@ -110,6 +110,13 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "files": "how many were read",
         "findings": "`path`, `line`, `field`, `rule`, `message`, `mend`, `severity`",
     },
+    "recipes test": {
+        "results": "for each connection `name`, `method`, `ok`, in `steps` of each `name`, `says` "
+        "(the recipe), `came` (back), `state` (`ok`, `warn`, `fail`, `skip`), and where one "
+        "failed `error`, `message`, `hint`",
+        "not_connected": "the ways in that were not tried",
+        "verified": "what the recipe may say of it now (`date`, `method`, `sources`), or null",
+    },
     "vault status": {
         "path": "the file",
         "exists": "whether it is there",

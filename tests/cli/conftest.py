@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from arcrun_auth.people import Person
+
 COMMAND = [sys.executable, "-m", "arcrun_cli"]
 HANG = 60
 """After how many seconds do we call a command hung?"""
@@ -68,6 +70,31 @@ class Cli:
             COMMAND[0], [*COMMAND[1:], *args], env=self.env | env, timeout=HANG,
             encoding="utf-8", dimensions=(24, 80), cwd=str(self.cwd) if self.cwd else None,
         )  # fmt: skip
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch, capsys):
+    """Runs `arcrun` in this process, where nobody can be asked unless `person` is given: what
+    needs no process of its own costs none."""
+    from arcrun_cli import app, failures, options, talk
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ARCRUN_MASTER_KEY", b64encode(bytes(32)).decode())
+
+    def run(*args: str, person: Person | None = None, **env: str) -> Ran:
+        with pytest.MonkeyPatch.context() as patch:
+            somebody = person or talk.Terminal(interactive=False)
+            patch.setattr(options, "terminal", lambda **_: somebody)
+            for name, value in env.items():
+                patch.setenv(name, value)
+            try:
+                code = app.run(list(args))
+            except Exception as error:  # the one place that tells them is `main`
+                code = failures.tell(error, args)
+        shown = capsys.readouterr()
+        return Ran(code, shown.out, shown.err)
+
+    return run
 
 
 def plain(text: str) -> str:

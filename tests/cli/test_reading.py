@@ -87,7 +87,9 @@ def test_list_of_a_category(cli):
     ran = cli("list", "--category", "email")
 
     assert ran.out.splitlines()[0].split() == ["SERVICE", "NAME", "CATEGORY", "WAYS", "IN"]
-    assert {line.split()[-2] for line in ran.out.splitlines()[1:]} == {"email"}
+    found = json.loads(cli("list", "--category", "email", "--json").out)["services"]
+    assert {service["category"] for service in found} == {"email"}
+    assert [line.split()[0] for line in ran.out.splitlines()[1:]] == [s["service"] for s in found]
 
 
 def test_a_search_that_finds_nothing_says_how_to_go_on(cli):
@@ -257,6 +259,14 @@ def test_snippets_of_every_service_are_python(tmp_path):
             long = [line for line in text.splitlines() if len(line) > 110]
             assert [line for line in long if not line.strip().startswith('"https://')] == []
             assert "{{" not in text, service
+
+
+@pytest.mark.parametrize("options", [(), ("--async",)])
+def test_a_snippet_is_printed_as_it_is(cli, options):
+    ran = cli("snippet", "notion", *options)
+
+    compile(ran.out, "notion", "exec")
+    assert ("await" in ran.out) is bool(options)
 
 
 def test_a_snippet_runs_as_it_is(connected, tmp_path):

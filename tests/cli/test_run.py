@@ -400,13 +400,15 @@ def test_a_service_sets_the_variables_that_its_recipe_names(cli):
 
 
 def test_a_service_whose_recipe_names_none_is_told_how(connected):
-    ran = run(connected, "--with", "demo", "--with", "notoin", "--", "true", KEY="arcrun://x/y")
+    ran = run(
+        connected, "--with", "demo", "--with", "notoin", "--", "true", KEY="arcrun://nobodys/y"
+    )
 
     assert ran.code == 2
     assert "--with demo: The recipe of demo names no variable" in ran.err
     assert "TOKEN=arcrun://demo/token arcrun run" in ran.err
     assert "--with notoin: There is no recipe" in ran.err
-    assert "KEY: There is no recipe for 'x'" in ran.err
+    assert "KEY: There is no recipe for 'nobodys'" in ran.err
 
 
 # -- what goes wrong before ----------------------------------------------------------------
@@ -482,7 +484,7 @@ def test_the_words_of_the_command_are_its_own(holder):
     ran = run(holder, "echo", "--json", "--env-file", "-h", KEY=TOKEN)
     assert (ran.code, ran.out) == (0, "--json --env-file -h\n")
 
-    ran = run(holder, "--", "no-such-command", "--json", KEY="arcrun://x/y")
+    ran = run(holder, "--", "no-such-command", "--json", KEY="arcrun://nobodys/y")
     assert (ran.code, ran.out) == (2, "")
 
 

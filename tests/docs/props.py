@@ -9,6 +9,7 @@ KEYS = {
     "Internal integration token": "ntn_example0000",
     "Personal access token": "github_pat_example0000",
     "API key": "sk-proj-example0000",
+    "API token": "tok-example0000",
 }
 """What a person types where a key is asked for: any question that ends in one of these. They
 are the examples of the recipes, since some pages show one."""

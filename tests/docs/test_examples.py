@@ -73,6 +73,7 @@ def test_the_pages_that_teach_have_examples_that_run() -> None:
                  "docs/howto/docker-ci.md", "docs/howto/accounts.md",
                  "docs/howto/git-docker-aws.md",
                  "docs/howto/own-recipe.md", "docs/howto/project.md",
+                 "docs/howto/make-a-recipe.md",
                  "docs/howto/test-a-recipe.md", "docs/howto/own-app.md",
                  "docs/howto/keepalive.md", "docs/howto/sdks.md", "docs/howto/aws.md",
                  "docs/howto/import.md", "docs/howto/run.md"):  # fmt: skip

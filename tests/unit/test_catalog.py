@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -530,6 +531,49 @@ def test_a_catalogue_may_be_closed_and_asked_again(home, bundled):
     catalog.close()
     catalog.close()
     assert catalog.entry("notion") == entry
+
+
+def steps_of(catalog, question):
+    """How many steps SQLite's machine takes for a question."""
+    question()  # what is opened once is open
+    steps = []
+    connection = catalog._open()[0]._connection
+    connection.set_progress_handler(lambda: steps.append(1), 1)
+    question()
+    connection.set_progress_handler(None, 1)
+    return len(steps)
+
+
+def test_the_way_to_a_token_costs_the_same_in_a_large_catalogue(tmp_path):
+    found = []
+    for number in (3, 300):
+        folder = tmp_path / f"of-{number}"
+        folder.mkdir()
+        for index in range(number):
+            (folder / f"s{index}.yaml").write_text(key(f"s{index}"))
+        catalog = Catalog(tmp_path / f"home-{number}", bundled=folder)
+        variables = ["PATH", "HOME", "ARCRUN_S1_KEY"]
+        questions = [(catalog.entry, "s1"), (catalog.recipe, "s1"), (catalog.accounts, variables)]
+        found.append([steps_of(catalog, partial(ask, what)) for ask, what in questions])
+        catalog.close()
+    assert found[0] == found[1]
+
+
+def test_the_accounts_that_variables_speak_of_are_looked_up(home, bundled, local):
+    (bundled / "more.yaml").write_text(key("more", account="shared"))
+    (local / "mine.yaml").write_text(key("mine"))
+    catalog = Catalog(home, bundled=bundled)
+    assert catalog.accounts(["PATH"]) == []
+    assert catalog.accounts(["ARCRUN_NOTION_TOKEN"]) == ["notion"]
+    assert catalog.accounts(["arcrun_notion_token", "NOTION_TOKEN"]) == ["notion"]
+    assert catalog.accounts(["ARCRUN_NOTION_ACCESS_TOKEN"]) == ["notion"]
+    assert catalog.accounts(["ARCRUN_MORE_KEY", "ARCRUN_MINE_KEY"]) == ["shared", "mine"]
+    assert catalog.accounts(["THEIRS"]) == ["shared"]  # a local recipe reads none that it names
+    many = [f"V{number}" for number in range(2000)]
+    assert catalog.accounts([*many, "NOTION_TOKEN"]) == ["notion"]
+    (bundled / "more.yaml").unlink()
+    catalog.reindex()
+    assert catalog.accounts(["ARCRUN_MORE_KEY"]) == []
 
 
 def test_a_row_is_found_by_its_key_and_not_by_looking_at_all(home, wheel):

@@ -68,9 +68,28 @@ def test_each_place_wins_over_the_next(tmp_path):
 
 
 def test_only_credentials_come_from_the_environment():
-    store = env({"ARCRUN_NOTION_TOKEN": "x"}, known=lambda: [NOTION, Key("credential", "other")])
+    store = env({"ARCRUN_NOTION_TOKEN": "x"}, known=lambda _: [NOTION, Key("credential", "other")])
     assert store.get(Key("app", "notion")) is None
     assert list(store.keys()) == [NOTION]
+
+
+def test_what_is_set_is_said_by_its_variable_however_it_is_set(tmp_path):
+    asked = []
+    (tmp_path / "arcrun_c").write_text("x")
+    store = env(
+        {"ARCRUN_A": "x", "ARCRUN_B_FILE": "/nowhere"}, folder=str(tmp_path),
+        known=lambda names: asked.extend(names) or [],
+    )  # fmt: skip
+    assert list(store.keys()) == []
+    assert {"ARCRUN_A", "ARCRUN_B", "arcrun_c"} <= set(asked)
+
+
+def test_a_folder_that_went_away_holds_nothing(tmp_path):
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    store = env({}, folder=str(folder), known=lambda _: [NOTION])
+    folder.rmdir()
+    assert list(store.keys()) == []
 
 
 def test_an_empty_variable_is_none():
@@ -120,7 +139,7 @@ def layered(environ, held=None):
     primary = Memory()
     if held is not None:
         primary.put(held, expect=0)
-    return primary, Layers(primary, [env(environ, known=lambda: [NOTION])])
+    return primary, Layers(primary, [env(environ, known=lambda _: [NOTION])])
 
 
 def test_the_environment_overrides_single_secrets_of_a_record():

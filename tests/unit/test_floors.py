@@ -12,21 +12,21 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors forks _http mtls scrub signing_key threads tokens"),
+    ("ground", "errors forks _http mtls network scrub signing_key threads tokens"),
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis digest dotenv fields finding hosts jwt landing
-        lifetimes lint masking members moments oauth oauth1 primitives profile recipe references
-        rendering scopes seal server_words signing sigv4 template token_answer
+        answers catalog_entry consent diagnosis digest dotenv drafting fields finding hosts jwt
+        landing lifetimes lint masking members moments oauth oauth1 primitives profile recipe
+        references rendering scopes seal server_words sharing signing sigv4 template token_answer
         """,
     ),
     (
         "world",
         """
         agents ambient browser catalog catalog_build catalog_index ci_identity keyfile keyform
-        listener locks loopback notebook people ports programs project qr settings stores
-        surroundings workload
+        listener locks loopback notebook people platform_api ports programs project qr retrieval
+        settings stores surroundings workload
         """,
     ),
     ("works", "custody login sources"),
@@ -36,7 +36,7 @@ FLOORS = [
         """
         adoption agreement apps authority bound broker checkup completion connections declared
         desk discovery ends enrol found helpers keepalive named parts presigned referred removal
-        renewal report resolve shared signin
+        renewal report resolve shared signin trial
         """,
     ),
     ("bridge", "adapters"),

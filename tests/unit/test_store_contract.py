@@ -77,7 +77,7 @@ class TestEnvStore(StoreReadContract):
         return EnvStore(
             {"ARCRUN_NOTION_TOKEN_FILE": str(path)},
             lambda key: [("notion_token", [f"ARCRUN_{key.account.upper()}_TOKEN"])],
-            known=lambda: [NOTION],
+            known=lambda _: [NOTION],
         )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     short_help="What is connected, and what can be.",
     examples=(
         "arcrun list                     what is connected",
-        "arcrun list --search mail       services by name, alias, tag, category, description",
+        "arcrun list --search mail       services by what they are called or do",
         "arcrun list --category email",
         "arcrun list --all               all services, by category",
     ),

@@ -1,4 +1,4 @@
-"""`arcrun recipes`: list, show, lint, add."""
+"""`arcrun recipes`: list, show, new, lint, add, test, push."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from arcrun_auth.errors import RecipeError, printable
 from arcrun_cli import ui
 from arcrun_cli.app import Group
-from arcrun_cli.commands import show
+from arcrun_cli.commands import recipe_new, recipe_push, recipe_test, show
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import catalog, json_option, no_input_option, terminal
 
@@ -29,8 +29,8 @@ MAX_FILE = 1 << 20
 
 @click.group(
     cls=Group,
-    short_help="The recipes: list, show, lint, add.",
-    examples=("arcrun recipes list", "arcrun recipes lint my_api.yaml"),
+    short_help="The recipes: list, show, make, check, share.",
+    examples=("arcrun recipes list", "arcrun recipes new --from openapi.yaml"),
 )
 def command() -> None:
     """Recipes say what a service is: its address, its ways in, its hosts."""
@@ -93,6 +93,9 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 command.add_command(show.command, "show")
+command.add_command(recipe_new.command, "new")
+command.add_command(recipe_test.command, "test")
+command.add_command(recipe_push.command, "push")
 
 
 @command.command(
@@ -107,19 +110,19 @@ def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
     from arcrun_auth.lint import errors
 
     files = [file for path in paths for file in _files(path)]
-    findings = _findings(catalog(), files)
-    bad = errors(findings)
+    found = findings(catalog(), files)
+    bad = errors(found)
     if as_json:
-        ui.put_json({"files": len(files), "findings": [asdict(f) for f in findings]})
+        ui.put_json({"files": len(files), "findings": [asdict(f) for f in found]})
         return 1 if bad else 0
-    for finding in findings:
-        _print(finding)
-    counted = ((len(files), "file"), (len(bad), "error"), (len(findings) - len(bad), "warning"))
+    for finding in found:
+        show_finding(finding)
+    counted = ((len(files), "file"), (len(bad), "error"), (len(found) - len(bad), "warning"))
     ui.tell(", ".join(ui.count(number, what) for number, what in counted) + ".")
     return 1 if bad else 0
 
 
-def _findings(recipes: Catalog, files: Sequence[str]) -> list[Finding]:
+def findings(recipes: Catalog, files: Sequence[str]) -> list[Finding]:
     """Files among the bundled recipes by the stricter rules that hold there."""
     from arcrun_auth.lint import lint
 
@@ -127,10 +130,10 @@ def _findings(recipes: Catalog, files: Sequence[str]) -> list[Finding]:
     others = [file for file in files if file not in ours]
     found: list[Finding] = []
     if ours:
-        found += lint(_read(ours), bases=recipes.bases())
+        found += lint(read_files(ours), bases=recipes.bases())
     if others:
         known = [recipes.recipe(e.service) for e in recipes.entries() if e.tier == "bundled"]
-        found += lint(_read(others), tier="local", bases=recipes.bases(), known=known)
+        found += lint(read_files(others), tier="local", bases=recipes.bases(), known=known)
     return found
 
 
@@ -142,7 +145,8 @@ def _files(path: str) -> list[str]:
     ]
 
 
-def _read(files: Sequence[str]) -> dict[str, bytes]:
+def read_files(files: Sequence[str]) -> dict[str, bytes]:
+    """The texts of files, by path. RecipeError where one cannot be read."""
     texts: dict[str, bytes] = {}
     for path in files:
         try:
@@ -155,7 +159,8 @@ def _read(files: Sequence[str]) -> dict[str, bytes]:
     return texts
 
 
-def _print(finding: Finding) -> None:
+def show_finding(finding: Finding) -> None:
+    """A finding of the linter: where, what, and how to mend it."""
     where = f"{finding.path}:{finding.line}" if finding.line else finding.path
     kind = "fail" if finding.severity == "error" else "warn"
     field = f"{finding.field}: " if finding.field else ""
@@ -196,7 +201,7 @@ def add(file: str, *, override: bool, yes: bool, no_input: bool) -> int:
 def _recipe_in(recipes: Catalog, file: str) -> Recipe:
     from arcrun_auth import recipe
 
-    return recipe.read(_read([file])[file], path=file, bases=recipes.bases())
+    return recipe.read(read_files([file])[file], path=file, bases=recipes.bases())
 
 
 def _show_consent(recipes: Catalog, recipe: Recipe) -> None:

@@ -1,0 +1,122 @@
+"""The recipes of a platform, over its HTTP API: reading one, and publishing one.
+
+Its errors have many shapes: `{"error"}`, `{"success": false, "error"}` (under 200, too), plain
+text, and RFC 9457. The status counts first, and whatever words there are come second.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from arcrun_auth._http import send_token
+from arcrun_auth.errors import AuthError, TokenRefused, may_pass, printable
+from arcrun_auth.hosts import fence_of
+from arcrun_auth.oauth.call import TokenCall
+from arcrun_auth.server_words import ACCESS, Censor, as_secret, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from arcrun_auth._http import Answer
+    from arcrun_auth.tokens import Secret
+
+KEY_HEADER = "X-Arcrun-API-Key"
+"""The header of the API key: never in a URL, where it would end up in logs."""
+
+_NOT_FOUND = 404
+_REFUSED = (401, 403)
+_DONE = (200, 201)
+
+
+def api_key(text: str) -> Secret:
+    """An API key as a secret. AuthError for what cannot stand in a header."""
+    key = as_secret(text.strip(), ACCESS)
+    if key is None:
+        raise AuthError("This is no API key: it is empty, or has a blank in it.")
+    return key
+
+
+class Platform:
+    """The platform at one address. `allow` are exact origins that may be private or plain http.
+
+    Every method raises HostNotAllowed, ProviderUnavailable, and AuthError with its words.
+    """
+
+    def __init__(self, url: str, allow: Sequence[str], now: float) -> None:
+        self.url = url.rstrip("/")
+        self._now = now
+        try:
+            self._fence = fence_of(self.url, allow)
+        except ValueError as error:
+            raise AuthError(f"No platform is at what is named: {error}.") from None
+        if "?" in self.url or "#" in self.url:
+            raise AuthError("The address of a platform has no query.")
+        self.host = printable(self._fence.hosts[0], 100)
+
+    def recipe(self, service: str) -> dict[str, Any] | None:
+        """The recipe that is there for a service; None where there is none."""
+        call = TokenCall(
+            f"{self.url}/auth-recipes/{quote(service, safe='')}", method="GET",
+            headers={"accept": "application/json"}, content=None, secrets=(),
+        )  # fmt: skip
+        answer = send_token(call, guard=self._fence)
+        if answer.status == _NOT_FOUND:
+            return None
+        found = self._read(answer, call).get("recipe")
+        if not isinstance(found, dict):
+            raise AuthError(f"{self.host} answered without a recipe.")
+        return found
+
+    def publish(self, data: Mapping[str, Any], key: Secret) -> None:
+        """Puts a recipe there, in place of one of the same name. TokenRefused for the key."""
+        call = TokenCall(
+            f"{self.url}/auth-recipes",
+            headers={
+                "accept": "application/json", "content-type": "application/json",
+                KEY_HEADER.lower(): key.reveal(),
+            },
+            content=json.dumps(data, ensure_ascii=False).encode(),
+            secrets=(key,),
+        )  # fmt: skip
+        self._read(send_token(call, guard=self._fence), call)
+
+    def _read(self, answer: Answer, call: TokenCall) -> dict[str, Any]:
+        data, words = _object(answer.body), _words(answer, Censor(call.secrets))
+        said = f": {words}" if words else "."
+        if may_pass(answer.status):
+            raise unavailable(
+                f"{self.host} answered {answer.status}{said}", status=answer.status,
+                headers=answer.headers, now=self._now, service=None,
+            )  # fmt: skip
+        if answer.status in _REFUSED:
+            raise TokenRefused(
+                f"{self.host} did not take the API key{said}",
+                error=words or None,
+                hint="give the one of your account there: ARCRUN_API_KEY",
+            )
+        failed = data is not None and (data.get("success") is False or bool(data.get("error")))
+        if failed or answer.status not in _DONE:
+            raise AuthError(f"{self.host} answered {answer.status}{said}")
+        if data is None:
+            raise AuthError(f"{self.host} answered something that no platform answers.")
+        return data
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _words(answer: Answer, censor: Censor) -> str:
+    """What it says of an error, in whatever shape; nothing of a page for people."""
+    data = _object(answer.body)
+    if data is not None:
+        found = next((data[k] for k in ("error", "detail", "message", "title") if data.get(k)), "")
+        return printable(censor(found)) if isinstance(found, str) else ""
+    text = answer.body[:1000].decode(errors="replace").strip()
+    return "" if text.startswith("<") else printable(censor(text))
