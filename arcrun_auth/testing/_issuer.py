@@ -16,7 +16,7 @@ from arcrun_auth.testing._stage import FORM, Arrived, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from arcrun_auth.recipe.oauth2 import OAuth2
+    from arcrun_auth.recipe.oauth2 import OAuth2, Swap
     from arcrun_auth.testing._given import Given
 
     Issued = Callable[[str, dict[str, str]], None]
@@ -65,7 +65,7 @@ class Issuer(Authority):
         oauth2 = self.oauth2
         named: dict[str, Role] = {
             oauth2.token_endpoint: self.for_token,
-            oauth2.refresh.url: self.for_token,
+            **{swap.url: self.for_token for _, swap in oauth2.swaps},
             oauth2.device_authorization_endpoint: self.for_device,
             oauth2.registration_endpoint: self.for_registration,
             oauth2.userinfo_endpoint: self.for_userinfo,
@@ -145,17 +145,16 @@ class Issuer(Authority):
 
     def for_token(self, arrived: Arrived) -> Reply:
         form = self._form(arrived)
-        grant = _wording.standard(form, self.quirks).get("grant_type", "")
-        exchange = self.oauth2.refresh.mode == "exchange" and self._live(form)
-        renews = bool(exchange) or grant == "refresh_token"
-        self.asked.append("exchange" if exchange else grant)
+        live = self._live(form)
+        grant, how = self._meant(form, live)
+        self.asked.append(grant)
         try:
-            self._check(arrived, form, renews=renews)
-            if exchange:
-                given = self.issue(exchange, refresh=False)
+            self._check(arrived, form, how, swaps=bool(live))
+            if live and how is not None:
+                given = self._swapped(arrived, form, live, how)
             elif grant == JWT_BEARER:
                 given = self._by_assertion(form)
-            elif self._needs_no_client(arrived, renews=renews):
+            elif self._needs_no_client(arrived, how):
                 with self.lock:
                     given = GRANTS[grant](self, self.app, _wording.standard(form, self.quirks))
             else:
@@ -165,20 +164,46 @@ class Issuer(Authority):
             return self.refused(refusal.error, refusal.description, refusal.status)
         return self.worded(given)
 
-    def _needs_no_client(self, arrived: Arrived, *, renews: bool) -> bool:
+    def _meant(self, form: Mapping[str, str], live: str) -> tuple[str, Swap | None]:
+        """What a request is for, and how the recipe says that it is made, if in a way of its own.
+
+        The first token of a login is swapped, the one that it is swapped for renewed.
+        """
+        if live and self.oauth2.swap is not None and live not in self.long:
+            return "swap", self.oauth2.swap
+        if live:
+            return "exchange", self.oauth2.refresh
+        grant = _wording.standard(form, self.quirks).get("grant_type", "")
+        return grant, self.oauth2.refresh if grant == "refresh_token" else None
+
+    def _swapped(
+        self, arrived: Arrived, form: Mapping[str, str], live: str, how: Swap
+    ) -> dict[str, object]:
+        if not self._needs_no_client(arrived, how):
+            named = _wording.standard(form, self.quirks)
+            _clients.authenticate(self, named, arrived.headers.get("authorization", ""))
+        family = self.living(live)
+        assert family is not None
+        given = self.issue(family, refresh=False)
+        self.long.add(str(given["access_token"]))
+        return given
+
+    def _needs_no_client(self, arrived: Arrived, how: Swap | None) -> bool:
         """Whether the client proves itself otherwise than by the request, or need not at all."""
         if self.oauth2.client.auth == "tls_client_auth":
             good = arrived.shown == _certificates.shown()
             self.given.expect(good, "the client's certificate was not shown")
             return True
-        return renews and not self.oauth2.refresh.client
+        return how is not None and not how.client
 
     def _form(self, arrived: Arrived) -> dict[str, str]:
         return {**arrived.query, **arrived.fields}
 
-    def _live(self, form: Mapping[str, str]) -> Family | None:
-        """Whose live token stands among the parameters, for a renewal that swaps it."""
-        return next((family for text in form.values() if (family := self.living(text))), None)
+    def _live(self, form: Mapping[str, str]) -> str:
+        """The live token among the parameters, for a request that swaps it; or nothing."""
+        if self.oauth2.refresh.mode != "exchange" and self.oauth2.swap is None:
+            return ""
+        return next((text for text in form.values() if self.living(text)), "")
 
     def worded(self, given: Mapping[str, Any]) -> Reply:
         """An answer with a token, in the recipe's words."""
@@ -201,21 +226,22 @@ class Issuer(Authority):
         ok = self.oauth2.token_response.ok is not None
         return Reply(200 if ok else status, answer.data, answer.headers)
 
-    def _check(self, arrived: Arrived, form: Mapping[str, str], *, renews: bool) -> None:
+    def _check(
+        self, arrived: Arrived, form: Mapping[str, str], how: Swap | None, *, swaps: bool
+    ) -> None:
         """Is it asked in the way that the recipe says?"""
-        request, refresh, expect = self.oauth2.token_request, self.oauth2.refresh, self.given.expect
-        method = (renews and refresh.method) or request.method
-        body = (renews and refresh.body) or request.body
+        request, expect = self.oauth2.token_request, self.given.expect
+        method = (how and how.method) or request.method
+        body = (how and how.body) or request.body
         expect(arrived.method == method, f"tokens were asked for by {arrived.method}")
-        url = (renews and refresh.url) or self.oauth2.token_endpoint
+        url = (how and how.url) or self.oauth2.token_endpoint
         if url:
             expect((arrived.origin, arrived.path) == self.given.place(url), "at another address")
         kind = {"form": FORM, "json": "application/json"}.get(body)
         if method != "GET" and kind is not None:
             expect(arrived.kind == kind, f"the token request came as {arrived.kind or 'nothing'}")
-        exchange = renews and refresh.mode == "exchange"
-        wanted = {**({} if exchange else request.params), **(refresh.params if renews else {})}
-        ours = {} if exchange else {"grant_type", "client_secret"}
+        wanted = {**({} if swaps else request.params), **(how.params if how else {})}
+        ours = {} if swaps else {"grant_type", "client_secret"}
         names = self.oauth2.param_names
         for name, text in wanted.items():
             if name not in ours and "{{token." not in text and (value := self.filled(text)):
@@ -363,6 +389,8 @@ def _quirks(oauth2: OAuth2) -> Quirks:
         ports=oauth2.redirect.ports,
         host=oauth2.redirect.host,
         code_param=oauth2.callback.code,
+        state_again=oauth2.token_request.send_state,
+        scope_again=oauth2.token_request.send_scope,
     )
 
 
