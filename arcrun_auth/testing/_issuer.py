@@ -145,14 +145,13 @@ class Issuer(Authority):
 
     def for_token(self, arrived: Arrived) -> Reply:
         form = self._form(arrived)
-        grant = _wording.standard(form, self.quirks).get("grant_type", "")
         live = self._live(form)
-        name, how = self._swap(arrived, live, grant)
-        self.asked.append(name or grant)
+        grant, how = self._meant(form, live)
+        self.asked.append(grant)
         try:
-            self._check(arrived, form, how, exchange=bool(name))
-            if name and live is not None:
-                given = self.issue(live, refresh=False)
+            self._check(arrived, form, how, swaps=bool(live))
+            if live and how is not None:
+                given = self._swapped(arrived, form, live, how)
             elif grant == JWT_BEARER:
                 given = self._by_assertion(form)
             elif self._needs_no_client(arrived, how):
@@ -165,17 +164,29 @@ class Issuer(Authority):
             return self.refused(refusal.error, refusal.description, refusal.status)
         return self.worded(given)
 
-    def _swap(self, arrived: Arrived, live: Family | None, grant: str) -> tuple[str, Swap | None]:
-        """How such a request is worded, if not as the first one; and its name where it brings a
-        newer token in place of a live one."""
-        swap, refresh = self.oauth2.swap, self.oauth2.refresh
-        if live is not None and swap is not None:
-            place = self.given.place(swap.url or self.oauth2.token_endpoint)
-            if place == (arrived.origin, arrived.path):
-                return "swap", swap
-        if live is not None and refresh.mode == "exchange":
-            return "exchange", refresh
-        return "", refresh if grant == "refresh_token" else None
+    def _meant(self, form: Mapping[str, str], live: str) -> tuple[str, Swap | None]:
+        """What a request is for, and how the recipe says that it is made, if in a way of its own.
+
+        The first token of a login is swapped, the one that it is swapped for renewed.
+        """
+        if live and self.oauth2.swap is not None and live not in self.long:
+            return "swap", self.oauth2.swap
+        if live:
+            return "exchange", self.oauth2.refresh
+        grant = _wording.standard(form, self.quirks).get("grant_type", "")
+        return grant, self.oauth2.refresh if grant == "refresh_token" else None
+
+    def _swapped(
+        self, arrived: Arrived, form: Mapping[str, str], live: str, how: Swap
+    ) -> dict[str, object]:
+        if not self._needs_no_client(arrived, how):
+            named = _wording.standard(form, self.quirks)
+            _clients.authenticate(self, named, arrived.headers.get("authorization", ""))
+        family = self.living(live)
+        assert family is not None
+        given = self.issue(family, refresh=False)
+        self.long.add(str(given["access_token"]))
+        return given
 
     def _needs_no_client(self, arrived: Arrived, how: Swap | None) -> bool:
         """Whether the client proves itself otherwise than by the request, or need not at all."""
@@ -188,9 +199,11 @@ class Issuer(Authority):
     def _form(self, arrived: Arrived) -> dict[str, str]:
         return {**arrived.query, **arrived.fields}
 
-    def _live(self, form: Mapping[str, str]) -> Family | None:
-        """Whose live token stands among the parameters, for a renewal that swaps it."""
-        return next((family for text in form.values() if (family := self.living(text))), None)
+    def _live(self, form: Mapping[str, str]) -> str:
+        """The live token among the parameters, for a request that swaps it; or nothing."""
+        if self.oauth2.refresh.mode != "exchange" and self.oauth2.swap is None:
+            return ""
+        return next((text for text in form.values() if self.living(text)), "")
 
     def worded(self, given: Mapping[str, Any]) -> Reply:
         """An answer with a token, in the recipe's words."""
@@ -214,7 +227,7 @@ class Issuer(Authority):
         return Reply(200 if ok else status, answer.data, answer.headers)
 
     def _check(
-        self, arrived: Arrived, form: Mapping[str, str], how: Swap | None, *, exchange: bool
+        self, arrived: Arrived, form: Mapping[str, str], how: Swap | None, *, swaps: bool
     ) -> None:
         """Is it asked in the way that the recipe says?"""
         request, expect = self.oauth2.token_request, self.given.expect
@@ -227,8 +240,8 @@ class Issuer(Authority):
         kind = {"form": FORM, "json": "application/json"}.get(body)
         if method != "GET" and kind is not None:
             expect(arrived.kind == kind, f"the token request came as {arrived.kind or 'nothing'}")
-        wanted = {**({} if exchange else request.params), **(how.params if how else {})}
-        ours = {} if exchange else {"grant_type", "client_secret"}
+        wanted = {**({} if swaps else request.params), **(how.params if how else {})}
+        ours = {} if swaps else {"grant_type", "client_secret"}
         names = self.oauth2.param_names
         for name, text in wanted.items():
             if name not in ours and "{{token." not in text and (value := self.filled(text)):
@@ -376,6 +389,8 @@ def _quirks(oauth2: OAuth2) -> Quirks:
         ports=oauth2.redirect.ports,
         host=oauth2.redirect.host,
         code_param=oauth2.callback.code,
+        state_again=oauth2.token_request.send_state,
+        scope_again=oauth2.token_request.send_scope,
     )
 
 

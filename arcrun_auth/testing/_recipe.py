@@ -234,17 +234,17 @@ def _address(provider: Provider, quirks: Quirks) -> dict[str, Any]:
     """Where the API stands, and who knows it."""
     origin, params, discover = provider.issuer, {}, []
     path = "/api"
-    authority = provider.issuer.removeprefix("http://")
+    authority = provider.issuer.partition("//")[2]
     if quirks.api_host == "token":
         params["instance_url"] = {
             "type": "host", "from": "token", "enum": [provider.api_host, authority],
         }  # fmt: skip
         origin = "http://{{param.instance_url}}"
     elif quirks.api_host:
-        host, _, port = provider.api_host.partition(":")
+        host, colon, port = provider.api_host.partition(":")
         source = "callback" if quirks.api_host == "redirect" else "user"
         params["region"] = {"from": source, "enum": [host, authority.partition(":")[0]]}
-        origin = f"http://{{{{param.region}}}}:{port}"
+        origin = f"http://{{{{param.region}}}}{colon}{port}"
     for name in quirks.redirect_params:
         params[name] = {"from": "callback", "pattern": "[A-Za-z0-9_-]+"}
         path += f"/{{{{param.{name}}}}}"
@@ -253,7 +253,7 @@ def _address(provider: Provider, quirks: Quirks) -> dict[str, Any]:
         path += "" if quirks.site_header else "/{{param.site}}"
         listed = origin if quirks.api_host == "user" else provider.issuer
         discover = [{"url": f"{listed}/sites", "save": {"site": "id"}, "choose": {"label": "name"}}]
-    hosts = [origin.removeprefix("http://"), authority] if quirks.sites else []
+    hosts = [origin.partition("//")[2], authority] if quirks.sites else []
     return _some(
         base_url=origin + path,
         params=params,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import msgspec
 import pytest
 import yaml
 
 from arcrun_auth import errors, found
+from arcrun_auth.catalog import Catalog
 from arcrun_auth.recipe.model import Method
+from arcrun_auth.signing import Signer
 from arcrun_auth.sources import FixedSource
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider, Quirks
@@ -403,3 +406,28 @@ def test_whoever_made_the_redirect_does_not_choose_the_path(api, value) -> None:
         find(api, params={"p": {"from": "callback"}}, kept={"p": value})
     known = {"from": "callback", "pattern": ".*"}  # a recipe that says what it takes has the word
     assert find(api, params={"p": known}, kept={"p": value}) == {"p": value}
+
+
+def test_every_request_that_a_shipped_recipe_finds_something_by_can_be_sent(tmp_path) -> None:
+    """Its host is fenced as it is rendered, and nothing in it waits for what it is to find."""
+    built = set()
+    catalog = Catalog(tmp_path)
+    for entry in catalog.entries():
+        for way in catalog.recipe(entry.service).ways if entry.tier == "bundled" else ():
+            typed = {
+                name: param.default or (*param.enum, "0" * 36)[0]  # an id, where one is typed
+                for name, param in way.params.items()
+                if param.source == "user"
+            }
+            for step in way.discover:
+                binding = found._binding(step, way, typed, entry.service, ())
+                url = httpx.URL(binding.base_url)
+                assert binding.fence.permits(url.scheme, url.host, url.port), entry.service
+                signer = Signer(binding)
+                token = Token(canary.fresh())
+                signed = signer.sign(
+                    method="GET", url=str(url), headers={}, body=None, token=token
+                )  # fmt: skip
+                assert any(canary.WORD in value for _, value in signed.headers)
+                built.add(entry.service)
+    assert built >= {"confluence", "docusign", "jira", "xero", "zoho_desk"}
