@@ -129,4 +129,4 @@ def test_every_program_compiles_and_no_line_is_long(recipe) -> None:
 def test_of_somebody_else_s_recipe_no_sdk_is_offered() -> None:
     recipe = read(RECIPE)
     assert list(Snippet(recipe).names) == ["shop-sdk", "shop", *ANYWHERE]
-    assert list(Snippet(recipe, bundled=False).names) == list(ANYWHERE)
+    assert list(Snippet(recipe, trusted=False).names) == list(ANYWHERE)
