@@ -39,14 +39,6 @@ class Steps:
         self.saved: dict[str, str] = {}
         self.next = 0
 
-    def roles(self) -> dict[tuple[str, str], Role]:
-        origins = {self.given.place(step.url, self.known)[0] for step in self.steps}
-        return {(origin, path): self.answer for origin in origins for path in self._paths(origin)}
-
-    def _paths(self, origin: str) -> list[str]:
-        places = [self.given.place(step.url, self.known) for step in self.steps]
-        return [path for at, path in places if at == origin]
-
     def expects(self, arrived: Arrived) -> bool:
         """Whether this is the next call: its path may hold what a call before has saved."""
         step = self.steps[self.next]

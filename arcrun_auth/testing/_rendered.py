@@ -67,12 +67,12 @@ class Places:
 
 
 def places(way: Method, known: Known) -> Places:
-    """What `inject` and `static_headers` put into each request."""
+    """What `inject` and `static_headers` put into each request, as far as that can be told."""
     found = Places()
     for kind in ("header", "query", "body", "path", "cookie"):
-        getattr(found, kind).update(
-            {name: filled(text, known) for name, text in getattr(way.inject, kind).items()}
-        )
+        for name, text in getattr(way.inject, kind).items():
+            if not UNSURE.search(text):
+                getattr(found, kind)[name] = filled(text, known)
     fixed = {name: filled(text, known) for name, text in way.static_headers.items()}
     found.header = {
         name.lower(): basic(name, value) for name, value in {**fixed, **found.header}.items()

@@ -110,7 +110,7 @@ class Reply:
 
 class Stage:
     """The server, while it stands. `answer` says what each request gets; `dialled` is where
-    connections went, `hidden` the texts that no answer of ours to a person may show."""
+    connections went, in order."""
 
     def __init__(self) -> None:
         self.answer: Callable[[Arrived], Reply] = lambda _: Reply(404)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +12,8 @@ import pytest
 
 from arcrun_auth.people import Nobody
 from arcrun_auth.testing import Provider
+from tests.cli import runs
+from tests.cli.runs import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from arcrun_auth.people import Person
 
-COMMAND = [sys.executable, "-m", "arcrun_cli"]
 HANG = 60
 """After how many seconds do we call a command hung?"""
 
@@ -57,9 +56,9 @@ class Cli:
 
     def __call__(self, *args: str, stdin: str | bytes = b"", **env: str) -> Ran:
         data = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            [*COMMAND, *args], input=data, capture_output=True, env=self.env | env, timeout=HANG,
-            cwd=self.cwd,
+        done = runs.run(
+            args, data, env=self.env | env, own=env, timeout=HANG,
+            cwd=str(self.cwd) if self.cwd else None,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -100,6 +99,12 @@ def inside(tmp_path, monkeypatch, capsys):
 def plain(text: str) -> str:
     """What a terminal shows, without colours and carriage returns."""
     return re.sub(r"\x1b\[[0-9;]*[mK]", "", text).replace("\r", "")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def the_warm_process_ends() -> Iterator[None]:
+    yield
+    runs.WARM.close()
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ oauth2:
   grants: [authorization_code, refresh_token, device_code]
   client: {registration: dcr, auth: none, secret_required: false}
   refresh: {mode: exchange, url: "https://id.shop.example.com/swap", method: GET, body: query, client: false, params: {kind: swap, live: "{{token.access_token}}"}}
-inject: {query: {access_token: "{{token.access_token}}"}}
+inject: {query: {access_token: "{{token.access_token}}", nonce: "{{uuid}}"}, path: {seat: "{{token.access_token}}"}}
 """
 SHORT = """
 service: shop
