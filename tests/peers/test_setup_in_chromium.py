@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from base64 import b64encode
 from pathlib import Path
 
@@ -80,6 +81,15 @@ def env(tmp_path, issuer):
     }
 
 
+def seen(path: Path) -> str:
+    """What the browser has shown last; the command does not wait until it has."""
+    end = time.monotonic() + HANG
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < end, "the browser told nothing"
+        time.sleep(0.05)
+    return path.read_text()
+
+
 def test_setup_logs_in_with_chromium_and_the_connection_works(env, tmp_path) -> None:
     pexpect = pytest.importorskip("pexpect")
     arcrun = [sys.executable, "-m", "arcrun_cli"]
@@ -95,7 +105,7 @@ def test_setup_logs_in_with_chromium_and_the_connection_works(env, tmp_path) -> 
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 0
-    assert (tmp_path / "page.txt").read_text().startswith("You are connected to Peer")
+    assert seen(tmp_path / "page.txt").startswith("You are connected to Peer")
 
     import subprocess
 
