@@ -1,6 +1,6 @@
 """`python -m tests.faults [pytest's options]`: run every row; the table goes to stdout.
 
-FULL=1 runs the full counts; without it, a twentieth of them. `docs/faults.md` is the output
+FULL=1 runs the full counts; without it, a twentieth of them at most. `docs/faults.md` is the output
 of a full run.
 """
 
@@ -22,7 +22,7 @@ INTRODUCTION = """\
 
 Everything that we could think of going wrong, done on purpose: processes killed, disks full,
 bits flipped, servers that lie, strangers who call. Each row is a test that computes its
-figure. Times are printed and never asserted. `make faults` runs a twentieth of the counts, as
+figure. Times are printed and never asserted. `make faults` runs at most a twentieth of the counts, as
 every CI run does; `FULL=1 make faults` runs them all, and prints this page.
 """
 
@@ -35,7 +35,7 @@ def main(args: list[str]) -> int:
         with contextlib.redirect_stdout(sys.stderr):
             code = pytest.main(["-q", "-m", "fault", "-p", "no:cacheprovider", folder, *args])
         rows = board.read(log) if os.path.exists(log) else []
-    share = "full counts" if board.FULL else f"1/{board.SHARE} of the full counts"
+    share = "full counts" if board.FULL else f"1/{board.SHARE} of the full counts at most"
     print(INTRODUCTION)
     print(
         f"{time.strftime('%Y-%m-%d')}, {share}, {time.monotonic() - started:.0f} s; "

@@ -23,9 +23,9 @@ SHARE = 20
 """Which part of the full count is run unless FULL=1? One in so many."""
 
 
-def count(full: int) -> int:
-    """How often a row injects its fault: `full` times, or a twentieth of it and at least once."""
-    return full if FULL else max(1, full // SHARE)
+def count(full: int, *, share: int = SHARE) -> int:
+    """How often it is done: `full` times with FULL=1, else one in `share`, a twentieth at most."""
+    return full if FULL else max(1, full // share)
 
 
 @dataclass(frozen=True)

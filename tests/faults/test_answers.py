@@ -141,7 +141,7 @@ def test_a_careless_reader_is_found(monkeypatch, status, reader, fault) -> None:
 
 def test_row_24_no_spoilt_answer_costs_the_login(board, monkeypatch) -> None:
     monkeypatch.setattr(custody, "_boot_id", lambda: "")  # a file, read once for each answer
-    recipes, rounds = settings(), count(1_000_000)
+    recipes, rounds = settings(), count(1_000_000, share=100)
     names, outcomes, wrong = list(recipes), Counter(), Counter()
     spoiler = Spoiler(Random(SEED), OLD)
     for number in range(rounds):
