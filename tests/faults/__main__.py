@@ -22,8 +22,8 @@ INTRODUCTION = """\
 
 Everything that we could think of going wrong, done on purpose: processes killed, disks full,
 bits flipped, servers that lie, strangers who call. Each row is a test that computes its
-figure. Times are printed and never asserted. `make faults` runs at most a twentieth of the counts, as
-every CI run does; `FULL=1 make faults` runs them all, and prints this page.
+figure. Times are printed and never asserted. `make faults` runs at most a twentieth of the
+counts, as every CI run does; `FULL=1 make faults` runs them all, and prints this page.
 """
 
 
