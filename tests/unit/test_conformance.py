@@ -8,7 +8,7 @@ import pytest
 
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.testing import conform
-from arcrun_auth.testing._stage import Stage
+from arcrun_auth.testing.conformance.stage import Stage
 from tests import quiet
 
 RECIPES = sorted(path.stem for path in (Path(__file__).parents[2] / "recipes").glob("[!_]*.yaml"))

@@ -15,8 +15,8 @@ import yaml
 
 from arcrun_auth import recipe as recipes
 from arcrun_auth.testing import Provider, Quirks, conform
-from arcrun_auth.testing._run import run
-from arcrun_auth.testing._stage import Stage
+from arcrun_auth.testing.conformance.run import run
+from arcrun_auth.testing.conformance.stage import Stage
 from tests import quiet
 
 KEYED = """

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from arcrun_auth.answers import pick
 from arcrun_auth.recipe.oauth2 import TokenResponse
 from arcrun_auth.template import FILTERS, Template
-from arcrun_auth.testing import _answers, _invented, _rendered
-from arcrun_auth.testing._answers import Answer
+from arcrun_auth.testing.conformance import answers, invented, rendered
+from arcrun_auth.testing.conformance.answers import Answer
 
 PATTERNS = [
     r"^sk-[A-Za-z0-9]+$", r"^(a|bc)d?$",
@@ -23,7 +23,7 @@ PATTERNS = [
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_a_text_is_found_by_its_pattern(pattern) -> None:
-    found = list(_invented.texts(pattern))
+    found = list(invented.texts(pattern))
     assert found
     assert all(re.search(pattern, text) for text in found)
 
@@ -31,27 +31,27 @@ def test_a_text_is_found_by_its_pattern(pattern) -> None:
 @pytest.mark.parametrize("pattern", [r"^a(?=b)$", r"a\Bz\b\B", r"(?!)"])
 def test_where_none_can_be_made_up_that_is_said(pattern) -> None:
     with pytest.raises(ValueError, match="no text could be made up"):
-        _invented.text(pattern)
+        invented.text(pattern)
 
 
 def test_the_example_stands_in_where_it_fits() -> None:
-    assert _invented.text("^(a)(?=b)b$", example="ab") == "ab"
+    assert invented.text("^(a)(?=b)b$", example="ab") == "ab"
     with pytest.raises(ValueError, match="no text"):
-        _invented.text("^(a)(?=b)$", example="ac")
+        invented.text("^(a)(?=b)$", example="ac")
 
 
 def test_each_branch_has_its_text() -> None:
-    assert list(_invented.texts("one|two|three")) == ["one", "two", "three"]
+    assert list(invented.texts("one|two|three")) == ["one", "two", "three"]
 
 
 def test_a_group_holds_what_it_shall() -> None:
-    text = _invented.text(r"^https://([a-z0-9.-]+)\.example\.com", group="acme")
+    text = invented.text(r"^https://([a-z0-9.-]+)\.example\.com", group="acme")
     assert text == "https://acme.example.com"
 
 
 @given(st.from_regex(r"[a-z]{1,3}([0-9]|-[a-f]+)?", fullmatch=True))
 def test_a_pattern_of_plain_text_brings_that_text(text) -> None:
-    assert _invented.text(re.escape(text), whole=True) == text
+    assert invented.text(re.escape(text), whole=True) == text
 
 
 PATHS = st.lists(
@@ -79,7 +79,7 @@ def test_the_first_of_several_paths_counts_and_headers_are_apart() -> None:
 
 def test_a_refusal_is_worded_as_the_recipe_reads_it() -> None:
     how = TokenResponse(error="fault.code", error_description="fault.text")
-    assert _answers.refusal("no", "words", how).data == {"fault": {"code": "no", "text": "words"}}
+    assert answers.refusal("no", "words", how).data == {"fault": {"code": "no", "text": "words"}}
 
 
 @given(
@@ -87,15 +87,15 @@ def test_a_refusal_is_worded_as_the_recipe_reads_it() -> None:
 )
 def test_both_renderings_agree_on_any_secret(secret, name) -> None:
     text, known = f"a {{{{secret.key|{name}}}}} b", {"secret": {"key": secret}}
-    assert _rendered.filled(text, known) == Template.parse(text, strict=True).render(known)
+    assert rendered.filled(text, known) == Template.parse(text, strict=True).render(known)
 
 
 @given(st.text(max_size=12))
 def test_both_agree_on_a_keyed_hash_and_on_moments(secret) -> None:
     known = {"secret": {"key": secret, "other": "o"}, "now": {"": "1800000000"}}
     for text in ("{{secret.other|hmac_sha256(key)}}", "{{now|iso}}", "{{now|epoch}}"):
-        assert _rendered.filled(text, known) == Template.parse(text, strict=True).render(known)
+        assert rendered.filled(text, known) == Template.parse(text, strict=True).render(known)
 
 
 def test_every_filter_is_known_to_both() -> None:
-    assert set(_rendered._FILTERS) == set(FILTERS) - {"fingerprint"}
+    assert set(rendered._FILTERS) == set(FILTERS) - {"fingerprint"}

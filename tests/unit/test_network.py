@@ -11,7 +11,7 @@ from arcrun_auth.client import bound_client
 from arcrun_auth.errors import HostNotAllowed, ProviderUnavailable
 from arcrun_auth.hosts import Fence
 from arcrun_auth.oauth.requests import get_request
-from arcrun_auth.testing._stage import Reply, Stage
+from arcrun_auth.testing.conformance.stage import Reply, Stage
 from tests.bound import CountingSource, binding, static
 from tests.servers import GUARD, recorder
 

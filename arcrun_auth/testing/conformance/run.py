@@ -18,13 +18,12 @@ from arcrun_auth.errors import (
 from arcrun_auth.primitives import load
 from arcrun_auth.recipe.parts import injected, signing_keys
 from arcrun_auth.stores.memory import Memory
-from arcrun_auth.testing import _cast, _diagnoses
-from arcrun_auth.testing._given import Given
-from arcrun_auth.testing._issuer import IDENTITY
-from arcrun_auth.testing._played import Service
-from arcrun_auth.testing._rendered import filled
-from arcrun_auth.testing._stage import Reply
-from arcrun_auth.testing.conformance import OK
+from arcrun_auth.testing.conformance import OK, cast, diagnoses
+from arcrun_auth.testing.conformance.given import Given
+from arcrun_auth.testing.conformance.issuer import IDENTITY
+from arcrun_auth.testing.conformance.played import Service
+from arcrun_auth.testing.conformance.rendered import filled
+from arcrun_auth.testing.conformance.stage import Reply
 from arcrun_auth.tokens import Credential, Key
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from arcrun_auth.login.plan import Wish
     from arcrun_auth.recipe import Recipe
     from arcrun_auth.recipe.model import Method
-    from arcrun_auth.testing._stage import Stage
+    from arcrun_auth.testing.conformance.stage import Stage
 
 PATH = "/conformance/7"
 ELSEWHERE = "elsewhere.example.org"
@@ -68,14 +67,14 @@ class _Run:
         self.now = 1_800_000_000.0
         self.given = Given.for_(plays, lambda: self.now)
         self.service = Service(self.given)
-        self.person = _cast.Ada(self.service)
+        self.person = cast.Ada(self.service)
         self.broker = Broker(
             home=folder,
             store=Memory(),
-            recipes=_cast.Only(recipe, folder),
+            recipes=cast.Only(recipe, folder),
             person=self.person,
             clock=lambda: self.now,
-            environ=_cast.environ(self.given, folder),
+            environ=cast.environ(self.given, folder),
         )
 
     def steps(self) -> dict[str, str]:
@@ -224,7 +223,7 @@ class _Run:
         rule = next(
             (r for r in self.way.diagnose if r.when.status in (None, 401) and not r.when.error
              and not r.when.age_s), None)  # fmt: skip
-        words = _diagnoses.words(rule) if rule is not None else "no"
+        words = diagnoses.words(rule) if rule is not None else "no"
         # Of an answer that is looked for with its quotes, the very text; else as APIs word it.
         said = f"{words} {secret}"
         message = said if '"' in words else {"error": {"message": said}, "message": said}
@@ -235,7 +234,7 @@ class _Run:
             self._check_error(error)
             if rule is not None:
                 shown = f"{error.message} {error.hint}"
-                first = _diagnoses.first(self.way.diagnose, status=401, text=str(message))
+                first = diagnoses.first(self.way.diagnose, status=401, text=str(message))
                 told = first is None or (first.say in shown and (first.do or "") in shown)
                 self.given.expect(told, "the diagnosis does not show")
         except LoginRequired as error:  # it could not be renewed after that
@@ -247,7 +246,7 @@ class _Run:
 
     def explained(self) -> None:
         """Each rule of `diagnose` is the one that speaks, on some answer."""
-        self.given.faults += _diagnoses.faults(self.way.diagnose)
+        self.given.faults += diagnoses.faults(self.way.diagnose)
 
     def ended(self) -> None:
         """The login is revoked at its provider, and forgotten here."""
@@ -320,7 +319,7 @@ class _Run:
         if takes and issuer is not None:
             assert oauth2 is not None
             name = oauth2.client.app or self.recipe.service
-            record = Credential(Key("app", name), secrets=_cast.app(issuer))
+            record = Credential(Key("app", name), secrets=cast.app(issuer))
             self.broker.store.put(record, expect=0)
 
 

@@ -21,8 +21,8 @@ import httpcore
 import httpx
 
 from arcrun_auth import _http, network
-from arcrun_auth.testing import _certificates
-from arcrun_auth.testing._rendered import Places
+from arcrun_auth.testing.conformance import certificates
+from arcrun_auth.testing.conformance.rendered import Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -207,7 +207,7 @@ class _Stream(httpcore.NetworkStream):
         inner = self._inner
         if ssl_context is not _http.ssl_context():
             # A client's own: it shows a certificate, which only a handshake brings to light.
-            ssl_context.load_verify_locations(cadata=_certificates.trusted())
+            ssl_context.load_verify_locations(cadata=certificates.trusted())
             inner = inner.start_tls(ssl_context, server_hostname, timeout)
         port = self._origin.removeprefix("http://").partition(":")[2]
         ending = "" if port in ("", "443") else f":{port}"
@@ -228,7 +228,7 @@ class _Server(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         if request.recv(1, socket.MSG_PEEK) == TLS:
-            with _certificates.any_server().wrap_socket(request, server_side=True) as shown:
+            with certificates.any_server().wrap_socket(request, server_side=True) as shown:
                 _Handler(shown, client_address, self)
         else:
             _Handler(request, client_address, self)

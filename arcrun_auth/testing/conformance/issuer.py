@@ -6,18 +6,19 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from arcrun_auth.testing import _answers, _certificates, _clients, _grants, _proofs, _wording
+from arcrun_auth.testing import _clients, _grants, _wording
 from arcrun_auth.testing._authority import GRANTS, Authority
 from arcrun_auth.testing._quirks import Quirks
 from arcrun_auth.testing._records import DEVICE, JWT_BEARER, App, Family, Refusal
-from arcrun_auth.testing._rendered import filled
-from arcrun_auth.testing._stage import FORM, Arrived, Reply
+from arcrun_auth.testing.conformance import answers, certificates, proofs
+from arcrun_auth.testing.conformance.rendered import filled
+from arcrun_auth.testing.conformance.stage import FORM, Arrived, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from arcrun_auth.recipe.oauth2 import OAuth2, Swap
-    from arcrun_auth.testing._given import Given
+    from arcrun_auth.testing.conformance.given import Given
 
     Issued = Callable[[str, dict[str, str]], None]
     """Told of each new token, and of what came beside it."""
@@ -94,7 +95,7 @@ class Issuer(Authority):
             auth = "none"
         key = None
         if client.auth == "private_key_jwt":
-            from arcrun_auth.testing._invented import private_key
+            from arcrun_auth.testing.conformance.invented import private_key
 
             key = private_key(client.alg or "RS256")
         return App(self.given.client_id, secret, auth, uris, key)
@@ -191,7 +192,7 @@ class Issuer(Authority):
     def _needs_no_client(self, arrived: Arrived, how: Swap | None) -> bool:
         """Whether the client proves itself otherwise than by the request, or need not at all."""
         if self.oauth2.client.auth == "tls_client_auth":
-            good = arrived.shown == _certificates.shown()
+            good = arrived.shown == certificates.shown()
             self.given.expect(good, "the client's certificate was not shown")
             return True
         return how is not None and not how.client
@@ -217,12 +218,12 @@ class Issuer(Authority):
         aliases = self.oauth2.scope_aliases
         names = [aliases.get(name, name) for name in str(given.get("scope", "")).split()]
         worded = {**given, "scope": self.oauth2.scope_separator.join(filter(None, names))}
-        answer = _answers.token(worded, how, now=self.clock(), **kept)
+        answer = answers.token(worded, how, now=self.clock(), **kept)
         self.issued(str(given["access_token"]), kept)
         return Reply(200, answer.data, answer.headers)
 
     def refused(self, error: str, words: str, status: int = 400) -> Reply:
-        answer = _answers.refusal(error, words, self.oauth2.token_response)
+        answer = answers.refusal(error, words, self.oauth2.token_response)
         ok = self.oauth2.token_response.ok is not None
         return Reply(200 if ok else status, answer.data, answer.headers)
 
@@ -323,7 +324,7 @@ class Issuer(Authority):
             expect(self.holder(bearer) is not None, "revoked by a token that is none")
         ended = self.end(token, app)
         expect(ended or self.families_revoked, "what was revoked is no token of this login")
-        answer = _answers.Answer()
+        answer = answers.Answer()
         if self.oauth2.token_response.ok is not None:
             ok = self.oauth2.token_response.ok
             answer.put(ok.path, ok.equals)
@@ -351,10 +352,10 @@ def assertion(given: Given, token: str, oauth2: OAuth2 | None = None) -> dict[st
 
         key = b64decode(str(key))
     try:
-        header, claims = _proofs.jwt(token, key, jwt.alg)
+        header, claims = proofs.jwt(token, key, jwt.alg)
     except ValueError as error:
         raise Refusal("invalid_grant", str(error)) from None
-    from arcrun_auth.testing._rendered import UNSURE
+    from arcrun_auth.testing.conformance.rendered import UNSURE
 
     wanted = {name: text for name, text in jwt.claims.items() if not UNSURE.search(text)}
     if jwt.subject and "sub" not in wanted:

@@ -24,7 +24,7 @@ from arcrun_auth.errors import printable
 
 if TYPE_CHECKING:
     from arcrun_auth.recipe import Recipe
-    from arcrun_auth.testing._stage import Stage
+    from arcrun_auth.testing.conformance.stage import Stage
 
 OK = "ok"
 
@@ -63,8 +63,8 @@ def conform(recipe: Recipe, *, stage: Stage | None = None) -> Conformance:
     nothing of the user's is read, and nothing is kept. `stage`: a server to use again, for
     many recipes. Raises nothing: what fails is said in the answer.
     """
-    from arcrun_auth.testing._run import run
-    from arcrun_auth.testing._stage import Stage
+    from arcrun_auth.testing.conformance.run import run
+    from arcrun_auth.testing.conformance.stage import Stage
 
     with ExitStack() as stack:
         stage = stage or stack.enter_context(Stage())

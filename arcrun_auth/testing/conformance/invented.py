@@ -180,7 +180,7 @@ def _octets(key: str, way: Method) -> str:
 
 def _proof(key: str, mtls: Mtls) -> str:
     """A certificate, its key, or both in one where the recipe asks for one text."""
-    from arcrun_auth.testing._certificates import identity
+    from arcrun_auth.testing.conformance.certificates import identity
 
     chain, private = identity()
     if not mtls.key:

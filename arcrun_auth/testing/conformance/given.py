@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from arcrun_auth.testing import _invented
-from arcrun_auth.testing._rendered import filled
+from arcrun_auth.testing.conformance import invented
+from arcrun_auth.testing.conformance.rendered import filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
     from arcrun_auth.recipe.model import Method
-    from arcrun_auth.testing._rendered import Known
+    from arcrun_auth.testing.conformance.rendered import Known
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Given:
 
     @classmethod
     def for_(cls, way: Method, clock: Callable[[], float]) -> Self:
-        params, secrets = _invented.params(way), _invented.needed(way)
+        params, secrets = invented.params(way), invented.needed(way)
         for name, param in way.params.items():
             if param.source == "secret":  # it stands in there
                 params[name] = param.found(secrets[param.key or name])
@@ -43,7 +43,7 @@ class Given:
         if client is not None:
             made = f"client-{random.token_hex(6)}"
             if client.id_pattern:
-                made = _invented.text(client.id_pattern, example=client.id_example)
+                made = invented.text(client.id_pattern, example=client.id_example)
             given.client_id = client.id or made
             # RFC 6749 §2.3.1 has it form-encoded: what is not shows by these.
             given.client_secret = f"{random.token_hex(10)}&=+%:"
@@ -77,7 +77,7 @@ class Given:
         """How an answer tells the param `name`, which is looked for in it."""
         param = self.way.params[name]
         value = self.params[name]
-        return _invented.text(param.take, group=value) if param.take else value
+        return invented.text(param.take, group=value) if param.take else value
 
     def expect(self, good: object, fault: str) -> None:
         """Notes `fault` unless `good`."""

@@ -12,17 +12,17 @@ from arcrun_auth.catalog import Catalog
 from arcrun_auth.catalog_build import entry_row
 from arcrun_auth.catalog_entry import Entry
 from arcrun_auth.errors import UnknownService
-from arcrun_auth.testing import _certificates
 from arcrun_auth.testing._grants import decide_device
-from arcrun_auth.testing._issuer import USER
+from arcrun_auth.testing.conformance import certificates
+from arcrun_auth.testing.conformance.issuer import USER
 from arcrun_auth.testing.somebody import Somebody
 from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
     from arcrun_auth.recipe import Recipe
-    from arcrun_auth.testing._given import Given
-    from arcrun_auth.testing._issuer import Issuer
-    from arcrun_auth.testing._played import Service
+    from arcrun_auth.testing.conformance.given import Given
+    from arcrun_auth.testing.conformance.issuer import Issuer
+    from arcrun_auth.testing.conformance.played import Service
 
 LOGIN_SECONDS = "20"
 """After how long does a login that hangs fail?"""
@@ -77,7 +77,7 @@ def app(issuer: Issuer) -> dict[str, Secret]:
     if issuer.app.key is not None:
         found["private_key"] = Secret(issuer.app.key)
     if issuer.oauth2.client.auth == "tls_client_auth":
-        chain, key = _certificates.identity()
+        chain, key = certificates.identity()
         found |= {"certificate": Secret(chain), "private_key": Secret(key)}
     return found
 

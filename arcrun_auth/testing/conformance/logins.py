@@ -7,16 +7,16 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from arcrun_auth.testing import _answers, _proofs
-from arcrun_auth.testing._issuer import LIFETIME, assertion, fresh
-from arcrun_auth.testing._rendered import UNSURE, basic, filled
-from arcrun_auth.testing._stage import Arrived, Reply
+from arcrun_auth.testing.conformance import answers, proofs
+from arcrun_auth.testing.conformance.issuer import LIFETIME, assertion, fresh
+from arcrun_auth.testing.conformance.rendered import UNSURE, basic, filled
+from arcrun_auth.testing.conformance.stage import Arrived, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from arcrun_auth.recipe.exchange import Step
-    from arcrun_auth.testing._given import Given
+    from arcrun_auth.testing.conformance.given import Given
 
     Issued = Callable[[str, dict[str, str]], None]
     Role = Callable[[Arrived], Reply]
@@ -83,8 +83,8 @@ class Steps:
                 fault = f"call {number}: the {kind} {name} is another one"
                 self.given.expect(seen == value, fault)
 
-    def _saved(self, number: int, step: Step) -> _answers.Answer:
-        answer, values = _answers.Answer(), {}
+    def _saved(self, number: int, step: Step) -> answers.Answer:
+        answer, values = answers.Answer(), {}
         for name, path in step.save.items():
             value: object = fresh(f"{name[:2]}_")
             if name == "expires_in":
@@ -109,7 +109,7 @@ def role_session(given: Given, issued: Issued, asked: list[str]) -> Role:
     def answer(arrived: Arrived) -> Reply:
         known, form = given.known, arrived.fields
         region = filled(aws.region, known)
-        fault = _proofs.sigv4(arrived, given.secrets, service="sts", region=region)
+        fault = proofs.sigv4(arrived, given.secrets, service="sts", region=region)
         given.expect(not fault, f"STS: {fault}")
         wanted = {
             "Action": "AssumeRole",

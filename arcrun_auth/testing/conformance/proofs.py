@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from arcrun_auth.testing._stage import Arrived
+    from arcrun_auth.testing.conformance.stage import Arrived
 
     Secrets = Mapping[str, str]
 

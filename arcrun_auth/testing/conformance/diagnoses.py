@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from arcrun_auth.diagnosis import find
-from arcrun_auth.testing import _invented
+from arcrun_auth.testing.conformance import invented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,8 @@ def faults(rules: tuple[Diagnosis, ...]) -> tuple[str, ...]:
 def _speakers(rules: Sequence[Diagnosis], rule: Diagnosis) -> list[Diagnosis | None]:
     """Who speaks on each of the answers that were made up for `rule`."""
     when = rule.when
-    errors = list(_invented.texts(when.error, whole=True)) if when.error else [""]
-    bodies = list(_invented.texts(when.body)) if when.body else [""]
+    errors = list(invented.texts(when.error, whole=True)) if when.error else [""]
+    bodies = list(invented.texts(when.body)) if when.body else [""]
     statuses = STATUSES if when.status is None else (when.status,)
     age = float(when.age_s[0]) if when.age_s else 0.0
     return [
@@ -46,7 +46,7 @@ def _speakers(rules: Sequence[Diagnosis], rule: Diagnosis) -> list[Diagnosis | N
 
 def words(rule: Diagnosis) -> str:
     """An answer that a rule fits."""
-    return _invented.text(rule.when.body) if rule.when.body else "it says no"
+    return invented.text(rule.when.body) if rule.when.body else "it says no"
 
 
 def first(rules: Sequence[Diagnosis], *, status: int, text: str) -> Diagnosis | None:

@@ -10,18 +10,18 @@ import base64
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from arcrun_auth.testing import _answers, _certificates, _proofs, _rendered
-from arcrun_auth.testing._issuer import IDENTITY, LIFETIME, Issuer, assertion
-from arcrun_auth.testing._logins import Steps, Workload, found_in, role_session
 from arcrun_auth.testing._records import Refusal
-from arcrun_auth.testing._rendered import filled
-from arcrun_auth.testing._stage import Arrived, Reply
+from arcrun_auth.testing.conformance import answers, certificates, proofs, rendered
+from arcrun_auth.testing.conformance.issuer import IDENTITY, LIFETIME, Issuer, assertion
+from arcrun_auth.testing.conformance.logins import Steps, Workload, found_in, role_session
+from arcrun_auth.testing.conformance.rendered import filled
+from arcrun_auth.testing.conformance.stage import Arrived, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from arcrun_auth.recipe.model import Discover
-    from arcrun_auth.testing._given import Given
+    from arcrun_auth.testing.conformance.given import Given
 
     Role = Callable[[Arrived], Reply]
 
@@ -120,13 +120,13 @@ class Service:
 
     def _api(self, arrived: Arrived) -> Reply:
         if self.way.digest is not None and "authorization" not in arrived.headers:
-            return Reply(401, None, {"www-authenticate": _proofs.CHALLENGE})
+            return Reply(401, None, {"www-authenticate": proofs.CHALLENGE})
         if not self._is_taken(arrived):
             return REFUSED
         self.calls.append(arrived)
         if self.fails is not None:
             return self.fails
-        answer, status = _answers.Answer(), 200
+        answer, status = answers.Answer(), 200
         answer.data = {"fine": True}
         if steps := self._discovers(arrived):
             self._discovered(steps, arrived, answer)
@@ -152,14 +152,14 @@ class Service:
             self.given.expect(False, "it came with a token that nobody gave")
             return False
         known = self.known(token)
-        wanted = _rendered.places(self.way, known)
+        wanted = rendered.places(self.way, known)
         for name in self._own_headers(arrived):
             wanted.header.pop(name, None)
         if not arrived.body:  # there is none that it could stand in
             wanted.body = {}
-        faults = _rendered.differences(wanted, arrived.places)
+        faults = rendered.differences(wanted, arrived.places)
         if faults and self._discovers(arrived):  # what it is to find cannot be in it yet
-            faults = _rendered.differences(_rendered.before_found(self.way, wanted), arrived.places)
+            faults = rendered.differences(rendered.before_found(self.way, wanted), arrived.places)
         faults += [fault for fault in self._proof(arrived) if fault]
         for fault in faults:
             self.given.expect(False, fault)
@@ -215,7 +215,7 @@ class Service:
         if way.aws is not None:
             session = self.live[next(reversed(self.live))] if way.assume_role else secrets
             region = filled(way.aws.region, self.given.known)
-            found.append(_proofs.sigv4(arrived, session, service=way.aws.service, region=region))
+            found.append(proofs.sigv4(arrived, session, service=way.aws.service, region=region))
         if way.oauth1 is not None:
             how = way.oauth1
             names = (how.consumer_key, how.consumer_secret, how.token, how.token_secret)
@@ -223,13 +223,13 @@ class Service:
             realm = filled(how.realm, self.given.known)
             method = how.signature_method
             found.append(
-                _proofs.oauth1(arrived, (one, two, three, four), method=method, realm=realm)
+                proofs.oauth1(arrived, (one, two, three, four), method=method, realm=realm)
             )
         if way.digest is not None:
             who = way.digest
-            found.append(_proofs.digest(arrived, secrets[who.username], secrets[who.password]))
+            found.append(proofs.digest(arrived, secrets[who.username], secrets[who.password]))
         if way.mtls is not None:
-            good = arrived.shown == _certificates.shown()
+            good = arrived.shown == certificates.shown()
             found.append("" if good else "the certificate was not shown")
         return found
 
@@ -241,7 +241,7 @@ class Service:
         if any(path.startswith(root) for root in self.way.root_paths):
             parts = urlsplit(base)
             base = f"{parts.scheme}://{parts.netloc}"
-        for name, value in _rendered.places(self.way, self.known()).path.items():
+        for name, value in rendered.places(self.way, self.known()).path.items():
             path = path.replace(f"{{{name}}}", value)
         return base.rstrip("/") + "/" + path.lstrip("/")
 
@@ -257,7 +257,7 @@ class Service:
     def is_test(self, arrived: Arrived) -> bool:
         return self.way.test is not None and arrived.url == self.given.url(self.test_url)
 
-    def _tested(self, arrived: Arrived, answer: _answers.Answer) -> int:
+    def _tested(self, arrived: Arrived, answer: answers.Answer) -> int:
         """The test request: looked at, and answered as the recipe expects. The status."""
         test, known, expect = self.way.test, self.given.known, self.given.expect
         assert test is not None
@@ -272,9 +272,9 @@ class Service:
             answer.put(test.ok.path, test.ok.equals)
         return test.expect[0]
 
-    def _discovered(self, steps: list[Discover], arrived: Arrived, answer: _answers.Answer) -> None:
+    def _discovered(self, steps: list[Discover], arrived: Arrived, answer: answers.Answer) -> None:
         """What the service tells of a login."""
-        item, choose = _answers.Answer(), None
+        item, choose = answers.Answer(), None
         for step in steps:
             for name, text in step.headers.items():
                 there = arrived.headers.get(name.lower())
