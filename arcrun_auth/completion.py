@@ -132,6 +132,9 @@ class Completion:
     def _tried(self, fresh: Connection) -> str | None:
         """Whose account it is. TokenRefused goes on for a key; all else is only told."""
         assert fresh.record is not None
+        if self._way.test is None:
+            self._person.say("Not tested: the recipe has no test request.")
+            return None
         try:
             identity = self._verify(fresh)
         except TokenRefused as error:

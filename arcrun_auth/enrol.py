@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
     from arcrun_auth.primitives.base import Primitive
-    from arcrun_auth.recipe.model import Method, Recipe, RequiredSecret
+    from arcrun_auth.recipe.model import Method, Param, Recipe, RequiredSecret
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.surroundings import Surroundings
 
     OpenUrl = Callable[[str], object]
 
+
+ATTEMPTS = 3
+"""How often is a value asked for that does not fit?"""
 
 _BREAKS = re.compile(r"[\r\n\0]")
 """What may stand in no header (RFC 9110 §5.5), and is no part of any key."""
@@ -218,10 +221,25 @@ class Enroller:
             choice = f" ({', '.join(param.enum)})" if param.enum else ""
             if param.help:
                 self._person.say(param.help)
-            value = self._person.ask(f"{param.label or name}{choice}")
+            value = self._ask_until(f"{param.label or name}{choice}", name, param)
             if value is not None:
                 found[name] = value
         return found
+
+    def _ask_until(self, question: str, name: str, param: Param) -> str | None:
+        """What is typed, asked for again while it does not fit; the last word after a few times."""
+        value = None
+        for _ in range(ATTEMPTS):
+            value = self._person.ask(question)
+            if value is None:
+                break
+            try:
+                param.check(name, value)
+            except ValueError:
+                self._person.say(_unlike(param, name))
+                continue
+            break
+        return value
 
     def _secrets(
         self, way: Method, given: Mapping[str, str | Secret], connection: Connection
@@ -293,7 +311,8 @@ class Enroller:
             key=secret.key,
             service=connection.service,
             help_url=secret.help_url or None,
-            hint=f"arcrun setup {connection.name}",
+            hint=f"arcrun setup {connection.name}"
+            + ("" if self._person.reach else ", at a terminal, or with --stdin"),
         )
 
     def _ask_for_file(self, question: str, connection: Connection) -> str | None:
@@ -314,6 +333,12 @@ class Enroller:
             example = f" It usually looks like {secret.example}." if secret.example else ""
             label = secret.label or secret.key
             self._person.say(f"This does not look like what is wanted ({label}).{example}")
+
+
+def _unlike(param: Param, name: str) -> str:
+    if param.enum:
+        return f"It is one of: {', '.join(param.enum)}."
+    return f"This is no {param.label or name} as the service writes it: {param.pattern}"
 
 
 def _of_others(connection: Connection, way: Method) -> Credential:

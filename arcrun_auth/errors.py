@@ -113,7 +113,7 @@ class UnknownService(AuthError):
         if self.similar:
             text += " Did you mean " + " or ".join(repr(s) for s in self.similar) + "?"
             hint = hint or f"arcrun setup {self.similar[0]}"
-        super().__init__(text, service=service, hint=hint or "arcrun recipes list")
+        super().__init__(text, service=service, hint=hint or "arcrun list --all")
 
 
 class RecipeError(AuthError):

@@ -159,5 +159,5 @@ def write(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
+    target = Path(sys.argv[1]) if sys.argv[1:] else DOCS.parent / "build" / "services"
     sys.stdout.write(f"{write(target)} services: {target / 'index.html'}\n")

@@ -65,7 +65,7 @@ def tell(error: BaseException, args: Sequence[str]) -> int:
     import click
 
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        ui.tell("\nInterrupted. Nothing was saved that was not announced.")
+        ui.tell("\nInterrupted.")
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # Whoever read us has gone. Python would complain once more when it closes stdout.

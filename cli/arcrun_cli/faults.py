@@ -36,5 +36,21 @@ def checked_name(text: str, command: str) -> str:
     try:
         split_name(text)
     except ValueError as error:
-        raise UsageFault(f"This is no name of a service: {error}.", f"{command} --help") from None
+        name = _folded(text)
+        hint = f"{command} {name}" if name else f"{command} --help"
+        raise UsageFault(f"This is no name of a service: {error}.", hint) from None
     return text
+
+
+def _folded(text: str) -> str:
+    """What people write for a name as the name is: `Google Drive`, `google-drive`; else empty."""
+    import re
+
+    from arcrun_auth.tokens import split_name
+
+    name = re.sub(r"[\s-]+", "_", text.strip().lower())
+    try:
+        split_name(name)
+    except ValueError:
+        return ""
+    return name

@@ -41,9 +41,10 @@ class Service(ParamType):
         except AuthError:
             return []
         return [
-            CompletionItem(entry.service, help=entry.display_name)
+            CompletionItem(name, help=entry.display_name)
             for entry in entries
-            if entry.service.startswith(incomplete)
+            for name in (entry.service, *(entry.aliases if incomplete else ()))
+            if name.startswith(incomplete)
         ]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:

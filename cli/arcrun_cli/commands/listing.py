@@ -7,20 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arcrun_auth.errors import printable
+from arcrun_auth.errors import NoStore, StoreLocked, printable
 from arcrun_auth.lifetimes import ARROW
 from arcrun_cli import ui
 from arcrun_cli.app import Command
+from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import broker, catalog, full_name, json_option
 from arcrun_cli.sources import look_after
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.finding import Card
     from arcrun_auth.report import Instance, Service
+
+
+def _categories() -> list[str]:
+    return sorted({entry.category for entry in catalog().entries() if entry.category})
+
+
+def _complete_category(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    del ctx, param
+    return [name for name in _categories() if name.startswith(begun)]
 
 
 @click.command(
@@ -37,17 +47,27 @@ if TYPE_CHECKING:
 @click.option(
     "--search", metavar="TEXT", help="What a service is called or does; the same as WORD."
 )
-@click.option("--category", metavar="NAME", help="Services of one category.")
+@click.option(
+    "--category",
+    metavar="NAME",
+    help="Services of one category.",
+    shell_complete=_complete_category,
+)
 @click.option("--all", "everything", is_flag=True, help="Show all services.")
 @json_option
 def command(
     word: str | None, search: str | None, category: str | None, *, everything: bool, as_json: bool
 ) -> int:
     """What is connected: as whom, how it stands, when it expires. Sends nothing."""
+    if word and search:
+        raise UsageFault("Both WORD and --search were given.", f"arcrun list --search {search!r}")
     here = broker()
     look_after(here.settings, here.recipes, here.person)
     text = search or word
-    every, cards = here.list_services(), _wanted(text, category)
+    asked = bool(text or category)
+    if asked or everything:  # whoever looks for a service is not asked for a passphrase
+        here = broker(interactive=False)
+    every, cards = _every(here, needed=not (asked or everything)), _wanted(text, category)
     found = [every[card.service] for card in cards if card.service in every]
     if as_json:
         sure = {card.service: card.confirmed for card in cards}
@@ -56,9 +76,8 @@ def command(
     connected = [service for service in found if service.connected]
     connections(here, connected)
     others = found if everything else [s for s in found if not s.connected]
-    asked = bool(text or category)
     if not connected and found:
-        ui.tell("Nothing of that name is connected." if asked else "Nothing is connected yet.")
+        ui.tell("None of these is connected." if asked else "Nothing is connected yet.")
     if others and connected and (asked or everything):
         ui.put()
     if asked:
@@ -69,17 +88,41 @@ def command(
     return 0
 
 
+def _every(here: Broker, *, needed: bool) -> Mapping[str, Service]:
+    """Every service; where nobody can look into the vault now, without its connections, unless
+    these are what is `needed`."""
+    try:
+        return here.list_services()
+    except (StoreLocked, NoStore) as error:
+        if needed:
+            raise
+        ui.tell(f"What is connected is not shown. {printable(error.message)}")
+    from arcrun_auth.report import Service
+
+    entries = catalog().entries()
+    return {entry.service: Service(entry, {}) for entry in entries if entry.status != "closed"}
+
+
 def _wanted(text: str | None, category: str | None) -> list[Card]:
     """The services that are asked for; all where nothing is."""
     cards = catalog().search(text) if text else catalog().cards()
-    return [card for card in cards if category is None or card.category == category.lower()]
+    if category is None:
+        return cards
+    known = _categories()
+    if category.lower() not in known:
+        raise UsageFault(
+            f"There is no category {printable(category, 80)!r}.",
+            "its categories are: " + ", ".join(known),
+        )
+    return [card for card in cards if card.category == category.lower()]
 
 
 def _next(others: int, *, found: bool, asked: bool, connected: bool) -> None:
     if not found:
         ui.tell("No service is found.\n  → arcrun list --all, or arcrun recipes new")
     elif asked or not connected:
-        ui.tell("  → arcrun setup SERVICE" + ("" if asked else ", arcrun list --search TEXT"))
+        more = "" if asked else ", arcrun list --all, arcrun list --search TEXT"
+        ui.tell(f"  → arcrun setup SERVICE{more}")
     elif others:
         ui.tell(f"{ui.count(others, 'more service')}: arcrun list --search TEXT")
 

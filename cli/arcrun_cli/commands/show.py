@@ -100,7 +100,7 @@ def _end(recipe: Recipe, held: Service | None) -> None:
 def _held(service: str) -> Service | None:
     """The service with its connections; None where nobody can look now: the vault is locked."""
     try:
-        return broker().list_services().get(service)
+        return broker(interactive=False).list_services().get(service)
     except AuthError:
         return None
 
