@@ -43,6 +43,10 @@ _ROTATES = {
 }
 
 
+TEST = "test request"
+"""How is the step called that asks the service itself?"""
+
+
 @dataclass(frozen=True)
 class Step:
     """One thing that was tried: what the recipe says of it, and what came back."""
@@ -67,6 +71,11 @@ class Trial:
     def ok(self) -> bool:
         return all(step.state != "fail" for step in self.steps)
 
+    @property
+    def is_proof(self) -> bool:
+        """Whether the service has answered, and all held: a recipe may say so then."""
+        return self.ok and any(step.name == TEST and step.state == "ok" for step in self.steps)
+
 
 def run(broker: Broker, name: str, may_renew: Callable[[str], bool]) -> Trial:
     """Tries one connection. `may_renew` is asked with its name before a login is renewed.
@@ -81,7 +90,7 @@ def run(broker: Broker, name: str, may_renew: Callable[[str], bool]) -> Trial:
         steps += _tested(broker, name, way)
     except AuthError as failure:
         error = failure
-        steps.append(Step("test request", _request(way), failure.message, "fail"))
+        steps.append(Step(TEST, _request(way), failure.message, "fail"))
     if isinstance(error, _NOT_SENT):
         return Trial(name, why.method, tuple(steps), error)
     steps.append(_fenced(broker, name, why))
@@ -103,9 +112,9 @@ def _key(broker: Broker, why: Why) -> Key:
 def _tested(broker: Broker, name: str, way: Method) -> Iterator[Step]:
     checked = broker.test(name)
     if checked.status is None:
-        yield Step("test request", _request(way), "nothing was sent", "warn")
+        yield Step(TEST, _request(way), "nothing was sent", "warn")
         return
-    yield Step("test request", _request(way), f"{checked.status}", "ok")
+    yield Step(TEST, _request(way), f"{checked.status}", "ok")
     wanted = way.test.identity if way.test is not None else ""
     if checked.identity:
         yield Step("account", wanted or "the user's claims", checked.identity, "ok")

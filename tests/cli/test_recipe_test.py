@@ -222,6 +222,16 @@ def test_a_connection_that_fails_has_no_line_to_paste(inside, connected, provide
     assert found["results"][0]["steps"][0]["state"] == "fail"
 
 
+def test_what_asked_the_service_nothing_proves_nothing(inside, cli):
+    cli("setup", "kbdb", "--stdin", stdin="kbdb-key-of-a-test\n")
+    ran = inside("recipes", "test", "kbdb", "--json", **cli.env)
+
+    found = json.loads(ran.out)
+    assert ran.code == 0, ran.err
+    assert [result["ok"] for result in found["results"]] == [True]
+    assert found["verified"] is None
+
+
 def test_what_is_not_connected_is_not_tried(inside, served):
     ran = inside("recipes", "test", "demo", **served.env)
 

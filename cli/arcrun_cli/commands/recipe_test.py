@@ -42,7 +42,9 @@ def command(name: str, *, renew: bool, as_json: bool, no_input: bool) -> int:
     names = [name] if "@" in name else _connected(here, service)
     tried = [_try(here, each, _may_renew(here, renew=renew)) for each in names]
     untried = _untried(here, service, tried)
-    verified = _verified(here, service) if tried and all(trial.ok for trial in tried) else None
+    verified = (
+        _verified(here, service) if tried and all(trial.is_proof for trial in tried) else None
+    )
     if as_json:
         ui.put_json(
             {
