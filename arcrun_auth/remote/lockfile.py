@@ -24,7 +24,7 @@ from arcrun_auth.stores import private
 from arcrun_auth.tokens import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
 FORMAT = 1
 TIERS = ("official", "community", "platform")
@@ -50,6 +50,8 @@ class Held(msgspec.Struct, frozen=True, omit_defaults=True):
     """By file name."""
     source: str = ""
     version: int = 0
+    root: str = ""
+    """The SHA-256 of the root that an official set was checked by."""
     authors: dict[str, str] = {}
     """Whose key is which (base64), from the first use on."""
 
@@ -96,7 +98,8 @@ def problems(folder: str) -> list[RecipeError]:
             hint="arcrun recipes update fetches them anew",
         )
         for tier in TIERS
-        if lock.of(tier) is not None and not os.path.isdir(os.path.join(folder, FETCHED, tier))
+        for held in [lock.of(tier)]
+        if held is not None and not os.path.isdir(os.path.join(folder, FETCHED, tier, held.folder))
     ]
 
 
@@ -141,10 +144,13 @@ def store(folder: str, tier: str, held: Held, texts: Mapping[str, str]) -> None:
         for file, text in texts.items()
     }
     held = msgspec.structs.replace(held, folder=name, recipes=pins)
-    lock = msgspec.structs.replace(read(folder), **{tier: held})
+    lock = read(folder)
+    before = lock.of(tier)
+    lock = msgspec.structs.replace(lock, **{tier: held})
     text = msgspec.json.format(msgspec.json.encode(lock, order="deterministic"), indent=1)
     private.write_atomically(os.path.join(folder, LOCK), text + b"\n")
-    _sweep(os.path.dirname(place), name)
+    # Another process may be reading what the lock named until now: that goes the next time.
+    _sweep(os.path.dirname(place), {name} if before is None else {name, before.folder})
 
 
 def texts(folder: str, tier: str, held: Held) -> dict[str, str]:
@@ -181,11 +187,11 @@ def _write_all(place: str, texts: Mapping[str, str]) -> None:
         private.write_atomically(path, text.encode())
 
 
-def _sweep(place: str, kept: str) -> None:
-    """Remove the folders of sets that no lock names any more."""
+def _sweep(place: str, kept: Container[str]) -> None:
+    """Remove the folders of sets that are not `kept`."""
     with contextlib.suppress(OSError), os.scandir(place) as found:
         for each in found:
-            if each.name != kept and each.is_dir(follow_symlinks=False) and _is_set(each.name):
+            if each.name not in kept and each.is_dir(follow_symlinks=False) and _is_set(each.name):
                 shutil.rmtree(each.path, ignore_errors=True)
 
 

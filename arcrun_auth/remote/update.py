@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from arcrun_auth.errors import AuthError, UnknownService
+from arcrun_auth.catalog_fetched import digest, root_path
+from arcrun_auth.errors import AuthError, RecipeError, UnknownService
 from arcrun_auth.remote import lockfile
 from arcrun_auth.remote import state as states
 from arcrun_auth.remote.download import Budget
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.people import Person
+    from arcrun_auth.remote.lockfile import Held
     from arcrun_auth.remote.source import Fetched
     from arcrun_auth.remote.state import State
     from arcrun_auth.settings import Settings
@@ -123,9 +125,14 @@ class Updates:
 
     def health(self) -> Iterator[tuple[str, bool, str]]:
         """Each source: its tier, whether all is well with it, and how it stands, in a line."""
-        for tier in self.tiers():
+        named = self.tiers()
+        if "official" not in named and self._official is not None:
+            yield "official", False, "is named by no setting, and what it gave is not used"
+        for tier in named:
             state = self._state(tier)
-            if state.failed:
+            if tier == "official" and not self._is_trusted():
+                yield tier, False, "was checked by another root, and is not used"
+            elif state.failed:
                 yield tier, False, f"did not give anything the last time: {state.failed}"
             elif not state.checked and tier != "community":
                 yield tier, False, "was never fetched"
@@ -189,6 +196,18 @@ class Updates:
         except UnknownService:
             return False
         return True
+
+    @property
+    def _official(self) -> Held | None:
+        try:
+            return lockfile.read(self._folder).official
+        except RecipeError:  # said among the problems of the catalogue
+            return None
+
+    def _is_trusted(self) -> bool:
+        held = self._official
+        root = root_path(self._settings, self._catalog.bundled_folder)
+        return held is None or held.root == digest(root)
 
     @property
     def _folder(self) -> str:
