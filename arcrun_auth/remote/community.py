@@ -129,12 +129,13 @@ def _file(url: str, name: str, settings: Settings, budget: Budget) -> bytes:
 
 
 def _public_key(pem: bytes, name: str) -> Ed25519PublicKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
         key = load_pem_public_key(pem)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PublicKey):
         raise RecipeError("The author's key.pub is no Ed25519 key.", service=name)

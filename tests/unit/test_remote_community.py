@@ -151,7 +151,13 @@ def test_what_is_no_signature_fits_nothing(home, forge, signature) -> None:
         get(home)
 
 
-@pytest.mark.parametrize("pem", [b"", b"nonsense", b"\xff"])
+UNKNOWN_ALGORITHM = b"""-----BEGIN PUBLIC KEY-----
+MC4wCQYHKgMEBQYHCAMhAAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB
+-----END PUBLIC KEY-----
+"""
+
+
+@pytest.mark.parametrize("pem", [b"", b"nonsense", b"\xff", UNKNOWN_ALGORITHM])
 def test_what_is_no_key_is_said(home, forge, pem) -> None:
     (forge.folder / COMMIT / "recipes/community/acme/key.pub").write_bytes(pem)
     with pytest.raises(RecipeError, match="no Ed25519 key"):

@@ -378,7 +378,9 @@ def test_a_signed_set_of_a_lower_version_is_refused_at_the_same_place(
     used(RecipeError, "version 1, and 2 was there before")
 
 
-@pytest.mark.parametrize("url", ["ftp://x.io", "https://u@x.io/", "https://x.io/?q=1", "nonsense"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x.io", "https://u@x.io/", "https://x.io/?q=1", "nonsense", "https://[x"]
+)
 def test_a_setting_that_is_no_url_is_said(home, url) -> None:
     home.environ["ARCRUN_RECIPES_URL"] = url
     assert "valid URL" in str(home.update().error) or "no URL" in str(home.update().error)
@@ -643,6 +645,21 @@ def test_time_that_is_over_asks_nobody(server) -> None:
 def test_what_is_no_address_is_not_asked(url) -> None:
     with pytest.raises(HostNotAllowed, match="no valid URL"):
         download.download(url, download.Budget(5))
+
+
+@pytest.mark.parametrize("target", ["https://[x", "//[x"])
+def test_a_redirect_that_is_no_address_leads_nowhere(used, home, server, target) -> None:
+    server.lie = lambda _: servers.Reply(302, {"location": target}, b"")
+    used(ProviderUnavailable, "redirects to what is no valid URL")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://exa mple.com/", "https://u:p@x.io/", "https://x.io:99999/", "http://x.io", "ftp://x"],
+)
+def test_a_redirect_to_where_nobody_may_be_asked_is_refused(used, home, server, target) -> None:
+    server.lie = lambda _: servers.Reply(302, {"location": target}, b"")
+    used(HostNotAllowed, "")
 
 
 def test_without_a_lock_there_is_no_state_of_it(tmp_path) -> None:
