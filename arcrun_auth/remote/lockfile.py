@@ -134,12 +134,13 @@ def writing(home: str, wait: float) -> Iterator[None]:
 def store(folder: str, tier: str, held: Held, texts: Mapping[str, str]) -> None:
     """Keep the texts of a tier, then name them in the lock: from then on they are used.
 
-    `held` says where they come from; its folder is named here, and the hashes are put in.
+    `held` says where they come from; its folder is named here, and the hashes are put in. A pin
+    of `held` that has a hash and no text stays: what it names can be fetched again.
     """
     name = _name_of(texts)
     place = os.path.join(folder, FETCHED, tier, name)
     _write_all(place, texts)
-    pins = {
+    pins = {file: pin for file, pin in held.recipes.items() if pin.sha256} | {
         file: msgspec.structs.replace(held.recipes.get(file, Pin("")), sha256=digest(text))
         for file, text in texts.items()
     }

@@ -53,9 +53,9 @@ class Result:
     tier: str
     changed: bool = False
     error: AuthError | None = None
-    """Why it gave nothing: what was there before stays in use."""
+    """Why it gave nothing, or not all: what was there before stays in use."""
     unusable: Mapping[str, str] | None = None
-    """What it listed and is no recipe, with the reason."""
+    """What it listed and is no recipe, or stays as it was, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,8 @@ class Updates:
             if tier == "official" and not self._is_trusted():
                 yield tier, False, "was checked by another root, and is not used"
             elif state.failed:
-                yield tier, False, f"did not give anything the last time: {state.failed}"
+                what = "all" if state.checked == state.tried else "anything"
+                yield tier, False, f"did not give {what} the last time: {state.failed}"
             elif not state.checked and tier != "community":
                 yield tier, False, "was never fetched"
             elif self._is_due(tier):
@@ -155,18 +156,26 @@ class Updates:
     def _answered(self, tier: str, state: State, budget: Budget, service: str) -> Result:
         held = lockfile.read(self._folder).of(tier)
         texts = lockfile.texts(self._folder, tier, held) if held is not None else {}
+        source = held.source if held is not None else ""
         whole = held is not None and len(texts) == len(held.recipes)
-        mark = state.mark if whole else ""
+        mark = state.mark if whole and state.source == source else ""
         wish = Wish(self._settings, self._catalog, held, texts, mark, budget)
         fetched = _fetch(tier, service, wish)
         if fetched is not None:
             lockfile.store(self._folder, tier, fetched.held, fetched.texts)
-            mark = fetched.mark
-        if tier != "platform" or not service:  # one service says nothing of the others
-            states.write(self._folder, tier, state.answered(self._now, mark))
+            mark, source = fetched.mark, fetched.held.source
+        if tier != "platform" or not service:
+            state = state.answered(self._now, mark, source)
+        elif fetched is not None:  # one service says nothing of the others
+            state = state.unmarked()
         if fetched is None:
+            states.write(self._folder, tier, state)
             return Result(tier)
-        return Result(tier, dict(fetched.texts) != texts, unusable=fetched.unusable)
+        if fetched.error is not None:
+            state = state.refused(self._now, fetched.error.message)
+        states.write(self._folder, tier, state)
+        changed = dict(fetched.texts) != texts
+        return Result(tier, changed, error=fetched.error, unusable=fetched.unusable)
 
     # -- when --------------------------------------------------------------------------
 

@@ -252,6 +252,110 @@ def test_an_update_does_not_take_another_key(home, forge) -> None:
     assert home.catalog.recipe("acme/shop").base_url == "https://api.shop.com"
 
 
+def test_a_key_that_was_forgotten_is_not_taken_by_an_update(home, forge) -> None:
+    """The hint to somebody who trusts the new key is to add the recipe again, where it is shown."""
+    before = add(home)
+    lock = json.loads(home.lock.read_text())
+    del lock["community"]["authors"]
+    home.lock.write_text(json.dumps(lock))
+    forge.commit(Ed25519PrivateKey.generate(), text(host="evil.example"), commit=OTHER)
+    home.environ["ARCRUN_COMMUNITY_URL"] = forge.place(OTHER)
+    result = home.update()
+    assert isinstance(result.error, ConsentRequired)
+    assert (result.changed, result.error.service) == (False, "acme/shop")
+    assert before.fingerprint in str(result.error.changes)
+    assert forge.fingerprint in str(result.error.changes)
+    assert home.catalog.recipe("acme/shop").base_url == "https://api.shop.com"
+    ((_, well, words),) = home.updates().health()
+    assert not well
+    assert "did not give all the last time: acme/shop is signed by" in words
+    add(home)
+    assert home.update().error is None
+    assert home.catalog.recipe("acme/shop").base_url == "https://evil.example"
+
+
+def test_a_key_that_was_agreed_to_for_one_recipe_is_not_for_another(home, forge, key) -> None:
+    forge.commit(key, text("mall"), service="mall")
+    add(home)
+    add(home, "acme/mall")
+    lock = json.loads(home.lock.read_text())
+    del lock["community"]["authors"]
+    home.lock.write_text(json.dumps(lock))
+    other = Ed25519PrivateKey.generate()
+    for service in ("shop", "mall"):
+        forge.commit(other, text(service, "new.shop.com"), commit=OTHER, service=service)
+    home.environ["ARCRUN_COMMUNITY_URL"] = forge.place(OTHER)
+    result = home.update()
+    assert isinstance(result.error, ConsentRequired)
+    assert len(result.unusable) == 1
+    add(home)
+    assert home.update().error.service == "acme/mall"
+    assert home.catalog.recipe("acme/mall").base_url == "https://api.shop.com"
+    assert home.catalog.recipe("acme/shop").base_url == "https://new.shop.com"
+
+
+def test_one_that_is_gone_does_not_hold_back_the_others(home, forge, key) -> None:
+    forge.commit(key, text("mall"), service="mall")
+    add(home)
+    add(home, "acme/mall")
+    forge.commit(key, text(host="new.shop.com"), commit=OTHER)
+    home.environ["ARCRUN_COMMUNITY_URL"] = forge.place(OTHER)
+    result = home.update()
+    assert (result.error, result.changed) == (None, True)
+    assert list(result.unusable) == ["acme/mall"]
+    assert home.catalog.recipe("acme/shop").base_url == "https://new.shop.com"
+    assert home.catalog.recipe("acme/mall").base_url == "https://api.shop.com"
+    pins = json.loads(home.lock.read_text())["community"]["recipes"]
+    assert [pins[f"acme__{name}.yaml"]["commit"] for name in ("shop", "mall")] == [OTHER, COMMIT]
+
+
+def test_what_was_taken_from_elsewhere_is_not_asked_for_here(home, forge, key, tmp_path) -> None:
+    elsewhere = Forge(tmp_path / "elsewhere")
+    try:
+        elsewhere.commit(key, text("mall"), service="mall")
+        home.environ["ARCRUN_ALLOW_HOSTS"] += f",{elsewhere.origin}"
+        add(home)
+        found = get(home, "acme/mall", elsewhere.place())
+        community.add(found, home.settings, home.catalog)
+        home.environ["ARCRUN_COMMUNITY_URL"] = forge.place(OTHER)
+        forge.commit(key, text(host="new.shop.com"), commit=OTHER)
+        forge.seen.clear()
+        elsewhere.seen.clear()
+        result = home.update()
+        assert (result.error, result.unusable, elsewhere.seen) == (None, {}, [])
+        assert not [seen.target for seen in forge.seen if "mall" in seen.target]
+        damage(home, "mall")
+        assert home.catalog.problems
+        assert home.update().changed
+        assert home.catalog.problems == []
+        assert home.catalog.recipe("acme/mall").base_url == "https://api.shop.com"
+    finally:
+        elsewhere.close()
+
+
+def damage(home, service: str) -> None:
+    """The text that the lock names is another one."""
+    lock = json.loads(home.lock.read_text())["community"]
+    place = home.path / "recipes/.fetched/community"
+    (place / lock["folder"] / f"acme__{service}.yaml").write_text("damaged: yes\n")
+    (place / "index.db").unlink(missing_ok=True)
+
+
+def test_what_is_damaged_while_another_is_added_is_not_lost(home, forge, key) -> None:
+    forge.commit(key, text("mall"), service="mall")
+    add(home)
+    pin = json.loads(home.lock.read_text())["community"]["recipes"]["acme__shop.yaml"]
+    damage(home, "shop")
+    add(home, "acme/mall")
+    lock = json.loads(home.lock.read_text())["community"]
+    assert lock["recipes"]["acme__shop.yaml"] == pin
+    (problem,) = home.catalog.problems
+    assert "cannot be read" in str(problem)
+    assert home.update().changed
+    assert home.catalog.names() == ["acme/mall", "acme/shop", "one", "two"]
+    assert home.catalog.problems == []
+
+
 def test_a_text_that_is_damaged_is_fetched_again(home, forge) -> None:
     add(home)
     for path in (home.path / "recipes/.fetched/community").glob("*/acme__shop.yaml"):

@@ -352,6 +352,34 @@ def test_one_service_says_nothing_of_the_others(home, platform) -> None:
     assert home.catalog.entry("three").tier == "platform"
 
 
+def test_a_list_is_fetched_again_after_one_service_took_its_place(home, platform) -> None:
+    """Its mark was given with all of them; with one more, or without a damaged one, it lies."""
+    platform.etag = '"7"'
+    home.update()
+    place = home.path / "recipes/.fetched/platform"
+    for path in place.glob("*/three.yaml"):
+        path.write_text("damaged: yes\n")
+    platform.items.append(item("five"))
+    assert home.updates().look_for("five", Told())
+    assert home.update().error is None
+    assert home.catalog.names() == ["five", "four", "one", "three", "two"]
+
+
+def test_the_mark_of_a_place_stays_there_when_one_service_came_from_another(home, platform) -> None:
+    platform.etag = '"7"'
+    home.update()
+    other = Platform(item("five"), item("six"))
+    other.etag = '"7"'
+    try:
+        home.environ |= {"ARCRUN_SERVER": other.origin, "ARCRUN_ALLOW_HOSTS": other.origin}
+        assert home.updates().look_for("five", Told())
+        home.update()
+        assert "if-none-match" not in other.seen[-1].headers
+        assert home.catalog.names() == ["five", "one", "six", "two"]
+    finally:
+        other.close()
+
+
 # -- by itself -------------------------------------------------------------------------
 
 
