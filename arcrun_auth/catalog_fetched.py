@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from arcrun_auth.settings import Settings
 
 FETCHED = ".fetched"
+DEVICES = ("aux", "con", "nul", "prn")
+NUMBERED_DEVICES = ("com", "lpt")
+"""Which names are never those of a file on Windows, whatever their ending?"""
 TRIES = 3
 """How often is an index built whose lock is replaced meanwhile?"""
 
@@ -29,6 +32,17 @@ def stamp(folder: str) -> str:
     except OSError:
         return ""
     return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}"
+
+
+def file_of(place: str, name: str) -> str:
+    """Where the text that the lock calls `name` lies in the folder `place` of its set.
+
+    >>> file_of("set", "nul.yaml").replace(os.sep, "/")
+    'set/the-nul.yaml'
+    """
+    stem = name.partition(".")[0]
+    is_device = stem in DEVICES or (stem[:3] in NUMBERED_DEVICES and stem[3:].isdecimal())
+    return os.path.join(place, f"the-{name}" if is_device else name)
 
 
 def open_official(folder: str, settings: Settings, bundled: str) -> Index | None:
@@ -114,7 +128,7 @@ def _told(place: str, held: Held | None) -> tuple[dict[str, str], dict[str, str]
     place = os.path.join(place, held.folder)
     if not os.path.isdir(place):  # one problem, which `lockfile.problems` tells
         return {**meta, "problems": "1"}, {}
-    return meta, {os.path.join(place, name): pin.sha256 for name, pin in held.recipes.items()}
+    return meta, {file_of(place, name): pin.sha256 for name, pin in held.recipes.items()}
 
 
 def _state(folder: str, root: str) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from arcrun_auth.catalog import LOCK
-from arcrun_auth.catalog_fetched import FETCHED
+from arcrun_auth.catalog_fetched import FETCHED, file_of
 from arcrun_auth.errors import RecipeError, RefreshBusy
 from arcrun_auth.locks import CredentialLock
 from arcrun_auth.stores import private
@@ -158,7 +158,7 @@ def texts(folder: str, tier: str, held: Held) -> dict[str, str]:
     """The texts that are held and have their hash."""
     found: dict[str, str] = {}
     for name, pin in held.recipes.items():
-        path = os.path.join(folder, FETCHED, tier, held.folder, name)
+        path = file_of(os.path.join(folder, FETCHED, tier, held.folder), name)
         with contextlib.suppress(OSError, UnicodeDecodeError), open(path, "rb") as file:
             text = file.read().decode()
             if digest(text) == pin.sha256:
@@ -181,7 +181,7 @@ def _name_of(texts: Mapping[str, str]) -> str:
 def _write_all(place: str, texts: Mapping[str, str]) -> None:
     private.ensure_folder(place)
     for name, text in texts.items():
-        path = os.path.join(place, name)
+        path = file_of(place, name)
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
             if file.read() == text.encode():
                 continue

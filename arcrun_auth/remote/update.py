@@ -138,10 +138,13 @@ class Updates:
             elif not state.checked and tier != "community":
                 yield tier, False, "was never fetched"
             elif self._is_due(tier):
-                days = int((self._now - state.checked) // DAY)
-                yield tier, False, f"was last fetched {days} days ago"
+                yield tier, False, f"was last fetched {self._age(state)}"
             else:
                 yield tier, True, "is as its source has it"
+
+    def _age(self, state: State) -> str:
+        days = int((self._now - state.checked) // DAY)
+        return f"{days} days ago" if days >= 0 else "in the future: a clock is or was wrong"
 
     # -- one source --------------------------------------------------------------------
 
@@ -186,17 +189,22 @@ class Updates:
 
     def _is_due(self, tier: str) -> bool:
         state = self._state(tier)
-        return self._now - state.checked > WEEK and self._now - state.tried > DAY
+        return not self._within(WEEK, state.checked) and not self._within(DAY, state.tried)
 
     def _is_new(self, tier: str, service: str) -> bool:
         state = self._state(tier)
-        failed = bool(state.failed) and self._now - state.tried <= DAY
-        return not failed and self._now - state.missed.get(service, 0.0) > DAY
+        failed = bool(state.failed) and self._within(DAY, state.tried)
+        return not failed and not self._within(DAY, state.missed.get(service, 0.0))
+
+    def _within(self, seconds: float, at: float) -> bool:
+        """Whether it was in the last `seconds`; a time that is yet to come is that of a clock
+        that was wrong."""
+        return 0 <= self._now - at <= seconds
 
     def _remember_miss(self, tiers: Sequence[str], service: str) -> None:
         for tier in tiers:
             state = self._state(tier)
-            recent = {n: at for n, at in state.missed.items() if self._now - at <= DAY}
+            recent = {n: at for n, at in state.missed.items() if self._within(DAY, at)}
             states.write(self._folder, tier, state.missing({**recent, service: self._now}))
 
     def _knows(self, service: str) -> bool:
