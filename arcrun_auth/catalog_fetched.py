@@ -76,10 +76,12 @@ def open_tier(
     if not root and not os.path.isdir(place):  # of most tiers nothing was ever fetched
         return None
     made_by = catalog_index.fingerprint(tier, "", over)
-    for left in reversed(range(TRIES)):
+    tries = TRIES
+    while True:
+        tries -= 1
         now = _state(folder, root)
         found = _current(place, made_by, now) or _build(place, made_by, now, above, root)
-        if _state(folder, root) == now or not left:
+        if not tries or _state(folder, root) == now:
             break
         if found is not None:
             found.close()
