@@ -105,7 +105,8 @@ def base(setting: str, value: object) -> str:
         parts = urlsplit(text)
     except ValueError:  # a bracket that is not closed
         parts = urlsplit("")
-    if parts.scheme not in ("https", "http") or not parts.netloc or parts.query or parts.fragment:
+    wrong = parts.query or parts.fragment or "@" in parts.netloc  # a password is never repeated
+    if parts.scheme not in ("https", "http") or not parts.netloc or wrong:
         raise AuthError(
             f"The setting {setting!r} is no URL of the form https://host/path.",
             hint=f"set ARCRUN_{setting.upper()} to one, or unset it",

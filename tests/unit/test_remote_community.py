@@ -19,7 +19,7 @@ from arcrun_auth.errors import (
 from arcrun_auth.publishing import author
 from arcrun_auth.remote import community, lockfile
 from arcrun_auth.remote.download import Budget
-from tests import mirror, servers
+from tests import canary, mirror, servers
 from tests.mirror import recipe
 
 if TYPE_CHECKING:
@@ -190,6 +190,13 @@ def test_a_text_that_is_no_utf8_is_said(home, forge, key) -> None:
 def test_a_branch_is_no_commit(home, url) -> None:
     with pytest.raises(AuthError, match="no commit in full"):
         get(home, url=url)
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated(home) -> None:
+    secret = canary.fresh()
+    with pytest.raises(AuthError, match="no URL of the form") as caught:
+        get(home, url=f"https://user:{secret}@raw.example/o/r/main")
+    assert secret not in str(caught.value)
 
 
 def test_no_place_no_recipe(home) -> None:
