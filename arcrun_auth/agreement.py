@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arcrun_auth import consent as rules
-from arcrun_auth.catalog_entry import TRUSTED_TIERS
 from arcrun_auth.differences import differences, name_of
 from arcrun_auth.errors import ConsentRequired, StoreError
 from arcrun_auth.hosts import parse_origin
@@ -87,13 +86,16 @@ def changed(consent: Consent, recipe: Recipe, way: Method) -> tuple[Difference, 
 def released(catalog: Catalog, consent: Consent, entry: Entry, method: str) -> bool:
     """Whether a change came with a release of this package: such a one is told, not asked.
 
-    The wheel is code, and code was trusted. An official set that arrives between two releases
-    is asked about, unless the wheel says the same.
+    The wheel is code, and code was trusted: what was agreed to came with one release, and comes
+    with another. An official set is asked about, unless the wheel says the same; and so is the
+    way back from it, since a set may be a company's, whose hosts the package does not know.
     """
-    if consent.tier not in TRUSTED_TIERS or not entry.trusted:
+    if consent.tier != "bundled":
         return False
     if entry.tier == "bundled":
         return consent.release != entry.release
+    if entry.tier != "official":
+        return False
     return catalog.digest_in_wheel(entry.service, method) == entry.method(method).digest
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from arcrun_auth.finding import Card
     from arcrun_auth.recipe import Recipe
     from arcrun_auth.recipe.reader import Document
+    from arcrun_auth.settings import Settings
 
     Source = tuple[str, Index]
     """A tier, and the index of its recipes."""
@@ -49,6 +50,8 @@ class Catalog:
     `home`: the user's folder; its `recipes/*.yaml` are the local tier, and its
     `recipes/index.db` their index, written only if there are any. `bundled`: a folder to
     take instead of the package's own recipes. `extra`: further folders of the local tier.
+    `settings`: what names the source of an official set, which is used only while they do;
+    those of `home` if not given.
     Files are looked at once, at the first question; `reindex` looks again.
 
     Safe to use from several threads; a home may be used by several processes.
@@ -60,13 +63,15 @@ class Catalog:
         *,
         bundled: str | os.PathLike[str] | None = None,
         extra: Sequence[str | os.PathLike[str]] = (),
+        settings: Settings | None = None,
     ) -> None:
         self.folder = os.path.join(os.path.expanduser(os.fspath(home)), "recipes")
+        self._settings = settings
         self._given = None if bundled is None else os.fspath(bundled)
         self._folders = (self.folder, *(os.fspath(folder) for folder in extra))
         self._sources: tuple[Source, ...] | None = None
         self._bundled: Index | None = None
-        self._official: Index | None = None
+        self._torn: Index | None = None
         self._opening = Lock()
 
     def entry(self, service: str) -> Entry:
@@ -93,6 +98,8 @@ class Catalog:
         aliases: set[str] = set()
         for _, index in self._open():
             for row in index.rows():
+                if self._is_torn(row[0]):
+                    continue
                 if row[10] or (row[0] not in found and row[0] not in aliases):
                     found[row[0]] = Entry(row)
             aliases.update(index.aliases())
@@ -132,10 +139,12 @@ class Catalog:
     def problems(self) -> list[RecipeError]:
         """The files that are not valid, and those that would stand over a service of a
         higher tier. What a platform lists beside ours is no problem: it is not used."""
+        from arcrun_auth.catalog_faults import problem, shadowing
+
         sources = self._open()
         found = [problem(*row) for _, index in sources for row in index.problems()]
-        if self._official is not None and sources[0][0] == "bundled":
-            found += [problem(*row) for row in self._official.problems()]
+        if self._torn is not None:
+            found += [problem(*row) for row in self._torn.problems()]
         for rank, (tier, index) in enumerate(sources):
             for service, override in index.names() if rank and tier != "platform" else ():
                 above = None if override else self._above(service, rank)
@@ -215,10 +224,10 @@ class Catalog:
     def close(self) -> None:
         """Close the indexes; another question opens them again."""
         opened = [index for _, index in self._sources or ()]
-        for index in (*opened, self._bundled, self._official):
+        for index in (*opened, self._bundled, self._torn):
             if index is not None:
                 index.close()
-        self._sources = self._bundled = self._official = None
+        self._sources = self._bundled = self._torn = None
 
     def _open(self) -> tuple[Source, ...]:
         """The sources in order of trust: the recipes of the wheel are always the first."""
@@ -249,21 +258,23 @@ class Catalog:
         ready = os.path.join(folder, "index.db")
         if os.path.isfile(ready):
             return catalog_index.open_file(ready)
-        return _index(path, (folder,), "bundled", release=__version__)
+        return catalog_index.of_folders(path, (folder,), "bundled", release=__version__)
 
     def _open_trusted(self) -> Source:
         """The bundled recipes, or the official ones if theirs is the higher version."""
         self._bundled = bundled = self._open_bundled()
-        official = self._open_fetched("official", None)
+        official = self._open_official()
         if official is None:
             return "bundled", bundled
         if int(official.meta("version") or 0) <= self._bundled_version():
             official.close()
             return "bundled", bundled
-        self._official = official
-        # It is one whole: where a part of it cannot be used, none of it is.
-        whole = official.meta("problems") == "0"
-        return ("official", official) if whole else ("bundled", bundled)
+        if official.meta("problems") == "0":
+            return "official", official
+        # It is one whole: where a part of it cannot be used, none of it is; and the package
+        # speaks for it in nothing but what both say.
+        self._torn = official
+        return "bundled", bundled
 
     def _bundled_version(self) -> int:
         try:
@@ -272,7 +283,16 @@ class Catalog:
         except FileNotFoundError:
             return 0
 
-    def _open_fetched(self, tier: str, above: Index | None, over: str = "") -> Index | None:
+    def _open_official(self) -> Index | None:
+        if not os.path.exists(os.path.join(self.folder, LOCK)):
+            return None
+        from arcrun_auth.catalog_fetched import open_official
+        from arcrun_auth.settings import Settings
+
+        settings = self._settings or Settings(os.path.dirname(self.folder))
+        return open_official(self.folder, settings, self.bundled_folder)
+
+    def _open_fetched(self, tier: str, above: Index, over: str) -> Index | None:
         if not os.path.exists(os.path.join(self.folder, LOCK)):
             return None
         from arcrun_auth.catalog_fetched import open_tier
@@ -300,29 +320,50 @@ class Catalog:
         if not catalog_index.scan(self._folders):
             return None
         # With other folders the index is another one: two processes must not fight over it.
-        name = f"index-{_short(self._folders)}.db" if len(self._folders) > 1 else "index.db"
-        return _index(
-            os.path.join(self.folder, name), self._folders, "local", above=above, over=over
+        name = (
+            f"index-{catalog_index.short(self._folders)}.db"
+            if len(self._folders) > 1
+            else "index.db"
         )
+        path = os.path.join(self.folder, name)
+        return catalog_index.of_folders(path, self._folders, "local", above=above, over=over)
 
     def _entry(self, service: str) -> Entry | None:
         """The entry of this very name: the highest one, unless the user let another stand
-        over it. RecipeError where a file of the user's has the name as an alias above has it.
+        over it. RecipeError where a file of the user's has the name as an alias above has it, and
+        where an official set that is not whole may say otherwise.
         """
         first: Row | None = None
         alias: tuple[str, str] | None = None
+        if self._is_torn(service):
+            raise self._refused(service)
         for tier, index in self._open():
             row = index.row(service)
             if row is not None and row[10]:
                 return Entry(row)
             if first is not None or alias is not None:
                 if row is not None and alias is not None and tier == "local":
+                    from arcrun_auth.catalog_faults import shadowing
+
                     raise shadowing(*alias, service, row[8])
                 continue
             first = row
             if first is None and (named := index.alias(service)) is not None:
                 alias = tier, named
         return Entry(first) if first is not None else None
+
+    def _is_torn(self, service: str) -> bool:
+        self._open()
+        if self._torn is None or self._bundled is None:
+            return False
+        from arcrun_auth.catalog_faults import differs
+
+        return differs(service, self._bundled, self._torn)
+
+    def _refused(self, service: str) -> RecipeError:
+        from arcrun_auth.catalog_faults import torn
+
+        return torn(service, os.path.join(self.folder, LOCK))
 
     def _above(self, service: str, rank: int) -> tuple[str, str] | None:
         """The tier and the service above a source that have this name, or it as an alias."""
@@ -343,33 +384,10 @@ class Catalog:
         for found in self.problems:
             if found.service == service:
                 return found
+        if self._torn is not None:
+            return self._refused(service)
         similar = [card.service for card in self.search(service)[:SIMILAR]]
         return UnknownService(service, similar=similar)
-
-
-def _index(
-    path: str,
-    folders: Sequence[str],
-    tier: str,
-    *,
-    release: str = "",
-    above: Index | None = None,
-    over: str = "",
-) -> Index:
-    files = catalog_index.scan(folders)
-    made_by = catalog_index.fingerprint(tier, release, over)
-    found = catalog_index.current(path, made_by, lambda index: index.stats() == set(files.values()))
-    if found is None:
-        from arcrun_auth.catalog_build import build
-
-        found = build(path, files, tier=tier, release=release, made_by=made_by, above=above)
-    return found
-
-
-def _short(folders: Sequence[str]) -> str:
-    import zlib
-
-    return f"{zlib.crc32(repr([os.path.abspath(f) for f in folders]).encode()):08x}"
 
 
 def _is_checkout(folder: str) -> bool:
@@ -378,21 +396,3 @@ def _is_checkout(folder: str) -> bool:
             return 'name = "arcrun-auth"' in file.read()
     except OSError:
         return False
-
-
-def problem(service: str, path: str, why: str, line: int | None, field: str | None) -> RecipeError:
-    """A file that is no valid recipe."""
-    return RecipeError(
-        why, service=service, path=path, line=line, field=field,
-        hint=f"arcrun recipes lint {path}",
-    )  # fmt: skip
-
-
-def shadowing(tier: str, above: str, service: str, path: str) -> RecipeError:
-    """A file that would stand over a service of a higher tier without having been let to."""
-    return RecipeError(
-        f"This recipe would stand over the {tier} service {above!r}.",
-        service=service,
-        path=path,
-        hint=f"arcrun recipes add --override {path}",
-    )

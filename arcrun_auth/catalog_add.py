@@ -6,8 +6,9 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from arcrun_auth import catalog, catalog_build, lint
+from arcrun_auth import catalog_build, lint
 from arcrun_auth.catalog import OVERRIDE
+from arcrun_auth.catalog_faults import shadowing
 from arcrun_auth.errors import RecipeError
 from arcrun_auth.recipe import lays_bases, reader
 from arcrun_auth.stores import private
@@ -44,7 +45,7 @@ def add(
         )  # fmt: skip
     below = above(recipe.service)
     if below is not None and not override:
-        raise catalog.shadowing(*below, recipe.service, path)
+        raise shadowing(*below, recipe.service, path)
     _copy(found.text, folder, recipe.service, suffix=OVERRIDE if below else "")
     return recipe.service
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from arcrun_auth import catalog, catalog_index, consent
+from arcrun_auth import catalog_index, consent
 from arcrun_auth.catalog import OVERRIDE, env_name
 from arcrun_auth.catalog_entry import GRANT, TRUSTED_TIERS
+from arcrun_auth.catalog_faults import problem
 from arcrun_auth.catalog_index import Index
 from arcrun_auth.errors import RecipeError, StoreError, printable
 from arcrun_auth.primitives import BUILT_IN
@@ -90,8 +91,8 @@ def prebuild(folder: str, path: str, *, release: str) -> None:
     rules = _Rules("bundled", release, catalog_index.fingerprint("bundled", release))
     with _replacing(path, None) as db:
         _Builder(db, rules).update(catalog_index.scan([folder]), {})
-        for problem in Index(db).problems():
-            raise catalog.problem(*problem)
+        for row in Index(db).problems():
+            raise problem(*row)
         # Nothing of the machine it was built on: inside the wheel, files have bare names.
         db.execute("DELETE FROM file")
         here = (os.path.join(folder, ""),)

@@ -14,8 +14,15 @@ from arcrun_auth.catalog import LOCK
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from arcrun_auth.catalog_index import Index, Stat
+    from arcrun_auth.remote.lockfile import Held
+    from arcrun_auth.settings import Settings
 
 FETCHED = ".fetched"
+DEVICES = ("aux", "con", "nul", "prn")
+NUMBERED_DEVICES = ("com", "lpt")
+"""Which names are never those of a file on Windows, whatever their ending?"""
+TRIES = 3
+"""How often is an index built whose lock is replaced meanwhile?"""
 
 
 def stamp(folder: str) -> str:
@@ -27,46 +34,120 @@ def stamp(folder: str) -> str:
     return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}"
 
 
-def open_tier(folder: str, tier: str, above: Index | None, over: str = "") -> Index | None:
+def file_of(place: str, name: str) -> str:
+    """Where the text that the lock calls `name` lies in the folder `place` of its set.
+
+    >>> file_of("set", "nul.yaml").replace(os.sep, "/")
+    'set/the-nul.yaml'
+    """
+    stem = name.partition(".")[0]
+    is_device = stem in DEVICES or (stem[:3] in NUMBERED_DEVICES and stem[3:].isdecimal())
+    return os.path.join(place, f"the-{name}" if is_device else name)
+
+
+def open_official(folder: str, settings: Settings, bundled: str) -> Index | None:
+    """The official set that the lock in `folder` names, while `settings` name a source of one
+    and the root that it was checked by; None otherwise.
+
+    Who can set a variable once could else put a set of his own in the package's place for good.
+    """
+    if not settings.get("recipes_url"):
+        return None
+    return open_tier(folder, "official", None, root=root_path(settings, bundled))
+
+
+def root_path(settings: Settings, bundled: str) -> str:
+    """Where the root lies that an official set is checked by: the setting's, or the package's."""
+    given = settings.get("recipes_root")
+    if given:
+        return os.path.join(settings.home, os.path.expanduser(str(given)))
+    return os.path.join(bundled, "root.json")
+
+
+def open_tier(
+    folder: str, tier: str, above: Index | None, over: str = "", *, root: str = ""
+) -> Index | None:
     """The recipes of a tier that the lock in `folder` names; None where it names none.
 
-    `above` is the index whose bases they may extend, `over` names its state.
+    `above` is the index whose bases they may extend, `over` names its state, `root` the file
+    by which the tier is checked, if it is.
     """
     place = os.path.join(folder, FETCHED, tier)
-    if not os.path.isdir(place):  # of most tiers nothing was ever fetched
+    if not root and not os.path.isdir(place):  # of most tiers nothing was ever fetched
         return None
-    path, now = os.path.join(place, "index.db"), stamp(folder)
     made_by = catalog_index.fingerprint(tier, "", over)
-    found = catalog_index.current(path, made_by, lambda index: index.meta("lock") == now)
-    if found is None:
-        meta, pinned = _held(folder, tier)
-        release = f"recipes {meta['version']}" if meta["version"] else ""
-        from arcrun_auth.catalog_build import build
-
-        found = build(
-            path, {file: _stat(file) for file in pinned}, tier=tier, release=release,
-            made_by=made_by, above=above, meta={**meta, "lock": now}, sums=pinned,
-        )  # fmt: skip
-    if found.meta("held"):
+    tries = TRIES
+    while True:
+        tries -= 1
+        now = _state(folder, root)
+        found = _current(place, made_by, now) or _build(place, made_by, now, above, root)
+        if not tries or _state(folder, root) == now:
+            break
+        if found is not None:
+            found.close()
+    if found is None or found.meta("held"):
         return found
     found.close()
     return None
 
 
-def _held(folder: str, tier: str) -> tuple[dict[str, str], dict[str, str]]:
-    """What the index says of itself, and the SHA-256 of each file that the lock names."""
+def _current(place: str, made_by: str, now: str) -> Index | None:
+    path = os.path.join(place, "index.db")
+    return catalog_index.current(path, made_by, lambda index: index.meta("lock") == now)
+
+
+def _build(place: str, made_by: str, now: str, above: Index | None, root: str) -> Index | None:
+    """The index of `place` anew; None where what is held was checked by another root."""
+    tier, folder = os.path.basename(place), os.path.dirname(os.path.dirname(place))
+    held = _held(folder, tier)
+    if root and held is not None and held.root != digest(root):
+        return None
+    from arcrun_auth.catalog_build import build
+
+    meta, pinned = _told(place, held)
+    release = f"recipes {meta['version']}" if meta["version"] else ""
+    return build(
+        os.path.join(place, "index.db"), {file: _stat(file) for file in pinned}, tier=tier,
+        release=release, made_by=made_by, above=above, meta={**meta, "lock": now}, sums=pinned,
+    )  # fmt: skip
+
+
+def _held(folder: str, tier: str) -> Held | None:
     from arcrun_auth.errors import RecipeError
     from arcrun_auth.remote import lockfile
 
     try:
-        held = lockfile.read(folder).of(tier)
+        return lockfile.read(folder).of(tier)
     except RecipeError:  # said among the problems of the catalogue
-        held = None
+        return None
+
+
+def _told(place: str, held: Held | None) -> tuple[dict[str, str], dict[str, str]]:
+    """What the index says of itself, and the SHA-256 of each file that the lock names."""
     if held is None:
         return {"held": "", "version": ""}, {}
-    place = os.path.join(folder, FETCHED, tier, held.folder)
-    pinned = {os.path.join(place, name): pin.sha256 for name, pin in held.recipes.items()}
-    return {"held": "yes", "version": str(held.version or "")}, pinned
+    meta = {"held": "yes", "version": str(held.version or "")}
+    place = os.path.join(place, held.folder)
+    if not os.path.isdir(place):  # one problem, which `lockfile.problems` tells
+        return {**meta, "problems": "1"}, {}
+    return meta, {file_of(place, name): pin.sha256 for name, pin in held.recipes.items()}
+
+
+def _state(folder: str, root: str) -> str:
+    """What an index of a tier belongs to: the lock, and the root if it has one."""
+    now = stamp(folder)
+    return f"{now} {':'.join(map(str, _stat(root)))}" if root else now
+
+
+def digest(path: str) -> str:
+    """The SHA-256 of a file in hex; of none where it cannot be read, which is no root's."""
+    from hashlib import sha256
+
+    try:
+        with open(path, "rb") as file:
+            return sha256(file.read()).hexdigest()
+    except OSError:
+        return "none"
 
 
 def _stat(path: str) -> Stat:

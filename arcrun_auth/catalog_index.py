@@ -227,3 +227,30 @@ def current(path: str, made_by: str, fits: Callable[[Index], bool]) -> Index | N
     except (FileNotFoundError, sqlite3.Error, RecipeError):
         pass  # none yet, an older layout, or damaged: it is a cache, and built anew
     return None
+
+
+def of_folders(
+    path: str,
+    folders: Sequence[str],
+    tier: str,
+    *,
+    release: str = "",
+    above: Index | None = None,
+    over: str = "",
+) -> Index:
+    """The index at `path`, brought up to date with the recipe files of `folders`."""
+    files = scan(folders)
+    made_by = fingerprint(tier, release, over)
+    found = current(path, made_by, lambda index: index.stats() == set(files.values()))
+    if found is None:
+        from arcrun_auth.catalog_build import build
+
+        found = build(path, files, tier=tier, release=release, made_by=made_by, above=above)
+    return found
+
+
+def short(folders: Sequence[str]) -> str:
+    """A name for these folders."""
+    from zlib import crc32
+
+    return f"{crc32(repr([os.path.abspath(f) for f in folders]).encode()):08x}"

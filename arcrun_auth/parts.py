@@ -99,7 +99,7 @@ class Parts:
         from arcrun_auth.catalog import Catalog
 
         settings = self.settings
-        catalog = self._recipes or Catalog(settings.home)
+        catalog = self._recipes or Catalog(settings.home, settings=settings)
         store = self._store
         if store is None:
             from arcrun_auth.stores.opening import open_store

@@ -126,7 +126,7 @@ class Home:
 
     @property
     def catalog(self) -> Catalog:
-        return Catalog(self.path, bundled=self.bundled)
+        return Catalog(self.path, bundled=self.bundled, settings=self.settings)
 
     @property
     def lock(self) -> Path:

@@ -344,7 +344,7 @@ class Recipe(Method, frozen=True, kw_only=True):
     description: Text = ""
     """One sentence on what it does."""
     aliases: tuple[str, ...] = ()
-    """Other names it is found by."""
+    """Other names it is found by; never one of the form `author/service`."""
     category: Text = ""
     """The kind of service, for lists."""
     tags: tuple[str, ...] = ()

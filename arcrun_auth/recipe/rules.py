@@ -74,6 +74,10 @@ def spelled(host: str, params: Mapping[str, Param]) -> tuple[str, ...]:
 
 def check(recipe: Recipe, *, strict: bool) -> None:
     """Raises Fault at the first rule that is broken."""
+    for index, alias in enumerate(recipe.aliases):
+        if "/" in alias:
+            why = "`author/service` is the name of what an author signed, and never an alias."
+            raise Fault(why, ("aliases", index))
     seen: set[str] = set()
     for index, way in enumerate(recipe.ways):
         at: Place = () if index == 0 else ("methods", index - 1)

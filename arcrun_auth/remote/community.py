@@ -129,12 +129,13 @@ def _file(url: str, name: str, settings: Settings, budget: Budget) -> bytes:
 
 
 def _public_key(pem: bytes, name: str) -> Ed25519PublicKey:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
         key = load_pem_public_key(pem)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PublicKey):
         raise RecipeError("The author's key.pub is no Ed25519 key.", service=name)
@@ -218,27 +219,54 @@ def joined(found: Signed, held: Held | None) -> Held:
 
 
 def fetch(wish: Wish) -> Fetched | None:
-    """Each recipe that is held, at the commit that `community_url` names now.
+    """Each recipe that was taken from `community_url`, at the commit that stands there now; and
+    each text that is damaged, from where it was taken.
 
-    None where they are at that commit. Raises as `get` and `is_known` do, for the first one
-    that cannot be had: then all stay as they are.
+    None where all are as they should be. One that cannot be had stays as it is, with its
+    reason. Raises ProviderUnavailable where a place does not answer: then all stay.
     """
-    _, commit = address(wish.settings)
+    place, commit = address(wish.settings)
     held, texts = wish.held, dict(wish.texts)
-    stale = [
-        (file, pin)
-        for file, pin in (held.recipes if held is not None else {}).items()
-        if pin.commit != commit or file not in texts
-    ]
-    if held is None or not stale:
-        return None
-    for file, _ in stale:
+    unusable: dict[str, str] = {}
+    strangers: list[ConsentRequired] = []
+    for file, pin in held.recipes.items() if held is not None else ():
+        url = place if _lies_at(pin, place, commit) else pin.source
+        if url == pin.source and file in texts:
+            continue
         name = file.removesuffix(".yaml").replace("__", "/", 1)
-        found = get(name, wish.settings, wish.budget)
-        is_known(found, held)
-        check(found, wish.catalog)
-        held, texts = joined(found, held), {**texts, file: found.text}
-    return Fetched(held, texts, mark="")
+        try:
+            found = _of_same_hand(name, url, pin, wish)
+        except ConsentRequired as error:
+            strangers.append(error)
+        except (UnknownService, RecipeError) as error:
+            unusable[name] = error.message
+        else:
+            held, texts[file] = joined(found, held), found.text
+    if held is None or (texts == wish.texts and held == wish.held and not (unusable or strangers)):
+        return None
+    unusable |= {str(error.service): error.message for error in strangers[1:]}
+    return Fetched(held, texts, mark="", unusable=unusable, error=next(iter(strangers), None))
+
+
+def _lies_at(pin: Pin, place: str, commit: str) -> bool:
+    """Whether it was taken from that place, at whichever commit."""
+    return pin.source.replace(pin.commit, commit) == place
+
+
+def _of_same_hand(name: str, url: str, pin: Pin, wish: Wish) -> Signed:
+    """The recipe as it is there; ConsentRequired unless the key is the one that was agreed to
+    with it."""
+    found = get(name, wish.settings, wish.budget, url)
+    if not is_known(found, wish.held) or found.fingerprint != pin.key:
+        raise ConsentRequired(
+            f"{name} is signed by {found.fingerprint}, and nobody here has agreed to that key "
+            "for it. It stays as it was.",
+            service=name,
+            changes=(f"{pin.key} → {found.fingerprint}: another author's key",),
+            hint=f"arcrun recipes add {name} shows the key, and asks",
+        )
+    check(found, wish.catalog)
+    return found
 
 
 def add(found: Signed, settings: Settings, catalog: Catalog) -> None:

@@ -75,8 +75,15 @@ def download(
         target = answer.headers.get("location")
         if answer.status not in _REDIRECTS or not target or not hops:
             return answer
-        url = urljoin(url, target)
+        url = _joined(url, target)
     raise ProviderUnavailable(f"{host_of(url)} redirects in a circle.", status=answer.status)
+
+
+def _joined(url: str, target: str) -> str:
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        raise ProviderUnavailable(f"{host_of(url)} redirects to what is no valid URL.") from None
 
 
 def _fence(url: str, allow: Sequence[str]) -> Fence:
@@ -94,8 +101,12 @@ def host_of(url: str) -> str:
 def base(setting: str, value: object) -> str:
     """The URL that a setting names, with one slash at its end. AuthError where it is none."""
     text = str(value).strip()
-    parts = urlsplit(text)
-    if parts.scheme not in ("https", "http") or not parts.netloc or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # a bracket that is not closed
+        parts = urlsplit("")
+    wrong = parts.query or parts.fragment or "@" in parts.netloc  # a password is never repeated
+    if parts.scheme not in ("https", "http") or not parts.netloc or wrong:
         raise AuthError(
             f"The setting {setting!r} is no URL of the form https://host/path.",
             hint=f"set ARCRUN_{setting.upper()} to one, or unset it",

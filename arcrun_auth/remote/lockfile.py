@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from arcrun_auth.catalog import LOCK
-from arcrun_auth.catalog_fetched import FETCHED
+from arcrun_auth.catalog_fetched import FETCHED, file_of
 from arcrun_auth.errors import RecipeError, RefreshBusy
 from arcrun_auth.locks import CredentialLock
 from arcrun_auth.stores import private
 from arcrun_auth.tokens import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
 FORMAT = 1
 TIERS = ("official", "community", "platform")
@@ -50,6 +50,8 @@ class Held(msgspec.Struct, frozen=True, omit_defaults=True):
     """By file name."""
     source: str = ""
     version: int = 0
+    root: str = ""
+    """The SHA-256 of the root that an official set was checked by."""
     authors: dict[str, str] = {}
     """Whose key is which (base64), from the first use on."""
 
@@ -96,7 +98,8 @@ def problems(folder: str) -> list[RecipeError]:
             hint="arcrun recipes update fetches them anew",
         )
         for tier in TIERS
-        if lock.of(tier) is not None and not os.path.isdir(os.path.join(folder, FETCHED, tier))
+        for held in [lock.of(tier)]
+        if held is not None and not os.path.isdir(os.path.join(folder, FETCHED, tier, held.folder))
     ]
 
 
@@ -131,27 +134,31 @@ def writing(home: str, wait: float) -> Iterator[None]:
 def store(folder: str, tier: str, held: Held, texts: Mapping[str, str]) -> None:
     """Keep the texts of a tier, then name them in the lock: from then on they are used.
 
-    `held` says where they come from; its folder is named here, and the hashes are put in.
+    `held` says where they come from; its folder is named here, and the hashes are put in. A pin
+    of `held` that has a hash and no text stays: what it names can be fetched again.
     """
     name = _name_of(texts)
     place = os.path.join(folder, FETCHED, tier, name)
     _write_all(place, texts)
-    pins = {
+    pins = {file: pin for file, pin in held.recipes.items() if pin.sha256} | {
         file: msgspec.structs.replace(held.recipes.get(file, Pin("")), sha256=digest(text))
         for file, text in texts.items()
     }
     held = msgspec.structs.replace(held, folder=name, recipes=pins)
-    lock = msgspec.structs.replace(read(folder), **{tier: held})
+    lock = read(folder)
+    before = lock.of(tier)
+    lock = msgspec.structs.replace(lock, **{tier: held})
     text = msgspec.json.format(msgspec.json.encode(lock, order="deterministic"), indent=1)
     private.write_atomically(os.path.join(folder, LOCK), text + b"\n")
-    _sweep(os.path.dirname(place), name)
+    # Another process may be reading what the lock named until now: that goes the next time.
+    _sweep(os.path.dirname(place), {name} if before is None else {name, before.folder})
 
 
 def texts(folder: str, tier: str, held: Held) -> dict[str, str]:
     """The texts that are held and have their hash."""
     found: dict[str, str] = {}
     for name, pin in held.recipes.items():
-        path = os.path.join(folder, FETCHED, tier, held.folder, name)
+        path = file_of(os.path.join(folder, FETCHED, tier, held.folder), name)
         with contextlib.suppress(OSError, UnicodeDecodeError), open(path, "rb") as file:
             text = file.read().decode()
             if digest(text) == pin.sha256:
@@ -174,18 +181,18 @@ def _name_of(texts: Mapping[str, str]) -> str:
 def _write_all(place: str, texts: Mapping[str, str]) -> None:
     private.ensure_folder(place)
     for name, text in texts.items():
-        path = os.path.join(place, name)
+        path = file_of(place, name)
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
             if file.read() == text.encode():
                 continue
         private.write_atomically(path, text.encode())
 
 
-def _sweep(place: str, kept: str) -> None:
-    """Remove the folders of sets that no lock names any more."""
+def _sweep(place: str, kept: Container[str]) -> None:
+    """Remove the folders of sets that are not `kept`."""
     with contextlib.suppress(OSError), os.scandir(place) as found:
         for each in found:
-            if each.name != kept and each.is_dir(follow_symlinks=False) and _is_set(each.name):
+            if each.name not in kept and each.is_dir(follow_symlinks=False) and _is_set(each.name):
                 shutil.rmtree(each.path, ignore_errors=True)
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import msgspec
 from tuf.api import exceptions as tuf
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from arcrun_auth.catalog_fetched import FETCHED
+from arcrun_auth.catalog_fetched import FETCHED, root_path
 from arcrun_auth.errors import AuthError, ProviderUnavailable, RecipeError, StoreError, printable
 from arcrun_auth.remote import bundle
 from arcrun_auth.remote.download import base, download, host_of
@@ -56,6 +58,7 @@ def fetch(wish: Wish) -> Fetched | None:
     """
     url = base("recipes_url", wish.settings.get("recipes_url"))
     root = trusted_root(wish.settings, wish.catalog)
+    checked_by = sha256(root).hexdigest()
     place = os.path.join(wish.catalog.folder, FETCHED, "official", "tuf")
     private.ensure_folder(place)
     fetcher = _Fetcher(wish.budget, wish.settings.allow_hosts)
@@ -68,7 +71,7 @@ def fetch(wish: Wish) -> Fetched | None:
         if found is None or found.length > bundle.MAX_BUNDLE:
             raise _refused(url, "It names no set of recipes of a size that can be.")
         mark = str(found.hashes.get("sha256", ""))
-        if mark and mark == wish.mark:
+        if mark and mark == wish.mark and wish.held is not None and wish.held.root == checked_by:
             return None
         data = _download(updater, found, place)
     except tuf.RepositoryError as error:
@@ -77,7 +80,7 @@ def fetch(wish: Wish) -> Fetched | None:
         raise _undelivered(url, error) from None
     except OSError as error:
         raise StoreError(f"{place} cannot be written: {error.strerror}.") from None
-    return _taken(wish, url, data, mark)
+    return _taken(wish, Held("", {}, source=url, root=checked_by), data, mark)
 
 
 def _download(updater: Updater, target: TargetFile, place: str) -> bytes:
@@ -88,27 +91,23 @@ def _download(updater: Updater, target: TargetFile, place: str) -> bytes:
             return file.read()
 
 
-def _taken(wish: Wish, url: str, data: bytes, mark: str) -> Fetched:
-    found = bundle.unpack(data)
-    if wish.held is not None and wish.held.source == url and found.version < wish.held.version:
+def _taken(wish: Wish, place: Held, data: bytes, mark: str) -> Fetched:
+    found, before = bundle.unpack(data), wish.held
+    if before is not None and before.source == place.source and found.version < before.version:
         raise _refused(
-            url, f"It has version {found.version}, and {wish.held.version} was there before."
+            place.source, f"It has version {found.version}, and {before.version} was there before."
         )
-    return Fetched(Held("", {}, source=url, version=found.version), found.recipes, mark)
+    return Fetched(msgspec.structs.replace(place, version=found.version), found.recipes, mark)
 
 
 def trusted_root(settings: Settings, catalog: Catalog) -> bytes:
     """The root that a set is checked by. AuthError where there is none."""
-    given = settings.get("recipes_root")
-    if given:
-        path = os.path.join(settings.home, os.path.expanduser(str(given)))
-    else:
-        path = os.path.join(catalog.bundled_folder, "root.json")
+    path = root_path(settings, catalog.bundled_folder)
     try:
         with open(path, "rb") as file:
             return file.read(MAX_METADATA)
     except FileNotFoundError:
-        if given:
+        if settings.get("recipes_root"):
             raise AuthError(
                 f"The root {path} is not there.", hint="mend the setting recipes_root"
             ) from None

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from arcrun_auth.catalog import Catalog
+    from arcrun_auth.errors import AuthError
     from arcrun_auth.remote.download import Budget
     from arcrun_auth.remote.lockfile import Held
     from arcrun_auth.settings import Settings
@@ -36,4 +37,6 @@ class Fetched:
     texts: Mapping[str, str]
     mark: str
     unusable: Mapping[str, str] | None = None
-    """What was listed and is no recipe: its name, and why."""
+    """What was listed and is no recipe, or stays as it was: its name, and why."""
+    error: AuthError | None = None
+    """What of it somebody has to decide; the rest was taken."""

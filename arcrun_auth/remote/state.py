@@ -25,12 +25,18 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why it did not, the last time; empty if it did."""
     mark: str = ""
     """By which it can tell that nothing has changed: an ETag, or a hash."""
+    source: str = ""
+    """Where that mark came from: to another place it says nothing."""
     missed: dict[str, float] = {}
     """When it did not know a service that somebody asked for."""
 
-    def answered(self, now: float, mark: str) -> State:
+    def answered(self, now: float, mark: str, source: str) -> State:
         """After an answer."""
-        return State(checked=now, tried=now, mark=mark, missed=self.missed)
+        return State(checked=now, tried=now, mark=mark, source=source, missed=self.missed)
+
+    def unmarked(self) -> State:
+        """After what is held has become another than what the mark was given with."""
+        return msgspec.structs.replace(self, mark="")
 
     def refused(self, now: float, why: str) -> State:
         """After a failure: what was fetched before stays as it is."""

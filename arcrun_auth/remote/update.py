@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from arcrun_auth.errors import AuthError, UnknownService
+from arcrun_auth.catalog_fetched import digest, root_path
+from arcrun_auth.errors import AuthError, RecipeError, UnknownService
 from arcrun_auth.remote import lockfile
 from arcrun_auth.remote import state as states
 from arcrun_auth.remote.download import Budget
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.people import Person
+    from arcrun_auth.remote.lockfile import Held
     from arcrun_auth.remote.source import Fetched
     from arcrun_auth.remote.state import State
     from arcrun_auth.settings import Settings
@@ -51,9 +53,9 @@ class Result:
     tier: str
     changed: bool = False
     error: AuthError | None = None
-    """Why it gave nothing: what was there before stays in use."""
+    """Why it gave nothing, or not all: what was there before stays in use."""
     unusable: Mapping[str, str] | None = None
-    """What it listed and is no recipe, with the reason."""
+    """What it listed and is no recipe, or stays as it was, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -123,17 +125,26 @@ class Updates:
 
     def health(self) -> Iterator[tuple[str, bool, str]]:
         """Each source: its tier, whether all is well with it, and how it stands, in a line."""
-        for tier in self.tiers():
+        named = self.tiers()
+        if "official" not in named and self._official is not None:
+            yield "official", False, "is named by no setting, and what it gave is not used"
+        for tier in named:
             state = self._state(tier)
-            if state.failed:
-                yield tier, False, f"did not give anything the last time: {state.failed}"
+            if tier == "official" and not self._is_trusted():
+                yield tier, False, "was checked by another root, and is not used"
+            elif state.failed:
+                what = "all" if state.checked == state.tried else "anything"
+                yield tier, False, f"did not give {what} the last time: {state.failed}"
             elif not state.checked and tier != "community":
                 yield tier, False, "was never fetched"
             elif self._is_due(tier):
-                days = int((self._now - state.checked) // DAY)
-                yield tier, False, f"was last fetched {days} days ago"
+                yield tier, False, f"was last fetched {self._age(state)}"
             else:
                 yield tier, True, "is as its source has it"
+
+    def _age(self, state: State) -> str:
+        days = int((self._now - state.checked) // DAY)
+        return f"{days} days ago" if days >= 0 else "in the future: a clock is or was wrong"
 
     # -- one source --------------------------------------------------------------------
 
@@ -148,18 +159,26 @@ class Updates:
     def _answered(self, tier: str, state: State, budget: Budget, service: str) -> Result:
         held = lockfile.read(self._folder).of(tier)
         texts = lockfile.texts(self._folder, tier, held) if held is not None else {}
+        source = held.source if held is not None else ""
         whole = held is not None and len(texts) == len(held.recipes)
-        mark = state.mark if whole else ""
+        mark = state.mark if whole and state.source == source else ""
         wish = Wish(self._settings, self._catalog, held, texts, mark, budget)
         fetched = _fetch(tier, service, wish)
         if fetched is not None:
             lockfile.store(self._folder, tier, fetched.held, fetched.texts)
-            mark = fetched.mark
-        if tier != "platform" or not service:  # one service says nothing of the others
-            states.write(self._folder, tier, state.answered(self._now, mark))
+            mark, source = fetched.mark, fetched.held.source
+        if tier != "platform" or not service:
+            state = state.answered(self._now, mark, source)
+        elif fetched is not None:  # one service says nothing of the others
+            state = state.unmarked()
         if fetched is None:
+            states.write(self._folder, tier, state)
             return Result(tier)
-        return Result(tier, dict(fetched.texts) != texts, unusable=fetched.unusable)
+        if fetched.error is not None:
+            state = state.refused(self._now, fetched.error.message)
+        states.write(self._folder, tier, state)
+        changed = dict(fetched.texts) != texts
+        return Result(tier, changed, error=fetched.error, unusable=fetched.unusable)
 
     # -- when --------------------------------------------------------------------------
 
@@ -170,17 +189,22 @@ class Updates:
 
     def _is_due(self, tier: str) -> bool:
         state = self._state(tier)
-        return self._now - state.checked > WEEK and self._now - state.tried > DAY
+        return not self._within(WEEK, state.checked) and not self._within(DAY, state.tried)
 
     def _is_new(self, tier: str, service: str) -> bool:
         state = self._state(tier)
-        failed = bool(state.failed) and self._now - state.tried <= DAY
-        return not failed and self._now - state.missed.get(service, 0.0) > DAY
+        failed = bool(state.failed) and self._within(DAY, state.tried)
+        return not failed and not self._within(DAY, state.missed.get(service, 0.0))
+
+    def _within(self, seconds: float, at: float) -> bool:
+        """Whether it was in the last `seconds`; a time that is yet to come is that of a clock
+        that was wrong."""
+        return 0 <= self._now - at <= seconds
 
     def _remember_miss(self, tiers: Sequence[str], service: str) -> None:
         for tier in tiers:
             state = self._state(tier)
-            recent = {n: at for n, at in state.missed.items() if self._now - at <= DAY}
+            recent = {n: at for n, at in state.missed.items() if self._within(DAY, at)}
             states.write(self._folder, tier, state.missing({**recent, service: self._now}))
 
     def _knows(self, service: str) -> bool:
@@ -189,6 +213,18 @@ class Updates:
         except UnknownService:
             return False
         return True
+
+    @property
+    def _official(self) -> Held | None:
+        try:
+            return lockfile.read(self._folder).official
+        except RecipeError:  # said among the problems of the catalogue
+            return None
+
+    def _is_trusted(self) -> bool:
+        held = self._official
+        root = root_path(self._settings, self._catalog.bundled_folder)
+        return held is None or held.root == digest(root)
 
     @property
     def _folder(self) -> str:

@@ -158,8 +158,6 @@ def _recipes(here: Broker) -> Iterator[Finding]:
 def _sources(here: Broker) -> Iterator[Finding]:
     from arcrun_cli import sources
 
-    if not any(here.settings.get(name) for name in sources.NAMED_BY):
-        return
     for tier, is_well, how in sources.updates(here.settings, here.recipes).health():
         hint = None if is_well else "arcrun recipes update"
         yield Finding("recipes", "ok" if is_well else "warn", f"the {tier} source {how}", hint)

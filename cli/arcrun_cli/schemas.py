@@ -108,7 +108,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
     },
     "recipes update": {
         "sources": "of each: `tier`, `changed`, `error` (`type`, `message`, or null), and in "
-        "`unusable` what it lists that is no recipe, with the reason",
+        "`unusable` what it lists that is no recipe, or stays as it was, with the reason",
         "changes": "`service`, `kind` (`new`, `changed`, `removed`), and in `consent` what of it "
         "is asked about before it is used",
     },

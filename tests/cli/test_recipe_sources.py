@@ -119,6 +119,11 @@ def test_a_refused_set_is_told_and_ends_in_its_code(inside, published, source) -
     ran = inside("doctor")
     (line,) = [line for line in ran.both.splitlines() if "official source" in line]
     assert "did not give anything" in line
+    del inside.env["ARCRUN_RECIPES_URL"]
+    ran = inside("doctor")
+    (line,) = [line for line in ran.both.splitlines() if "official source" in line]
+    assert "is named by no setting" in line
+    assert "acme" not in inside("recipes", "list").out
 
 
 def test_no_source_no_update(inside) -> None:
@@ -218,6 +223,12 @@ def test_an_author_signs_and_a_user_adds(inside, tmp_path) -> None:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         forge.commit(Ed25519PrivateKey.generate(), text(host="evil.example"), commit=OTHER)
+        ran = inside("recipes", "update", ARCRUN_COMMUNITY_URL=forge.place(OTHER))
+        assert ran.code == 7
+        assert forge.fingerprint in ran.err
+        nowhere = inside("recipes", "update", ARCRUN_COMMUNITY_URL=forge.place("3" * 40))
+        assert nowhere.code == 0
+        assert "acme/shop stays as it was" in nowhere.err
         ran = inside("recipes", "add", "acme/shop", "--from", forge.place(OTHER), "--yes")
         assert ran.code == 7
         assert fingerprint in ran.err

@@ -19,7 +19,7 @@ from arcrun_auth.errors import (
 from arcrun_auth.publishing import author
 from arcrun_auth.remote import community, lockfile
 from arcrun_auth.remote.download import Budget
-from tests import mirror, servers
+from tests import canary, mirror, servers
 from tests.mirror import recipe
 
 if TYPE_CHECKING:
@@ -151,7 +151,13 @@ def test_what_is_no_signature_fits_nothing(home, forge, signature) -> None:
         get(home)
 
 
-@pytest.mark.parametrize("pem", [b"", b"nonsense", b"\xff"])
+UNKNOWN_ALGORITHM = b"""-----BEGIN PUBLIC KEY-----
+MC4wCQYHKgMEBQYHCAMhAAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB
+-----END PUBLIC KEY-----
+"""
+
+
+@pytest.mark.parametrize("pem", [b"", b"nonsense", b"\xff", UNKNOWN_ALGORITHM])
 def test_what_is_no_key_is_said(home, forge, pem) -> None:
     (forge.folder / COMMIT / "recipes/community/acme/key.pub").write_bytes(pem)
     with pytest.raises(RecipeError, match="no Ed25519 key"):
@@ -184,6 +190,13 @@ def test_a_text_that_is_no_utf8_is_said(home, forge, key) -> None:
 def test_a_branch_is_no_commit(home, url) -> None:
     with pytest.raises(AuthError, match="no commit in full"):
         get(home, url=url)
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated(home) -> None:
+    secret = canary.fresh()
+    with pytest.raises(AuthError, match="no URL of the form") as caught:
+        get(home, url=f"https://user:{secret}@raw.example/o/r/main")
+    assert secret not in str(caught.value)
 
 
 def test_no_place_no_recipe(home) -> None:
@@ -244,6 +257,110 @@ def test_an_update_does_not_take_another_key(home, forge) -> None:
     home.environ["ARCRUN_COMMUNITY_URL"] = forge.place(OTHER)
     assert isinstance(home.update().error, ConsentRequired)
     assert home.catalog.recipe("acme/shop").base_url == "https://api.shop.com"
+
+
+def test_a_key_that_was_forgotten_is_not_taken_by_an_update(home, forge) -> None:
+    """The hint to somebody who trusts the new key is to add the recipe again, where it is shown."""
+    before = add(home)
+    lock = json.loads(home.lock.read_text())
+    del lock["community"]["authors"]
+    home.lock.write_text(json.dumps(lock))
+    forge.commit(Ed25519PrivateKey.generate(), text(host="evil.example"), commit=OTHER)
+    home.environ["ARCRUN_COMMUNITY_URL"] = forge.place(OTHER)
+    result = home.update()
+    assert isinstance(result.error, ConsentRequired)
+    assert (result.changed, result.error.service) == (False, "acme/shop")
+    assert before.fingerprint in str(result.error.changes)
+    assert forge.fingerprint in str(result.error.changes)
+    assert home.catalog.recipe("acme/shop").base_url == "https://api.shop.com"
+    ((_, well, words),) = home.updates().health()
+    assert not well
+    assert "did not give all the last time: acme/shop is signed by" in words
+    add(home)
+    assert home.update().error is None
+    assert home.catalog.recipe("acme/shop").base_url == "https://evil.example"
+
+
+def test_a_key_that_was_agreed_to_for_one_recipe_is_not_for_another(home, forge, key) -> None:
+    forge.commit(key, text("mall"), service="mall")
+    add(home)
+    add(home, "acme/mall")
+    lock = json.loads(home.lock.read_text())
+    del lock["community"]["authors"]
+    home.lock.write_text(json.dumps(lock))
+    other = Ed25519PrivateKey.generate()
+    for service in ("shop", "mall"):
+        forge.commit(other, text(service, "new.shop.com"), commit=OTHER, service=service)
+    home.environ["ARCRUN_COMMUNITY_URL"] = forge.place(OTHER)
+    result = home.update()
+    assert isinstance(result.error, ConsentRequired)
+    assert len(result.unusable) == 1
+    add(home)
+    assert home.update().error.service == "acme/mall"
+    assert home.catalog.recipe("acme/mall").base_url == "https://api.shop.com"
+    assert home.catalog.recipe("acme/shop").base_url == "https://new.shop.com"
+
+
+def test_one_that_is_gone_does_not_hold_back_the_others(home, forge, key) -> None:
+    forge.commit(key, text("mall"), service="mall")
+    add(home)
+    add(home, "acme/mall")
+    forge.commit(key, text(host="new.shop.com"), commit=OTHER)
+    home.environ["ARCRUN_COMMUNITY_URL"] = forge.place(OTHER)
+    result = home.update()
+    assert (result.error, result.changed) == (None, True)
+    assert list(result.unusable) == ["acme/mall"]
+    assert home.catalog.recipe("acme/shop").base_url == "https://new.shop.com"
+    assert home.catalog.recipe("acme/mall").base_url == "https://api.shop.com"
+    pins = json.loads(home.lock.read_text())["community"]["recipes"]
+    assert [pins[f"acme__{name}.yaml"]["commit"] for name in ("shop", "mall")] == [OTHER, COMMIT]
+
+
+def test_what_was_taken_from_elsewhere_is_not_asked_for_here(home, forge, key, tmp_path) -> None:
+    elsewhere = Forge(tmp_path / "elsewhere")
+    try:
+        elsewhere.commit(key, text("mall"), service="mall")
+        home.environ["ARCRUN_ALLOW_HOSTS"] += f",{elsewhere.origin}"
+        add(home)
+        found = get(home, "acme/mall", elsewhere.place())
+        community.add(found, home.settings, home.catalog)
+        home.environ["ARCRUN_COMMUNITY_URL"] = forge.place(OTHER)
+        forge.commit(key, text(host="new.shop.com"), commit=OTHER)
+        forge.seen.clear()
+        elsewhere.seen.clear()
+        result = home.update()
+        assert (result.error, result.unusable, elsewhere.seen) == (None, {}, [])
+        assert not [seen.target for seen in forge.seen if "mall" in seen.target]
+        damage(home, "mall")
+        assert home.catalog.problems
+        assert home.update().changed
+        assert home.catalog.problems == []
+        assert home.catalog.recipe("acme/mall").base_url == "https://api.shop.com"
+    finally:
+        elsewhere.close()
+
+
+def damage(home, service: str) -> None:
+    """The text that the lock names is another one."""
+    lock = json.loads(home.lock.read_text())["community"]
+    place = home.path / "recipes/.fetched/community"
+    (place / lock["folder"] / f"acme__{service}.yaml").write_text("damaged: yes\n")
+    (place / "index.db").unlink(missing_ok=True)
+
+
+def test_what_is_damaged_while_another_is_added_is_not_lost(home, forge, key) -> None:
+    forge.commit(key, text("mall"), service="mall")
+    add(home)
+    pin = json.loads(home.lock.read_text())["community"]["recipes"]["acme__shop.yaml"]
+    damage(home, "shop")
+    add(home, "acme/mall")
+    lock = json.loads(home.lock.read_text())["community"]
+    assert lock["recipes"]["acme__shop.yaml"] == pin
+    (problem,) = home.catalog.problems
+    assert "cannot be read" in str(problem)
+    assert home.update().changed
+    assert home.catalog.names() == ["acme/mall", "acme/shop", "one", "two"]
+    assert home.catalog.problems == []
 
 
 def test_a_text_that_is_damaged_is_fetched_again(home, forge) -> None:

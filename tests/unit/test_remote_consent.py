@@ -50,6 +50,11 @@ class World:
         self.maintainer.release(version, one=one, two=recipe("two"))
         assert self.home.update().error is None
 
+    def local(self, name: str, text: str) -> None:
+        folder = self.home.path / "recipes"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / name).write_text(text)
+
     def broker(self, person=None, **environ: str) -> Broker:
         return Broker(
             home=str(self.home.path), recipes=self.home.catalog, person=person or Nobody(),
@@ -93,12 +98,29 @@ def test_what_the_package_says_too_is_code_and_was_trusted(world) -> None:
     assert again.said == []
 
 
-def test_a_release_of_the_package_may_follow_a_set(world) -> None:
-    world.publish(2, recipe("one", "new.one.com"))
+def test_a_set_is_not_left_for_the_package_unasked(world) -> None:
+    """It may be a company's: its secret is not for the hosts that the package knows."""
+    world.publish(2, recipe("one", "one.corp.example"))
     world.connect()
-    mirror.recipes(world.home.bundled, 3, one=recipe("one", "newer.one.com"))
+    mirror.recipes(world.home.bundled, 3, one=recipe("one", "api.one.com"))
     assert world.home.catalog.entry("one").tier == "bundled"
-    assert world.token(Told())
+    with pytest.raises(ConsentRequired, match=r"one\.corp\.example → api\.one\.com"):
+        world.token(Told())
+
+
+def test_another_set_of_the_package_s_words_is_asked_about_too(world) -> None:
+    world.publish(2, recipe("one", "one.corp.example"))
+    world.connect()
+    world.publish(3, recipe("one"))
+    with pytest.raises(ConsentRequired, match=r"one\.corp\.example → api\.one\.com"):
+        world.token(Told())
+
+
+def test_what_was_agreed_to_of_the_package_is_no_word_for_a_file_of_the_user(world) -> None:
+    world.connect()
+    world.local("one.override.yaml", recipe("one", "mine.example"))
+    with pytest.raises(ConsentRequired, match=r"api\.one\.com → mine\.example"):
+        world.token(Told())
 
 
 def test_a_way_in_that_the_package_does_not_have_is_asked_about(world) -> None:

@@ -257,6 +257,26 @@ def test_it_takes_no_name_that_is_an_alias_and_no_name_of_a_file_of_ours(home, p
     assert catalog.problems == []
 
 
+def test_it_has_no_alias_that_is_a_name_of_the_community(home, platform) -> None:
+    platform.items = [item("evil", aliases=["ok", "acme/shop"]), item("three")]
+    assert "what an author signed" in home.update().unusable["evil"]
+    assert home.catalog.names() == ["one", "three", "two"]
+    with pytest.raises(UnknownService):
+        home.catalog.entry("acme/shop")
+
+
+def test_a_service_may_have_the_name_of_a_device(home, platform) -> None:
+    """On Windows `nul.yaml` is no file, and what is written there is gone."""
+    platform.items = [item(name) for name in ("nul", "con", "com1", "lpt9", "conical")]
+    home.update()
+    catalog = home.catalog
+    assert catalog.names() == ["com1", "con", "conical", "lpt9", "nul", "one", "two"]
+    assert catalog.problems == []
+    files = {path.stem for path in (home.path / "recipes/.fetched/platform").glob("*/*.yaml")}
+    assert files == {"the-com1", "the-con", "conical", "the-lpt9", "the-nul"}
+    assert not home.update().changed
+
+
 def test_its_recipe_reads_no_variable_that_it_names(home, platform) -> None:
     platform.items = [item("three")]
     platform.items[0]["required_secrets"][0]["env"] = ["AWS_SECRET_ACCESS_KEY"]
@@ -352,6 +372,34 @@ def test_one_service_says_nothing_of_the_others(home, platform) -> None:
     assert home.catalog.entry("three").tier == "platform"
 
 
+def test_a_list_is_fetched_again_after_one_service_took_its_place(home, platform) -> None:
+    """Its mark was given with all of them; with one more, or without a damaged one, it lies."""
+    platform.etag = '"7"'
+    home.update()
+    place = home.path / "recipes/.fetched/platform"
+    for path in place.glob("*/three.yaml"):
+        path.write_text("damaged: yes\n")
+    platform.items.append(item("five"))
+    assert home.updates().look_for("five", Told())
+    assert home.update().error is None
+    assert home.catalog.names() == ["five", "four", "one", "three", "two"]
+
+
+def test_the_mark_of_a_place_stays_there_when_one_service_came_from_another(home, platform) -> None:
+    platform.etag = '"7"'
+    home.update()
+    other = Platform(item("five"), item("six"))
+    other.etag = '"7"'
+    try:
+        home.environ |= {"ARCRUN_SERVER": other.origin, "ARCRUN_ALLOW_HOSTS": other.origin}
+        assert home.updates().look_for("five", Told())
+        home.update()
+        assert "if-none-match" not in other.seen[-1].headers
+        assert home.catalog.names() == ["five", "one", "six", "two"]
+    finally:
+        other.close()
+
+
 # -- by itself -------------------------------------------------------------------------
 
 
@@ -369,6 +417,18 @@ def test_a_failure_is_not_tried_again_by_itself_for_a_day(home, platform) -> Non
     assert result.error is not None
     assert home.updates(NOW + 3600).run_if_due(Told()) == []
     assert home.updates(NOW + update.DAY + 1).run_if_due(Told())
+
+
+def test_a_clock_that_went_ahead_stops_nothing(home, platform) -> None:
+    late = NOW + 1000 * update.DAY
+    home.updates(late).run()
+    assert not home.updates(late).look_for("five", Told())
+    platform.items.append(item("five"))
+    assert home.updates().look_for("five", Told())
+    ((_, well, words),) = home.updates().health()
+    assert (well, words) == (False, "was last fetched in the future: a clock is or was wrong")
+    assert home.updates().run_if_due(Told())
+    assert home.updates().run_if_due(Told()) == []
 
 
 def test_without_a_setting_nothing_is_asked(home, platform) -> None:

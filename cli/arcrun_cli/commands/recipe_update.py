@@ -94,11 +94,12 @@ def _print(results: Sequence[Result], changes: Sequence[Told]) -> None:
         if result.error is not None:
             ui.tell(f"{ui.mark('fail', ui.err)} {result.tier}: {result.error.message}")
             ui.tell(f"  → {result.error.hint}" if result.error.hint else "")
-            continue
-        state = "fetched" if result.changed else "nothing newer"
-        ui.tell(f"{ui.mark('ok', ui.err)} {result.tier}: {state}")
+        else:
+            state = "fetched" if result.changed else "nothing newer"
+            ui.tell(f"{ui.mark('ok', ui.err)} {result.tier}: {state}")
+        became = "stays as it was" if result.tier == "community" else "is left out"
         for name, why in (result.unusable or {}).items():
-            ui.tell(f"  {printable(name)} is left out: {printable(why)}")
+            ui.tell(f"  {printable(name)} {became}: {printable(why)}")
     for change, asks in changes:
         ui.put(f"{change.kind:<8}  {change.service}")
         for line in asks:
