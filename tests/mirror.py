@@ -9,7 +9,10 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from arcrun_auth.catalog import Catalog
+from arcrun_auth.publishing import pkcs8
 from arcrun_auth.publishing.keys import Keyring
 from arcrun_auth.publishing.repository import Repository
 from arcrun_auth.remote.update import Updates
@@ -47,6 +50,15 @@ def recipes(folder: Path, version: int, **texts: str) -> Path:
     return folder
 
 
+class Keys(Keyring):
+    """Keys that are cheap to open, for they are opened a thousand times."""
+
+    def make(self, name: str):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pkcs8, "COST", (2, 1, 1))
+            return super().make(name)
+
+
 class Maintainer:
     """Whoever has the keys. Everything lies below one folder, which can be copied."""
 
@@ -60,7 +72,7 @@ class Maintainer:
 
     @property
     def repository(self) -> Repository:
-        keys = Keyring(str(self.folder / "keys"), lambda _: Secret(PASSPHRASE))
+        keys = Keys(str(self.folder / "keys"), lambda _: Secret(PASSPHRASE))
         return Repository(str(self.site), keys, lambda: self.time)
 
     def release(self, version: int, **texts: str) -> int:

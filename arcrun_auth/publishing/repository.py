@@ -164,9 +164,7 @@ class Repository:
         roles = ["root"] if name in ROOTS else [r for r, n in _SIGNERS.items() if n == name]
         kept = {self._id(n) for n in ROOTS if n != name} if name in ROOTS else set()
         gone = set(old.roles[roles[0]].keyids) - kept
-        if self._keys.has(name):
-            self._keys.set_aside(name)
-        fresh = CryptoSigner(self._keys.make(name)).public_key
+        fresh = CryptoSigner(self._keys.replace(name)).public_key
         for role in roles:
             for key_id in gone:
                 root.revoke_key(key_id, role)
