@@ -50,8 +50,7 @@ class Site:
         """Keep a file, readable by everybody; gives its path."""
         os.makedirs(self.folder, exist_ok=True)
         path = os.path.join(self.folder, name)
-        private.write_atomically(path, data)
-        os.chmod(path, 0o644)  # what is in it is for everybody
+        private.write_atomically(path, data, mode=private.FOR_ALL)
         return path
 
     def _versions(self, role: str) -> Sequence[int]:

@@ -14,6 +14,8 @@ from arcrun_auth.errors import StoreError
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _GROUP_AND_OTHERS = 0o077
+FOR_ALL = 0o644
+"""Which mode has a file with nothing secret in it, that is given out?"""
 
 
 def _mine(status: os.stat_result) -> bool:

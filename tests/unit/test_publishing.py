@@ -175,6 +175,19 @@ def test_the_repository_is_one_flat_folder_for_everybody(maintainer) -> None:
         assert {path.stat().st_mode & 0o777 for path in maintainer.site.iterdir()} == {0o644}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_no_file_of_the_site_is_unreadable_for_a_moment(maintainer, monkeypatch) -> None:
+    modes = []
+
+    def replace(source, target, real=os.replace):
+        modes.append(os.stat(source).st_mode & 0o777)
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    maintainer.repository.refresh()
+    assert set(modes) == {0o644}
+
+
 def test_two_of_three_root_keys_decide(maintainer) -> None:
     root = loaded(maintainer, "1.root.json")
     assert root["consistent_snapshot"] is True
