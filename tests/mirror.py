@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from arcrun_auth.publishing.repository import KeyName
+
 PASSPHRASE = f"{canary.WORD}-of-the-keys"
 NOW = 1_800_000_000.0
 """What time is it for the updates of the tests, as far as they are told? In 2027."""
@@ -77,6 +79,9 @@ class Maintainer:
 
     def release(self, version: int, **texts: str) -> int:
         return self.repository.release(str(recipes(self.folder / "recipes", version, **texts)))
+
+    def rotate(self, name: KeyName) -> int:
+        return self.repository.rotate(name, str(self.folder / "recipes"))
 
     def copy(self, folder: Path) -> Maintainer:
         shutil.copytree(self.folder, folder)

@@ -61,4 +61,3 @@ def _read(path: str) -> bytes:
             return file.read(reader.MAX_BYTES + 1)
     except OSError as error:
         raise RecipeError(f"This file cannot be read: {error.strerror}.", path=path) from None
-

@@ -89,6 +89,11 @@ class Keyring:
         """Where a key lies."""
         return os.path.join(self.folder, f"{name}.pem")
 
+    @property
+    def root(self) -> str:
+        """Where the newest root that was used is kept: what of a repository is believed."""
+        return os.path.join(self.folder, "root.json")
+
     def has(self, name: str) -> bool:
         """Whether the key is here: the root keys had better be elsewhere."""
         return os.path.lexists(self.path(name))

@@ -85,7 +85,15 @@ def test_a_set_goes_from_the_maintainer_to_the_user(inside, published, source) -
     assert new == ["acme", "corp"]
     assert {c["kind"] for c in found["changes"]} == {"new", "removed"}
 
-    assert published("--rotate", "timestamp").code == 0
+    ran = published("--rotate", "timestamp")
+    assert ran.code == 0
+    listed = {role: ids for role, *ids in map(str.split, ran.err.splitlines()[1:5])}
+    assert {role: len([i for i in ids if i != "new"]) for role, ids in listed.items()} == {
+        "root": 3, "timestamp": 1, "snapshot": 1, "targets": 1,
+    }  # fmt: skip
+    assert [role for role, ids in listed.items() if "new" in ids] == ["timestamp"]
+    ran = published("--rotate", "release")
+    assert (ran.code, "root 3" in ran.err) == (0, True)
     published.release(
         HIGH + 1, acme=recipe("acme", "evil.example"), corp=recipe("corp", description="A word.")
     )
