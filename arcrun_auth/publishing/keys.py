@@ -62,7 +62,7 @@ def load(path: str, passphrase: Callable[[], Secret]) -> Ed25519PrivateKey:
     if f"BEGIN {pkcs8.LABEL}".encode() not in data:
         raise StoreError(
             f"{path} is no key under a passphrase.",
-            hint=f"openssl pkcs8 -topk8 -in {path} -out KEY puts one on it",
+            hint=f"openssl pkcs8 -topk8 -scrypt -in {path} -out KEY puts one on it",
         )
     secret = passphrase()
     try:

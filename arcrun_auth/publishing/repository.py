@@ -81,10 +81,11 @@ class Repository:
             raise AuthError(
                 f"{self.folder} has a root already.", hint="leave --init out to sign a release"
             )
-        here = [name for name in KEYS if self._keys.has(name)]
+        files = [*map(self._keys.path, KEYS), self._keys.root]
+        here = [os.path.basename(path) for path in files if os.path.lexists(path)]
         if here:
             raise StoreError(
-                f"{self._keys.folder} holds the key {here[0]} already: none was replaced.",
+                f"{self._keys.folder} holds {here[0]} already: nothing was replaced.",
                 hint="name another folder with --keys",
             )
         made = {name: CryptoSigner(self._keys.make(name)) for name in KEYS}
@@ -237,8 +238,9 @@ class Repository:
                 f"{name} is signed by a key that was replaced since.",
                 hint=f"arcrun recipes publish {self.folder} --keys FOLDER signs a release anew",
             )
-        # Elsewhere others may have been signed since ours: a server does it every day.
-        version = max(_next(trust.published(Timestamp)), int(self._now().timestamp()))
+        # Elsewhere others may have been signed since ours: a server does it every day. Counted
+        # in milliseconds, several in a row do not run ahead of the clock.
+        version = max(_next(trust.published(Timestamp)), int(self._now().timestamp() * 1000))
         signed = Timestamp(
             version=version,
             expires=self._until("timestamp"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, T
 
-from arcrun_auth.errors import RefreshBusy, StoreError
+from arcrun_auth.errors import AuthError, RefreshBusy, StoreError
 from arcrun_auth.stores import private
 
 if TYPE_CHECKING:
@@ -26,12 +26,14 @@ class Site:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """For one process at a time. RefreshBusy at once where another one signs here."""
+        """For one process at a time. RefreshBusy at once where another one signs here.
+
+        AuthError where there is no such folder.
+        """
         from filelock import FileLock, Timeout
 
-        if not os.path.isdir(self.folder):  # nothing to sign: that is told soon
-            yield
-            return
+        if not os.path.isdir(self.folder):
+            raise no_root(self.folder)
         path = os.path.join(self.folder, LOCK)
         if os.path.islink(path):  # opening it would empty what it points to
             raise StoreError(f"{path} is a symbolic link; it was not followed.", hint=f"rm {path}")
@@ -68,7 +70,9 @@ class Site:
         except RepositoryError:
             found = None
         if found is None or not isinstance(found.signed, kind) or self.name_of(found) != name:
-            raise StoreError(f"{path} is damaged.", hint="restore it from where it is published")
+            raise StoreError(
+                f"{path} is damaged.", hint=f"restore it from where it is published, or rm {path}"
+            )
         return found
 
     @staticmethod
@@ -91,10 +95,15 @@ class Site:
 
     def _versions(self, role: str) -> Sequence[int]:
         end = f".{role}.json"
-        try:
-            names = os.listdir(self.folder)
-        except FileNotFoundError:
-            return []
+        names = os.listdir(self.folder)
         numbers = [name.removesuffix(end) for name in names if name.endswith(end)]
         # As we write them: another spelling of a number would hide the file that has it.
         return sorted(int(n) for n in numbers if n.isdecimal() and n == str(int(n)))
+
+
+def no_root(folder: str) -> AuthError:
+    """The error for a folder that `init` has not made."""
+    return AuthError(
+        f"{folder} is no repository: it has no root.",
+        hint=f"arcrun recipes publish {folder} --keys FOLDER --init",
+    )

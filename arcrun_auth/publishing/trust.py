@@ -14,6 +14,7 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, T
 
 from arcrun_auth.errors import AuthError, StoreError
+from arcrun_auth.publishing.site import no_root
 from arcrun_auth.stores import private
 
 if TYPE_CHECKING:
@@ -80,10 +81,7 @@ class Trust:
     def _unknown(self) -> AuthError:
         folder, first = self._site.folder, os.path.join(self._site.folder, _name(1))
         if not os.path.exists(first):
-            return AuthError(
-                f"{folder} is no repository: it has no root.",
-                hint=f"arcrun recipes publish {folder} --keys FOLDER --init",
-            )
+            return no_root(folder)
         return AuthError(
             f"There is no {self._path}: whoever can write to {folder} could name keys there.",
             hint=f"take the root that your clients have, not one of {folder}: "

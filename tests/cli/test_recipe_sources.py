@@ -7,6 +7,7 @@ import json
 import pytest
 
 import arcrun_cli
+from arcrun_auth.publishing import pkcs8
 from arcrun_cli import hardening
 from tests import canary, mirror, servers
 from tests.cli.conftest import Ran
@@ -36,8 +37,9 @@ def inside(cli, monkeypatch, capsys):
 
 
 @pytest.fixture
-def published(inside, tmp_path):
+def published(inside, tmp_path, monkeypatch):
     """A maintainer's folders, and what runs `arcrun recipes publish` on them."""
+    monkeypatch.setattr(pkcs8, "COST", (2, 1, 1))  # keys that are cheap to open
     given = tmp_path / "given"
     (given / "passphrase").write_text(mirror.PASSPHRASE)
 

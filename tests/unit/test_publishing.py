@@ -294,15 +294,21 @@ def test_init_comes_first_and_once(maintainer, tmp_path) -> None:
     with pytest.raises(AuthError, match="has a root already"):
         maintainer.repository.init()
     other = mirror.Maintainer(tmp_path / "other")
-    for verb in (other.repository.refresh, lambda: other.release(1, one=recipe("one"))):
-        with pytest.raises(AuthError, match="is no repository") as caught:
-            verb()
-        assert "--init" in str(caught.value.hint)
+    for make_folder in (lambda: None, lambda: other.site.mkdir(parents=True)):
+        make_folder()
+        for verb in (other.repository.refresh, lambda: other.release(1, one=recipe("one"))):
+            with pytest.raises(AuthError, match="is no repository") as caught:
+                verb()
+            assert "--init" in str(caught.value.hint)
     other.repository.init()
     with pytest.raises(AuthError, match="Nothing is published"):
         other.repository.refresh()
     (other.folder / "site").rename(other.folder / "elsewhere")
-    with pytest.raises(StoreError, match="holds the key root-1 already"):
+    with pytest.raises(StoreError, match=r"holds root-1\.pem already"):
+        other.repository.init()
+    for path in (other.folder / "keys").glob("*.pem"):
+        path.unlink()
+    with pytest.raises(StoreError, match=r"holds root\.json already"):
         other.repository.init()
 
 
