@@ -112,6 +112,7 @@ class Repository:
         """Sign the recipes of a folder; gives their version, which has to be a higher one."""
         with self._site.alone():
             trust = self._trust()
+            trust.check()
             version, data = pack(recipes)
             before = _bundle_version(trust.published(Targets))
             if version <= before:
@@ -161,8 +162,8 @@ class Repository:
         for role, other in [("root", n) for n in kept] + self._others(name):
             if self._id(other) not in trust.root.roles[role].keyids:
                 raise self._foreign(role)
+        trust.check()
         targets, snapshot = trust.published(Targets), trust.published(Snapshot)
-        trust.published(Timestamp)
         packed = self._packed(recipes, targets) if name == "release" and targets else None
         signers = [CryptoSigner(self._keys.get(n)) for n in kept]
         root = self._with_key(trust.root, name)
@@ -295,7 +296,8 @@ def _too_low(version: int, before: int, recipes: str) -> RecipeError:
 
 
 def _bundle_version(targets: Metadata[Targets] | None) -> int:
-    if targets is None:
-        return 0
-    custom = targets.signed.targets[NAME].unrecognized_fields.get("custom", {})
-    return int(custom.get("version", 0))
+    """The number of the set; 0 where there is none, as whoever stole a key may have signed."""
+    target = targets.signed.targets.get(NAME) if targets is not None else None
+    custom = target.unrecognized_fields.get("custom") if target is not None else None
+    version = custom.get("version") if isinstance(custom, dict) else None
+    return version if isinstance(version, int) else 0

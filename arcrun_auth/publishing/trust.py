@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, Root, T
+from tuf.api.metadata import Metadata, Root, Snapshot, T, Targets, Timestamp
 
 from arcrun_auth.errors import AuthError, StoreError
 from arcrun_auth.publishing.site import no_root
@@ -51,6 +51,12 @@ class Trust:
         if found is None or any(verifies(root, found) for root in roots):
             return found
         raise self._planted(found)
+
+    def check(self) -> None:
+        """AuthError where a newest file of any role is not to be built upon."""
+        self.published(Targets)
+        self.published(Snapshot)
+        self.published(Timestamp)
 
     def keep(self, newer: Metadata[Root] | None = None) -> None:
         """From now on nothing older counts. Called last, when all is signed by its keys."""

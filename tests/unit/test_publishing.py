@@ -534,9 +534,11 @@ def test_files_that_nobody_signed_give_no_numbers_and_are_never_signed(maintaine
         content = thief.content(name)
         content.version = 1 << 70
         put = maintainer.site / thief.put(content)
+        before = everything(maintainer)
         for verb in verbs(maintainer):
             with pytest.raises(AuthError, match=f"is not signed by the keys of {kind}"):
                 verb()
+        assert everything(maintainer) == before
         put.unlink()
         (maintainer.site / name).write_bytes(good)
     assert maintainer.rotate("release") == 2
@@ -555,6 +557,20 @@ def test_a_stolen_release_key_leaves_nothing_behind_when_it_is_replaced(maintain
     assert (
         "one.yaml" in json.loads((maintainer.site / f"{ours}.recipes.json").read_text())["recipes"]
     )
+
+
+@pytest.mark.parametrize("custom", [None, {}, "none", {"version": "9"}])
+def test_targets_of_a_thief_stop_no_rotation(maintainer, custom) -> None:
+    thief = Thief(maintainer, "release")
+    targets = thief.content("1.targets.json")
+    if custom is None:
+        targets.targets = {}
+    else:
+        targets.targets["recipes.json"].unrecognized_fields["custom"] = custom
+    targets.version = 2
+    thief.put(targets)
+    assert maintainer.rotate("release") == 2
+    assert loaded(maintainer, "3.targets.json")["targets"]["recipes.json"]["custom"]["version"] == 1
 
 
 def test_a_set_that_is_packed_anew_is_no_older_one(maintainer) -> None:
