@@ -9,7 +9,10 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from arcrun_auth.catalog import Catalog
+from arcrun_auth.publishing import pkcs8
 from arcrun_auth.publishing.keys import Keyring
 from arcrun_auth.publishing.repository import Repository
 from arcrun_auth.remote.update import Updates
@@ -20,6 +23,8 @@ from tests import canary, servers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from arcrun_auth.publishing.repository import KeyName
 
 PASSPHRASE = f"{canary.WORD}-of-the-keys"
 NOW = 1_800_000_000.0
@@ -47,6 +52,15 @@ def recipes(folder: Path, version: int, **texts: str) -> Path:
     return folder
 
 
+class Keys(Keyring):
+    """Keys that are cheap to open, for they are opened a thousand times."""
+
+    def make(self, name: str):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pkcs8, "COST", (2, 1, 1))
+            return super().make(name)
+
+
 class Maintainer:
     """Whoever has the keys. Everything lies below one folder, which can be copied."""
 
@@ -60,11 +74,14 @@ class Maintainer:
 
     @property
     def repository(self) -> Repository:
-        keys = Keyring(str(self.folder / "keys"), lambda _: Secret(PASSPHRASE))
+        keys = Keys(str(self.folder / "keys"), lambda _: Secret(PASSPHRASE))
         return Repository(str(self.site), keys, lambda: self.time)
 
     def release(self, version: int, **texts: str) -> int:
         return self.repository.release(str(recipes(self.folder / "recipes", version, **texts)))
+
+    def rotate(self, name: KeyName) -> int:
+        return self.repository.rotate(name, str(self.folder / "recipes"))
 
     def copy(self, folder: Path) -> Maintainer:
         shutil.copytree(self.folder, folder)

@@ -8,5 +8,6 @@ in one flat folder, so that a release page, raw files at a commit, or any mirror
 One target, the whole set, signed by the top-level role: a delegation would be a further file
 and no further person. Two of three root keys say who signs; the key `release` signs targets
 and snapshot, the key `timestamp`, which may lie on a server, says once a week that there is
-nothing newer.
+nothing newer. The folder may lie where others can write: what is believed of it is what the
+root that is kept with the keys vouches for (`trust`).
 """

@@ -6,8 +6,10 @@ import os
 from itertools import count
 from typing import TYPE_CHECKING
 
-from arcrun_auth.errors import AuthError, StoreError, StoreLocked
+from arcrun_auth.errors import StoreError, StoreLocked
+from arcrun_auth.publishing import pkcs8
 from arcrun_auth.stores import private
+from arcrun_auth.stores.create import check_passphrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,24 +25,25 @@ if TYPE_CHECKING:
 def make(path: str, passphrase: Secret) -> Ed25519PrivateKey:
     """A new key, kept at `path` as encrypted PKCS #8 in PEM, readable by its owner alone.
 
-    Raises StoreError where something has that name: a key is never written over.
+    Raises StoreError for a short passphrase, and where something has that name: a key is
+    never written over. A folder that is there keeps its mode.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import (
-        BestAvailableEncryption,
-        Encoding,
-        PrivateFormat,
-    )
 
-    if not passphrase.reveal():
-        raise AuthError("A signing key has a passphrase.", hint="type one of several words")
+    check_passphrase(passphrase.reveal())
     key = Ed25519PrivateKey.generate()
-    under = BestAvailableEncryption(passphrase.reveal().encode())
-    data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, under)
-    private.ensure_folder(os.path.dirname(os.path.abspath(path)))
-    if os.path.lexists(path):
-        raise StoreError(f"{path} is there already: it was not replaced.", hint=f"ls -l {path}")
-    private.write_atomically(path, data)
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        private.ensure_folder(folder)
+    data = pkcs8.encrypted(key, passphrase)
+    try:
+        private.write_new(path, data)
+    except FileExistsError:
+        raise StoreError(
+            f"{path} is there already: it was not replaced.", hint=f"ls -l {path}"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}.") from None
     return key
 
 
@@ -56,10 +59,10 @@ def load(path: str, passphrase: Callable[[], Secret]) -> Ed25519PrivateKey:
         raise StoreError(f"There is no key {path}.", hint="name the folder or file of your keys")
     with open(path, "rb") as file:
         data = file.read()
-    if b"BEGIN ENCRYPTED PRIVATE KEY" not in data:
+    if f"BEGIN {pkcs8.LABEL}".encode() not in data:
         raise StoreError(
             f"{path} is no key under a passphrase.",
-            hint=f"openssl pkcs8 -topk8 -in {path} -out KEY puts one on it",
+            hint=f"openssl pkcs8 -topk8 -scrypt -in {path} -out KEY puts one on it",
         )
     secret = passphrase()
     try:
@@ -86,6 +89,11 @@ class Keyring:
         """Where a key lies."""
         return os.path.join(self.folder, f"{name}.pem")
 
+    @property
+    def root(self) -> str:
+        """Where the newest root that was used is kept: what of a repository is believed."""
+        return os.path.join(self.folder, "root.json")
+
     def has(self, name: str) -> bool:
         """Whether the key is here: the root keys had better be elsewhere."""
         return os.path.lexists(self.path(name))
@@ -94,6 +102,13 @@ class Keyring:
         """A new key of that name."""
         key = self._opened[name] = make(self.path(name), self._passphrase(name))
         return key
+
+    def replace(self, name: str) -> Ed25519PrivateKey:
+        """A new key in the place of one that is set aside; it may be lost."""
+        check_passphrase(self._passphrase(name).reveal())  # before anything moves
+        if self.has(name):
+            self.set_aside(name)
+        return self.make(name)
 
     def get(self, name: str) -> Ed25519PrivateKey:
         """The key of that name. Raises as `load` does."""

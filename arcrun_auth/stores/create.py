@@ -90,14 +90,19 @@ def keyring_slot(keys: Keys, master: MasterKey, *, first: bool = False) -> slots
     return slots.wrap(master, "keyring", {"item": item}, kek)
 
 
-def passphrase_slot(master: MasterKey, passphrase: str) -> slots.Slot:
-    from arcrun_auth.stores import kdf
-
+def check_passphrase(passphrase: str) -> None:
+    """StoreError for a new passphrase that is too short."""
     if len(passphrase) < SHORTEST_PASSPHRASE:
         raise StoreError(
             f"A passphrase has at least {SHORTEST_PASSPHRASE} characters.",
             hint="several words are easier to keep than a short password",
         )
+
+
+def passphrase_slot(master: MasterKey, passphrase: str) -> slots.Slot:
+    from arcrun_auth.stores import kdf
+
+    check_passphrase(passphrase)
     params = kdf.fresh_params()
     return slots.wrap(master, "passphrase", params, kdf.derive(passphrase, params))
 

@@ -14,6 +14,8 @@ from arcrun_auth.errors import StoreError
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _GROUP_AND_OTHERS = 0o077
+FOR_ALL = 0o644
+"""Which mode has a file with nothing secret in it, that is given out?"""
 
 
 def _mine(status: os.stat_result) -> bool:
@@ -119,10 +121,26 @@ def sync_folder(path: str) -> None:
         os.close(handle)
 
 
-def write_atomically(path: str, data: bytes, *, like: os.stat_result | None = None) -> None:
+def write_new(path: str, data: bytes) -> None:
+    """A new file, 0600, that is over nothing. FileExistsError if anything has that name."""
+    handle = create(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(os.path.dirname(path) or ".")
+    except OSError as error:
+        os.unlink(path)
+        raise StoreError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def write_atomically(
+    path: str, data: bytes, *, like: os.stat_result | None = None, mode: int | None = None
+) -> None:
     """Replace the file: temporary file, fsync, rename, fsync of the folder.
 
-    Readable by its owner alone, or with the mode and the group of `like`.
+    Readable by its owner alone, with `mode`, or with the mode and the group of `like`.
     """
     folder = os.path.dirname(path) or "."
     temporary = f"{path}.{os.urandom(6).hex()}.tmp"
@@ -132,6 +150,8 @@ def write_atomically(path: str, data: bytes, *, like: os.stat_result | None = No
             file.flush()
             if like is not None and hasattr(os, "fchmod"):
                 _make_like(file.fileno(), like)
+            if mode is not None and hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(folder)

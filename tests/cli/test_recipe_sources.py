@@ -7,6 +7,7 @@ import json
 import pytest
 
 import arcrun_cli
+from arcrun_auth.publishing import pkcs8
 from arcrun_cli import hardening
 from tests import canary, mirror, servers
 from tests.cli.conftest import Ran
@@ -36,8 +37,9 @@ def inside(cli, monkeypatch, capsys):
 
 
 @pytest.fixture
-def published(inside, tmp_path):
+def published(inside, tmp_path, monkeypatch):
     """A maintainer's folders, and what runs `arcrun recipes publish` on them."""
+    monkeypatch.setattr(pkcs8, "COST", (2, 1, 1))  # keys that are cheap to open
     given = tmp_path / "given"
     (given / "passphrase").write_text(mirror.PASSPHRASE)
 
@@ -85,7 +87,15 @@ def test_a_set_goes_from_the_maintainer_to_the_user(inside, published, source) -
     assert new == ["acme", "corp"]
     assert {c["kind"] for c in found["changes"]} == {"new", "removed"}
 
-    assert published("--rotate", "timestamp").code == 0
+    ran = published("--rotate", "timestamp")
+    assert ran.code == 0
+    listed = {role: ids for role, *ids in map(str.split, ran.err.splitlines()[1:5])}
+    assert {role: len([i for i in ids if i != "new"]) for role, ids in listed.items()} == {
+        "root": 3, "timestamp": 1, "snapshot": 1, "targets": 1,
+    }  # fmt: skip
+    assert [role for role, ids in listed.items() if "new" in ids] == ["timestamp"]
+    ran = published("--rotate", "release")
+    assert (ran.code, "root 3" in ran.err) == (0, True)
     published.release(
         HIGH + 1, acme=recipe("acme", "evil.example"), corp=recipe("corp", description="A word.")
     )

@@ -116,7 +116,7 @@ def forgeries(world: World) -> Iterator[Case]:
     yield "forged", {name: data for name, data in theirs.items() if name != "1.root.json"}
     yield "forged", {**theirs, "2.root.json": theirs["1.root.json"]}
     copy = world.maintainer.copy(world.folder / "given" / "signed-by-one")
-    copy.repository.rotate("release")
+    copy.rotate("release")
     root = json.loads((copy.site / "2.root.json").read_text())
     for number in range(len(root["signatures"])):
         fewer = {**root, "signatures": [root["signatures"][number]] * 2}

@@ -54,6 +54,7 @@ class Forge(servers.Recorder):
         file = self.folder / commit / "recipes/community/acme" / f"{service}.yaml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(recipe_text)
+        (file.parent / "key.pub").unlink(missing_ok=True)  # whoever has the place replaces it
         self.fingerprint = author.sign(str(file), key)
         return file
 
@@ -396,3 +397,36 @@ def test_an_author_signs_what_says_where_it_lies(tmp_path, key, place) -> None:
 def test_a_file_that_is_not_there_is_not_signed(tmp_path, key) -> None:
     with pytest.raises(RecipeError, match="cannot be read"):
         author.sign(str(tmp_path / "acme" / "shop.yaml"), key)
+
+
+def test_another_key_does_not_take_the_place_of_an_authors(tmp_path, key) -> None:
+    """All that the first has signed would be refused, and every user would be warned."""
+    folder = tmp_path / "acme"
+    folder.mkdir()
+    for service in ("shop", "mall"):
+        (folder / f"{service}.yaml").write_text(text(service))
+    author.sign(str(folder / "shop.yaml"), key)
+    before = (folder / "key.pub").read_bytes()
+    with pytest.raises(RecipeError, match="is another key") as caught:
+        author.sign(str(folder / "mall.yaml"), Ed25519PrivateKey.generate())
+    assert "mv " in str(caught.value.hint)
+    assert (folder / "key.pub").read_bytes() == before
+    assert not (folder / "mall.yaml.sig").exists()
+    (folder / "key.pub").write_bytes(before.replace(b"\n", b"\r\n"))  # as Git may check it out
+    author.sign(str(folder / "mall.yaml"), key)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_what_an_author_gives_out_is_readable_and_never_half_written(tmp_path, key) -> None:
+    file = tmp_path / "acme" / "shop.yaml"
+    file.parent.mkdir()
+    file.write_text(text())
+    author.sign(str(file), key)
+    names = ("key.pub", "shop.yaml.sig")
+    before = {name: (file.parent / name).stat().st_ino for name in names}
+    author.sign(str(file), key)
+    for name in names:
+        state = (file.parent / name).stat()
+        assert state.st_mode & 0o777 == 0o644
+        assert state.st_ino != before[name]
+    assert len(list(file.parent.iterdir())) == 3

@@ -144,9 +144,9 @@ def test_the_second_update_asks_for_the_timestamp_and_takes_nothing(home, mainta
 
 def test_a_rotated_key_is_followed(home, maintainer) -> None:
     home.update()
-    assert maintainer.repository.rotate("timestamp") == 2
-    assert maintainer.repository.rotate("release") == 3
-    assert maintainer.repository.rotate("root-2") == 4
+    assert maintainer.rotate("timestamp") == 2
+    assert maintainer.rotate("release") == 3
+    assert maintainer.rotate("root-2") == 4
     release(maintainer)
     assert home.update().error is None
     assert home.catalog.entry("three").tier == "official"
@@ -154,7 +154,7 @@ def test_a_rotated_key_is_followed(home, maintainer) -> None:
 
 def test_a_package_of_the_first_root_can_begin_after_all_rotations(home, maintainer) -> None:
     for name in ("root-1", "root-2", "root-3", "release", "timestamp"):
-        maintainer.repository.rotate(name)
+        maintainer.rotate(name)
     release(maintainer)
     assert home.update().error is None
     assert home.catalog.entry("three").tier == "official"
@@ -265,7 +265,7 @@ def test_files_of_two_states_do_not_mix(used, maintainer) -> None:
 
 
 def test_too_few_signatures_are_none(used, home, maintainer) -> None:
-    maintainer.repository.rotate("root-1")
+    maintainer.rotate("root-1")
     path = maintainer.site / "2.root.json"
     root = json.loads(path.read_text())
     root["signatures"] = root["signatures"][:1]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # As in `publishing.repository`, which loads too much for a help text; a test compares.
 KEY_NAMES = ("root-1", "root-2", "root-3", "release", "timestamp")
 
+SHOWN = 12
+"""How many digits of a key's id tell it from another one?"""
+
 
 class Passphrase:
     """The one passphrase of all the keys of a run: from a file, or typed once (a new one twice)."""
@@ -96,7 +99,8 @@ def publish(
     """Write a signed set of recipes into FOLDER, which any web server can give out.
 
     Two of three root keys say which other keys count: keep them apart, and offline. The key
-    release signs a set, the key timestamp says that there is no newer one, for 7 days.
+    release signs a set, the key timestamp says that there is no newer one, for 7 days. Where
+    release is replaced, the set is packed anew.
     """
     from arcrun_auth.publishing.keys import Keyring
     from arcrun_auth.publishing.repository import Repository
@@ -111,8 +115,7 @@ def publish(
         ui.tell("  → clients need it from the start: ARCRUN_RECIPES_ROOT, or root.json among the")
         ui.tell("    recipes of a package. Then take root-1, root-2 and root-3 apart, and offline.")
     elif rotate:
-        version = repository.rotate(cast("KeyName", rotate))
-        _done(f"{rotate} is a new key, by root {version}. The old one was set aside.")
+        _rotate(repository, cast("KeyName", rotate), source)
     elif what == "timestamp":
         _done(f"The timestamp holds until {repository.refresh():%Y-%m-%d %H:%M} UTC.")
     else:
@@ -124,6 +127,16 @@ def _release(repository: Repository, site: str, source: str) -> None:
     version = repository.release(source)
     _done(f"Version {version} is signed in {site}.")
     ui.tell("  → upload all files, timestamp.json as the last one")
+
+
+def _rotate(repository: Repository, name: KeyName, source: str) -> None:
+    before = repository.signers()
+    version = repository.rotate(name, source)
+    _done(f"{name} is a new key, by root {version}. The old one was set aside.")
+    for role, ids in repository.signers().items():
+        shown = [f"{'' if key in before[role] else 'new '}{key[:SHOWN]}" for key in ids]
+        ui.tell(f"  {role:<10}{' '.join(shown)}")
+    ui.tell("  → compare the list; upload all files, timestamp.json as the last one")
 
 
 def _done(text: str) -> None:
