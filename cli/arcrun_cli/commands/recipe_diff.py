@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arcrun_auth.errors import AuthError, RecipeError, StoreError, printable
+from arcrun_auth.errors import AuthError, RecipeError, StoreError, clean_lines, printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command
 from arcrun_cli.options import Service, broker, json_option
@@ -102,7 +102,7 @@ def _print(each: Compared) -> None:
     ui.put(f"{ui.paint(each.name, 'bold')}  {against[each.against]}")
     width = ui.width_of(ui.out())
     for difference in each.differences:
-        ui.put(ui.wrap(f"  {printable(str(difference), 600)}", width, "    "))
+        ui.put(ui.wrap(f"  {clean_lines(str(difference))}", width, "    "))
     if each.against == "nothing":
         return
     if not each.differences:
@@ -147,7 +147,7 @@ def show_new(recipes: Catalog, recipe: Recipe) -> None:
             _show_way(way)
         return
     ui.tell(f"{before.service} has a recipe already. This one differs from it:")
-    changes = [printable(str(each), 600) for each in of_ways(before, recipe)]
+    changes = [clean_lines(str(each)) for each in of_ways(before, recipe)]
     for change in changes or ["in nothing that matters for the safety of your secrets"]:
         ui.tell(f"  {change}")
 
