@@ -118,14 +118,24 @@ def _print(each: Compared) -> None:
 
 def read(recipes: Catalog, path: str) -> Recipe:
     """The recipe in a file. RecipeError where it cannot be read or is not valid."""
-    from arcrun_auth import recipe
+    return read_text(recipes, text_of(path), path)
+
+
+def text_of(path: str) -> bytes:
+    """What a recipe file says. RecipeError where it cannot be read."""
     from arcrun_auth.recipe.reader import MAX_BYTES
 
     try:
         with open(path, "rb") as file:
-            text = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise unreadable(path, error) from None
+
+
+def read_text(recipes: Catalog, text: bytes, path: str) -> Recipe:
+    """The recipe in what was read at `path`. RecipeError where it is not valid."""
+    from arcrun_auth import recipe
+
     return recipe.read(text, path=path, bases=recipes.bases())
 
 
