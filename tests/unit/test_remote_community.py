@@ -18,8 +18,8 @@ from arcrun_auth.errors import (
 )
 from arcrun_auth.publishing import author
 from arcrun_auth.remote import community, lockfile
-from arcrun_auth.remote.download import Budget
-from tests import mirror, servers
+from arcrun_auth.remote.download import Budget, host_of
+from tests import canary, mirror, servers
 from tests.mirror import recipe
 
 if TYPE_CHECKING:
@@ -279,3 +279,18 @@ def test_an_author_signs_what_says_where_it_lies(tmp_path, key, place) -> None:
 def test_a_file_that_is_not_there_is_not_signed(tmp_path, key) -> None:
     with pytest.raises(RecipeError, match="cannot be read"):
         author.sign(str(tmp_path / "acme" / "shop.yaml"), key)
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated(home) -> None:
+    word = canary.fresh()
+    for url in (
+        f"https://me:{word}@forge.example/raw/{COMMIT}",
+        f"https://me:{word}@forge.example/raw/main",
+        f"https://forge.example/raw/{COMMIT}?token={word}",
+        f"https://me:{word}/x@forge.example/raw/{COMMIT}",
+        f"https://[{word}/raw/{COMMIT}",
+    ):
+        with pytest.raises(AuthError, match="is no URL of the form") as caught:
+            community.address(home.settings, url)
+        assert word not in str(caught.value)
+    assert host_of(f"https://me:{word}@forge.example:8443/x") == "forge.example:8443"
