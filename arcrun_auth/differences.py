@@ -152,8 +152,8 @@ def _leaves(place: Place, old: Any, new: Any) -> Iterator[tuple[Place, Any, Any]
             pair = (each[index] if index < len(each) else None for each in (old, new))
             yield from _leaves((*place, index), *pair)
     elif _is_both(list, old, new):
-        for pair in _unlike(old or [], new or []):
-            yield place, *pair
+        for went, came in _unlike(old or [], new or []):
+            yield place, went, came
     else:
         yield place, old, new
 
