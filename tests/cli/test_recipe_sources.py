@@ -88,13 +88,16 @@ def test_a_set_goes_from_the_maintainer_to_the_user(inside, published, source) -
 
     assert published("--rotate", "timestamp").code == 0
     published.release(
-        HIGH + 1, acme=recipe("acme", "evil.example"), corp=recipe("corp", description="A word.")
+        HIGH + 1,
+        acme=recipe("acme", f"evil.example/{'x' * 400}/end"),
+        corp=recipe("corp", description="A word."),
     )
     ran = inside("recipes", "update")
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert lines[0].split() == ["changed", "acme"]
     assert "api.acme.com → evil.example" in ran.out
+    assert "/end: requests would go to another address" in ran.out
     assert "You are asked before it is used" in ran.out
     assert lines[-1].split() == ["changed", "corp"]
     assert "official: fetched" in ran.err
@@ -239,6 +242,9 @@ def test_author_and_service_are_the_communitys_even_where_a_file_has_that_path(
         ran = inside("recipes", "add", "acme/shop", "--from", forge.place(), "--yes")
         assert (ran.code, "is signed by acme" in ran.err) == (0, True)
         assert inside("show", "planted").code == 2
+        assert "planted" not in inside("recipes", "diff", "acme/shop").both
+        assert "planted" in inside("recipes", "diff", "./acme/shop").out
+        assert "planted" not in inside("recipes", "push", "acme/shop", "--yes").both
 
         ran = inside("recipes", "add", "./acme/shop", "--from", forge.place(), "--yes")
         assert (ran.code, "this is a file" in ran.err) == (2, True)

@@ -30,11 +30,22 @@ class _What(Service):
     """A connection, or a file: `my_api.yaml`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return str(value) if _is_file(str(value)) else super().convert(value, param, ctx)
+        return str(value) if is_file(str(value)) else super().convert(value, param, ctx)
 
 
-def _is_file(what: str) -> bool:
-    return what.endswith(SUFFIXES) or os.path.isfile(what)
+def is_file(what: str) -> bool:
+    """Whether a file is meant, and no service: never by `author/service`, whatever files there are.
+
+    One of that path is named `./author/service`.
+    """
+    return what.endswith(SUFFIXES) or (os.path.isfile(what) and not is_of_community(what))
+
+
+def is_of_community(name: str) -> bool:
+    """Whether this is `author/service`."""
+    from arcrun_auth.remote.community import NAME
+
+    return NAME.fullmatch(name) is not None
 
 
 @click.command(
@@ -56,7 +67,7 @@ def command(what: str, *, as_json: bool) -> int:
     the recipe in use where you are not connected. Ends in 1 if somebody has to agree first.
     """
     here = broker()
-    if _is_file(what):
+    if is_file(what):
         recipe = read(here.recipes, what)
         service, found = recipe.service, _of_file(here, recipe)
     else:

@@ -78,10 +78,10 @@ def command(what: str, *, server: str | None, yes: bool, no_input: bool) -> int:
 
 def _file(recipes: Catalog, what: str) -> str:
     """The file that is meant: one that is there, or the one of a service."""
-    from arcrun_cli.commands.recipes import SUFFIXES
+    from arcrun_cli.commands.recipe_diff import is_file
     from arcrun_cli.faults import checked_name
 
-    if what.endswith(SUFFIXES) or os.path.isfile(what):
+    if is_file(what):
         return what
     return recipes.entry(checked_name(what, "arcrun recipes push")).path
 

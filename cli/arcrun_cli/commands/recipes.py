@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from arcrun_auth.catalog import Catalog, Entry
     from arcrun_auth.lint import Finding
 
-SUFFIXES = (".yaml", ".yml")
 MAX_FILE = 1 << 20
 """How much of a file do we read? The linter refuses one of 64 KB already."""
 
@@ -152,7 +151,9 @@ def _files(path: str) -> list[str]:
     if not os.path.isdir(path):
         return [path]
     return [
-        os.path.join(path, name) for name in sorted(os.listdir(path)) if name.endswith(SUFFIXES)
+        os.path.join(path, name)
+        for name in sorted(os.listdir(path))
+        if name.endswith(recipe_diff.SUFFIXES)
     ]
 
 
@@ -204,7 +205,7 @@ def add(file: str, *, override: bool, yes: bool, url: str | None, no_input: bool
     AUTHOR/SERVICE is the community's always: a file of that path is named ./AUTHOR/SERVICE.
     """
     recipes, person = catalog(), options.terminal(interactive=False if no_input else None)
-    if is_of_community(file):
+    if recipe_diff.is_of_community(file):
         return recipe_community.add(file, recipes, person, url=url, yes=yes)
     if url is not None:
         raise UsageFault(
@@ -222,13 +223,6 @@ def add(file: str, *, override: bool, yes: bool, url: str | None, no_input: bool
     entry = recipes.add(file, override=override, text=text)
     ui.tell(f"{ui.mark('ok', ui.err)} {entry.service} was added.\n  → arcrun setup {entry.service}")
     return 0
-
-
-def is_of_community(name: str) -> bool:
-    """Whether this is `author/service`, whatever files there are."""
-    from arcrun_auth.remote.community import NAME
-
-    return NAME.fullmatch(name) is not None
 
 
 command.add_command(recipe_diff.command, "diff")
