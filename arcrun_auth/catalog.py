@@ -202,11 +202,13 @@ class Catalog:
         self.close()
         self._open()
 
-    def add(self, path: str | os.PathLike[str], *, override: bool = False) -> Entry:
+    def add(
+        self, path: str | os.PathLike[str], *, override: bool = False, text: bytes | None = None
+    ) -> Entry:
         """Check a recipe and copy it into the home. Raises RecipeError where it is not valid.
 
         One that would stand over a service of a higher tier is refused unless `override`,
-        which the name of the copy records.
+        which the name of the copy records. `text` is what was read there, if it was already.
         """
         from arcrun_auth.catalog_add import add
 
@@ -216,8 +218,8 @@ class Catalog:
         def above(service: str) -> tuple[str, str] | None:
             return self._above(service, local)
 
-        trusted = sources[0][1]
-        service = add(os.fspath(path), self.folder, trusted, above=above, override=override)
+        at, trusted = os.fspath(path), sources[0][1]
+        service = add(at, self.folder, trusted, above=above, override=override, text=text)
         self.reindex()
         return self.entry(service)
 

@@ -26,18 +26,21 @@ def add(
     *,
     above: Callable[[str], tuple[str, str] | None],
     override: bool,
+    text: bytes | None = None,
 ) -> str:
     """Check the recipe at `path` and copy it into `folder`; gives the service's id.
 
-    It may extend the bases of `trusted`. RecipeError where it is not valid, where the linter
-    finds an error, or where it stands over what `above` names (tier and service) without
-    `override`.
+    `text` is what was read there, and shown, before: the file is not read again. The recipe may
+    extend the bases of `trusted`. RecipeError where it is not valid, where the linter finds an
+    error, where it has an author in its name, or where it stands over what `above` names (tier
+    and service) without `override`.
     """
-    found = catalog_build.read(path)
+    found = catalog_build.read(path) if text is None else reader.parse(text, path)
     rows = trusted.bases() if lays_bases(found.data) else ()
     bases = {service: reader.parse(text, at) for service, text, at in rows}
     subject = lint.subject(found, bases, tier="local")
     recipe = subject.recipe
+    catalog_build.check_local(found, recipe)
     for finding in lint.errors([*lint.judge(subject), *lint.between([subject])]):
         raise RecipeError(
             finding.message, service=recipe.service, path=path, line=finding.line,
@@ -53,7 +56,7 @@ def add(
 def _copy(text: str, folder: str, service: str, *, suffix: str) -> None:
     private.ensure_folder(os.path.dirname(folder))
     private.ensure_folder(folder)
-    name = os.path.join(folder, service.replace("/", "__"))  # an id has no double underscore
+    name = os.path.join(folder, service)
     private.write_atomically(f"{name}{suffix}.yaml", text.encode())
     for other in {"", OVERRIDE} - {suffix}:
         with contextlib.suppress(FileNotFoundError):

@@ -238,6 +238,8 @@ class _Builder:
         tier = self._rules.tier
         bases = self._known_bases() if lays_bases(document.data) else None
         recipe = load(document, bases=bases, tolerant=tier == "platform")
+        if tier == "local":
+            check_local(document, recipe)
         path = str(document.path)
         override = tier == "local" and os.path.splitext(path)[0].endswith(OVERRIDE)
         row = entry_row(recipe, tier=tier, release=self._rules.release, path=path)
@@ -284,6 +286,16 @@ def read(path: str, sums: Mapping[str, str] | None = None) -> Document:
             path=path,
         )
     return reader.parse(text, path)
+
+
+def check_local(document: Document, recipe: Recipe) -> None:
+    """RecipeError for a file of the user's own that is called `author/service`.
+
+    That name says whose signature was checked, and nobody checks one of these.
+    """
+    if "/" in recipe.service:
+        why = "author/service is the name of a recipe that its author signed, and of no other."
+        raise document.error(why, ("service",), service=recipe.service)
 
 
 def _is_base(path: str) -> bool:

@@ -90,9 +90,9 @@ WORDS = {
 _NEW_HOST = "your {name} token would be sent to a new host"
 
 LIMIT = 120
-"""How long may a value be that is shown?"""
-_BEFORE = 20
-"""How much is shown of what two long values have in common, before they differ?"""
+"""From which length on do we leave out what two values have in common? What differs never is."""
+_AROUND = 20
+"""How much is shown of what two long values have in common, before and after they differ?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Difference:
     """Its place in the recipe: `inject.header.X-Key`."""
     before: str
     after: str
-    """As they can be shown; `nothing` for what is not there."""
+    """As they can be shown, all that differs; `nothing` for what is not there."""
     meaning: str
 
     def __str__(self) -> str:
@@ -114,11 +114,14 @@ class Difference:
 def differences(old: Projection, new: Projection, *, name: str = "") -> tuple[Difference, ...]:
     """What differs between two projections, the hosts first; `name` is the service's name.
 
-    Each leaf has a difference of its own; of a list of texts only what came and went is told.
+    Each leaf has a difference of its own, and so has each item of a list of texts that came or
+    went: nothing that is new is cut away, or stands in a crowd.
     """
     service = printable(name or str(old.get("service", "")), 40)
     found = [
-        Difference(_spell_place(place), *_shown(before, after), _meaning(place, after, service))
+        Difference(
+            _visible(_spell_place(place)), *_shown(before, after), _meaning(place, after, service)
+        )
         for place, before, after in _leaves((), old, new)
     ]
     return tuple(sorted(found, key=lambda each: (each.field != "allowed_hosts", each.field)))
@@ -149,7 +152,8 @@ def _leaves(place: Place, old: Any, new: Any) -> Iterator[tuple[Place, Any, Any]
             pair = (each[index] if index < len(each) else None for each in (old, new))
             yield from _leaves((*place, index), *pair)
     elif _is_both(list, old, new):
-        yield place, *_unlike(old or [], new or [])
+        for went, came in _unlike(old or [], new or []):
+            yield place, went, came
     else:
         yield place, old, new
 
@@ -163,10 +167,16 @@ def _are_texts(items: list[Any]) -> bool:
     return all(isinstance(item, str) for item in items)
 
 
-def _unlike(old: list[str], new: list[str]) -> tuple[list[str], list[str]]:
-    """What went and what came; both lists whole where only their order differs."""
+def _unlike(old: list[str], new: list[str]) -> Iterator[tuple[Any, Any]]:
+    """Each that came, then each that went; both lists whole where only their order differs."""
     gone, come = [i for i in old if i not in new], [i for i in new if i not in old]
-    return (gone, come) if gone or come else (old, new)
+    if not gone and not come:
+        yield old, new
+    elif len(gone) == len(come) == 1:
+        yield gone[0], come[0]
+    else:
+        yield from ((None, item) for item in come)
+        yield from ((item, None) for item in gone)
 
 
 def _meaning(place: Place, after: Any, name: str) -> str:
@@ -183,11 +193,14 @@ def _spell_place(place: Place) -> str:
 
 def _shown(old: Any, new: Any) -> tuple[str, str]:
     before, after = _visible(_spell(old)), _visible(_spell(new))
-    if max(len(before), len(after)) > LIMIT:
-        start = _common(before, after) - _BEFORE
-        if start > 0:
-            before, after = f"…{before[start:]}", f"…{after[start:]}"
-    return printable(before, LIMIT), printable(after, LIMIT)
+    if max(len(before), len(after)) <= LIMIT:
+        return before, after
+    start = max(0, _common(before, after) - _AROUND)
+    rest = before[start:], after[start:]
+    alike = _common(rest[0][_AROUND:][::-1], rest[1][_AROUND:][::-1])
+    end = max(0, alike - _AROUND)
+    one, other = (text[: len(text) - end] + "…" * bool(end) for text in rest)
+    return "…" * bool(start) + one, "…" * bool(start) + other
 
 
 def _common(one: str, other: str) -> int:

@@ -162,6 +162,18 @@ def fence_of(url: str, allow: Iterable[str] = ()) -> Fence:
     )
 
 
+def bare(url: str) -> str:
+    """A URL as messages name it: without the parts that secrets stand in. Whatever `url` is.
+
+    >>> bare("https://me:word@api.example.com/v1?token=x#y"), bare("https://api.example.com")
+    ('https://api.example.com/v1?…', 'https://api.example.com')
+    """
+    place, query, _ = url.partition("#")[0].partition("?")
+    scheme, mark, rest = place.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}" + "?…" * bool(query)
+
+
 def is_public_name(host: str) -> bool:
     """Whether this is a domain name that can be public: no IP address in any form, no localhost.
 

@@ -14,7 +14,7 @@ from arcrun_auth.drafting.document import MAX_BYTES, read
 from arcrun_auth.drafting.metadata import check_place
 from arcrun_auth.errors import AuthError, ProviderUnavailable, RecipeError, may_pass
 from arcrun_auth.errors import printable as shown
-from arcrun_auth.hosts import fence_of
+from arcrun_auth.hosts import bare, fence_of
 from arcrun_auth.oauth.metadata import origin, well_known
 from arcrun_auth.oauth.requests import get_request
 
@@ -57,7 +57,7 @@ def _from_address(url: str, allow: Sequence[str]) -> tuple[dict[str, Any], str]:
         raise RecipeError(f"What --from names cannot be asked: {error}.") from None
     answer = _got(url, fence)
     if answer.status == _OK and not answer.body.lstrip().startswith(b"<"):
-        found = read(answer.body, shown(url))
+        found = read(answer.body, shown(bare(url)))
         if kind_of(found) == "metadata":
             check_place(found, url)
         if kind_of(found):
@@ -83,7 +83,8 @@ def _got(url: str, fence: Fence) -> Answer:
         raise
     if may_pass(answer.status):
         raise ProviderUnavailable(
-            f"{shown(url, 100)} could not answer now (HTTP {answer.status}).", status=answer.status
+            f"{shown(bare(url), 100)} could not answer now (HTTP {answer.status}).",
+            status=answer.status,
         )
     return answer
 
@@ -92,12 +93,12 @@ def _nothing(url: str, answer: Answer) -> AuthError:
     target = answer.headers.get("location", "")
     if answer.status in _REDIRECTS and target:
         return RecipeError(
-            "This address leads to another one, which was not followed.", path=shown(url),
-            hint=f"if you trust it: --from {shown(target)}",
+            "This address leads to another one, which was not followed.", path=shown(bare(url)),
+            hint=f"if you trust it: --from {shown(bare(target))}",
         )  # fmt: skip
     if answer.status != _OK:
-        return RecipeError(f"This address answered with {answer.status}.", path=shown(url))
-    return _neither(url)
+        return RecipeError(f"This address answered with {answer.status}.", path=shown(bare(url)))
+    return _neither(bare(url))
 
 
 def _neither(source: str) -> RecipeError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 from arcrun_auth.errors import RecipeError, printable
 
@@ -80,6 +81,20 @@ def as_list(value: object) -> list[Any]:
 def as_text(value: object) -> str:
     """The text that should stand there; empty for anything else, a number included."""
     return value if isinstance(value, str) else ""
+
+
+def joined(base: str, reference: str) -> str:
+    """What a reference of a document leads to, relative to `base` (RFC 3986 §5).
+
+    Itself where it is no URL: whatever takes it then refuses it, and says so.
+
+    >>> joined("https://api.shop.example/v1/", "/token"), joined("https://a.example/", "//[x")
+    ('https://api.shop.example/token', '//[x')
+    """
+    try:
+        return urljoin(base, reference)
+    except ValueError:
+        return reference
 
 
 def resolved(document: Mapping[str, Any], node: object) -> dict[str, Any]:

@@ -6,10 +6,9 @@ Which scopes are the least that somebody needs, no document tells: they become a
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
 from arcrun_auth.drafting import ways
-from arcrun_auth.drafting.document import as_map, as_text
+from arcrun_auth.drafting.document import as_map, as_text, joined
 from arcrun_auth.drafting.texts import clean, sentence
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def _login(
 
 def _discovered(url: str, asked: Sequence[str], base_url: str) -> Way:
     """OpenID Connect Discovery §4: the issuer is what stands before the well-known part."""
-    issuer = urljoin(f"{base_url}/", url).removesuffix(_WELL_KNOWN)
+    issuer = joined(f"{base_url}/", url).removesuffix(_WELL_KNOWN)
     scopes = _usable(asked) or ["openid"]
     way = ways.login(
         {"issuer": issuer, "discovery": True, "scopes": scopes}, scopes=choice({}, scopes)
@@ -99,7 +98,7 @@ def _discovered(url: str, asked: Sequence[str], base_url: str) -> Way:
 
 def _url(flow: Mapping[str, Any], name: str, base_url: str) -> str:
     given = as_text(flow.get(name)).strip()
-    return urljoin(f"{base_url}/", given) if given else ""
+    return joined(f"{base_url}/", given) if given else ""
 
 
 def _usable(scopes: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from arcrun_auth.drafting import flows, ways
 from arcrun_auth.drafting.document import as_list, as_text
 from arcrun_auth.drafting.draft import Draft
 from arcrun_auth.errors import LoginFailed, RecipeError, printable
+from arcrun_auth.hosts import bare
 from arcrun_auth.oauth.metadata import ENDPOINTS, origin, well_known
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def check_place(document: Mapping[str, Any], at: str) -> None:
     issuer = _issuer(document)
     if at not in well_known(issuer):
         raise RecipeError(
-            f"These are the metadata of {printable(issuer, 100)}, which lie elsewhere.", path=at
+            f"These are the metadata of {printable(issuer, 100)}, which lie elsewhere.",
+            path=printable(bare(at)),
         )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
-from arcrun_auth.drafting.document import as_list, as_map, as_text
+from arcrun_auth.drafting.document import as_list, as_map, as_text, joined
 from arcrun_auth.drafting.draft import Address
 from arcrun_auth.drafting.texts import clean, sentence, slug
 from arcrun_auth.hosts import is_public_name
@@ -83,7 +82,7 @@ def _address(server: Mapping[str, Any], at: str) -> Address | None:
     if "://" not in url.partition("{")[0]:
         if not at:
             return None
-        url = urljoin(at, url)
+        url = joined(at, url)
     match = _URL.fullmatch(url)
     return None if match is None else _Filling(variables).address(*match.groups())
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from arcrun_auth.oauth.call import Draft, TokenCall, filled, plain
 from arcrun_auth.oauth.clients import prove
+from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from arcrun_auth import recipe
     from arcrun_auth.oauth.app import App
     from arcrun_auth.oauth.call import Values
-    from arcrun_auth.tokens import Secret
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
@@ -126,8 +127,13 @@ def userinfo_request(oauth2: recipe.OAuth2, access_token: Secret) -> TokenCall:
 
 
 def get_request(url: str) -> TokenCall:
-    """A document that anybody may read: an issuer's metadata."""
-    return Draft(url, {}).call("GET", "query")
+    """A document: an issuer's metadata, or what lies at the address that somebody typed.
+
+    There may be a token in its query, which no log shows.
+    """
+    draft, query = Draft(url, {}), url.partition("#")[0].partition("?")[2]
+    draft.secrets += map(Secret, (query, *(value for _, value in parse_qsl(query))))
+    return draft.call("GET", "query")
 
 
 def _renewal(

@@ -130,7 +130,8 @@ class Refresh(Swap, frozen=True):
     """How a grant is renewed: RFC 6749 §6."""
 
     mode: Literal["yes", "no", "reissue", "exchange"] = "yes"
-    """By a refresh token, not at all, by the same grant again, or by the live access token."""
+    """By a refresh token, not at all, by the same grant again (`reissue`, where the first of the
+    grants needs nobody at a browser), or by the live access token."""
     rotates: Literal["yes", "no", "maybe"] = "maybe"
     """Whether each renewal ends the refresh token it used."""
     grace_s: Seconds | None = None

@@ -106,6 +106,7 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
     _check_found(way, at)
     if way.oauth2 is not None:
         _check_oauth2(way.oauth2, (*at, "oauth2"))
+        _check_refresh(way.oauth2, (*at, "oauth2"))
         if "jwt_bearer" in way.oauth2.grants and way.jwt is None:
             raise Fault("The grant jwt_bearer needs the assertion to sign.", (*at, "jwt"))
 
@@ -155,6 +156,21 @@ def _check_oauth2(oauth2: OAuth2, at: Place) -> None:
             raise Fault(f"{name} is needed, or discovery: true.", (*at, name))
     if oauth2.client.id and (oauth2.client.auth != "none" or oauth2.client.registration == "dcr"):
         raise Fault("Only a public client (auth: none) can come with a recipe.", (*at, "client"))
+
+
+def _check_refresh(oauth2: OAuth2, at: Place) -> None:
+    """The same grant again, with nobody at a browser: not where the first one needed somebody.
+
+    Else the app's own grant would come in the place of a person's.
+    """
+    if oauth2.refresh.mode != "reissue":
+        return
+    from arcrun_auth.oauth.requests import UNATTENDED
+
+    if not any(grant in UNATTENDED for grant in oauth2.grants[:1]):
+        first = oauth2.grants[0] if oauth2.grants else "no grant at all"
+        why = f"Nobody can ask for {first} again without a person: yes, no or exchange."
+        raise Fault(why, (*at, "refresh", "mode"))
 
 
 def _check_found(way: Method, at: Place) -> None:

@@ -94,19 +94,23 @@ def _fence(url: str, allow: Sequence[str]) -> Fence:
 
 
 def host_of(url: str) -> str:
-    """The host and port of a URL, for messages."""
-    return printable(urlsplit(url).netloc, 100)
+    """The host and port of a URL, for messages: no user, and no password of one."""
+    return printable(urlsplit(url).netloc.rpartition("@")[2], 100)
 
 
 def base(setting: str, value: object) -> str:
-    """The URL that a setting names, with one slash at its end. AuthError where it is none."""
+    """The URL that a setting names, with one slash at its end. AuthError where it is none.
+
+    One with a user in it is none: that is a password often, and these places take none.
+    """
     text = str(value).strip()
+    parts = urlsplit("")
     try:
         parts = urlsplit(text)
-    except ValueError:  # a bracket that is not closed
-        parts = urlsplit("")
-    wrong = parts.query or parts.fragment or "@" in parts.netloc  # a password is never repeated
-    if parts.scheme not in ("https", "http") or not parts.netloc or wrong:
+        fits = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or "@" in parts.netloc or parts.query or parts.fragment:
         raise AuthError(
             f"The setting {setting!r} is no URL of the form https://host/path.",
             hint=f"set ARCRUN_{setting.upper()} to one, or unset it",

@@ -83,9 +83,9 @@ class Quirks:
     the path of every request to the API."""
 
     # Renewals.
-    renewal: Literal["yes", "reissue", "exchange", "no"] = "yes"
-    """Providers without refresh tokens: the same grant again, the live access token for a
-    longer one (by GET), or not at all. `yes` is by refresh token."""
+    renewal: Literal["yes", "exchange", "no"] = "yes"
+    """Providers without refresh tokens: the live access token for a longer one (by GET), or
+    not at all. `yes` is by refresh token."""
     swap: bool = False
     """Such providers whose code brings a short token, which the app swaps for a long one, with
     its secret: the long one alone is renewed."""

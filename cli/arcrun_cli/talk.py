@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from arcrun_auth import threads
-from arcrun_auth.errors import printable
+from arcrun_auth.errors import clean_lines, printable
 from arcrun_auth.people import Here
 from arcrun_cli import ui
 
@@ -109,8 +109,7 @@ class Terminal(Here):
 
     def say(self, text: str) -> None:
         self._pause()
-        for line in text.split("\n"):
-            ui.tell(printable(line, 2000))
+        ui.tell(clean_lines(text))
         self._resume()
 
     def show_link(self, url: str, text: str) -> None:

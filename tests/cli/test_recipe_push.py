@@ -84,6 +84,7 @@ def push(inside, server, tmp_path, monkeypatch):
     key = f"ak_{canary.fresh()}"
     monkeypatch.setenv("ARCRUN_API_KEY", key)
     monkeypatch.setenv("ARCRUN_ALLOW_HOSTS", server.origin)
+    monkeypatch.setenv("ARCRUN_SERVER", server.origin)
 
     def run(text, *args, **more):
         (tmp_path / "my_api.yaml").write_text(text)
@@ -171,10 +172,10 @@ def test_what_is_there_already_is_shown_before_it_is_replaced(push, platform):
     assert platform.recipes["my_api"]["base_url"] == "https://api.example.com"
 
 
-def test_where_nobody_is_it_takes_a_yes_and_a_key(push, platform, monkeypatch):
+def test_where_nobody_is_it_takes_a_yes_and_a_key(push, platform, server, monkeypatch):
     ran = push(PLAIN, "--no-input")
     assert (ran.code, platform.posts) == (2, 0)
-    assert "→ arcrun recipes push my_api.yaml --yes" in ran.err
+    assert f"→ ARCRUN_SERVER={server.origin} arcrun recipes push my_api.yaml --yes" in ran.err
 
     monkeypatch.delenv("ARCRUN_API_KEY")
     assert push(PLAIN).code == 4
@@ -257,6 +258,21 @@ def test_an_answer_without_a_recipe_is_told(push, platform):
     assert (ran.code, "without a recipe" in ran.err, platform.posts) == (1, True, 0)
 
 
+@pytest.mark.parametrize("ours", ["", "https://platform.example.com"])
+def test_the_key_of_one_platform_goes_to_another_only_if_somebody_says_so(
+    push, platform, server, ours
+):
+    ran = push(PLAIN, "--yes", ARCRUN_SERVER=ours)
+    assert (ran.code, server.seen) == (2, [])
+    assert f"→ ARCRUN_SERVER={server.origin} arcrun recipes push my_api.yaml --yes" in ran.err
+
+    person = Somebody()
+    assert push(PLAIN, "--yes", person=person, ARCRUN_SERVER=ours).code == 0
+    host = server.origin.removeprefix("http://")
+    assert person.asked == [f"Publish my_api on {host}, which gets your API key?"]
+    assert platform.posts == 1
+
+
 def test_nothing_at_all_is_sent_before_a_yes(push, server):
     class Refuses(Somebody):
         def confirm(self, question: str) -> bool:
@@ -295,7 +311,7 @@ def test_only_an_https_address_is_a_platform(inside, tmp_path, server_url, code)
 
 
 def test_the_setting_names_the_platform_and_a_service_its_file(push, inside, platform, server):
-    assert inside("recipes", "push", "notion", "--yes").code == 2
+    assert inside("recipes", "push", "notion", "--yes", ARCRUN_SERVER="").code == 2
     ran = inside("recipes", "push", "notion", "--yes", ARCRUN_SERVER=f"{server.origin}/")
     assert ran.code == 1  # it has fields of ours
     assert "It would drop:" in ran.err

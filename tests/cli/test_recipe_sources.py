@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import arcrun_cli
 from arcrun_auth.publishing import pkcs8
@@ -97,13 +98,16 @@ def test_a_set_goes_from_the_maintainer_to_the_user(inside, published, source) -
     ran = published("--rotate", "release")
     assert (ran.code, "root 3" in ran.err) == (0, True)
     published.release(
-        HIGH + 1, acme=recipe("acme", "evil.example"), corp=recipe("corp", description="A word.")
+        HIGH + 1,
+        acme=recipe("acme", f"evil.example/{'x' * 400}/end"),
+        corp=recipe("corp", description="A word."),
     )
     ran = inside("recipes", "update")
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert lines[0].split() == ["changed", "acme"]
     assert "api.acme.com → evil.example" in ran.out
+    assert "/end: requests would go to another address" in ran.out
     assert "You are asked before it is used" in ran.out
     assert lines[-1].split() == ["changed", "corp"]
     assert "official: fetched" in ran.err
@@ -230,8 +234,6 @@ def test_an_author_signs_and_a_user_adds(inside, tmp_path) -> None:
         assert f"the key is the one of before: {fingerprint}" in ran.err
         assert "community" in inside("show", "acme/shop").out
 
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
         forge.commit(Ed25519PrivateKey.generate(), text(host="evil.example"), commit=OTHER)
         ran = inside("recipes", "update", ARCRUN_COMMUNITY_URL=forge.place(OTHER))
         assert ran.code == 7
@@ -243,5 +245,33 @@ def test_an_author_signs_and_a_user_adds(inside, tmp_path) -> None:
         assert ran.code == 7
         assert fingerprint in ran.err
         assert forge.fingerprint in ran.err
+    finally:
+        forge.close()
+
+
+def test_author_and_service_are_the_communitys_even_where_a_file_has_that_path(
+    inside, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme/shop").write_text(recipe("planted"))
+    forge = Forge(tmp_path / "forge")
+    try:
+        forge.commit(Ed25519PrivateKey.generate(), text())
+        inside.env |= {"ARCRUN_ALLOW_HOSTS": forge.origin}
+        assert inside("recipes", "add", "acme/shop", "--yes").code == 1  # no place is named
+        ran = inside("recipes", "add", "acme/shop", "--from", forge.place(), "--yes")
+        assert (ran.code, "is signed by acme" in ran.err) == (0, True)
+        assert inside("show", "planted").code == 2
+        assert "planted" not in inside("recipes", "diff", "acme/shop").both
+        assert "planted" in inside("recipes", "diff", "./acme/shop").out
+        assert "planted" not in inside("recipes", "push", "acme/shop", "--yes").both
+
+        ran = inside("recipes", "add", "./acme/shop", "--from", forge.place(), "--yes")
+        assert (ran.code, "this is a file" in ran.err) == (2, True)
+        assert inside("show", "planted").code == 2
+        ran = inside("recipes", "add", "./acme/shop", "--yes")
+        assert (ran.code, "signed" in ran.err) == (0, False)
+        assert "local" in inside("show", "planted").out
     finally:
         forge.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from arcrun_auth.testing import Somebody
 from tests.cli.conftest import plain
 
 BUNDLED = Path(__file__).parents[2] / "recipes"
@@ -174,6 +175,18 @@ def test_no_is_no(cli, mine):
 
     assert child.exitstatus == 1
     assert cli("show", "my_api").code == 2
+
+
+def test_what_somebody_agreed_to_is_what_is_kept(inside, mine, tmp_path, monkeypatch):
+    monkeypatch.setenv("ARCRUN_HOME", str(tmp_path / "home"))
+
+    class Watched(Somebody):
+        def confirm(self, question: str) -> bool:
+            mine.write_text(MINE.replace("https://api.", "https://evil."))
+            return super().confirm(question)
+
+    assert inside("recipes", "add", str(mine), person=Watched()).code == 0
+    assert (tmp_path / "home/recipes/my_api.yaml").read_text() == MINE
 
 
 def test_over_a_bundled_service_only_with_override_and_the_difference_shown(cli, mine):

@@ -108,6 +108,15 @@ def test_a_file_against_the_recipe_in_use_and_a_new_one(typed, tmp_path):
     assert typed(str(file))[:2] == (1, "my_api a new service")
 
 
+def test_nothing_that_differs_is_cut_away_however_long_it_is(typed, tmp_path):
+    file = tmp_path / "given" / "notion.yaml"
+    path = "/" + "x" * 900 + "/to-somebody-else"
+    text = (BUNDLED / "notion.yaml").read_text()
+    assert "base_url: https://api.notion.com/v1\n" in text
+    file.write_text(text.replace("api.notion.com/v1\n", f"api.notion.com/v1{path}\n", 1))
+    assert path in typed(str(file))[1].replace(" ", "")
+
+
 def test_fewer_scopes_need_nothing(typed, connected):
     file = connected.home / "recipes" / "demo.yaml"
     recipe = yaml.safe_load(file.read_text())

@@ -297,6 +297,32 @@ def test_add_copies_the_file_for_its_owner_alone(home, bundled, tmp_path):
             assert path.stat().st_mode & 0o777 == 0o600, path
 
 
+def test_add_keeps_the_text_that_was_shown_whatever_the_file_says_by_then(home, bundled, tmp_path):
+    file = tmp_path / "x.yaml"
+    shown = key("mine")
+    file.write_text(key("mine", display_name="Changed meanwhile"))
+    catalog = Catalog(home, bundled=bundled)
+    entry = catalog.add(file, text=shown.encode())
+    assert Path(entry.path).read_text() == shown
+    assert entry.display_name != "Changed meanwhile"
+
+
+def test_no_local_recipe_has_the_name_of_one_that_an_author_signed(home, bundled, local, tmp_path):
+    file = tmp_path / "shop.yaml"
+    signed_name = key("shop").replace("service: shop", "service: acme/shop")
+    file.write_text(signed_name)
+    catalog = Catalog(home, bundled=bundled)
+    for override in (False, True):
+        with pytest.raises(RecipeError, match="its author signed") as caught:
+            catalog.add(file, override=override)
+        assert (caught.value.field, caught.value.service) == ("service", "acme/shop")
+    assert list(local.glob("*.yaml")) == []
+    (local / "shop.yaml").write_text(signed_name)
+    catalog.reindex()
+    assert "acme/shop" not in catalog.names()
+    assert ["its author signed" in str(problem) for problem in catalog.problems] == [True]
+
+
 def test_add_twice_replaces(home, bundled, tmp_path):
     catalog = Catalog(home, bundled=bundled)
     file = tmp_path / "x.yaml"

@@ -79,15 +79,63 @@ def test_items_of_a_list_are_told_apart():
     ]
 
 
-def test_a_difference_at_the_end_of_a_long_value_is_shown():
+def test_each_host_that_came_or_went_has_a_line_of_its_own_the_new_ones_first():
+    crowd = [f"cdn-edge-content-{number}.static.notion-assets.com" for number in range(4)]
+    new = project(allowed_hosts=[*crowd, "evil.example"])
+    assert lines(project(), new) == [
+        *(
+            f"nothing → {host}: your Notion token would be sent to a new host"
+            for host in (*crowd, "evil.example")
+        ),
+        "api.notion.com → nothing: your Notion token would be sent to fewer hosts",
+    ]
+
+
+def test_each_scope_that_came_has_a_line_of_its_own():
+    old, new = (project(oauth2={"scopes": scopes}) for scopes in (["a"], ["a", "b", "c"]))
+    assert lines(old, new) == [
+        f"nothing → {scope} (oauth2.scopes): other permissions would be asked for" for scope in "bc"
+    ]
+
+
+HOSTS = st.lists(st.text("abc.-", min_size=1, max_size=253), max_size=8, unique=True)
+
+
+@given(HOSTS, HOSTS)
+def test_every_host_that_came_or_went_is_shown_whole(one, other):
+    found = differences(project(allowed_hosts=one), project(allowed_hosts=other))
+    if set(one) == set(other):
+        assert len(found) == (one != other)
+        return
+    come, gone = set(other) - set(one), set(one) - set(other)
+    if len(come) == len(gone) == 1:  # one line for both, which may leave out what they share
+        return
+    assert {each.after for each in found} - {"nothing"} == come
+    assert {each.before for each in found} - {"nothing"} == gone
+    assert len(found) == len(come) + len(gone)
+
+
+def test_of_a_long_value_all_that_differs_is_shown_wherever_it_stands():
     long = "https://api.notion.com/" + "x" * 500
     (found,) = differences(project(base_url=long), project(base_url=long + "@evil.example"))
     assert found.after.endswith("x@evil.example")
     assert found.before != found.after
     assert max(len(found.before), len(found.after)) <= LIMIT
     (found,) = differences(project(base_url="https://a"), project(base_url="https://b" + long))
-    assert found.before == "https://a"
-    assert found.after.endswith("…")
+    assert (found.before, found.after) == ("https://a", "https://b" + long)
+
+
+@given(st.text("ab"), st.text("cd", max_size=400), st.text("ef", max_size=400), st.text("ab"))
+def test_what_two_long_values_have_in_common_may_be_left_out_and_nothing_else(
+    start, one, other, end
+):
+    start, end = start * 20, end * 20
+    before, after = f"{start}{one}{end}", f"{start}{other}{end}"
+    for each in differences(project(base_url=before), project(base_url=after)):
+        assert one in each.before
+        assert other in each.after
+        for shown, whole in ((each.before, before), (each.after, after)):
+            assert shown.strip("…") in whole or shown == whole
 
 
 def test_what_nobody_can_see_is_spelled_out():

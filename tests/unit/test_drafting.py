@@ -679,3 +679,40 @@ def test_there_is_no_other_kind_and_no_other_document():
         drafting.from_document({"a": 1}, "shop", API, way=None)
     with pytest.raises(RecipeError, match="base_url"):
         drafting.blank("shop", "", Address("ftp://x"), drafting.way_of("basic", "shop")).recipe()
+
+
+FLOW = {"authorizationUrl": "https://id.example.com/a", "tokenUrl": "https://id.example.com/t"}
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        {"type": "oauth2", "flows": {"authorizationCode": {**FLOW, "tokenUrl": "https://[x"}}},
+        {"type": "oauth2", "flows": {"authorizationCode": {**FLOW, "authorizationUrl": "//["}}},
+        {"type": "oauth2", "flows": {"authorizationCode": {**FLOW, "refreshUrl": "//[x"}}},
+        {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "//[::1"}}},
+        {"type": "openIdConnect", "openIdConnectUrl": "//["},
+    ],
+)
+def test_an_address_that_is_none_is_the_reason_why_a_way_is_left_out(scheme):
+    found = {
+        "openapi": "3.1.0", "info": {"title": "Shop"},
+        "components": {"securitySchemes": {"login": scheme}},
+    }  # fmt: skip
+    with pytest.raises(
+        RecipeError, match=r"can be used: oauth2\.[a-z_.]+: .*\bno (URL|host name)\b"
+    ):
+        openapi.draft(found, "shop", Address("https://api.example.com"))
+
+
+def test_a_server_that_is_no_address_is_passed_over():
+    servers = [{"url": "//[x"}, {"url": "/v2"}]
+    found = openapi.address_of(
+        {"openapi": "3.1.0", "servers": servers}, "https://api.example.com/openapi.json"
+    )
+    assert found is not None
+    assert found.base_url == "https://api.example.com/v2"
+    assert (
+        openapi.address_of({"openapi": "3.1.0", "servers": servers[:1]}, "https://a.example/x")
+        is None
+    )

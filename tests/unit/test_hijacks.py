@@ -24,7 +24,7 @@ CHANGES = {
     "userinfo_endpoint": {"userinfo_endpoint": f"{EVIL}/me"},
     "registration_endpoint": {"registration_endpoint": f"{EVIL}/register"},
     "refresh url": {"refresh": {"url": f"{EVIL}/refresh"}},
-    "refresh mode": {"refresh": {"mode": "reissue"}},
+    "refresh mode": {"grants": ["client_credentials"], "refresh": {"mode": "reissue"}},
     "revoke": {"revoke": {"auth": "bearer"}},
     "client app": {"client": {"auth": "none", "app": "other"}},
     "token_request params": {"token_request": {"params": {"x": "{{client.id}}"}}},

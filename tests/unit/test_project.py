@@ -359,12 +359,15 @@ def test_a_renewal_without_the_app_cannot_be(desk, tmp_path) -> None:
 def test_a_login_that_is_made_again_by_itself_needs_no_refresh_token(
     tmp_path, provider, monkeypatch
 ) -> None:
-    recipe = provider.recipe_yaml("demo").replace("rotates: maybe", "mode: reissue")
+    recipe = provider.recipe_yaml("demo", grant="client_credentials", auth="basic")
     declare(tmp_path / "project", '["demo"]')
     monkeypatch.chdir(tmp_path / "project")
-    desk = broker_for(home_with(tmp_path, provider, demo=recipe), provider, store=Memory())
+    app, store = {"client_id": "demo-basic", "client_secret": provider.client_secret}, Memory()
+    secrets = {name: Secret(value) for name, value in app.items()}
+    store.put(Credential(Key("app", "demo"), secrets=secrets), expect=0)
+    desk = broker_for(home_with(tmp_path, provider, demo=recipe), provider, store=store)
     desk.setup("demo")
-    with_grant(desk, expires=1.0, refresh_token=None)
+    with_grant(desk, expires=1.0)
     assert checked(desk)["demo"] == ("expired", (), True)
     desk.close()
 

@@ -357,7 +357,7 @@ class TestRedirects:
 
 
 class TestRenewals:
-    @pytest.mark.parametrize("mode", ["reissue", "no", "exchange"])
+    @pytest.mark.parametrize("mode", ["no", "exchange"])
     def test_without_refresh_tokens(self, mode):
         with Provider(quirks=Quirks(renewal=mode)) as provider:
             assert "refresh_token" not in grant(provider)

@@ -341,3 +341,25 @@ BOTH = {"authorization_endpoint": f"{ID}/auth", "device_authorization_endpoint":
 )
 def test_where_a_person_logs_in_is_told_as_far_as_it_is_known(fields, page):
     assert OAuth2(**fields).login_at == page
+
+
+@pytest.mark.parametrize(
+    "grants",
+    [
+        None, "[authorization_code]", "[device_code]", "[refresh_token]", "[]",
+        "[authorization_code, client_credentials]",
+    ],
+)  # fmt: skip
+def test_a_grant_that_needs_a_person_is_not_asked_for_again_without_one(grants):
+    more = f"grants: {grants}\n" if grants else ""
+    device = "device_authorization_endpoint: https://id.mail.example/device\n"
+    text = server(device + more + "refresh: {mode: reissue}")
+    refused(text, "without a person", "oauth2.refresh.mode")
+    for mode in ("yes", "no", "exchange"):
+        assert read(swap(text, "reissue", mode)).oauth2.refresh.mode == mode
+
+
+@pytest.mark.parametrize("grant", ["client_credentials", "token_exchange"])
+def test_a_grant_that_needs_nobody_is_asked_for_again(grant):
+    found = read(server(f"grants: [{grant}]\nrefresh: {{mode: reissue}}"))
+    assert found.oauth2.refresh.mode == "reissue"

@@ -18,7 +18,7 @@ from arcrun_auth.errors import (
 )
 from arcrun_auth.publishing import author
 from arcrun_auth.remote import community, lockfile
-from arcrun_auth.remote.download import Budget
+from arcrun_auth.remote.download import Budget, host_of
 from tests import canary, mirror, servers
 from tests.mirror import recipe
 
@@ -430,3 +430,18 @@ def test_what_an_author_gives_out_is_readable_and_never_half_written(tmp_path, k
         assert state.st_mode & 0o777 == 0o644
         assert state.st_ino != before[name]
     assert len(list(file.parent.iterdir())) == 3
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated(home) -> None:
+    word = canary.fresh()
+    for url in (
+        f"https://me:{word}@forge.example/raw/{COMMIT}",
+        f"https://me:{word}@forge.example/raw/main",
+        f"https://forge.example/raw/{COMMIT}?token={word}",
+        f"https://me:{word}/x@forge.example/raw/{COMMIT}",
+        f"https://[{word}/raw/{COMMIT}",
+    ):
+        with pytest.raises(AuthError, match="is no URL of the form") as caught:
+            community.address(home.settings, url)
+        assert word not in str(caught.value)
+    assert host_of(f"https://me:{word}@forge.example:8443/x") == "forge.example:8443"

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from arcrun_auth import retrieval
-from arcrun_auth.errors import HostNotAllowed, ProviderUnavailable, RecipeError
+from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable, RecipeError
 from arcrun_auth.testing import Provider, Quirks
+from tests import canary
 from tests.servers import Reply, recorder
 
 OPENAPI = {"openapi": "3.0.0", "info": {"title": "Shop"}}
@@ -126,3 +127,25 @@ def test_what_is_no_address_is_not_asked_nor_repeated(url):
     with pytest.raises(RecipeError, match="is no address of the form") as caught:
         retrieval.document(url)
     assert "word" not in str(caught.value)
+
+
+def test_a_secret_in_an_address_is_repeated_in_no_error(server):
+    word = canary.fresh()
+    at = f"{server.origin}/openapi.json?token={word}"
+    metadata = {"issuer": "https://id.example.com", "token_endpoint": "https://id.example.com/t"}
+    there = f"https://me:{word}@elsewhere.example/x?token={word}#{word}"
+    for answer, said in (
+        (reply(b"no", 404), "answered with 404"),
+        (reply(b"no", 503), "HTTP 503"),
+        (reply(b"", 302, location=there), "--from https://elsewhere.example/x?…"),
+        (reply({}), "neither an OpenAPI document"),
+        (reply(b"openapi: 3.0.0\nopenapi: 3.0.0"), "twice"),
+        (reply(metadata), "lie elsewhere"),
+    ):
+        server.answer = lambda _, answer=answer: answer
+        with pytest.raises(AuthError) as caught:
+            retrieval.document(at, [server.origin])
+        told = f"{caught.value} {vars(caught.value)}"
+        assert said in told
+        assert word not in told
+        assert f"{server.origin.partition('//')[2]}/openapi.json" in told

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arcrun_auth.errors import AuthError, RecipeError, StoreError, printable
+from arcrun_auth.errors import AuthError, RecipeError, StoreError, clean_lines, printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command
 from arcrun_cli.options import Service, broker, json_option
@@ -30,11 +30,22 @@ class _What(Service):
     """A connection, or a file: `my_api.yaml`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return str(value) if _is_file(str(value)) else super().convert(value, param, ctx)
+        return str(value) if is_file(str(value)) else super().convert(value, param, ctx)
 
 
-def _is_file(what: str) -> bool:
-    return what.endswith(SUFFIXES) or os.path.isfile(what)
+def is_file(what: str) -> bool:
+    """Whether a file is meant, and no service: never by `author/service`, whatever files there are.
+
+    One of that path is named `./author/service`.
+    """
+    return what.endswith(SUFFIXES) or (os.path.isfile(what) and not is_of_community(what))
+
+
+def is_of_community(name: str) -> bool:
+    """Whether this is `author/service`."""
+    from arcrun_auth.remote.community import NAME
+
+    return NAME.fullmatch(name) is not None
 
 
 @click.command(
@@ -56,7 +67,7 @@ def command(what: str, *, as_json: bool) -> int:
     the recipe in use where you are not connected. Ends in 1 if somebody has to agree first.
     """
     here = broker()
-    if _is_file(what):
+    if is_file(what):
         recipe = read(here.recipes, what)
         service, found = recipe.service, _of_file(here, recipe)
     else:
@@ -102,7 +113,7 @@ def _print(each: Compared) -> None:
     ui.put(f"{ui.paint(each.name, 'bold')}  {against[each.against]}")
     width = ui.width_of(ui.out())
     for difference in each.differences:
-        ui.put(ui.wrap(f"  {printable(str(difference), 600)}", width, "    "))
+        ui.put(ui.wrap(f"  {clean_lines(str(difference))}", width, "    "))
     if each.against == "nothing":
         return
     if not each.differences:
@@ -118,14 +129,24 @@ def _print(each: Compared) -> None:
 
 def read(recipes: Catalog, path: str) -> Recipe:
     """The recipe in a file. RecipeError where it cannot be read or is not valid."""
-    from arcrun_auth import recipe
+    return read_text(recipes, text_of(path), path)
+
+
+def text_of(path: str) -> bytes:
+    """What a recipe file says. RecipeError where it cannot be read."""
     from arcrun_auth.recipe.reader import MAX_BYTES
 
     try:
         with open(path, "rb") as file:
-            text = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise unreadable(path, error) from None
+
+
+def read_text(recipes: Catalog, text: bytes, path: str) -> Recipe:
+    """The recipe in what was read at `path`. RecipeError where it is not valid."""
+    from arcrun_auth import recipe
+
     return recipe.read(text, path=path, bases=recipes.bases())
 
 
@@ -147,7 +168,7 @@ def show_new(recipes: Catalog, recipe: Recipe) -> None:
             _show_way(way)
         return
     ui.tell(f"{before.service} has a recipe already. This one differs from it:")
-    changes = [printable(str(each), 600) for each in of_ways(before, recipe)]
+    changes = [clean_lines(str(each)) for each in of_ways(before, recipe)]
     for change in changes or ["in nothing that matters for the safety of your secrets"]:
         ui.tell(f"  {change}")
 

@@ -10,10 +10,9 @@ import click
 from arcrun_auth.errors import AuthError
 from arcrun_auth.people import ask_hidden
 from arcrun_auth.tokens import Secret
-from arcrun_cli import ui
+from arcrun_cli import options, ui
 from arcrun_cli.app import Command
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import terminal
 
 if TYPE_CHECKING:
     from arcrun_auth.publishing.repository import KeyName, Repository
@@ -50,7 +49,7 @@ class Passphrase:
             ) from None
 
     def _ask(self) -> Secret:
-        typed = ask_hidden(terminal(), "Passphrase of the keys", confirm=self._new)
+        typed = ask_hidden(options.terminal(), "Passphrase of the keys", confirm=self._new)
         if not typed:
             raise UsageFault(
                 "Nobody typed a passphrase.", "--passphrase-file FILE reads it from a file"
@@ -162,7 +161,7 @@ def sign(file: str, path: str, *, passphrase_file: str | None) -> int:
 
     new = not os.path.lexists(path)
     passphrase = Passphrase(passphrase_file, new=new)
-    if new and not terminal().confirm(f"There is no key {path}. Make one?"):
+    if new and not options.terminal().confirm(f"There is no key {path}. Make one?"):
         raise UsageFault(f"There is no key {path}.", "run it at a terminal to make one")
     key = keys.make(path, passphrase()) if new else keys.load(path, passphrase)
     fingerprint = author.sign(file, key)

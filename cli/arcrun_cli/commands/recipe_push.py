@@ -41,8 +41,9 @@ KEY = "ARCRUN_API_KEY"
 def command(what: str, *, server: str | None, yes: bool, no_input: bool) -> int:
     """Publish a recipe on a platform: shows what leaves this machine, and asks.
 
-    Afterwards it is read back, and what was lost on the way is listed: exit code 1. The API
-    key comes from ARCRUN_API_KEY, or is asked for.
+    With --yes nobody is asked, if the platform is the one of the setting `server`: your API key
+    is for that one. Afterwards it is read back, and what was lost on the way is listed: exit
+    code 1. The API key comes from ARCRUN_API_KEY, or is asked for.
     """
     from arcrun_auth.sharing import lost
 
@@ -52,9 +53,10 @@ def command(what: str, *, server: str | None, yes: bool, no_input: bool) -> int:
     data = _checked(recipes, path)
     there = _platform(server)
     service = str(data["service"])
-    again = f"arcrun recipes push {what} --yes"
+    again = f"ARCRUN_SERVER={there.url} arcrun recipes push {what} --yes"
     _show(there, data)
-    if not yes and not agreed(person, f"Publish {service} on {there.host}?", again):
+    question = f"Publish {service} on {there.host}, which gets your API key?"
+    if not (yes and _is_ours(there)) and not agreed(person, question, again):
         return 1
     with Waiting(f"Asking {there.host}"):
         before = there.recipe(service)
@@ -76,10 +78,10 @@ def command(what: str, *, server: str | None, yes: bool, no_input: bool) -> int:
 
 def _file(recipes: Catalog, what: str) -> str:
     """The file that is meant: one that is there, or the one of a service."""
-    from arcrun_cli.commands.recipes import SUFFIXES
+    from arcrun_cli.commands.recipe_diff import is_file
     from arcrun_cli.faults import checked_name
 
-    if what.endswith(SUFFIXES) or os.path.isfile(what):
+    if is_file(what):
         return what
     return recipes.entry(checked_name(what, "arcrun recipes push")).path
 
@@ -121,6 +123,13 @@ def _platform(server: str | None) -> Platform:
             "No platform is named.", "arcrun recipes push FILE --server URL, or set ARCRUN_SERVER"
         )
     return Platform(str(url), settings.allow_hosts, time.time())
+
+
+def _is_ours(there: Platform) -> bool:
+    """Whether this is the platform of the setting, which the API key is for."""
+    from arcrun_auth.settings import Settings
+
+    return bool(Settings().get("server")) and _platform(None).host == there.host
 
 
 def _show(there: Platform, data: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arcrun_auth.errors import printable
+from arcrun_auth.errors import clean_lines, printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command
 from arcrun_cli.failures import exit_code, worst
@@ -103,7 +103,7 @@ def _print(results: Sequence[Result], changes: Sequence[Told]) -> None:
     for change, asks in changes:
         ui.put(f"{change.kind:<8}  {change.service}")
         for line in asks:
-            ui.put(f"          {printable(line)}")
+            ui.put(f"          {clean_lines(line)}")
         if asks:
             ui.put("          You are asked before it is used with what you have connected.")
     if not changes and all(result.error is None for result in results):

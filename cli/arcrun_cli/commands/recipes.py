@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arcrun_auth.errors import printable
-from arcrun_cli import ui
+from arcrun_cli import options, ui
 from arcrun_cli.app import Group
 from arcrun_cli.commands import (
     recipe_community,
@@ -22,7 +22,7 @@ from arcrun_cli.commands import (
     show,
 )
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import catalog, json_option, no_input_option, terminal
+from arcrun_cli.options import catalog, json_option, no_input_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from arcrun_auth.catalog import Catalog, Entry
     from arcrun_auth.lint import Finding
 
-SUFFIXES = (".yaml", ".yml")
 MAX_FILE = 1 << 20
 """How much of a file do we read? The linter refuses one of 64 KB already."""
 
@@ -152,7 +151,9 @@ def _files(path: str) -> list[str]:
     if not os.path.isdir(path):
         return [path]
     return [
-        os.path.join(path, name) for name in sorted(os.listdir(path)) if name.endswith(SUFFIXES)
+        os.path.join(path, name)
+        for name in sorted(os.listdir(path))
+        if name.endswith(recipe_diff.SUFFIXES)
     ]
 
 
@@ -199,28 +200,29 @@ def show_finding(finding: Finding) -> None:
 )
 @no_input_option
 def add(file: str, *, override: bool, yes: bool, url: str | None, no_input: bool) -> int:
-    """Check a recipe, show where it would send your secrets, and copy it into your home."""
-    recipes, person = catalog(), terminal(interactive=False if no_input else None)
-    if is_of_community(file):
+    """Check a recipe, show where it would send your secrets, and copy it into your home.
+
+    AUTHOR/SERVICE is the community's always: a file of that path is named ./AUTHOR/SERVICE.
+    """
+    recipes, person = catalog(), options.terminal(interactive=False if no_input else None)
+    if recipe_diff.is_of_community(file):
         return recipe_community.add(file, recipes, person, url=url, yes=yes)
-    recipe = recipe_diff.read(recipes, file)
-    recipe_diff.show_new(recipes, recipe)
+    if url is not None:
+        raise UsageFault(
+            "--from is the place of AUTHOR/SERVICE, and this is a file.",
+            "arcrun recipes add AUTHOR/SERVICE --from URL, or arcrun recipes add FILE",
+        )
+    text = recipe_diff.text_of(file)
+    recipe_diff.show_new(recipes, recipe_diff.read_text(recipes, text, file))
     if not yes:
         if person.reach is None:
             raise UsageFault("Nobody can be asked here.", f"arcrun recipes add {file} --yes")
         if not person.confirm("Do you want this recipe?"):
             ui.tell("It was not added.")
             return 1
-    entry = recipes.add(file, override=override)
+    entry = recipes.add(file, override=override, text=text)
     ui.tell(f"{ui.mark('ok', ui.err)} {entry.service} was added.\n  → arcrun setup {entry.service}")
     return 0
-
-
-def is_of_community(name: str) -> bool:
-    """Whether this is `author/service`, and no file of that name."""
-    from arcrun_auth.remote.community import NAME
-
-    return NAME.fullmatch(name) is not None and not os.path.exists(name)
 
 
 command.add_command(recipe_diff.command, "diff")

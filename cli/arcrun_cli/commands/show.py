@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arcrun_auth.errors import AuthError, printable
-from arcrun_cli import ui
+from arcrun_cli import options, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands import listing
-from arcrun_cli.options import broker, catalog, json_option, service_argument, terminal
+from arcrun_cli.options import broker, catalog, json_option, service_argument
 from arcrun_cli.sources import look_after
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def command(name: str, *, as_json: bool) -> int:
 
     recipes = catalog()
     service = name.partition("@")[0]
-    look_after(Settings(), recipes, terminal(), service)
+    look_after(Settings(), recipes, options.terminal(), service)
     entry, recipe = recipes.entry(service), recipes.recipe(service)
     held = _held(recipe.service)
     if as_json:
