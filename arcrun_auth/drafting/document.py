@@ -60,7 +60,9 @@ def _yaml(text: bytes, path: str) -> dict[str, Any]:
             f"This document has more than {MAX_YAML >> 20} MB of YAML.", path=path,
             hint="convert it to JSON, which is read much faster",
         )  # fmt: skip
-    return reader.parse(text, path, what="A document", max_bytes=MAX_YAML, max_depth=MAX_DEPTH).data
+    return reader.parse(
+        text, path, what="A document", max_bytes=MAX_YAML, max_depth=MAX_DEPTH, typed=False
+    ).data
 
 
 # -- looking around in one ---------------------------------------------------------------

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
-MAX_STEPS = 200_000
+MAX_STEPS = 5_000
 """How much is looked at before a pattern is taken for too complicated?"""
 MAX_DEGREE = 1
 """By which power of a text's length may the tries grow, beside the text itself?"""

@@ -71,7 +71,7 @@ class Param(Model, frozen=True):
     """The only values it may have."""
     pattern: str = ""
     """A regular expression that the whole value must match."""
-    default: str | None = None
+    default: Text | None = None
     """The value if the user gives none; without a default it has to be given."""
     per_call: bool = False
     """Whether a call may name another value than the connection has: a region, and no account.
@@ -94,10 +94,12 @@ class Param(Model, frozen=True):
             raise ValueError(f"a value for {name!r} is missing")
         if self.enum and value not in self.enum:
             raise ValueError(f"{name!r} must be one of: {', '.join(self.enum)}")
+        if len(value) > MAX_VALUE:  # before it is matched: a match can cost the square of it
+            raise ValueError(f"the value of {name!r} is too long")
         if self.pattern and not re.fullmatch(self.pattern, value):
             raise ValueError(f"the value of {name!r} does not look as it should: {self.pattern}")
-        if len(value) > MAX_VALUE or not value.isprintable():
-            raise ValueError(f"the value of {name!r} is too long, or has a control character in it")
+        if not value.isprintable():
+            raise ValueError(f"the value of {name!r} has a control character in it")
         if self.source == "callback" and not self.pattern and _PATH_BREAK.search(value):
             raise ValueError(f"the value of {name!r} would lead to another address")
         return value

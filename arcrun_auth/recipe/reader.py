@@ -37,14 +37,15 @@ _INT = re.compile(r"[-+]?[0-9]{1,18}")
 class Document:
     """A file as plain data. A place in it is a tuple: `("oauth2", "scopes", 0)`."""
 
-    __slots__ = ("_lines", "data", "max_depth", "path", "sources", "text", "what")
+    __slots__ = ("_lines", "data", "max_depth", "path", "sources", "text", "typed", "what")
 
     def __init__(
         self, text: str, path: str | None = None, *, what: str = "A recipe",
-        max_depth: int = MAX_DEPTH,
+        max_depth: int = MAX_DEPTH, typed: bool = True,
     ) -> None:  # fmt: skip
         self.text = text
         self.what = what
+        self.typed = typed
         self.max_depth = max_depth
         self._lines: dict[Place, int] | None = None
         self.path = path
@@ -52,7 +53,8 @@ class Document:
         self.data: dict[str, Any] = {}
         self.sources: list[tuple[Place, str]] = []
         """What was written at each place that did not become text. A field that is declared
-        a text gets it back: `version: 010` is then "010"."""
+        a text gets it back: `version: 010` is then "010". Nothing, unless `typed`: kept for
+        each number of a long document it takes more memory than the data."""
 
     def line(self, place: Place) -> int | None:
         """The line (from 1) of a place, or of the nearest one around it that is in the file."""
@@ -82,11 +84,12 @@ def spell(place: Place) -> str:
 
 def parse(
     text: str | bytes, path: str | None = None, *, what: str = "A recipe",
-    max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH,
+    max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, typed: bool = True,
 ) -> Document:  # fmt: skip
     """Read one YAML document, which must be a map.
 
-    What is no recipe may be longer and deeper; `what` is how errors call it then.
+    What is no recipe may be longer and deeper; `what` is how errors call it then, and `typed`
+    is False: no type says which of its numbers are texts.
     Raises RecipeError with the line (from 1) and the place of the fault.
 
     >>> parse("a: [1, no, 2022-06-28]").data
@@ -100,7 +103,7 @@ def parse(
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise RecipeError(f"{what} is UTF-8.", path=path, line=line) from None
-    document = Document(decoded, path, what=what, max_depth=max_depth)
+    document = Document(decoded, path, what=what, max_depth=max_depth, typed=typed)
     try:
         _Builder(document).build()
     except yaml.MarkedYAMLError as error:
@@ -195,7 +198,8 @@ class _Builder:
             value = int(text)
         else:
             return text
-        self._document.sources.append((place, text))
+        if self._document.typed:
+            self._document.sources.append((place, text))
         return value
 
     def _fail(self, why: str, event: Any, place: Place) -> NoReturn:

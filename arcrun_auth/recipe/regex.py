@@ -19,19 +19,20 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from arcrun_auth.recipe.alphabet import Alphabet
 from arcrun_auth.recipe.ambiguity import Ambiguity, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     Tokens = Sequence[tuple[Any, Any]]
 
 MAX_TEXT = 4096
 """How much of a text from a server is searched? It bounds the time that one search takes."""
 
-MAX_PATTERN = 1000
+MAX_PATTERN = 300
 """How long may a pattern be?"""
-MAX_STATES = 512
+MAX_STATES = 256
 MAX_UNROLLED = 64
 """Up to how many characters is `x{n}` written out? What is longer counts as `x+`."""
 MAX_CHOICES = 8
@@ -39,8 +40,8 @@ MAX_CHOICES = 8
 
 # The parser behind `re`: what is judged here is what the matcher does, not a second opinion.
 _parser: Any = re._parser  # type: ignore[attr-defined]  # noqa: SLF001
+_FLAGS = "A pattern has no flags: write [Aa] for both cases, [\\s\\S] for any character"
 _REPEATS = re.compile(r"[*+?{(]")  # without any of them there is one choice at most, and no group
-_LINE_BREAK, _SAMPLES = 10, "0aA_ \n\u00e9\u4e00-;"
 
 
 @lru_cache(maxsize=4096)
@@ -65,11 +66,12 @@ def _check(pattern: str, *, whole: bool) -> None:
     if not _REPEATS.search(pattern):
         return
     parsed = _parser.parse(pattern)
-    flags = parsed.state.flags
-    machine = _Machine(_alphabet(parsed), ignore_case=bool(flags & re.IGNORECASE))
+    if parsed.state.flags != re.UNICODE:
+        raise Refused(_FLAGS)
+    machine = _Machine(Alphabet(parsed))
     found = machine.sequence(parsed)
-    if not whole and (flags & re.MULTILINE or not _is_anchored(parsed)):
-        anywhere = machine.loop(machine.atom(machine.everything))
+    if not whole and not _is_anchored(parsed):
+        anywhere = machine.loop(machine.atom(machine.alphabet.everything))
         found = machine.joined([machine.optional(anywhere), found])
     if machine.choices > MAX_CHOICES:
         raise Refused("This has too many choices that begin alike")
@@ -87,48 +89,6 @@ def _is_anchored(tokens: Tokens) -> bool:
     if name == "BRANCH":
         return all(map(_is_anchored, value[1]))
     return name == "SUBPATTERN" and _is_anchored(value[3])
-
-
-# -- characters ------------------------------------------------------------------------
-
-
-def _alphabet(tokens: Tokens) -> str:
-    """Characters of which at least one is in whatever any two classes of the pattern share."""
-    found = {ord(char) for char in _SAMPLES}
-    for end in _ends(tokens):
-        found |= {max(end - 1, 0), end, min(end + 1, 0x10FFFF)}
-    return "".join(map(chr, sorted(found)))
-
-
-def _ends(value: Any) -> Iterator[int]:
-    """Every literal, and both ends of every range."""
-    if isinstance(value, tuple) and len(value) == 2:  # noqa: PLR2004 - what a token is
-        kind, of_it = value
-        if str(kind) in ("LITERAL", "NOT_LITERAL"):
-            yield of_it
-        elif str(kind) == "RANGE":
-            yield from of_it
-    if not isinstance(value, str | int) and value is not None:
-        for each in value:
-            yield from _ends(each)
-
-
-def _is_in(items: Tokens, char: str) -> bool:
-    """Whether a class has this character."""
-    negated = any(str(kind) == "NEGATE" for kind, _ in items)
-    return negated != any(_fits(str(kind), value, char) for kind, value in items)
-
-
-def _fits(kind: str, value: Any, char: str) -> bool:
-    if kind == "CATEGORY":
-        name = str(value).removeprefix("CATEGORY_")
-        plain = name.removeprefix("NOT_")
-        has = {"DIGIT": char.isdecimal(), "SPACE": char.isspace()}
-        return has.get(plain, char.isalnum() or char == "_") != (plain != name)
-    code = ord(char)
-    return (kind == "LITERAL" and value == code) or (
-        kind == "RANGE" and value[0] <= code <= value[1]
-    )
 
 
 # -- the automaton ---------------------------------------------------------------------
@@ -151,11 +111,8 @@ _NOTHING = _Part(empty=True, first=frozenset(), last=frozenset(), plain=())
 class _Machine:
     """States are the characters of a pattern (Glushkov 1961): to enter one is to read it."""
 
-    def __init__(self, alphabet: str, *, ignore_case: bool) -> None:
-        self._alphabet = alphabet
-        self._ignore_case = ignore_case
-        self._known: dict[str, int] = {}
-        self.everything = (1 << len(alphabet)) - 1
+    def __init__(self, alphabet: Alphabet) -> None:
+        self.alphabet = alphabet
         self.reads: list[int] = []
         """Of each state the characters that enter it, as a bit for each of the alphabet."""
         self.follow: list[set[int]] = []
@@ -170,9 +127,12 @@ class _Machine:
         if kind == "AT":
             return _NOTHING
         if kind in ("LITERAL", "ANY", "NOT_LITERAL", "IN"):
-            return self.atom(self._read_by(kind, value))
+            return self.atom(self.alphabet.read_by(kind, value))
         if kind in ("SUBPATTERN", "ATOMIC_GROUP"):
-            return self.sequence(value[3] if kind == "SUBPATTERN" else value)
+            _, added, dropped, inner = value if kind == "SUBPATTERN" else (None, 0, 0, value)
+            if added or dropped:
+                raise Refused(_FLAGS)
+            return self.sequence(inner)
         if kind == "BRANCH":
             return self._either(value[1])
         if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
@@ -180,28 +140,6 @@ class _Machine:
         if kind in ("ASSERT", "ASSERT_NOT"):
             return self._aside(value[1])
         raise Refused("A pattern refers to no group, and has no condition")
-
-    def _read_by(self, kind: str, value: Any) -> int:
-        """The characters that one of the pattern stands for; found once for each class."""
-        name = f"{kind} {value}"
-        if name not in self._known:
-            self._known[name] = self._found_by(kind, value)
-        return self._known[name]
-
-    def _found_by(self, kind: str, value: Any) -> int:
-        if kind == "LITERAL" and not self._ignore_case:
-            return 1 << self._alphabet.index(chr(value))
-        if kind == "ANY":
-            items: Tokens = [("NEGATE", None), ("LITERAL", _LINE_BREAK)]
-        elif kind == "NOT_LITERAL":
-            items = [("NEGATE", None), ("LITERAL", value)]
-        else:
-            items = value if kind == "IN" else [(kind, value)]
-        forms = (
-            {char, char.lower()[:1], char.upper()[:1]} if self._ignore_case else {char}
-            for char in self._alphabet
-        )
-        return sum(1 << i for i, form in enumerate(forms) if any(_is_in(items, c) for c in form))
 
     def atom(self, reads: int) -> _Part:
         """One character."""
@@ -248,8 +186,7 @@ class _Machine:
         if sum(part.empty and not place for part, place in zip(parts, places, strict=True)) > 1:
             raise Refused("Two of the choices here match the same")  # `a|a` comes as `a(|)`
         firsts = [self._reads(part.first) for part in parts]
-        alike = (sum(first >> i & 1 for first in firsts) for i in range(len(self._alphabet)))
-        self.choices *= max(1, *alike)
+        self.choices *= max(1, _most_alike(firsts))
         return _Part(
             empty=any(part.empty for part in parts),
             first=frozenset().union(*(part.first for part in parts)),
@@ -279,9 +216,21 @@ class _Machine:
 
     def _aside(self, tokens: Tokens) -> _Part:
         """What only looks around is tried at each place: as bad as it is by itself."""
-        inner = _Machine(self._alphabet, ignore_case=self._ignore_case)
+        inner = _Machine(self.alphabet)
         inner.sequence(tokens)
         if any(inner.follow[state] & {state, *range(state)} for state in range(len(inner.follow))):
             raise Refused("What only looks ahead or behind repeats nothing here")
         self.choices *= inner.choices
         return _NOTHING
+
+
+def _most_alike(classes: Iterable[int]) -> int:
+    """How many of them have one and the same character."""
+    layers: list[int] = []  # what one of them has, what two have, and so on
+    for each in classes:
+        rest = each
+        for i, layer in enumerate(layers):
+            layers[i], rest = layer | rest, layer & rest
+        if rest:
+            layers.append(rest)
+    return len(layers)

@@ -90,7 +90,9 @@ def check(recipe: Recipe, *, strict: bool) -> None:
 def _check_method(way: Method, at: Place, *, strict: bool) -> None:
     _check_primitive(way, at)
     _check_secrets(way, at)
-    for name, param in way.params.items():
+    for place, pattern in parts.patterns(way):
+        _check_pattern(pattern, (*at, *place))
+    for name, param in way.params.items():  # a default is matched: its pattern is known to end
         _check_param(param, (*at, "params", name))
     for place, text, names in parts.templates(way):
         _check_template(text, names, (*at, *place), strict=strict)
@@ -99,8 +101,6 @@ def _check_method(way: Method, at: Place, *, strict: bool) -> None:
     for place, url in parts.urls(way):
         _check_url(url, way.params, (*at, *place))
     _check_hosts(way, at)
-    for place, pattern in parts.patterns(way):
-        _check_pattern(pattern, (*at, *place))
     for place, path in parts.paths(way):
         _check_path(path, (*at, *place))
     _check_found(way, at)

@@ -31,7 +31,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Budget:
-    """The seconds that are left for all requests of one update together."""
+    """The seconds that are left for all of one update: its requests, and reading what came."""
 
     __slots__ = ("_end", "total")
 
@@ -39,11 +39,11 @@ class Budget:
         self.total = total
         self._end = time.monotonic() + total
 
-    def left(self, host: str) -> float:
-        """ProviderUnavailable once there are none."""
+    def left(self, host: str, failed: str = "did not answer") -> float:
+        """ProviderUnavailable once there are none; `failed` is what `host` then did."""
         left = self._end - time.monotonic()
         if left <= 0:
-            raise ProviderUnavailable(f"{host} did not answer within {self.total:g} seconds.")
+            raise ProviderUnavailable(f"{host} {failed} within {self.total:g} seconds.")
         return left
 
 

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arcrun_auth._http import Answer
+    from arcrun_auth.remote.download import Budget
     from arcrun_auth.remote.source import Wish
 
 # Names that differ in case alone collide there: lower case is the one that counts.
 _SERVICE = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 MAX_RECIPES = 1000
-"""How many recipes of a platform do we take? Each costs some milliseconds to read and index."""
+"""How many items of a list do we read, usable or not? Each costs some milliseconds."""
 _NOT_MODIFIED, _NOT_FOUND = 304, 404
 
 
@@ -46,7 +47,7 @@ def fetch(wish: Wish) -> Fetched | None:
     listed = understood(answer, host_of(url), time.time()).get("recipes")
     if not isinstance(listed, list):
         raise AuthError(f"{host_of(url)} answered without a list of recipes.")
-    texts, unusable = _texts(listed)
+    texts, unusable = _texts(listed, wish.budget, host_of(url))
     return Fetched(Held("", {}, source=url), texts, answer.headers.get("etag", ""), unusable)
 
 
@@ -59,7 +60,8 @@ def fetch_one(service: str, wish: Wish) -> Fetched | None:
     answer = _ask(wish, f"{url}auth-recipes/{service}", "")
     if answer.status == _NOT_FOUND:
         return None
-    texts, _ = _texts([understood(answer, host_of(url), time.time()).get("recipe")])
+    host = host_of(url)
+    texts, _ = _texts([understood(answer, host, time.time()).get("recipe")], wish.budget, host)
     name = f"{service}.yaml"
     if name not in texts:  # it gave another one than it was asked for, or none that is usable
         return None
@@ -74,18 +76,24 @@ def _ask(wish: Wish, url: str, mark: str) -> Answer:
     return download(url, wish.budget, allow=wish.settings.allow_hosts, headers=headers, hops=0)
 
 
-def _texts(listed: Sequence[object]) -> tuple[dict[str, str], dict[str, str]]:
-    """The usable ones of what is listed, by file name; and the others, with the reason."""
+def _texts(
+    listed: Sequence[object], budget: Budget, host: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The usable ones of what is listed, by file name; and the others, with the reason.
+
+    ProviderUnavailable where `budget` ends before the list."""
     texts: dict[str, str] = {}
     unusable: dict[str, str] = {}
-    for item in listed:
+    for index, item in enumerate(listed):
+        budget.left(host, "gave no list that could be read")
         service = item.get("service") if isinstance(item, dict) else None
-        if not isinstance(service, str) or not _SERVICE.fullmatch(service):
-            unusable[printable(str(service), 80)] = "this is no name of a service"
-            continue
-        if len(texts) == MAX_RECIPES:
-            unusable[service] = f"there are more than {MAX_RECIPES}"
+        name = printable(str(service), 80)
+        if index == MAX_RECIPES:
+            unusable[name] = f"there are more than {MAX_RECIPES}"
             break
+        if not isinstance(service, str) or not _SERVICE.fullmatch(service):
+            unusable[name] = "this is no name of a service"
+            continue
         try:
             text = json.dumps(item, ensure_ascii=False, indent=1)
             _check(reader.parse(text))

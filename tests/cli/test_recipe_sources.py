@@ -140,6 +140,18 @@ def test_a_refused_set_is_told_and_ends_in_its_code(inside, published, source) -
     assert "acme" not in inside("recipes", "list").out
 
 
+def test_of_a_list_of_rubbish_some_are_told_and_the_number_of_the_others(inside) -> None:
+    items = [{"service": f"No. {number}"} for number in range(23)]
+    body = json.dumps({"success": True, "recipes": items}).encode()
+    with servers.recorder(lambda _: servers.Reply(body=body)) as server:
+        inside.env |= {"ARCRUN_SERVER": server.origin, "ARCRUN_ALLOW_HOSTS": server.origin}
+        told = inside("recipes", "update").err.splitlines()
+        assert sum("is left out: this is no name" in line for line in told) == 20
+        assert "  and 3 more; --json lists them all" in told
+        found = json.loads(inside("recipes", "update", "--json").out)
+        assert len(found["sources"][0]["unusable"]) == 23
+
+
 def test_no_source_no_update(inside) -> None:
     ran = inside("recipes", "update")
     assert ran.code == 2

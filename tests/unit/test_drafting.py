@@ -514,6 +514,16 @@ def test_a_document_that_is_none_is_refused_with_its_name(raw, why):
     assert caught.value.path == "shop.yaml"
 
 
+def test_of_what_is_no_recipe_no_number_is_kept_a_second_time(monkeypatch):
+    documents, built = [], reader._Builder.build
+    monkeypatch.setattr(
+        reader._Builder, "build", lambda self: (documents.append(self._document), built(self))
+    )
+    assert document.read(b"a: [010, true]", "shop.yaml") == {"a": [10, True]}
+    assert reader.parse("a: 010").sources == [(("a",), "010")]
+    assert [len(each.sources) for each in documents] == [0, 1]
+
+
 def test_a_document_may_be_longer_and_deeper_than_a_recipe_and_begin_with_a_mark():
     deep = b"a: " + b"[" * 90 + b"]" * 90
     assert document.read(b"\xef\xbb\xbf" + deep, "x")["a"]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from arcrun_auth.errors import RecipeError
 from arcrun_auth.remote import bundle, lockfile, platform, state
+from arcrun_auth.remote.download import Budget
 from tests.mirror import recipe
 
 JSON = st.recursive(
@@ -54,6 +55,6 @@ def test_a_lock_is_read_or_refused_and_a_state_is_a_fresh_one(tmp_path_factory, 
 
 @given(st.lists(JSON, max_size=4))
 def test_a_list_of_a_platform_gives_recipes_and_reasons(listed) -> None:
-    texts, unusable = platform._texts(listed)
+    texts, unusable = platform._texts(listed, Budget(600), "a.example")
     assert len(texts) + len(unusable) <= len(listed)
     assert all(name.endswith(".yaml") for name in texts)

@@ -18,6 +18,7 @@ from arcrun_auth.errors import (
 from arcrun_auth.people import Nobody
 from arcrun_auth.remote import platform as platform_module
 from arcrun_auth.remote import update
+from arcrun_auth.remote.download import Budget
 from tests import canary, mirror, servers
 from tests.mirror import NOW
 from tests.world import Told, master_key
@@ -200,6 +201,30 @@ def test_a_list_has_an_end_and_so_has_its_depth(home, platform, monkeypatch) -> 
     assert home.catalog.names() == ["one", "three", "two"]
 
 
+def test_what_is_listed_is_counted_usable_or_not(home, platform, monkeypatch) -> None:
+    monkeypatch.setattr("arcrun_auth.remote.platform.MAX_RECIPES", 2)
+    platform.items = [{"service": f"No. {number}"} for number in range(50)]
+    assert home.update().unusable == {
+        "No. 0": "this is no name of a service",
+        "No. 1": "this is no name of a service",
+        "No. 2": "there are more than 2",
+    }
+
+
+def test_reading_a_list_ends_with_the_time_of_the_update(monkeypatch) -> None:
+    budget = Budget(600)
+    read = []
+
+    def check(document) -> None:
+        read.append(document)
+        monkeypatch.setattr("time.monotonic", lambda: budget._end)
+
+    monkeypatch.setattr(platform_module, "_check", check)
+    with pytest.raises(ProviderUnavailable, match="no list that could be read within 600 seconds"):
+        platform_module._texts([item("one"), item("two")], budget, "a.example")
+    assert len(read) == 1
+
+
 def test_what_is_read_is_never_too_deep_to_be_written() -> None:
     """The parser and the writer of JSON give up at other depths, from Python 3.12 on."""
     for depth in range(500, 3000, 100):
@@ -208,7 +233,7 @@ def test_what_is_read_is_never_too_deep_to_be_written() -> None:
             listed = json.loads(f'[{{"service": "deep", "tags": {nested}}}]')
         except RecursionError:
             break
-        assert platform_module._texts(listed)[1].keys() == {"deep"}
+        assert platform_module._texts(listed, Budget(600), "a.example")[1].keys() == {"deep"}
 
 
 def test_no_recipe_of_its_takes_a_variable_of_ours_for_its_secret(home, platform) -> None:

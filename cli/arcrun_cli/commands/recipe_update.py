@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     Told = tuple[Change, Sequence[str]]
     """What has changed, and in it what somebody has to agree to."""
+
+MAX_TOLD = 20
+"""How many that are no recipes are told of a source, before it is their number alone?"""
 
 
 @click.command(
@@ -89,6 +93,13 @@ def _source(result: Result) -> dict[str, Any]:
     }
 
 
+def _tell_unusable(unusable: Mapping[str, str], became: str) -> None:
+    for name, why in islice(unusable.items(), MAX_TOLD):
+        ui.tell(f"  {printable(name)} {became}: {printable(why)}")
+    if len(unusable) > MAX_TOLD:
+        ui.tell(f"  and {len(unusable) - MAX_TOLD} more; --json lists them all")
+
+
 def _print(results: Sequence[Result], changes: Sequence[Told]) -> None:
     for result in results:
         if result.error is not None:
@@ -98,8 +109,7 @@ def _print(results: Sequence[Result], changes: Sequence[Told]) -> None:
             state = "fetched" if result.changed else "nothing newer"
             ui.tell(f"{ui.mark('ok', ui.err)} {result.tier}: {state}")
         became = "stays as it was" if result.tier == "community" else "is left out"
-        for name, why in (result.unusable or {}).items():
-            ui.tell(f"  {printable(name)} {became}: {printable(why)}")
+        _tell_unusable(result.unusable or {}, became)
     for change, asks in changes:
         ui.put(f"{change.kind:<8}  {change.service}")
         for line in asks:
