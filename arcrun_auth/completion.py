@@ -132,7 +132,7 @@ class Completion:
     def _tried(self, fresh: Connection) -> str | None:
         """Whose account it is. TokenRefused goes on for a key; all else is only told."""
         assert fresh.record is not None
-        if self._way.test is None:
+        if self._way.test is None and self._way.oauth2 is None:  # a login may have its userinfo
             self._person.say("Not tested: the recipe has no test request.")
             return None
         try:
