@@ -26,6 +26,21 @@ MAX_LENGTH = 300
 """How long may a path be, in characters?"""
 
 
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that an answer is; None for any other content.
+
+    >>> json_object(b'{"id": 7}'), json_object(b"[7]"), json_object(b"<html>")
+    ({'id': 7}, None, None)
+    """
+    import json
+
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
 @lru_cache(maxsize=256)
 def parse(path: str) -> tuple[str | Steps, ...]:
     """The alternatives of `path`: steps into the body, or the name of a header.

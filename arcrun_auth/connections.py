@@ -250,7 +250,6 @@ class Connections:
 
     def _free(self, connection: Connection, params: Mapping[str, str]) -> set[str]:
         """Which of `params` a call may choose: where it is, but never whose it is."""
-
         if not connection.entry.trusted:
             return set()  # the hosts were agreed to one by one
         _, way = self.resolver.way(connection)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from arcrun_auth._http import send_token
+from arcrun_auth.answers import json_object
 from arcrun_auth.errors import AuthError, TokenRefused, may_pass, printable
 from arcrun_auth.hosts import fence_of
 from arcrun_auth.oauth.call import TokenCall
@@ -88,7 +89,7 @@ def understood(
     answer: Answer, host: str, now: float, secrets: Sequence[Secret] = ()
 ) -> dict[str, Any]:
     """The body of a success. Raises for all else, in its words, without the `secrets` sent."""
-    data, words = _object(answer.body), _words(answer, Censor(secrets))
+    data, words = json_object(answer.body), _words(answer, Censor(secrets))
     said = f": {words}" if words else "."
     if may_pass(answer.status):
         raise unavailable(
@@ -109,17 +110,9 @@ def understood(
     return data
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None
-
-
 def _words(answer: Answer, censor: Censor) -> str:
     """What it says of an error, in whatever shape; nothing of a page for people."""
-    data = _object(answer.body)
+    data = json_object(answer.body)
     if data is not None:
         found = next((data[k] for k in ("error", "detail", "message", "title") if data.get(k)), "")
         return printable(censor(found)) if isinstance(found, str) else ""

@@ -7,12 +7,12 @@ name, whose hosts are consented to.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from arcrun_auth.answers import json_object
 from arcrun_auth.errors import LoginFailed, ProviderUnavailable, may_pass, printable
 from arcrun_auth.hosts import DEFAULT_PORTS, address_fault
 
@@ -91,7 +91,7 @@ def read_metadata(
             f"{printable(issuer, 100)} could not tell its metadata now (HTTP {status}).",
             status=status,
         )
-    data = _object(body) if status == OK else None
+    data = json_object(body) if status == OK else None
     if data is None:
         return None
     # RFC 8414 §3.3: by plain string comparison, or not to be used.
@@ -111,14 +111,6 @@ def read_metadata(
         pkce=_takes_s256(data.get("code_challenge_methods_supported")),
         iss_in_callback=data.get("authorization_response_iss_parameter_supported") is True,
     )
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None
 
 
 def _aliases(told: object) -> dict[str, object]:
