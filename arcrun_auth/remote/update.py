@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from arcrun_auth.catalog_fetched import digest, root_path
 from arcrun_auth.errors import AuthError, RecipeError, UnknownService
-from arcrun_auth.remote import lockfile
+from arcrun_auth.remote import SETTING, lockfile
 from arcrun_auth.remote import state as states
 from arcrun_auth.remote.download import Budget
 from arcrun_auth.remote.lockfile import TIERS
@@ -41,9 +41,6 @@ UNTOLD_SECONDS = 5.0
 
 LONGEST_NAME = 24
 """How long may a name be that a source is asked for? Keys are longer, and are pasted as names."""
-
-SETTING = {"official": "recipes_url", "community": "community_url", "platform": "server"}
-"""Which setting says where the recipes of a tier are?"""
 
 
 @dataclass(frozen=True)

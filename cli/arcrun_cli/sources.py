@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, UnknownService
+from arcrun_auth.remote import SETTING
 from arcrun_cli import ui
 
 if TYPE_CHECKING:
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from arcrun_auth.people import Person
     from arcrun_auth.remote.update import Updates
     from arcrun_auth.settings import Settings
-
-NAMED_BY = ("recipes_url", "community_url", "server")
-"""Which settings name a source?"""
 
 
 def updates(settings: Settings, recipes: Catalog) -> Updates:
@@ -33,7 +31,7 @@ def look_after(
     Where no source is named, or nobody is reachable, nothing is even loaded. It never fails:
     what was fetched before is there, and `arcrun doctor` says what is wrong.
     """
-    if person.reach is None or not any(settings.get(name) for name in NAMED_BY):
+    if person.reach is None or not any(settings.get(name) for name in SETTING.values()):
         return
     try:
         found = updates(settings, recipes)
