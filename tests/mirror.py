@@ -42,6 +42,10 @@ def recipe(service: str, host: str = "", **more) -> str:
     )
 
 
+def release(maintainer, version=2, host="api.one.com", **more):
+    return maintainer.release(version, one=recipe("one", host), three=recipe("three"), **more)
+
+
 def recipes(folder: Path, version: int, **texts: str) -> Path:
     """A folder with the recipes of a set; `_base` and such are given by their names."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -156,3 +160,8 @@ class Home:
         """The result of the only source."""
         (result,) = self.updates().run(**options)
         return result
+
+
+def loaded(maintainer, name):
+    """What is signed in a file of the site."""
+    return json.loads((maintainer.site / name).read_text())["signed"]

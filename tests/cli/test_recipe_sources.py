@@ -13,7 +13,7 @@ from arcrun_cli import hardening
 from tests import canary, mirror, servers
 from tests.cli.conftest import Ran
 from tests.mirror import recipe
-from tests.unit.test_remote_community import COMMIT, OTHER, Forge, text
+from tests.unit.remote.test_community import COMMIT, OTHER, Forge, text
 
 
 @pytest.fixture

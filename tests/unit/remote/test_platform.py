@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
@@ -69,12 +68,6 @@ class Platform(servers.Recorder):
 
 def reply(body: object, status: int = 200) -> servers.Reply:
     return servers.Reply(status, {"content-type": "application/json"}, json.dumps(body).encode())
-
-
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch) -> None:
-    """A crash of the machine is no part of these tests, and a thousand files wait for one disk."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture

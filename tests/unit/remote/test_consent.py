@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 
 import pytest
 
@@ -13,17 +12,6 @@ from arcrun_auth.people import Nobody
 from tests import canary, mirror
 from tests.mirror import recipe
 from tests.world import Told, master_key
-
-
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch) -> None:
-    """A crash of the machine is no part of these tests, and a thousand files wait for one disk."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return mirror.ceremony(tmp_path_factory.mktemp("given") / "maintainer")
 
 
 @pytest.fixture

@@ -59,12 +59,6 @@ class Forge(servers.Recorder):
         return file
 
 
-@pytest.fixture(autouse=True)
-def no_waiting_for_the_disk(monkeypatch) -> None:
-    """A crash of the machine is no part of these tests, and a thousand files wait for one disk."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
 @pytest.fixture(scope="module")
 def key():
     return Ed25519PrivateKey.generate()
