@@ -114,6 +114,8 @@ def test_keys_are_typed_and_arrive_and_show_nowhere(width, scheme):
 
     def act(page, photograph):
         assert page.locator("input[type=password]").count() == 2
+        # Who types before the page has its focus is told so by the browser.
+        page.wait_for_function("document.activeElement.id === 'field0'")
         page.get_by_label("Account SID").fill(sid)
         page.get_by_label("Auth token").fill("x")
         page.get_by_label("Certificate").fill("-----BEGIN\nx\n-----END")
