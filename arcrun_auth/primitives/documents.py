@@ -144,10 +144,10 @@ def _fault(what: str) -> AuthError:
 
 
 def _no_object(raw: str) -> str:
-    if "-----BEGIN" in raw[:64]:
-        return "It is a bare PEM: the JSON file is wanted, which holds the key and whose it is."
     if raw.startswith("{") and not raw.endswith("}"):
         return "It is JSON that breaks off: part of the file is missing."
+    if "-----BEGIN" in raw[:64]:
+        return "It is a bare PEM: the JSON file is wanted, which holds the key and whose it is."
     return "It is no JSON." if raw else "It is empty."
 
 
