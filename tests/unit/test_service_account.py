@@ -156,9 +156,7 @@ def short_key() -> str:
 WRONG = {
     "a bare PEM": (lambda: key_pem(ROBOT), "bare PEM"),
     "a truncated file": (lambda: key_file()[:900], "breaks off"),
-    "one that begins with its key": (
-        lambda: json.dumps({"private_key": key_pem(ROBOT)})[:200], "breaks off",
-    ),  # fmt: skip
+    "its key alone": (lambda: json.dumps({"private_key": key_pem(ROBOT)})[:200], "breaks off"),
     "no JSON": (lambda: "robot", "no JSON"),
     "a list": (lambda: "[]", "no JSON"),
     "half a character": (lambda: key_file(client_email="\ud800@a.example"), "no JSON"),
