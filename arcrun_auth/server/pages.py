@@ -44,8 +44,8 @@ def _field(name: str, label: str, *, kind: str = "text", value: str = "", note: 
     about = f"<p>{escape(note)}</p>" if note else ""
     return (
         f'<div class="field"><label for="{name}">{escape(label)}</label>'
-        f'<input id="{name}" name="{name}" type="{kind}" value="{escape(value)}" autocomplete="off" '
-        f'autocapitalize="off" spellcheck="false">{about}</div>'
+        f'<input id="{name}" name="{name}" type="{kind}" value="{escape(value)}" '
+        f'autocomplete="off" autocapitalize="off" spellcheck="false">{about}</div>'
     )
 
 
@@ -103,7 +103,10 @@ def device_code(form: Form, code: str = "", wrong: str = "") -> bytes:
     told = f'<p role="alert">{escape(wrong)}</p>' if wrong else ""
     field = _field("user_code", "Code", value=code, note="It stands on the other device.")
     return page(
-        KEY, "Log in on another device", told + form.html("/device", field + _button("Go on")), "ask"
+        KEY,
+        "Log in on another device",
+        told + form.html("/device", field + _button("Go on")),
+        "ask",
     )
 
 

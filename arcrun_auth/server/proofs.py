@@ -9,6 +9,8 @@ from arcrun_auth.oauth.dpop import ALG, TYPE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from joserfc.jwk import ECKey
+
 WINDOW = 300.0
 """How far may the clock of a client be off, in seconds, before a nonce of ours has to do? As
 long is a proof remembered, so that none is taken twice."""
@@ -44,29 +46,50 @@ def read_proof(
     `is_ours` says of a nonce whether this server gave it, not long ago: then the client's own
     clock does not count. That no proof is used twice is for the caller to see to, by `jti`.
     """
-    from joserfc import jwt
-    from joserfc.errors import JoseError
-    from joserfc.jwk import ECKey
-    from joserfc.jws import JWSRegistry, extract_compact
-
     if len(text) > MAX_PROOF:
         raise BadProof("it is too long")
-    try:
-        header = extract_compact(text.encode()).headers()
-        jwk = header.get("jwk")
-        if header.get("typ") != TYPE or header.get("alg") != ALG:
-            raise BadProof("it has another type or algorithm")
-        if not isinstance(jwk, dict) or set(jwk) != _MEMBERS:
-            raise BadProof("its header has no public key")
-        key = ECKey.import_key(jwk)
-        registry = JWSRegistry(algorithms=[ALG], strict_check_header=False)
-        claims = jwt.decode(text, key, algorithms=[ALG], registry=registry).claims
-    except BadProof:
-        raise
-    except (JoseError, ValueError, TypeError, KeyError):
-        raise BadProof("it cannot be read, or its signature does not fit") from None
+    key = _key(_header(text))
+    claims = _claims(text, key)
     _check(claims, method, url, now=now, is_ours=is_ours)
     return Proof(key.thumbprint(), claims["jti"])
+
+
+def _header(text: str) -> dict[str, Any]:
+    from joserfc.errors import JoseError
+    from joserfc.jws import extract_compact
+
+    try:
+        return dict(extract_compact(text.encode()).headers())
+    except (JoseError, ValueError, TypeError, AttributeError):
+        raise BadProof("it is no signed JWT") from None
+
+
+def _key(header: dict[str, Any]) -> ECKey:
+    """The key that it brings along: of our kind, and no more of it than its public half."""
+    from joserfc.errors import JoseError
+    from joserfc.jwk import ECKey
+
+    jwk = header.get("jwk")
+    if header.get("typ") != TYPE or header.get("alg") != ALG or "crit" in header:
+        raise BadProof("it has another type or algorithm")
+    if not isinstance(jwk, dict) or set(jwk) != _MEMBERS or jwk["crv"] != "P-256":
+        raise BadProof("its header has no public key")
+    try:
+        return ECKey.import_key(jwk)
+    except (JoseError, ValueError, TypeError, KeyError):
+        raise BadProof("its key cannot be read") from None
+
+
+def _claims(text: str, key: ECKey) -> dict[str, Any]:
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jws import JWSRegistry
+
+    registry = JWSRegistry(algorithms=[ALG], strict_check_header=False)
+    try:
+        return dict(jwt.decode(text, key, algorithms=[ALG], registry=registry).claims)
+    except (JoseError, ValueError, TypeError):
+        raise BadProof("its signature does not fit") from None
 
 
 def _check(

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from arcrun_auth.server.config import Config
     from arcrun_auth.server.database import Database, Tx
-    from arcrun_auth.server.providers import Providers
     from arcrun_auth.server.sealing import Sealer
+    from arcrun_auth.server.shared_apps import Offer
 
     T = TypeVar("T")
 
@@ -87,15 +87,25 @@ class Shown:
 class Site:
     """What all visits share."""
 
-    def __init__(self, database: Database, config: Config, providers: Providers) -> None:
+    def __init__(self, database: Database, config: Config) -> None:
+        """AuthError where an app that the configuration names cannot be shared."""
         self.database = database
         self.config = config
-        self.providers = providers
-        self.issuers = Issuers(providers.allow_hosts)
+        self.providers = config.providers
+        self.issuers = Issuers(self.providers.allow_hosts)
+        self.offers = self._offers()
 
     @cached_property
     def sealer(self) -> Sealer:
         return self.write(state.sealer)
+
+    def _offers(self) -> dict[str, Offer]:
+        if not self.providers.apps:
+            return {}
+        from arcrun_auth.catalog import Catalog
+        from arcrun_auth.server.shared_apps import offers
+
+        return offers(self.providers.apps, Catalog(self.config.folder))
 
     def read(self, work: Callable[[Tx], T]) -> T:
         return self.database.read(work)
@@ -108,9 +118,7 @@ class Site:
 
     def spend(self, purpose: str, text: str, seconds: float) -> bool:
         """Whether this is its first use; `seconds` is how long it would have held at most."""
-        return self.write(
-            lambda tx: state.spend(tx, purpose, text, ends=tx.now() + seconds)
-        )
+        return self.write(lambda tx: state.spend(tx, purpose, text, ends=tx.now() + seconds))
 
     def url(self, visit: Visit) -> str:
         """Where people reach this server: what the admin says, and never what a stranger's `Host`
@@ -157,7 +165,7 @@ class Site:
         return Form(self.sealer.mark(CSRF, text.encode()), **hidden)
 
     def check_form(self, visit: Visit) -> None:
-        """Whether a form comes from a page that we showed to this very browser; else Problem 403."""
+        """Whether a form comes from a page that we showed to this browser; else Problem 403."""
         text = visit.cookies.get(_named(visit, CSRF), "")
         foreign = visit.headers.get("sec-fetch-site", "same-origin") not in _SAME
         mark = visit.form.get(CSRF, "")
