@@ -40,7 +40,14 @@ class Desk:
             self.config = replace(self.config, url=self.url)
         self.app = Server(self.database, self.config)
         self._server = uvicorn.Server(
-            uvicorn.Config(self.app, log_config=None, access_log=False, lifespan="off", ws="none")
+            uvicorn.Config(
+                self.app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                proxy_headers=False,
+            )
         )
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)

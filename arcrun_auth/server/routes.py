@@ -6,7 +6,7 @@ does is one transaction. `web` runs them, `openapi` describes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,8 +23,10 @@ from arcrun_auth.server import (
 from arcrun_auth.server.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from arcrun_auth.server.config import Config
-    from arcrun_auth.server.database import Tx
+    from arcrun_auth.server.database import Database, Tx
     from arcrun_auth.server.keys import Caller
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -33,16 +35,34 @@ KEYS = ("account", "device")
 ALL_KEYS = (*KEYS, "ci")
 
 
+class Headers:
+    """The headers of a request, by lower-case name, decoded when they are asked for."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        self._raw = dict(raw)
+
+    def get(self, name: str, default: str = "") -> str:
+        """What stands there; of several the last."""
+        found = self._raw.get(name.encode())
+        return default if found is None else found.decode("latin-1")
+
+    def __contains__(self, name: str) -> bool:
+        return name.encode() in self._raw
+
+
 @dataclass(slots=True)
 class Call:
     """One request, as its function sees it."""
 
     config: Config
     path: dict[str, str]
+    """What the variables of the path are."""
     query: dict[str, str]
-    headers: dict[str, str]
-    """Those that routes ask for, by lower-case name."""
+    headers: Headers
     body: Any = None
+    """What `Route.takes` says, read; of a form its fields."""
     address: str = ""
     caller: Caller | None = None
 
@@ -57,25 +77,40 @@ class Call:
         text = self.query.get(name)
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit() and len(text) < 20):  # noqa: PLR2004 - of 64 bits
-            raise Problem(400, f"{name} is a number.")
-        number = int(text)
-        if not least <= number <= most:
+        number = whole(text)
+        if number is None or not least <= number <= most:
             raise Problem(400, f"{name} is a number from {least} to {most}.")
         return number
 
 
+def whole(text: str) -> int | None:
+    """A whole number in decimal digits, of 64 bits at most; else None."""
+    fits = text.isascii() and text.isdigit() and len(text) < 20  # noqa: PLR2004 - digits of 2**64
+    return int(text) if fits else None
+
+
 @dataclass(slots=True)
 class Reply:
-    """What to answer. `later` is written after it, and nobody waits for that."""
+    """What to answer. `later` is written after it, and nobody waits for that.
+
+    Bytes as `body` go out as they are, with the `content-type` that `headers` name; all else is
+    sent as JSON. `cookies` are whole values of `Set-Cookie`.
+    """
 
     body: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     later: Callable[[Tx], None] | None = None
+    cookies: tuple[str, ...] = ()
 
 
 Work = Callable[["Tx", Call], Reply]
+Own = Callable[["Database", Call], Awaitable[Reply]]
+
+
+def _no_work(tx: Tx, call: Call) -> Reply:
+    del tx, call
+    raise AssertionError("a route that has `own` is not run as one transaction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +119,20 @@ class Route:
 
     method: Method
     path: str
-    work: Work
-    answers: dict[int, Any]
+    work: Work = _no_work
+    """What is done, as one transaction."""
+    answers: dict[int, Any] = field(default_factory=dict)
+    """The shape of the body by status; `bytes` for a page."""
     takes: Any = None
-    """The shape of the body; None for no body."""
+    """The shape of the body as JSON; None for no body."""
+    form: bool = False
+    """Whether the body is a form of a page: `Call.body` has its fields."""
     keys: tuple[str, ...] = ()
     """The kinds of API keys it takes; none for a route that anybody may call."""
     writes: bool = True
+    """Whether its transaction writes."""
+    own: Own | None = None
+    """In place of `work`, for what has to wait for others between its transactions."""
     bearer: bool = False
     """Whether the key may come as a bearer token, too: what the platform's older clients send."""
     query: tuple[str, ...] = ()
@@ -98,7 +140,7 @@ class Route:
     @property
     def says(self) -> str:
         """What it does, in one line."""
-        return (self.work.__doc__ or "").strip().splitlines()[0]
+        return ((self.own or self.work).__doc__ or "").strip().splitlines()[0]
 
 
 # --- accounts and keys
@@ -194,16 +236,15 @@ def delete_row(tx: Tx, call: Call) -> Reply:
 def _expected(call: Call) -> int | None:
     """The version that `If-Match` names, 0 for `If-None-Match: *`, None without either."""
     if "if-none-match" in call.headers:
-        if call.headers["if-none-match"].strip() != "*":
+        if call.headers.get("if-none-match").strip() != "*":
             raise Problem(400, "If-None-Match is * here: write only where nothing is.")
         return 0
-    tag = call.headers.get("if-match")
-    if tag is None:
+    if "if-match" not in call.headers:
         return None
-    text = tag.strip().removeprefix('"').removesuffix('"')
-    if not (text.isascii() and text.isdigit() and len(text) < 20):  # noqa: PLR2004 - of 64 bits
+    version = whole(call.headers.get("if-match").strip().removeprefix('"').removesuffix('"'))
+    if version is None:
         raise Problem(400, "If-Match is the version of a row, in quotes.")
-    return int(text)
+    return version
 
 
 # --- leases
@@ -292,9 +333,9 @@ def trail(tx: Tx, call: Call) -> Reply:
 # --- the server itself
 
 
-def health(tx: Tx, call: Call) -> Reply:
-    """Whether the server runs."""
-    del tx, call
+async def health(database: Database, call: Call) -> Reply:
+    """Whether the server runs. The database is not asked: see /readyz."""
+    del database, call
     return Reply(shapes.Health())
 
 
@@ -352,6 +393,6 @@ ROUTES: list[Route] = [
     Route("DELETE", RECIPE, delete_recipe, {200: shapes.RecipeWritten}, keys=KEYS),
     Route("GET", "/audit", trail, {200: shapes.AuditTrail}, keys=KEYS, writes=False,
           query=("since",)),
-    Route("GET", "/health", health, {200: shapes.Health}, writes=False),
+    Route("GET", "/health", answers={200: shapes.Health}, own=health),
     Route("GET", "/readyz", ready, {200: shapes.Health}, writes=False),
 ]  # fmt: skip
