@@ -136,6 +136,8 @@ class Route:
     bearer: bool = False
     """Whether the key may come as a bearer token, too: what the platform's older clients send."""
     query: tuple[str, ...] = ()
+    conditional: bool = False
+    """Whether `If-Match` and `If-None-Match` are heeded."""
 
     @property
     def says(self) -> str:
@@ -220,7 +222,7 @@ def get_row(tx: Tx, call: Call) -> Reply:
     name, who = call.path["name"], call.who
     found = rows.one(tx, who, name)
     tag = f'"{found.version}"'
-    if call.headers.get("if-none-match") == tag:
+    if call.headers.get("if-none-match").strip() == tag:
         return Reply(None, 304, {"etag": tag})
     later = None if rows.of_sync(name) else lambda tx: rows.used(tx, who, name)
     return Reply(found, 200, {"etag": tag}, later=later)
@@ -355,11 +357,12 @@ ROUTES: list[Route] = [
     Route("GET", "/credentials", list_rows, {200: shapes.SyncPage | shapes.PlainPage},
           keys=ALL_KEYS, writes=False, query=("since", "limit", "after")),
     Route("POST", "/credentials", put_row, {200: shapes.RowWritten, 201: shapes.RowWritten},
-          takes=shapes.NewRow, keys=KEYS),
+          takes=shapes.NewRow, keys=KEYS, conditional=True),
     Route("POST", "/credentials/batch", put_rows, {200: shapes.BatchWritten},
           takes=shapes.Batch, keys=KEYS),
-    Route("GET", ROW, get_row, {200: shapes.RowGiven}, keys=ALL_KEYS, writes=False),
-    Route("DELETE", ROW, delete_row, {200: shapes.RowDeleted}, keys=KEYS),
+    Route("GET", ROW, get_row, {200: shapes.RowGiven, 304: None}, keys=ALL_KEYS,
+          writes=False, conditional=True),
+    Route("DELETE", ROW, delete_row, {200: shapes.RowDeleted}, keys=KEYS, conditional=True),
     Route("POST", "/register", register, {201: shapes.Registered}, takes=shapes.Register),
     Route("GET", "/me", me, {200: shapes.Me}, keys=KEYS, writes=False, bearer=True),
     Route("DELETE", "/me", delete_me, {200: shapes.Done}, keys=KEYS, bearer=True),

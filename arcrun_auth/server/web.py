@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from arcrun_auth.server import keys, logs
+from arcrun_auth.server import keys, logs, openapi
 from arcrun_auth.server.config import Config
 from arcrun_auth.server.limits import Buckets
 from arcrun_auth.server.paths import Paths
@@ -56,7 +56,7 @@ class Server:
         self.by_key = Buckets(limits.key_rate, limits.key_burst)
         self.by_address = Buckets(limits.address_rate, limits.address_burst)
         table: dict[str, dict[str, Endpoint]] = {}
-        for route in routes:
+        for route in (*routes, openapi.route(routes)):
             table.setdefault(route.path, {})[route.method] = Endpoint(self, route)
         for methods in table.values():
             if "GET" in methods:
