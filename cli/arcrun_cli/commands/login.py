@@ -39,7 +39,7 @@ if TYPE_CHECKING:
               help="By a code that you enter on another device.")  # fmt: skip
 @click.option("--key-stdin", is_flag=True, help="Read an API key from standard input.")
 @click.option("--oidc", "vault", metavar="VAULT",
-              help="In a CI job: by its identity token, for the rows of this CI vault.")  # fmt: skip
+              help="In a CI job: by its identity token, for one CI vault.")  # fmt: skip
 @no_input_option
 def command(
     *,
