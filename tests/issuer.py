@@ -13,6 +13,7 @@ from tests import canary
 from tests.servers import Recorder, Reply
 
 CLIENT = "the-server"
+KEY = RSAKey.generate_key(2048, {"kid": "one"})
 
 
 class Issuer:
@@ -20,7 +21,7 @@ class Issuer:
 
     def __init__(self, server: Recorder) -> None:
         self.server, self.issuer = server, server.origin
-        self.key = RSAKey.generate_key(2048, {"kid": "one"})
+        self.key = KEY
         self.keys = [self.key.as_dict(private=False)]
         self.user, self.claims, self.header = "ada", {}, {}
         self.client_secret = canary.fresh("client")
