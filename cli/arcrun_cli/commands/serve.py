@@ -32,7 +32,6 @@ ROLES = ("user", "recipes", "admin")
         "arcrun serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem",
         "arcrun serve --proxy 127.0.0.1 --url https://sync.example.com",
         "arcrun serve --invite user                      lets one more person in",
-        "arcrun serve --print-unit                       a unit for systemd",
     ),
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
