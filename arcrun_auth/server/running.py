@@ -76,6 +76,13 @@ def server(app: Server, reach: Reach | None = None) -> Any:
     return Calm(config)
 
 
+def run(app: Server, sock: socket.socket, reach: Reach) -> None:
+    """Serves at a socket until a signal ends it."""
+    logs.LOGGER.info("started")
+    server(app, reach).run(sockets=[sock])
+    logs.LOGGER.info("ended")
+
+
 def log_to_stderr() -> None:
     """The server's log, and what the library below it says, as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)

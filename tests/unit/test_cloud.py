@@ -18,16 +18,11 @@ from arcrun_auth.errors import (
     TokenRefused,
 )
 from arcrun_auth.tokens import Secret
-from tests.platform_desk import desk
+from tests.platform_desk import IV, cipher, desk
 from tests.servers import GUARD, Reply, raw_server, recorder
 
-IV = base64.b64encode(bytes(12)).decode()
 PROTOCOL = {"arcrun-protocol": "1", "content-type": "application/json"}
 KEY = Secret("ak_tests.canary.CLOUD")
-
-
-def cipher(text: str = "x") -> str:
-    return base64.b64encode(text.encode().ljust(32, b".")).decode()
 
 
 @pytest.fixture(scope="module")

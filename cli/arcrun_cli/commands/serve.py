@@ -140,7 +140,7 @@ def _serve(database: Database, given: Mapping[str, Any]) -> int:
     config = Config(registration=given["registration"], url=url.rstrip("/"))
     reach = running.Reach(given["tls_cert"] or "", given["tls_key"] or "", given["proxy"] or "")
     running.log_to_stderr()
-    running.server(running.application(database, config), reach).run(sockets=[sock])
+    running.run(running.application(database, config), sock, reach)
     return 0
 
 

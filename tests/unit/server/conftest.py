@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,16 +23,10 @@ if TYPE_CHECKING:
 
     from arcrun_auth.server.keys import Caller
 
-IV = base64.b64encode(bytes(12)).decode()
 OF_ACCOUNT = ("api_keys", "credentials", "leases", "enrolments", "enrolment_messages", "audit")
 """The tables whose rows belong to an account each."""
 BY_HASH = "WHERE k.hash = ?"
 """How a key is looked up: that is what tells the account."""
-
-
-def cipher(text: str = "x") -> str:
-    """Something that looks like the ciphertext of a row."""
-    return base64.b64encode(text.encode().ljust(32, b".")).decode()
 
 
 def forgets_the_account(sql: str) -> bool:

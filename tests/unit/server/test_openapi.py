@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from arcrun_auth.server.openapi import document
 from arcrun_auth.server.routes import ROUTES, Reply, Route
-from tests.unit.server.conftest import IV, cipher
+from tests.platform_desk import IV, cipher
 
 SYNC = {"name": "s_1", "encrypted": cipher(), "iv": IV}
 TOKEN = {**SYNC, "name": "token", "service": "x"}

@@ -12,7 +12,7 @@ from arcrun_auth.server import rows
 from arcrun_auth.server.config import Limits
 from arcrun_auth.server.problems import Problem
 from arcrun_auth.server.shapes import Change, NewRow
-from tests.unit.server.conftest import IV, cipher
+from tests.platform_desk import IV, cipher
 
 LIMITS = Limits()
 

@@ -13,8 +13,8 @@ from arcrun_auth.server.config import Config, Limits
 from arcrun_auth.server.problems import Problem
 from arcrun_auth.server.routes import ROUTES, Call, Reply, Route
 from arcrun_auth.server.web import Server
-from tests.platform_desk import FREE
-from tests.unit.server.conftest import IV, Web, cipher
+from tests.platform_desk import FREE, IV, cipher
+from tests.unit.server.conftest import Web
 
 ROW = {"name": "s_1", "encrypted": cipher(), "iv": IV}
 NOBODY = "ak_" + "0" * 48
