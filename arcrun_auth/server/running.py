@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from arcrun_auth.server.config import Config
     from arcrun_auth.server.database import Database
 
+ALL_ROUTES = [*ROUTES, *first.ROUTES]
+"""All that `arcrun serve` answers, but for what tells of it."""
 KEEP_ALIVE = 60
 """After how many seconds is a connection closed that nobody uses?"""
 GRACE = 20
@@ -50,8 +52,8 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def application(database: Database, config: Config) -> Server:
-    """All that `arcrun serve` answers."""
-    return Server(database, config, [*ROUTES, *first.ROUTES])
+    """What `arcrun serve` runs."""
+    return Server(database, config, ALL_ROUTES)
 
 
 def server(app: Server, reach: Reach | None = None) -> Any:
