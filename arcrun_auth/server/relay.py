@@ -213,8 +213,10 @@ def _once(site: Site, step: str, login: dict[str, Any]) -> None:
 
 
 def token(site: Site, visit: Visit, caller: Caller | None) -> Relayed:
-    """Exchanges a code, or renews: the provider's answer as it is, and what binds a refresh
-    token in it to the key of the login."""
+    """Exchanges a code, renews, or ends a login by the shared app.
+
+    Answers what the provider said as it is, and what binds a refresh token in it to the key.
+    """
     offer, asked = offer_of(site, visit, caller), visit.body
     proof = proven(site, visit, f"/oauth/{visit.path['service']}/token")
     if isinstance(asked, RelayCode):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from arcrun_auth.server.config import Config
     from arcrun_auth.server.database import Database, Tx
     from arcrun_auth.server.keys import Caller
+    from arcrun_auth.server.visits import Site
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 KEYS = ("account", "device")
@@ -67,6 +68,8 @@ class Call:
     """What `Route.takes` says, read; of a form its fields."""
     address: str = ""
     caller: Caller | None = None
+    site: Site | None = None
+    """What the pages and logins of `browsing` work with."""
 
     @property
     def who(self) -> Caller:

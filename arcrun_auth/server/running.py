@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.server import browsing, first, logs
 from arcrun_auth.server.routes import ROUTES
-from arcrun_auth.server.visits import Site
 from arcrun_auth.server.web import Server
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from arcrun_auth.server.config import Config
     from arcrun_auth.server.database import Database
 
+ALL_ROUTES = [*ROUTES, *first.ROUTES, *browsing.ROUTES]
+"""All that `arcrun serve` answers, but for what tells of it."""
 KEEP_ALIVE = 60
 """After how many seconds is a connection closed that nobody uses?"""
 GRACE = 20
@@ -51,10 +52,8 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def application(database: Database, config: Config) -> Server:
-    """All that `arcrun serve` answers. AuthError where an app of the configuration cannot be
-    shared."""
-    pages = browsing.routes(Site(database, config))
-    return Server(database, config, [*ROUTES, *first.ROUTES, *pages])
+    """What `arcrun serve` runs. AuthError where an app of the configuration cannot be shared."""
+    return Server(database, config, ALL_ROUTES)
 
 
 def server(app: Server, reach: Reach | None = None) -> Any:
@@ -80,6 +79,13 @@ def server(app: Server, reach: Reach | None = None) -> Any:
     # listens to all logs.
     logging.getLogger("uvicorn.access").disabled = True
     return Calm(config)
+
+
+def run(app: Server, sock: socket.socket, reach: Reach) -> None:
+    """Serves at a socket until a signal ends it."""
+    logs.LOGGER.info("started")
+    server(app, reach).run(sockets=[sock])
+    logs.LOGGER.info("ended")
 
 
 def log_to_stderr() -> None:

@@ -19,6 +19,7 @@ from arcrun_auth.server.limits import Buckets
 from arcrun_auth.server.paths import Paths
 from arcrun_auth.server.problems import Problem, later
 from arcrun_auth.server.routes import ROUTES, Call, Headers, Reply, Route
+from arcrun_auth.server.visits import Site
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -45,13 +46,17 @@ class Disconnected(Exception):
 
 
 class Server:
-    """The application on one database. `routes` are those of the platform, or more."""
+    """The application on one database. `routes` are those of the platform, or more.
+
+    AuthError where the configuration names an app that cannot be shared.
+    """
 
     def __init__(
         self, database: Database, config: Config | None = None, routes: Sequence[Route] = ROUTES
     ) -> None:
         self.database = database
         self.config = config or Config()
+        self.site = Site(database, self.config)
         limits = self.config.limits
         self.by_key = Buckets(limits.key_rate, limits.key_burst)
         self.by_address = Buckets(limits.address_rate, limits.address_burst)
@@ -93,7 +98,7 @@ class Endpoint:
         client = scope.get("client")
         call = Call(
             self.server.config, names, _query(scope), Headers(scope["headers"]),
-            address=client[0] if client else "",
+            address=client[0] if client else "", site=self.server.site,
         )  # fmt: skip
         reply: Reply | None = None
         try:
@@ -113,16 +118,24 @@ class Endpoint:
 
     async def _reply(self, call: Call, receive: Receive) -> Reply:
         key = self._key(call)
-        if self._decoder is not None:
-            call.body = self._read(call, await self._body(call, receive))
-        elif self.route.form:
-            call.body = self._form(call, await self._body(call, receive))
         try:
+            try:
+                call.body = await self._given(call, receive)
+            except Problem:
+                if self.route.keys:  # who has no key is told that, and nothing of the body
+                    await self._database.reading(lambda tx: self._know(tx, call, key))
+                raise
             return await self._run(call, key)
         except Problem as problem:
             if problem.status in _NOT_ALLOWED:  # whoever guesses is slowed down
                 self.server.by_address.wait(call.address)
             raise
+
+    async def _given(self, call: Call, receive: Receive) -> Any:
+        """The body, in the shape that the route wants."""
+        if self._decoder is not None:
+            return self._read(call, await self._body(call, receive))
+        return self._form(call, await self._body(call, receive)) if self.route.form else None
 
     async def _run(self, call: Call, key: str) -> Reply:
         database, route = self._database, self.route

@@ -41,7 +41,6 @@ from arcrun_auth import errors, oauth
 from arcrun_auth.broker import Broker
 from arcrun_auth.oauth import dpop
 from arcrun_auth.relayed import Relay
-from arcrun_auth.server import running
 from arcrun_auth.server.config import Config, Limits
 from arcrun_auth.server.providers import Providers, SharedApp
 from arcrun_auth.server.visits import Site, Visit
@@ -78,10 +77,8 @@ class World:
         config = Config(
             registration="open", limits=limits, folder=str(folder / "server"), providers=providers
         )
-        with pytest.MonkeyPatch.context() as patch:
-            kept = lambda *given: self.__dict__.setdefault("site", Site(*given))  # noqa: E731
-            patch.setattr(running, "Site", kept)  # to look into it
-            self.desk = Desk(folder / "server", config)
+        self.desk = Desk(folder / "server", config)
+        self.site = self.desk.app.site
         provider.register(
             "demo-post", auth="post", redirect_uris=(f"{self.desk.url}/oauth/redirect",)
         )
