@@ -140,3 +140,26 @@ def test_a_login_outside_of_a_job_by_its_token_says_what_is_missing(run):
     done = run("login", "--oidc", "ci_0123456789abcdef")
     assert done.code == 1
     assert "no CI job" in done.err
+
+
+RECIPE = """
+service: weather
+primitive: static_key
+display_name: Weather
+description: The weather of tomorrow.
+base_url: https://api.weather.example
+required_secrets: [{key: weather_key, label: Key, help_url: "https://weather.example/keys"}]
+inject: {header: {X-Key: "{{secret.weather_key}}"}}
+test: {path: /me}
+"""
+
+
+def test_a_recipe_is_published_with_the_key_of_the_login(run, there, monkeypatch, tmp_path):
+    with_key(run, there, monkeypatch)
+    there.database.write(lambda tx: tx.run("UPDATE accounts SET role = 'recipes'"))
+    path = tmp_path / "weather.yaml"
+    path.write_text(RECIPE)
+    done = run("recipes", "push", str(path), "--yes")
+    assert done.code == 0, done.err
+    with there.cloud() as nobody:
+        assert nobody.ask("GET", "/auth-recipes/weather")["recipe"]["service"] == "weather"
