@@ -192,6 +192,17 @@ def test_an_issuer_that_sends_another_iss_is_not_believed(there, issuer):
     assert issuer.code_used == []
 
 
+def test_an_issuer_that_promised_to_name_itself_is_not_believed_without_its_name(there, issuer):
+    issuer.document = {"authorization_response_iss_parameter_supported": True}
+    surfer, address = begun(there)
+    surfer.only(address)
+    answer = surfer.headers["location"]
+    surfer.only(answer.replace("&" + urlencode({"iss": issuer.issuer}), ""))
+    assert surfer.status == 403
+    assert issuer.code_used == []
+    assert signed_in(there).status == 200
+
+
 def test_a_document_of_another_issuer_is_not_believed(there, issuer):
     issuer.document = {"issuer": "https://evil.example"}
     surfer = Surfer()
@@ -264,6 +275,22 @@ client_secret_file = "/nowhere"
 client_id = "def"
 scopes = ["drive.readonly"]
 """
+
+
+def test_every_setting_of_the_configuration_is_documented_and_the_examples_are_read():
+    from msgspec.structs import fields
+
+    from tests.docs.pages import DOCS, blocks
+
+    page = DOCS / "howto" / "server-logins.md"
+    text = page.read_text(encoding="utf-8")
+    for shape in (SignIn, SharedApp, Providers):
+        for field in fields(shape):
+            named = f"`{field.name}`" in text or f"[{field.name}." in text
+            assert named, field.name
+    examples = [block.text for block in blocks(page) if block.language == "toml"]
+    found = [providers.read(text.encode(), "server.toml") for text in examples]
+    assert sum(len(each.signin) + len(each.apps) for each in found) == 3
 
 
 def test_a_configuration_is_read(tmp_path):
