@@ -164,6 +164,7 @@ def log_out(store: Store, settings: Settings) -> tuple[account.Account | None, A
 def rotate(store: Store, settings: Settings) -> account.Account:
     """A new text for the stored key: what it opens stays. LoginRequired without a login."""
     before = _stored(store, settings)
+    store.prepare()  # what cannot be kept must not be made: the old key ends with it
     with before.cloud() as cloud:
         fresh = cloud.rotate()
     account.replace_key(store, before.api_key(), fresh)
