@@ -109,8 +109,7 @@ Own = Callable[["Database", Call], Awaitable[Reply]]
 
 
 def _no_work(tx: Tx, call: Call) -> Reply:
-    del tx, call
-    raise AssertionError("a route that has `own` is not run as one transaction")
+    raise AssertionError((tx, call))  # a route that has `own` is not run as one transaction
 
 
 @dataclass(frozen=True, slots=True)
