@@ -11,43 +11,40 @@ from tests.platform_desk import desk
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch):
+def server(cli, tmp_path):
     with desk(tmp_path / "server") as found:
-        monkeypatch.setenv("ARCRUN_HOME", str(tmp_path / "home"))
-        monkeypatch.setenv("ARCRUN_SERVER", found.origin)
-        monkeypatch.setenv("ARCRUN_ALLOW_HOSTS", found.origin)
+        cli.env |= {"ARCRUN_SERVER": found.origin, "ARCRUN_ALLOW_HOSTS": found.origin}
         yield found
 
 
-def editor(server) -> str:
-    """The key of an account that may publish."""
+def push(cli, key: str):
+    path = cli.folder / "my_api.yaml"
+    path.write_text(RICH)
+    ran = cli("recipes", "push", str(path), "--yes", ARCRUN_API_KEY=key)
+    path.unlink()
+    return ran
+
+
+def test_it_arrives_whole_and_is_found(server, cli) -> None:
     code = server.database.write(lambda tx: accounts.invite(tx, "recipes"))
     with server.cloud() as nobody:
-        return nobody.register(invite=Secret(code)).api_key
-
-
-def test_it_arrives_whole_and_is_found(server, inside, tmp_path) -> None:
-    (tmp_path / "my_api.yaml").write_text(RICH)
-    key = editor(server)
-    ran = inside("recipes", "push", "my_api.yaml", "--yes", ARCRUN_API_KEY=key)
+        key = nobody.register(invite=Secret(code)).api_key
+    ran = push(cli, key)
     assert ran.code == 0, ran.both
     assert "my_api is on 127.0.0.1:" in ran.err
     assert "lost" not in ran.out
-    (tmp_path / "my_api.yaml").unlink()
-    assert inside("show", "my_api").code == 2, "nothing is asked for where nobody is there"
-    shown = inside("show", "my_api", ARCRUN_INTERACTIVE="1")
+    assert cli("show", "my_api").code == 2, "nobody is there, so no platform is asked"
+    shown = cli("show", "my_api", ARCRUN_INTERACTIVE="1")
     assert "api.example.com" in shown.out, shown.both
-    assert inside("show", "my_api").code == 0
     with server.cloud(key) as cloud:
         actions = [entry.action for entry in cloud.audit().entries]
     assert actions == ["account.create", "recipe.publish"]
 
 
-def test_a_key_without_the_role_publishes_nothing(server, inside, tmp_path) -> None:
-    (tmp_path / "my_api.yaml").write_text(RICH)
+def test_a_key_without_the_role_publishes_nothing(server, cli) -> None:
     with server.account() as anna:
         key = anna.key.reveal()
-    ran = inside("recipes", "push", "my_api.yaml", "--yes", ARCRUN_API_KEY=key)
+    ran = push(cli, key)
     assert ran.code == 5
     assert "may not publish recipes" in ran.err
     assert server.database.read(lambda tx: tx.all("SELECT service FROM recipes")) == []
