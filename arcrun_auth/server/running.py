@@ -78,9 +78,6 @@ def server(app: Server, reach: Reach | None = None) -> Any:
         ssl_certfile=reach.tls_certificate or None, ssl_keyfile=reach.tls_key or None,
         timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=GRACE,
     )  # fmt: skip
-    # It would write whole addresses, and codes stand in them. `access_log` leaves it to whoever
-    # listens to all logs.
-    logging.getLogger("uvicorn.access").disabled = True
     return Calm(config)
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from arcrun_cli.schemas import SCHEMAS
 from tests.platform_desk import desk
 from tests.surfer import Surfer
 from tests.world import Told
@@ -45,6 +46,7 @@ def test_a_login_with_a_key_from_stdin_and_what_follows_it(run, there, monkeypat
     key = with_key(run, there, monkeypatch, email="ada@example.com")
     shown = run("whoami", "--json")
     who = json.loads(shown.out)
+    assert set(who) == {"schema", *SCHEMAS["whoami"]}
     assert (who["server"], who["email"], who["source"]) == (there.url, "ada@example.com", "vault")
     assert "ada@example.com" in run("whoami").out
     assert run("account", "rotate-key").code == 0
