@@ -121,8 +121,8 @@ class Enroller:
             begun = completion.gone_on(own, scopes)
             if begun is not None:
                 return begun
-        if self._person.reach is not None:  # whoever does something for it must not do it in vain
-            self._resolver.store.prepare()
+        if secrets or self._person.reach is not None:
+            self._resolver.store.prepare()  # what is typed, sent or tried must not be in vain
         if way.required_secrets:
             found, primitive = self._secrets(way, secrets or {}, connection), load(way.primitive)
             _check(primitive, way, found, connection)

@@ -335,6 +335,21 @@ def test_a_key_that_cannot_be_tried_is_kept(tmp_path) -> None:
     assert any("untested" in line for line in desk.person.said)
 
 
+def test_a_key_from_a_program_that_could_not_be_kept_is_sent_nowhere(
+    desk, provider, monkeypatch
+) -> None:
+    monkeypatch.setattr(type(desk.person), "reach", None)
+
+    def prepare() -> None:
+        raise errors.NoStore("There is no place for it.")
+
+    monkeypatch.setattr(desk.store, "prepare", prepare)
+    with pytest.raises(errors.NoStore):
+        desk.setup("keyed", key=provider.static_key)
+    assert provider.requests.total() == 0
+    assert desk.person.said[-1].startswith("The recipe of keyed")
+
+
 def test_an_unanswered_question_stores_nothing(desk) -> None:
     with pytest.raises(errors.MissingSecret):
         desk.setup("keyed")
