@@ -85,6 +85,14 @@ def test_lint_says_file_line_rule_and_mending(cli, mine):
     assert "1 file, 1 error, 0 warnings." in ran.err
 
 
+def test_lint_says_that_more_may_follow_once_a_file_is_a_recipe(inside, mine):
+    mine.write_text(MINE.replace("category: dev\n", "category: []\nnope: 1\n"))
+    ran = inside("recipes", "lint", str(mine))
+    assert ran.out.count("✗ error  format") == 2
+    assert "1 file, 2 errors, 0 warnings." in ran.err
+    assert "looked at no further" in ran.err
+
+
 ID = "https://id.example.com"
 PLACES = {
     "by discovery": (

@@ -117,7 +117,7 @@ command.add_command(recipe_push.command, "push")
 @json_option
 def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
     """Check recipe files: what is wrong, in which line, and how to mend it."""
-    from arcrun_auth.lint import errors
+    from arcrun_auth.lint import NO_RECIPE, errors
 
     files = [file for path in paths for file in _files(path)]
     found = findings(catalog(), files)
@@ -129,6 +129,8 @@ def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
         show_finding(finding)
     counted = ((len(files), "file"), (len(bad), "error"), (len(found) - len(bad), "warning"))
     ui.tell(", ".join(ui.count(number, what) for number, what in counted) + ".")
+    if any(finding.rule in NO_RECIPE for finding in found):
+        ui.tell("What is no valid recipe was looked at no further: lint it again once it is one.")
     return 1 if bad else 0
 
 
