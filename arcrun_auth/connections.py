@@ -163,11 +163,13 @@ class Connections:
         return fresh
 
     def test(self, connection: Connection, source: Source) -> Checked:
-        """Sends the test request, and keeps what it tells of the key's end."""
+        """Sends the test request, and keeps what it tells: that it was made, and the key's end."""
         from arcrun_auth import ends
-        from arcrun_auth.checkup import check
+        from arcrun_auth.checkup import check, passed
 
         checked = check(self.resolver, connection, source)
+        if connection.record is not None and connection.record.untested:
+            passed(self.resolver, connection, checked.identity)
         if checked.ends is not None and ends.is_stored(self.resolver, connection):
             ends.keep(self.resolver, connection, checked.ends)
         return checked

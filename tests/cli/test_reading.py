@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from arcrun_auth.catalog import Catalog
 from arcrun_cli.schemas import SCHEMAS
 from arcrun_cli.snippets import Snippet
+from tests import canary
 from tests.cli.conftest import plain
 
 
@@ -289,3 +291,17 @@ def test_no_colour_reaches_a_pipe_and_a_terminal_may_refuse_it(connected):
     child = connected.terminal("list", NO_COLOR="1")
     assert "\x1b" not in child.read()
     child.wait()
+
+
+def test_a_key_that_nobody_could_try_is_told_as_untested_everywhere(cli):
+    secret = "ntn_" + canary.fresh().replace("-", "")
+    ran = cli("setup", "notion", "--stdin", "--no-input", stdin=secret)
+    assert ran.code == 0, ran.both
+
+    assert re.search(r"notion +key +untested\n", cli("list").out)
+    assert re.search(r"notion +key +untested\n", cli("show", "notion").out)
+    ran = cli("why", "notion")
+    assert "notion  ! untested" in ran.out
+    assert ran.err.endswith("→ arcrun test notion\n")
+    found = json.loads(cli("list", "notion", "--json").out)["services"]
+    assert [i["status"] for s in found for i in s["instances"]] == ["untested"]

@@ -308,7 +308,7 @@ def may_replace(here: Broker, name: str) -> bool:
     """What works is replaced only if the person wants that."""
     why = here.why(name)
     stored = [origin for origin in why.origins if origin.store in ("vault", "keyring")]
-    if not stored or why.status not in ("connected", "expired"):
+    if not stored or why.status not in ("connected", "untested", "expired"):
         return True
     name = full_name(here, why.service, why.instance)
     whose = f" as {why.identity}" if why.identity else ""

@@ -59,7 +59,8 @@ def command(name: str, *, as_json: bool) -> int:
     )
     listing.warn(full, why.warnings)
     if why.status not in GOOD:
-        ui.tell(f"  → arcrun setup {full}")
+        verb = "test" if why.status == "untested" else "setup"
+        ui.tell(f"  → arcrun {verb} {full}")
     return 0
 
 
