@@ -1,4 +1,4 @@
-"""`arcrun recipes`: list, show, new, lint, diff, add, test, push; more in `recipe_*`."""
+"""`arcrun recipes`: list, show, new, lint, diff, add, remove, test, push; more in `recipe_*`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from arcrun_cli.commands import (
     recipe_new,
     recipe_publish,
     recipe_push,
+    recipe_remove,
     recipe_test,
     recipe_update,
     show,
@@ -227,4 +228,5 @@ def add(file: str, *, override: bool, yes: bool, url: str | None, no_input: bool
     return 0
 
 
+command.add_command(recipe_remove.command, "remove")
 command.add_command(recipe_diff.command, "diff")
