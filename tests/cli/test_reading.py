@@ -137,6 +137,15 @@ def test_columns_that_do_not_fit_become_lines(connected):
     assert [line for line in lines if len(line) > 48] == []
 
 
+def test_what_a_search_finds_is_whole_on_a_narrow_terminal(cli):
+    for args in (("list", "gmail"), ("recipes", "list", "gmail")):
+        child = cli.terminal(*args, COLUMNS="40")
+        shown = plain(child.read())
+        child.wait()
+        assert "\ngmail\n  Gmail; google; oauth, service_account," in f"\n{shown}"
+        assert "…" not in shown
+
+
 def test_list_all_has_both(connected):
     ran = connected("list", "--all")
 

@@ -80,7 +80,7 @@ def list_(word: str | None, *, as_json: bool) -> int:
         )
         for entry in found
     ]
-    ui.table(rows, ("RECIPE", "NAME", "CATEGORY", "METHODS", "FROM"))
+    ui.listed(rows, ("RECIPE", "NAME", "CATEGORY", "METHODS", "FROM"), gives=("METHODS", "NAME"))
     for problem in problems:
         ui.tell(f"{ui.mark('fail', ui.err, 'not usable:')} {printable(problem.message)}")
         ui.tell(f"  → {printable(problem.hint or '')}")
