@@ -6,7 +6,7 @@ token in memory and one renewal; and one login, however many ask for it at once.
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError, NoToken
+from arcrun_auth.errors import AuthError, NoToken, UnknownService
 from arcrun_auth.forks import Mutex
 
 TYPE_CHECKING = False
@@ -163,11 +163,13 @@ class Connections:
         return fresh
 
     def test(self, connection: Connection, source: Source) -> Checked:
-        """Sends the test request, and keeps what it tells of the key's end."""
+        """Sends the test request, and keeps what it tells: that it was made, and the key's end."""
         from arcrun_auth import ends
-        from arcrun_auth.checkup import check
+        from arcrun_auth.checkup import check, passed
 
         checked = check(self.resolver, connection, source)
+        if connection.record is not None and connection.record.untested:
+            passed(self.resolver, connection, checked.identity)
         if checked.ends is not None and ends.is_stored(self.resolver, connection):
             ends.keep(self.resolver, connection, checked.ends)
         return checked
@@ -182,7 +184,14 @@ class Connections:
         """Deletes the record and what is in memory of it, told to the provider if `revoke`."""
         from arcrun_auth import removal
 
-        connection = self.resolver.find(service, instance)
+        try:
+            connection = self.resolver.find(service, instance)
+        except UnknownService:
+            name, resolver = f"{service}@{instance}" if instance else service, self.resolver
+            key = removal.orphan(resolver.store, resolver.catalog, name)
+            if key is None:
+                raise
+            return removal.Removed(name, there=removal.forget(resolver, key))
         removed = removal.remove(self.resolver, connection, revoke=revoke)
         self._forget(connection)
         return removed

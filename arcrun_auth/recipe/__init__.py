@@ -16,6 +16,7 @@ Everything here is pure: text and files are the business of `recipe.reader` and 
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,9 @@ from arcrun_auth.recipe.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from arcrun_auth.errors import RecipeError
     from arcrun_auth.recipe.reader import Document, Place
 
     Bases = Mapping[str, "Document"]
@@ -77,11 +79,14 @@ __all__ = [
     "Read", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke",
     "ServiceAccount", "Step", "Swap", "TestRequest", "TokenExchange", "TokenRequest",
     "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
-    "merge", "read",
+    "merge", "misfits", "read",
 ]  # fmt: skip
 
 MAX_EXTENDS = 3
 """How many bases may lie under one recipe?"""
+
+MAX_MISFITS = 20
+"""How many fields that do not fit are told at once?"""
 
 # What one method does not have in common with another: everything else is inherited.
 _OWN = {
@@ -167,7 +172,7 @@ def merge(document: Document, bases: Bases) -> dict[str, Any]:
     """
     own = _typed(document)
     chain = [own]
-    seen = {own.get("service")}
+    seen = [own.get("service")]
     while (wanted := chain[-1].get("extends")) is not None:
         if not isinstance(wanted, str) or not is_base(wanted):
             raise document.error("A base has an id that starts with _.", ("extends",))
@@ -177,7 +182,7 @@ def merge(document: Document, bases: Bases) -> dict[str, Any]:
             raise document.error(f"There is no base {wanted!r}.", ("extends",))
         if len(chain) > MAX_EXTENDS:
             raise document.error(f"More than {MAX_EXTENDS} bases lie under this.", ("extends",))
-        seen.add(wanted)
+        seen.append(wanted)
         chain.append(_typed(bases[wanted]))
     merged = chain.pop()
     while chain:
@@ -326,5 +331,44 @@ def _explain(error: msgspec.ValidationError) -> tuple[str, Place]:
     if unknown := _UNKNOWN.fullmatch(why):
         return NO_SUCH_FIELD, (*place, unknown[1])
     if missing := _MISSING.fullmatch(why):
-        return f"The field {missing[1]!r} is missing.", place
+        return _lacks(missing[1]), place
     return f"{why}.", place
+
+
+def _lacks(name: str) -> str:
+    return f"The field {name!r} is missing."
+
+
+def misfits(document: Document, bases: Bases) -> Iterator[RecipeError]:
+    """The fields that there are not, or whose value is of another type: each is left out while
+    the next one is looked for. Raises RecipeError for bases that cannot be laid under it.
+    """
+    data = deepcopy(merge(document, bases))
+    dropped: list[Place] = []
+    _decoder()
+    for _ in range(MAX_MISFITS):
+        try:
+            msgspec.convert(_complete(data), Recipe)
+        except msgspec.ValidationError as error:
+            why, place = _explain(error)
+        else:
+            return
+        if why not in {_lacks(str(gone[-1])) for gone in dropped if gone[:-1] == place}:
+            yield document.error(why, place)
+        gone = _drop(data, place)
+        if gone is None:
+            return
+        dropped.append(gone)
+
+
+def _drop(data: Any, place: Place) -> Place | None:
+    """Takes out the field at `place`, or the list that it is in, and says which; None for none."""
+    while place and isinstance(place[-1], int):
+        place = place[:-1]
+    try:
+        for part in place[:-1]:
+            data = data[part]
+        del data[place[-1]]
+    except (IndexError, KeyError):  # the document itself, or what it inherits
+        return None
+    return place

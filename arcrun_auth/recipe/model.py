@@ -97,12 +97,17 @@ class Param(Model, frozen=True):
         if len(value) > MAX_VALUE:  # before it is matched: a match can cost the square of it
             raise ValueError(f"the value of {name!r} is too long")
         if self.pattern and not re.fullmatch(self.pattern, value):
-            raise ValueError(f"the value of {name!r} does not look as it should: {self.pattern}")
+            raise ValueError(f"the value of {name!r} does not look as it should: {self.shape}")
         if not value.isprintable():
             raise ValueError(f"the value of {name!r} has a control character in it")
         if self.source == "callback" and not self.pattern and _PATH_BREAK.search(value):
             raise ValueError(f"the value of {name!r} would lead to another address")
         return value
+
+    @property
+    def shape(self) -> str:
+        """What a value looks like: in words where the recipe has some, else by its pattern."""
+        return self.help.rstrip(".") or self.pattern
 
     def _trimmed(self, given: str) -> str:
         value = given.strip()

@@ -47,7 +47,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "service": "its name",
         "instance": "the instance",
         "method": "the way in",
-        "status": "`connected`, `expired`, `revoked`, `incomplete` or `not connected`",
+        "status": "`connected`, `untested`, `expired`, `revoked`, `incomplete` or `not connected`",
         "recipe": "the recipe's file",
         "tier": "who supplied it: `bundled`, `official`, `community`, `local` or `platform`",
         "hosts": "the only hosts that get the secret",

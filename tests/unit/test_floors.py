@@ -26,7 +26,7 @@ FLOORS = [
         "world",
         """
         agents ambient browser catalog catalog_add catalog_build catalog_faults catalog_fetched
-        catalog_index
+        catalog_index catalog_remove
         ci_identity keyfile keyform listener locks loopback notebook people platform_api ports
         programs project qr remote retrieval
         settings stores surroundings workload
