@@ -105,6 +105,7 @@ class Authority(Desk):
         self, call: TokenCall, *, previous: Grant | None = None, requested: Sequence[str] = ()
     ) -> Grant:
         """Sends a token request and reads the grant in its answer."""
+        from arcrun_auth import usual
         from arcrun_auth.token_answer import read_token
 
         answer = self.send(call)
@@ -117,7 +118,7 @@ class Authority(Desk):
             previous=previous,
             requested=requested,
             secrets=call.secrets,
-            rules=self.way.diagnose,
+            rules=(*self.way.diagnose, *usual.of_server(self.way)),
             service=self.name,
         )
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arcrun_auth import diagnosis, rendering
+from arcrun_auth import diagnosis, rendering, usual
 from arcrun_auth.answers import pick
 from arcrun_auth.errors import (
     AuthError,
@@ -127,7 +127,8 @@ def _judge(
     if test.denied and re.search(test.denied, reply.text[: regex.MAX_TEXT]):
         return  # by whom, is known there
     reason = _reason(data, _in_use(connection, source))
-    meant = diagnosis.find(way.diagnose, status=status, error=reason or "", text=reply.text)
+    rules = (*way.diagnose, *usual.of_api(way))
+    meant = diagnosis.find(rules, status=status, error=reason or "", text=reply.text)
     meaning, do = (f" {meant.say}", meant.do) if meant is not None else ("", "")
     if may_pass(status):
         raise ProviderUnavailable(

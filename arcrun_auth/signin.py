@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from arcrun_auth import agreement, apps, scopes
+from arcrun_auth import agreement, apps, scopes, usual
 from arcrun_auth.authority import Authority
 from arcrun_auth.desk import open_desk
 from arcrun_auth.errors import AuthError, LoginFailed, LoginRequired, TokenRefused, printable
@@ -91,7 +91,7 @@ class SignIn:
                 app=authority.known_app(),
                 scopes=wanted,
                 params=record.params,
-                rules=way.diagnose,
+                rules=(*way.diagnose, *usual.of_server(way, begins=True)),
                 iss_required=iss_required,
             )
             return self._log_in(plan, authority)

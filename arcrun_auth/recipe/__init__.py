@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import inspect
 
-from arcrun_auth import primitives
 from arcrun_auth.forks import Mutex
-from arcrun_auth.recipe import kinds, rules
+from arcrun_auth.recipe import derived, kinds, rules
 from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.model import (
@@ -88,14 +87,6 @@ MAX_EXTENDS = 3
 MAX_MISFITS = 20
 """How many fields that do not fit are told at once?"""
 
-# What one method does not have in common with another: everything else is inherited.
-_OWN = {
-    "id", "label", "primitive", "required_secrets", "inject", "oauth2", "token_secret", "jwt",
-    "service_account_kind", "token_exchange", "oauth1", "digest", "mtls", "options",
-    "assume_role",
-}  # fmt: skip
-_INHERITED = tuple(name for name in Method.__struct_fields__ if name not in _OWN)
-
 
 def read(text: str | bytes, *, path: str | None = None, bases: Bases | None = None) -> Recipe:
     """A recipe from YAML, read strictly. Raises RecipeError with line and field of the fault."""
@@ -121,7 +112,7 @@ def load(document: Document, *, bases: Bases | None = None, tolerant: bool = Fal
         data = _params_of_host(_prune(data, _type_of_recipe()))
     _decoder()
     try:
-        recipe = msgspec.convert(_complete(data), Recipe)
+        recipe = msgspec.convert(derived.complete(data, ours=not tolerant), Recipe)
     except msgspec.ValidationError as error:
         why, place = _explain(error)
         raise document.error(why, place, service=name) from None
@@ -236,37 +227,6 @@ def _below(kind: inspect.Type, part: str | int) -> inspect.Type | None:
     if isinstance(kind, inspect.DictType):
         return kind.value_type
     return kind.item_type if isinstance(kind, inspect.VarTupleType) else None
-
-
-# -- defaults --------------------------------------------------------------------------
-
-
-def _complete(data: dict[str, Any]) -> dict[str, Any]:
-    """`data` with what the methods inherit, and the defaults that depend on other fields."""
-    methods = data.get("methods")
-    full = _method(data)
-    if isinstance(methods, list) and all(isinstance(method, dict) for method in methods):
-        inherited = {name: data[name] for name in _INHERITED if name in data}
-        full["methods"] = [
-            _method(kinds.inherited({**inherited, **method}, data)) for method in methods
-        ]
-    if isinstance(data.get("service"), str):
-        full.setdefault("account", data["service"])
-    return full
-
-
-def _method(data: dict[str, Any]) -> dict[str, Any]:
-    full = kinds.completed(data)
-    name = data.get("primitive")
-    primitive = primitives.find(name) if isinstance(name, str) else None
-    if "id" not in data and isinstance(name, str):
-        full["id"] = (primitive and primitive.method_id) or name
-    if primitive is not None and primitive.source != "secrets" and "inject" not in data:
-        full["inject"] = {"header": {"Authorization": "Bearer {{token.access_token}}"}}
-    base_url = data.get("base_url")
-    if "allowed_hosts" not in data and isinstance(base_url, str):
-        full["allowed_hosts"] = [host] if (host := rules.host_of(base_url)) else []
-    return full
 
 
 # -- recipes from the platform ---------------------------------------------------------

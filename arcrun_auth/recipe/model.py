@@ -245,13 +245,15 @@ class Method(Model, frozen=True, kw_only=True):
     label: Text = ""
     """What it is called in a choice."""
     primitive: Primitive
-    """How it works: `static_key`, `oauth2`, one of the others, or the name of a plug-in's."""
+    """How it works: `static_key`, `oauth2`, one of the others, or the name of a plug-in's. If not
+    given, `oauth2` with a field of that name, else `static_key` with `required_secrets`."""
     base_url: Url = ""
     """What relative URLs are resolved against."""
     required_secrets: tuple[RequiredSecret, ...] = ()
     """The secrets the user has to give."""
     inject: Inject = Inject()
-    """Where the secrets go. OAuth: the header `Authorization: Bearer …` if not given."""
+    """Where the secrets go. If not given, a token or the one secret of a `static_key` goes into
+    the header `Authorization: Bearer …`."""
     oauth2: OAuth2 | None = None
     """The authorization server; for the primitive `oauth2` only."""
     token_secret: str = ""
@@ -261,7 +263,8 @@ class Method(Model, frozen=True, kw_only=True):
     static_headers: Strings = {}
     """Headers that carry no secret: an API version, a User-Agent."""
     root_paths: tuple[str, ...] = ()
-    """URLs that begin with one of these stand at the origin, all others below `base_url`."""
+    """URLs that begin with one of these stand at the origin, all others below `base_url`; the
+    first segment of its path if not given: `/v1/`."""
     allowed_hosts: tuple[Host, ...] = ()
     """The only hosts that may receive the credential; the host of `base_url` if not given."""
     discover: Annotated[tuple[Discover, ...], Meta(max_length=2)] = ()
@@ -300,7 +303,7 @@ class Method(Model, frozen=True, kw_only=True):
     setup_url: Url = ""
     """Where the user starts."""
     app_register_url: Url = ""
-    """Where one's own OAuth app is registered."""
+    """Where one's own OAuth app is registered; the first page of `app_guide` if not given."""
 
     @property
     def renewal(self) -> Refresh:
@@ -347,7 +350,7 @@ class Recipe(Method, frozen=True, kw_only=True):
     account: str = ""
     """Under which name the credential is kept, where several services share one."""
     display_name: Text = ""
-    """What people call the service."""
+    """What people call the service; `service` as a title if not given: `Google Drive`."""
     description: Text = ""
     """One sentence on what it does."""
     aliases: tuple[str, ...] = ()

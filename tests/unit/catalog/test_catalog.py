@@ -49,7 +49,7 @@ def test_the_digest_of_an_entry_is_that_of_the_projection(home, bundled):
 def test_a_closed_service_names_its_successor(home, bundled):
     entry = Catalog(home, bundled=bundled).entry("gone")
     assert (entry.status, entry.successor, entry.account) == ("closed", "notion", "shared")
-    assert entry.display_name == "gone"
+    assert entry.display_name == "Gone"
 
 
 def test_entries_are_values(home, bundled):

@@ -98,7 +98,7 @@ def test_an_update_that_dies_half_way_leaves_the_index_as_it_was(home, bundled, 
             Catalog(home, bundled=bundled).names()
     db = sqlite3.connect(local / "index.db")
     assert db.execute("SELECT display_name FROM recipe ORDER BY service").fetchall() == [
-        ("Old",), ("b",),
+        ("Old",), ("B",),
     ]  # fmt: skip
     db.close()
     assert Catalog(home, bundled=bundled).entry("b").display_name == "New"
