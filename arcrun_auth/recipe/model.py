@@ -6,6 +6,8 @@ The docstring under a field is its description in the JSON Schema that editors u
 from __future__ import annotations
 
 import re
+from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -48,7 +50,6 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 """Which format version do we read? A higher one is refused."""
-
 
 MAX_VALUE = 2048
 """How long may the value of a param be? It stands in addresses."""
@@ -326,7 +327,10 @@ class Method(Model, frozen=True, kw_only=True):
         }
 
 
-class Recipe(Method, frozen=True, kw_only=True):
+_of_method = attrgetter(*Method.__struct_fields__)
+
+
+class Recipe(Method, frozen=True, kw_only=True, dict=True):
     """What one service is. The top level is the default method."""
 
     kind: Literal["auth_recipe"] = "auth_recipe"
@@ -368,11 +372,11 @@ class Recipe(Method, frozen=True, kw_only=True):
     verified: Verified | None = None
     """Where the facts come from."""
 
-    @property
+    @cached_property
     def ways(self) -> tuple[Method, ...]:
         """All methods, the default one first, each complete."""
-        own = {name: getattr(self, name) for name in Method.__struct_fields__}
-        return (Method(**own), *self.methods)
+        own = zip(Method.__struct_fields__, _of_method(self), strict=True)
+        return (Method(**dict(own)), *self.methods)
 
     def way(self, id: str | None = None) -> Method:  # noqa: A002 - the recipe's word for it
         """The method of that id, complete; None: the default. RecipeError names those there are.
