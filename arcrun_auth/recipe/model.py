@@ -51,6 +51,8 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Which format version do we read? A higher one is refused."""
 
+MAX_METHODS = 32
+"""How many ways in may a service have beside the default one? Each inherits all that it can."""
 MAX_VALUE = 2048
 """How long may the value of a param be? It stands in addresses."""
 
@@ -361,7 +363,7 @@ class Recipe(Method, frozen=True, kw_only=True, dict=True):
     """The service to use instead."""
     docs_url: Url = ""
     """The documentation of its API."""
-    methods: tuple[Method, ...] = ()
+    methods: Annotated[tuple[Method, ...], Meta(max_length=MAX_METHODS)] = ()
     """Further ways in, beside the default one."""
     agent: Agent = Agent()
     """What an AI agent may do without being allowed to write."""

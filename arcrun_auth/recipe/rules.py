@@ -37,6 +37,9 @@ _IN_HOST = re.compile(r"\{\{([^{}]*)\}\}")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _AT_END = re.compile(r"\{\{param\.([^{}]*)\}\}\Z")
 
+MAX_PATTERNS = 64
+"""How many regular expressions may a recipe have, each counted once? To judge one takes up to
+5 ms."""
 _SHORT = 1000  # far below the limit of a template, whatever its characters
 
 
@@ -84,18 +87,19 @@ def check(recipe: Recipe, *, strict: bool) -> None:
             why = "`author/service` is the name of what an author signed, and never an alias."
             raise Fault(why, ("aliases", index))
     seen: set[str] = set()
+    patterns: set[str] = set()
     for index, way in enumerate(recipe.ways):
         at: Place = () if index == 0 else ("methods", index - 1)
         if way.id in seen:
             raise Fault(f"There are two methods {way.id!r}.", (*at, "id"))
         seen.add(way.id)
-        _check_method(way, at, strict=strict)
+        _check_method(way, at, patterns, strict=strict)
 
 
-def _check_method(way: Method, at: Place, *, strict: bool) -> None:
+def _check_method(way: Method, at: Place, patterns: set[str], *, strict: bool) -> None:
     _check_primitive(way, at)
     _check_secrets(way, at)
-    _check_patterns(way, at)
+    _check_patterns(way, at, patterns)
     for name, param in way.params.items():  # a default is matched: its pattern is known to end
         _check_param(param, (*at, "params", name))
     _check_texts(way, at, strict=strict)
@@ -228,10 +232,14 @@ def _check_param(param: Param, at: Place) -> None:
             raise Fault(f"The default does not fit: {error}.", (*at, "default")) from None
 
 
-def _check_patterns(way: Method, at: Place) -> None:
+def _check_patterns(way: Method, at: Place, known: set[str]) -> None:
+    """`known` are the patterns of the methods before it; those of this one are added."""
     for place, pattern in parts.patterns(way):
         if not pattern:
             continue
+        known.add(pattern)
+        if len(known) > MAX_PATTERNS:
+            raise Fault(f"A recipe has at most {MAX_PATTERNS} patterns.", (*at, *place))
         _check_pattern(pattern, (*at, *place))
 
 
