@@ -213,8 +213,8 @@ class _Builder:
             changed |= self._paths("extends") - gone
         self._forget(gone | (changed & known))
         self._described.update(self._db.execute("SELECT service, path FROM recipe"))
-        # Bases first: the others are laid over them.
-        order = sorted(changed, key=lambda path: (not _is_base(path), path))
+        bases = set(filter(_is_base, changed))
+        order = [*sorted(bases), *sorted(changed - bases)]  # the others are laid over them
         for start in range(0, len(order), BATCH):
             self._index([_File(files[path]) for path in order[start : start + BATCH]])
         for table, rows in self._rows.items():
