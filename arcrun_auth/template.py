@@ -204,7 +204,10 @@ class Template:
         if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
             raise ValueError(f"a template has at most {MAX_BYTES} bytes")
         parts = tuple(_parts(text, strict=strict))
-        if sum(isinstance(part, _Slot) for part in parts) > MAX_PLACEHOLDERS:
+        if (
+            len(parts) > MAX_PLACEHOLDERS
+            and sum(isinstance(part, _Slot) for part in parts) > MAX_PLACEHOLDERS
+        ):
             raise ValueError(f"a template has at most {MAX_PLACEHOLDERS} placeholders")
         return cls(text, parts)
 

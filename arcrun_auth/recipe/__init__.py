@@ -162,6 +162,8 @@ def merge(document: Document, bases: Bases) -> dict[str, Any]:
     Under a way in that is a kind of service account lies the base of that kind too.
     """
     own = _typed(document)
+    if not lays_bases(own):
+        return own
     chain = [own]
     seen = [own.get("service")]
     while (wanted := chain[-1].get("extends")) is not None:

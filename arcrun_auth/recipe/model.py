@@ -6,6 +6,8 @@ The docstring under a field is its description in the JSON Schema that editors u
 from __future__ import annotations
 
 import re
+from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -49,7 +51,8 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Which format version do we read? A higher one is refused."""
 
-
+MAX_METHODS = 32
+"""How many ways in may a service have beside the default one? Each inherits all that it can."""
 MAX_VALUE = 2048
 """How long may the value of a param be? It stands in addresses."""
 
@@ -334,7 +337,10 @@ class Method(Model, frozen=True, kw_only=True):
         }
 
 
-class Recipe(Method, frozen=True, kw_only=True):
+_of_method = attrgetter(*Method.__struct_fields__)
+
+
+class Recipe(Method, frozen=True, kw_only=True, dict=True):
     """What one service is. The top level is the default method."""
 
     kind: Literal["auth_recipe"] = "auth_recipe"
@@ -365,7 +371,7 @@ class Recipe(Method, frozen=True, kw_only=True):
     """The service to use instead."""
     docs_url: Url = ""
     """The documentation of its API."""
-    methods: tuple[Method, ...] = ()
+    methods: Annotated[tuple[Method, ...], Meta(max_length=MAX_METHODS)] = ()
     """Further ways in, beside the default one."""
     agent: Agent = Agent()
     """What an AI agent may do without being allowed to write."""
@@ -376,11 +382,11 @@ class Recipe(Method, frozen=True, kw_only=True):
     verified: Verified | None = None
     """Where the facts come from."""
 
-    @property
+    @cached_property
     def ways(self) -> tuple[Method, ...]:
         """All methods, the default one first, each complete."""
-        own = {name: getattr(self, name) for name in Method.__struct_fields__}
-        return (Method(**own), *self.methods)
+        own = zip(Method.__struct_fields__, _of_method(self), strict=True)
+        return (Method(**dict(own)), *self.methods)
 
     def way(self, id: str | None = None) -> Method:  # noqa: A002 - the recipe's word for it
         """The method of that id, complete; None: the default. RecipeError names those there are.

@@ -16,10 +16,10 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry consent diagnosis differences digest dotenv drafting fields finding
-        hosts jwt landing lifetimes lint masking members moments oauth oauth1 primitives profile
-        recipe references rendering scopes seal server_words sharing signing sigv4 template
-        token_answer usual
+        answers catalog_entry catalog_rows consent diagnosis differences digest dotenv
+        drafting fields finding hosts jwt landing lifetimes lint masking members moments
+        oauth oauth1 primitives profile recipe references rendering scopes seal server_words
+        sharing signing sigv4 template token_answer usual
         """,
     ),
     (
