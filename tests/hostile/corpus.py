@@ -210,6 +210,9 @@ HOSTS = {
     "a secret in the host": at("https://{{secret.shop_key}}.example"),
     "a secret in the user": at("https://{{secret.shop_key}}@evil.example"),
     "a param without a fence": at("https://{{param.x}}.shop.example") + "params: {x: {}}\n",
+    "a param before a line break": SHOP
+    + "params: {x: {enum: [api.shop.example]}}\n"
+    + 'allowed_hosts: [api.shop.example, "{{param.x}}\\n"]\n',
     "a param without a suffix": at("https://{{param.x}}") + "params: {x: {pattern: '[a-z.]+'}}\n",
     "a param with a suffix anybody has": at("https://{{param.x}}.example")
     + "params: {x: {pattern: '[a-z]+'}}\n",
