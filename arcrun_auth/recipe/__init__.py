@@ -310,7 +310,7 @@ def misfits(document: Document, bases: Bases) -> Iterator[RecipeError]:
     _decoder()
     for _ in range(MAX_MISFITS):
         try:
-            msgspec.convert(_complete(data), Recipe)
+            msgspec.convert(derived.complete(data), Recipe)
         except msgspec.ValidationError as error:
             why, place = _explain(error)
         else:
