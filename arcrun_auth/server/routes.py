@@ -109,8 +109,7 @@ Own = Callable[["Database", Call], Awaitable[Reply]]
 
 
 def _no_work(tx: Tx, call: Call) -> Reply:
-    del tx, call
-    raise AssertionError("a route that has `own` is not run as one transaction")
+    raise AssertionError((tx, call))  # a route that has `own` is not run as one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +220,10 @@ def get_row(tx: Tx, call: Call) -> Reply:
     """One row with its ciphertext."""
     name, who = call.path["name"], call.who
     found = rows.one(tx, who, name)
-    tag = f'"{found.version}"'
-    if call.headers.get("if-none-match").strip() == tag:
-        return Reply(None, 304, {"etag": tag})
-    later = None if rows.of_sync(name) else lambda tx: rows.used(tx, who, name)
-    return Reply(found, 200, {"etag": tag}, later=later)
+    reply = _tagged(call, found, str(found.version))
+    if not rows.of_sync(name):
+        reply.later = lambda tx: rows.used(tx, who, name)
+    return reply
 
 
 def delete_row(tx: Tx, call: Call) -> Reply:
@@ -233,6 +231,14 @@ def delete_row(tx: Tx, call: Call) -> Reply:
     name = call.path["name"]
     rows.delete(tx, call.who, name, call.config.limits, expect=_expected(call))
     return Reply(shapes.RowDeleted(name=name))
+
+
+def _tagged(call: Call, found: Any, mark: str) -> Reply:
+    """An answer, or that it is still the one which the caller has (RFC 9110 §13.1.2)."""
+    tag = f'"{mark}"'
+    if call.headers.get("if-none-match").strip() == tag:
+        return Reply(None, 304, {"etag": tag})
+    return Reply(found, 200, {"etag": tag})
 
 
 def _expected(call: Call) -> int | None:
@@ -306,8 +312,8 @@ def end_enrolment(tx: Tx, call: Call) -> Reply:
 
 def list_recipes(tx: Tx, call: Call) -> Reply:
     """The recipes that this platform offers."""
-    del call
-    return Reply(recipes.listed(tx))
+    found, mark = recipes.listed(tx)
+    return _tagged(call, found, mark)
 
 
 def get_recipe(tx: Tx, call: Call) -> Reply:
@@ -388,7 +394,8 @@ ROUTES: list[Route] = [
     Route("POST", ENROLMENT, send_message, {201: shapes.MessageTaken}, takes=shapes.NewMessage,
           keys=KEYS),
     Route("DELETE", ENROLMENT, end_enrolment, {200: shapes.EnrolmentEnded}, keys=KEYS),
-    Route("GET", "/auth-recipes", list_recipes, {200: shapes.Recipes}, writes=False),
+    Route("GET", "/auth-recipes", list_recipes, {200: shapes.Recipes, 304: None}, writes=False,
+          conditional=True),
     Route("GET", RECIPE, get_recipe, {200: shapes.RecipeGiven}, writes=False),
     Route("POST", "/auth-recipes", publish_recipe,
           {200: shapes.RecipeWritten, 201: shapes.RecipeWritten}, takes=dict[str, Any],

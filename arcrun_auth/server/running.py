@@ -60,6 +60,8 @@ def server(app: Server, reach: Reach | None = None) -> Any:
     """The server for an application: `run(sockets=[…])` until it is told to end."""
     import uvicorn
 
+    from arcrun_auth.server.guarded import Guarded
+
     class Calm(uvicorn.Server):
         """Ends with what is under way done, and the process goes on to its own end."""
 
@@ -70,7 +72,8 @@ def server(app: Server, reach: Reach | None = None) -> Any:
 
     reach = reach or Reach()
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
+        app, http=Guarded, log_config=None, access_log=False, lifespan="off", ws="none",
+        server_header=False,
         proxy_headers=bool(reach.proxy), forwarded_allow_ips=reach.proxy or None,
         ssl_certfile=reach.tls_certificate or None, ssl_keyfile=reach.tls_key or None,
         timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=GRACE,

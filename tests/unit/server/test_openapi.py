@@ -86,6 +86,8 @@ def test_every_route_answers_as_the_document_says(web) -> None:
     for _ in range(2):
         ask("POST", "/auth-recipes", RECIPE)
     ask("GET", "/auth-recipes")
+    mark = web("GET", "/auth-recipes").headers["etag"]
+    ask("GET", "/auth-recipes", headers={"if-none-match": mark})
     ask("GET", "/auth-recipes/weather", at="/auth-recipes/{service}")
     ask("DELETE", "/auth-recipes/weather", at="/auth-recipes/{service}")
     ask("GET", "/audit?since=0")
