@@ -6,7 +6,7 @@ token in memory and one renewal; and one login, however many ask for it at once.
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError, NoToken
+from arcrun_auth.errors import AuthError, NoToken, UnknownService
 from arcrun_auth.forks import Mutex
 
 TYPE_CHECKING = False
@@ -110,6 +110,7 @@ class Connections:
         secrets: Mapping[str, str | Secret],
         port: int | None,
         wish: Wish | None,
+        ownership: str | None,
         client_file: str | None,
         key_file: str | None = None,
         replace: bool,
@@ -131,8 +132,9 @@ class Connections:
             fresh = self._connect(
                 connection,
                 person,
-                port,
-                wish,
+                port=port,
+                wish=wish,
+                ownership=ownership,
                 secrets=secrets,
                 params=params,
                 scopes=scopes,
@@ -163,11 +165,13 @@ class Connections:
         return fresh
 
     def test(self, connection: Connection, source: Source) -> Checked:
-        """Sends the test request, and keeps what it tells of the key's end."""
+        """Sends the test request, and keeps what it tells: that it was made, and the key's end."""
         from arcrun_auth import ends
-        from arcrun_auth.checkup import check
+        from arcrun_auth.checkup import check, passed
 
         checked = check(self.resolver, connection, source)
+        if connection.record is not None and connection.record.untested:
+            passed(self.resolver, connection, checked.identity)
         if checked.ends is not None and ends.is_stored(self.resolver, connection):
             ends.keep(self.resolver, connection, checked.ends)
         return checked
@@ -182,7 +186,14 @@ class Connections:
         """Deletes the record and what is in memory of it, told to the provider if `revoke`."""
         from arcrun_auth import removal
 
-        connection = self.resolver.find(service, instance)
+        try:
+            connection = self.resolver.find(service, instance)
+        except UnknownService:
+            name, resolver = f"{service}@{instance}" if instance else service, self.resolver
+            key = removal.orphan(resolver.store, resolver.catalog, name)
+            if key is None:
+                raise
+            return removal.Removed(name, there=removal.forget(resolver, key))
         removed = removal.remove(self.resolver, connection, revoke=revoke)
         self._forget(connection)
         return removed
@@ -304,9 +315,11 @@ class Connections:
         self,
         connection: Connection,
         person: Person,
+        *,
         port: int | None = None,
         wish: Wish | None = None,
         adoption: Adoption | None = None,
+        ownership: str | None = None,
         **wanted: Any,
     ) -> Connection:
         """Enrols it. What the test request tells of a key's end is kept beside the key."""
@@ -337,6 +350,7 @@ class Connections:
             verify=verify,
             port=port,
             wish=wish,
+            ownership=ownership,
             adoption=adoption,
         ).connect(connection, **wanted)
         if told[-1] is not None and fresh.record is not None and fresh.record.grant is None:

@@ -18,6 +18,7 @@ from arcrun_auth.errors import (
 from arcrun_auth.fields import of_param, of_secret
 from arcrun_auth.primitives import load
 from arcrun_auth.signin import SignIn
+from arcrun_auth.template import in_words
 from arcrun_auth.tokens import Credential, Secret
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Enroller:
         verify: Callable[[Connection], str | None],
         port: int | None = None,
         wish: Wish | None = None,
+        ownership: str | None = None,
         adoption: Adoption | None = None,
     ) -> None:
         self._resolver = resolver
@@ -87,8 +89,9 @@ class Enroller:
         self._verify = verify
         self._port = port
         self._sign_in = adoption or SignIn(
-            resolver, person, open_url=open_url, here=here, port=port, wish=wish
-        )
+            resolver, person, open_url=open_url, here=here, port=port, wish=wish,
+            ownership=ownership,
+        )  # fmt: skip
 
     def connect(
         self,
@@ -121,8 +124,8 @@ class Enroller:
             begun = completion.gone_on(own, scopes)
             if begun is not None:
                 return begun
-        if self._person.reach is not None:  # whoever does something for it must not do it in vain
-            self._resolver.store.prepare()
+        if secrets or self._person.reach is not None:
+            self._resolver.store.prepare()  # what is typed, sent or tried must not be in vain
         if way.required_secrets:
             found, primitive = self._secrets(way, secrets or {}, connection), load(way.primitive)
             _check(primitive, way, found, connection)
@@ -156,7 +159,7 @@ class Enroller:
         self._person.say(
             f"The recipe of {connection.service} is {connection.entry.tier} "
             f"({connection.entry.path}). What you give it will be sent to: "
-            + ", ".join(agreed.hosts)
+            + in_words(", ".join(agreed.hosts))
         )
         changes = agreement.changed(held, recipe, way) if held is not None else ()
         for change in changes:
@@ -174,11 +177,11 @@ class Enroller:
 
     def _tell_login(self, connection: Connection, way: Method, record: Credential) -> None:
         """Which page, which servers and which app a login of this recipe brings together."""
-        servers = ", ".join(rules.servers(way, record.params))
+        servers = in_words(", ".join(rules.servers(way, record.params)))
         if way.oauth2 is None:
             self._person.say(f"To get a token, what you give it will be sent to: {servers}")
             return
-        page = way.oauth2.login_at
+        page = in_words(way.oauth2.login_at)
         if page:
             self._person.say(f"You will log in at: {page}")
         self._person.say(f"The login, its tokens and your OAuth app will be sent to: {servers}")
@@ -338,7 +341,7 @@ class Enroller:
 def _unlike(param: Param, name: str) -> str:
     if param.enum:
         return f"It is one of: {', '.join(param.enum)}."
-    return f"This is no {param.label or name} as the service writes it: {param.pattern}"
+    return f"This is no {param.label or name} as the service writes it: {param.shape}"
 
 
 def _of_others(connection: Connection, way: Method) -> Credential:

@@ -25,7 +25,8 @@ class Instance:
     name: str
     method: str
     status: str
-    """`connected`, `expired` (renewed at the next use), `revoked` or `incomplete`."""
+    """`connected`, `untested` (kept although its test could not be made), `expired` (renewed at
+    the next use), `revoked` or `incomplete`."""
     identity: str | None = None
     expires_at: datetime | None = None
     """When the access token ends."""
@@ -136,6 +137,10 @@ class Why:
     """Whether the provider can be told to end the login."""
     shared_with: tuple[str, ...] = ()
     """The other services that use the same credential."""
+    ownership: str = ""
+    """Whose OAuth app it is, or would be: `own`, `shared`, `managed`; empty where there is none."""
+    through: str = ""
+    """The server whose app it is: its tokens pass through there in passing."""
 
 
 def services(resolver: Resolver, *, only: str | None = None) -> dict[str, Service]:
@@ -233,9 +238,10 @@ def status_of(resolver: Resolver, connection: Connection) -> str:
     if not connection.connected:
         return "incomplete"
     ends = record.grant.expires if record.grant is not None else None
-    if record.grant is not None and not record.grant.access_token:
-        return "connected"  # nothing has been asked for yet, and nothing is missing
-    return "expired" if ends is not None and ends <= resolver.clock() else "connected"
+    asked = record.grant is None or bool(record.grant.access_token)
+    if asked and ends is not None and ends <= resolver.clock():
+        return "expired"  # but one that was never asked for, of which nothing is missing
+    return "untested" if record.untested else "connected"
 
 
 def why(resolver: Resolver, connection: Connection, *, plain: bool = False) -> Why:
@@ -263,8 +269,26 @@ def why(resolver: Resolver, connection: Connection, *, plain: bool = False) -> W
         app=_app(resolver, connection),
         can_revoke=_can_revoke(resolver, connection),
         shared_with=_shared_with(resolver, connection),
+        **_owner(resolver, connection),
         **_times(resolver, connection),
     )
+
+
+def _owner(resolver: Resolver, connection: Connection) -> dict[str, Any]:
+    """The fields of `Why` about whose app it is."""
+    from arcrun_auth.authority import Authority
+    from arcrun_auth.ownership import told
+    from arcrun_auth.tokens import Credential
+
+    if connection.method.primitive != "oauth2" or connection.method.unattended:
+        return {}
+    record = connection.record or Credential(connection.key)
+    try:
+        _, way = resolver.way(connection)
+        whose, through = told(Authority(resolver, connection.name, way, record))
+    except AuthError:  # told where it is used
+        return {}
+    return {"ownership": whose, "through": through}
 
 
 def _shared_with(resolver: Resolver, connection: Connection) -> tuple[str, ...]:

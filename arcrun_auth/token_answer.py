@@ -165,6 +165,7 @@ class _Reader:
             requested=requested or (previous.requested if previous else ()),
             kept={**(previous.kept if previous else {}), **kept},
             client=previous.client if previous else None,
+            relay=previous.relay if previous else None,
         )
 
     def at(self, data: Any, path: str) -> Any:
@@ -209,8 +210,6 @@ class _Reader:
         )
         if meant is not None:
             text += f" {meant.say}"
-        elif error in ("invalid_client", "unauthorized_client"):
-            text += " Check the id and the secret of your own OAuth app."
         again = f"arcrun setup {self.service}" if self.service else "Log in again."
         raise TokenRefused(
             text,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arcrun_auth.server.routes import Reply
 
 TITLES = {
     400: "The request is not valid",
@@ -15,10 +18,11 @@ TITLES = {
     410: "Gone",
     412: "Changed in the meantime",
     413: "Too large",
-    415: "Not JSON",
+    415: "Of another kind",
     422: "The request is not valid",
     429: "Too many requests",
     500: "The server failed",
+    502: "A server behind this one failed",
     503: "The server cannot answer now",
     507: "No room left",
 }
@@ -43,6 +47,8 @@ class Problem(Exception):
         self.detail = detail
         self.headers = headers or {}
         self.more = more
+        self.shown: Reply | None = None
+        """What a person is shown in its place, where a browser asked."""
 
     def document(self) -> dict[str, Any]:
         """The document; `success` and `error` are what the platform's older clients read."""

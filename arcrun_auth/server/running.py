@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arcrun_auth.server import first, logs
+from arcrun_auth.server import browsing, first, logs
 from arcrun_auth.server.routes import ROUTES
 from arcrun_auth.server.web import Server
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from arcrun_auth.server.config import Config
     from arcrun_auth.server.database import Database
 
-ALL_ROUTES = [*ROUTES, *first.ROUTES]
+ALL_ROUTES = [*ROUTES, *first.ROUTES, *browsing.ROUTES]
 """All that `arcrun serve` answers, but for what tells of it."""
 KEEP_ALIVE = 60
 """After how many seconds is a connection closed that nobody uses?"""
@@ -52,7 +52,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def application(database: Database, config: Config) -> Server:
-    """What `arcrun serve` runs."""
+    """What `arcrun serve` runs. AuthError where an app of the configuration cannot be shared."""
     return Server(database, config, ALL_ROUTES)
 
 

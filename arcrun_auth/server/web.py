@@ -20,6 +20,7 @@ from arcrun_auth.server.limits import Buckets
 from arcrun_auth.server.paths import Paths
 from arcrun_auth.server.problems import Problem, later
 from arcrun_auth.server.routes import ROUTES, Call, Headers, Reply, Route
+from arcrun_auth.server.visits import Site
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -48,13 +49,17 @@ class Disconnected(Exception):
 
 
 class Server:
-    """The application on one database. `routes` are those of the platform, or more."""
+    """The application on one database. `routes` are those of the platform, or more.
+
+    AuthError where the configuration names an app that cannot be shared.
+    """
 
     def __init__(
         self, database: Database, config: Config | None = None, routes: Sequence[Route] = ROUTES
     ) -> None:
         self.database = database
         self.config = config or Config()
+        self.site = Site(database, self.config)
         limits = self.config.limits
         self.by_key = Buckets(limits.key_rate, limits.key_burst)
         self.by_address = Buckets(limits.address_rate, limits.address_burst)
@@ -96,7 +101,7 @@ class Endpoint:
         client = scope.get("client")
         call = Call(
             self.server.config, names, _query(scope), Headers(scope["headers"]),
-            address=client[0] if client else "",
+            address=client[0] if client else "", site=self.server.site,
         )  # fmt: skip
         reply: Reply | None = None
         try:
@@ -208,7 +213,7 @@ class Endpoint:
     def _form(self, call: Call, body: bytes) -> dict[str, str]:
         _check_kind(call, FORM)
         try:
-            return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=50))
+            return _fields(body)
         except ValueError:
             raise Problem(400, "The body is no valid form.") from None
 
@@ -245,9 +250,19 @@ def _query(scope: Scope) -> dict[str, str]:
     if not raw:
         return {}
     try:
-        return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=50))
+        return _fields(raw)
     except ValueError:
         return {}
+
+
+def _fields(raw: bytes) -> dict[str, str]:
+    """Parameters by name; one that stands there twice is none (RFC 6749 §3.1)."""
+    pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=50)
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        found = {name: value for name, value in pairs if names.count(name) == 1}
+    return found
 
 
 def _too_large(most: int) -> Problem:
@@ -276,6 +291,8 @@ async def _answer(send: Send, reply: Reply) -> int:
 
 
 async def _tell(send: Send, problem: Problem) -> int:
+    if problem.shown is not None:
+        return await _answer(send, problem.shown)
     headers = [*_ALWAYS, _PROBLEM, *_encoded(problem.headers)]
     return await _send(send, problem.status, headers, _ENCODER.encode(problem.document()))
 

@@ -40,6 +40,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "snippet": ("snippet", "Print code that uses a service."),
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },
+    "Share": {
+        "login": ("login", "Log in to a platform: your own server, or somebody else's."),
+        "logout": ("logout", "End this device's login there."),
+        "whoami": ("whoami", "Which account is logged in here, and where."),
+        "account": ("account", "The account itself: a new key, or its end."),
+    },
     "Understand": {
         "why": ("why", "Where each part of a connection comes from."),
         "show": ("show", "What the recipe of a service says."),

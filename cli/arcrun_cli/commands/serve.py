@@ -60,11 +60,12 @@ def command(**given: Any) -> int:
         return 0
     _check_installed()
     _check_reach(given)
-    database = _database(given["data"])
+    folder = _folder(given["data"])
+    database = _database(folder)
     try:
         if given["invite"]:
             return _invite(database, given["invite"])
-        return _serve(database, given)
+        return _serve(database, folder, given)
     finally:
         database.close()
 
@@ -98,7 +99,16 @@ def _check_reach(given: Mapping[str, Any]) -> None:
         )
 
 
-def _database(folder: str | None) -> Database:
+def _folder(named: str | None) -> str:
+    """The folder of the database, and of what the admin writes for it: server.toml, recipes."""
+    if named:
+        return os.path.abspath(named)
+    from arcrun_auth.settings import Settings
+
+    return os.path.join(Settings().home, "server")
+
+
+def _database(folder: str) -> Database:
     from arcrun_auth.server.database import open_database
 
     url = os.environ.get(DATABASE)
@@ -106,11 +116,7 @@ def _database(folder: str | None) -> Database:
         raise UsageFault(f"{DATABASE} is no URL of a PostgreSQL.", "postgresql://user@host/name")
     if url:
         return open_database(url)
-    if not folder:
-        from arcrun_auth.settings import Settings
-
-        folder = os.path.join(Settings().home, "server")
-    return open_database(os.path.join(os.path.abspath(folder), "server.db"))
+    return open_database(os.path.join(folder, "server.db"))
 
 
 def _invite(database: Database, role: str) -> int:
@@ -121,10 +127,11 @@ def _invite(database: Database, role: str) -> int:
     return 0
 
 
-def _serve(database: Database, given: Mapping[str, Any]) -> int:
-    from arcrun_auth.server import accounts, running
+def _serve(database: Database, folder: str, given: Mapping[str, Any]) -> int:
+    from arcrun_auth.server import accounts, providers, running
     from arcrun_auth.server.config import Config
 
+    found = providers.find(folder)
     try:
         sock = running.listening(given["host"], given["port"])
     except OSError as error:
@@ -133,14 +140,17 @@ def _serve(database: Database, given: Mapping[str, Any]) -> int:
             hint="arcrun serve --port 0 takes one that is free",
         ) from None
     url = given["url"] or _own_url(given, sock.getsockname()[1])
+    config = Config(
+        registration=given["registration"], url=url.rstrip("/"), folder=folder, providers=found
+    )
+    app = running.application(database, config)
     ui.tell(f"The platform listens at {url}")
     link = database.write(accounts.first_invite)
     if link is not None:
         ui.tell(f"Make the admin's account within the hour, with this link:\n  {url}/first/{link}")
-    config = Config(registration=given["registration"], url=url.rstrip("/"))
     reach = running.Reach(given["tls_cert"] or "", given["tls_key"] or "", given["proxy"] or "")
     running.log_to_stderr()
-    running.run(running.application(database, config), sock, reach)
+    running.run(app, sock, reach)
     return 0
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from arcrun_auth.errors import AuthError
+from arcrun_auth.settings import OWNERSHIPS
 from arcrun_cli import stdin, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands.setup_all import set_up_all
-from arcrun_cli.faults import UsageFault
+from arcrun_cli.faults import UsageFault, checked_name
 from arcrun_cli.options import (
     Way,
     broker,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from arcrun_auth.broker import Broker
     from arcrun_auth.catalog import MethodEntry
     from arcrun_auth.keyfile import State
-    from arcrun_auth.login.plan import Wish
+    from arcrun_auth.login.plan import Ownership, Wish
     from arcrun_auth.people import Person
 
 _SECRET_WORDS = ("token", "key", "secret", "pass", "auth", "cred")
@@ -53,7 +55,24 @@ class SetupCommand(Command):
             ) from None
 
     def too_many(self, ctx: click.Context) -> None:
-        raise on_command_line([ctx.params.get("name") or ""], ctx.command_path)
+        words = [ctx.params.get("name") or "", *ctx.args]
+        if all(map(is_service, words)):
+            each = "; ".join(f"{ctx.command_path} {word}" for word in words)
+            raise UsageFault(
+                "One service is set up at a time.",
+                f"{each}; without a name: all that the project's pyproject.toml declares",
+            )
+        raise on_command_line(words[:1], ctx.command_path)
+
+
+def is_service(word: str) -> bool:
+    """Whether this is a service, or a connection of one, and so no secret."""
+    try:
+        catalog().entry(word.partition("@")[0])
+        checked_name(word, "arcrun setup")
+    except (AuthError, UsageFault):
+        return False
+    return True
 
 
 def on_command_line(args: Sequence[str], path: str = "arcrun setup") -> UsageFault:
@@ -102,6 +121,11 @@ def on_command_line(args: Sequence[str], path: str = "arcrun setup") -> UsageFau
     "from_stdin",
     is_flag=True,
     help="Read the secret from standard input; several as JSON or KEY=VALUE lines.",
+)
+@click.option(
+    "--ownership",
+    type=click.Choice(OWNERSHIPS),
+    help="Whose OAuth app to use: your own, a shared one, or your server's (managed) alone.",
 )
 @click.option(
     "--client-file",
@@ -154,6 +178,7 @@ def command(
     params: tuple[str, ...],
     *,
     from_stdin: bool,
+    ownership: Ownership | None,
     client_file: str | None,
     key_file: str | None,
     port: int | None,
@@ -181,6 +206,7 @@ def command(
         scopes=[scope for text in scopes for scope in re.split(r"[,\s]+", text) if scope],
         params=dict(map(_pair, params)),
         from_stdin=from_stdin,
+        ownership=ownership,
         client_file=client_file,
         key_file=key_file,
         port=port,
@@ -198,6 +224,7 @@ def connect(
     scopes: Sequence[str] = (),
     params: Mapping[str, str] | None = None,
     from_stdin: bool = False,
+    ownership: Ownership | None = None,
     client_file: str | None = None,
     key_file: str | None = None,
     port: int | None = None,
@@ -209,7 +236,7 @@ def connect(
     look_after(here.settings, here.recipes, here.person, name.partition("@")[0])
     entry = here.recipes.entry(name.partition("@")[0])
     way = _way(here, name, method)
-    if login is not None and way.primitive != "oauth2":
+    if (login or ownership) and way.primitive != "oauth2":
         raise UsageFault(
             f"{name} is set up without a login: there is no way to choose for it.",
             f"arcrun setup {name}",
@@ -229,6 +256,7 @@ def connect(
             params=params or None,
             port=port,
             login=login,
+            ownership=ownership,
             client_file=client_file,
             key_file=key_file,
             replace=True,
@@ -290,7 +318,7 @@ def may_replace(here: Broker, name: str) -> bool:
     """What works is replaced only if the person wants that."""
     why = here.why(name)
     stored = [origin for origin in why.origins if origin.store in ("vault", "keyring")]
-    if not stored or why.status not in ("connected", "expired"):
+    if not stored or why.status not in ("connected", "untested", "expired"):
         return True
     name = full_name(here, why.service, why.instance)
     whose = f" as {why.identity}" if why.identity else ""
