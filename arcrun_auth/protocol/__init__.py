@@ -1,4 +1,1 @@
-"""The rules of sync: what a row is called, how it is sealed, and what proves a row true. Pure.
-
-`docs/sync.md` describes them for a reviewer. Nothing here reads, sends or keeps anything.
-"""
+"""The rules of sync: what is written, signed and sealed, and what is believed. Pure, no I/O."""

@@ -18,7 +18,7 @@ FLOORS = [
         """
         answers catalog_entry consent diagnosis differences digest dotenv drafting fields finding
         hosts jwt landing lifetimes lint masking members moments oauth oauth1 primitives profile
-        recipe references rendering scopes seal server_words sharing signing sigv4 template
+        protocol recipe references rendering scopes seal server_words sharing signing sigv4 template
         token_answer
         """,
     ),
@@ -39,7 +39,7 @@ FLOORS = [
         """
         adoption agreement apps authority bound broker checkup compared completion connections
         declared desk discovery ends enrol found helpers keepalive named parts presigned referred
-        removal renewal report resolve shared signin trial
+        removal renewal report resolve shared signin sync trial
         """,
     ),
     ("bridge", "adapters"),
