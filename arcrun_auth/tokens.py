@@ -311,7 +311,7 @@ class Credential(_Unsharable):
 
     __slots__ = (
         "consents", "created", "endpoints", "ends", "extra", "generation", "grant", "identity",
-        "incomplete", "key", "method", "params", "secrets", "updated",
+        "incomplete", "key", "method", "params", "secrets", "shared", "updated",
     )  # fmt: skip
 
     def __init__(
@@ -327,6 +327,7 @@ class Credential(_Unsharable):
         endpoints: Mapping[str, str] | None = None,
         ends: float | None = None,
         incomplete: bool = False,
+        shared: bool = False,
         generation: int = 0,
         created: float = 0.0,
         updated: float = 0.0,
@@ -346,8 +347,8 @@ class Credential(_Unsharable):
         """What the issuer's metadata named at the login, by the names of RFC 8414: pinned."""
         self.ends = ends
         """When the secret itself ends (a key with an expiry, an app's secret), if that is known."""
-        self.incomplete = incomplete
-        """Whether the address of its service is still to be found, and then it can be used."""
+        self.incomplete, self.shared = incomplete, shared
+        """Whether its service's address is still to be found; whether its whole grant is synced."""
         self.generation = generation
         self.created = created
         self.updated = updated
@@ -376,8 +377,7 @@ class Credential(_Unsharable):
         if self.endpoints:
             data["endpoints"] = dict(self.endpoints)
         data |= {n: v for n in ("identity", "ends") if (v := getattr(self, n)) is not None}
-        if self.incomplete:
-            data["incomplete"] = True
+        data |= {name: True for name in ("incomplete", "shared") if getattr(self, name)}
         data["created"], data["updated"] = self.created, self.updated
         return data
 
