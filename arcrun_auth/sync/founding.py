@@ -23,36 +23,30 @@ def founded(store: Store, state: State, wire: Wire, identity: Identity, *, now: 
 
     Raises AuthError where the account has one already: this home has to be let in to that.
     """
-    begun = state.get("founding")
-    if begun is None:
-        if rings.stored(store) is not None:
-            return False
+    begun, ring = state.get("founding"), rings.stored(store)
+    if begun is None and ring is not None:
+        return False
+    if begun is None or ring is None:
         if wire.row(BEACON) is not None:
             raise _another()
-        begun = _begin(store, state, identity, now)
-    _write(store, state, wire, begun)
+        begun, ring = _begin(store, state, identity, now)
+    _write(store, state, wire, ring.keys, begun)
     with state.transaction():
         state.set(founding=None)
     return True
 
 
-def _begin(store: Store, state: State, identity: Identity, now: float) -> str:
+def _begin(store: Store, state: State, identity: Identity, now: float) -> tuple[str, rings.Ring]:
     """Keys and first statement, kept here before they are sent: a crash must not lose them."""
     first = membership.found(identity.device, sign=identity.sign, at=now)
     text = first.dump().decode()
     state.forget()
     with state.transaction():
         state.set(vault=first.vault, founding=text)
-    rings.begin(store, VaultKeys.fresh(first.vault))
-    return text
+    return text, rings.begin(store, VaultKeys.fresh(first.vault))
 
 
-def _write(store: Store, state: State, wire: Wire, text: str) -> None:
-    ring = rings.stored(store)
-    if ring is None or ring.keys.vault != state.get("vault"):  # it died before the keys were kept
-        state.forget()
-        raise AuthError("Founding the vault was interrupted.", hint="arcrun sync")
-    keys = ring.keys
+def _write(store: Store, state: State, wire: Wire, keys: VaultKeys, text: str) -> None:
     beacon = keys.seal_meta(BEACON, canonical({"vault": keys.vault}))
     members = keys.seal_meta(keys.members, text.encode())
     try:
