@@ -35,8 +35,8 @@ CHANGES = 400
 """How many changes do we put into one? Their segments and the head need room, too."""
 BYTES = 2_500_000
 """And of how many bytes, before base64? The server takes 4 MiB of JSON."""
-LARGEST = 1_000_000
-"""How large may a record be?"""
+LARGEST = 380_000
+"""How large may a record be? The server takes 512 KiB of base64."""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def test_one_that_dies_again_and_again_gets_further_each_time() -> None:
             if not dies(homes[1], stride):
                 break
             stride += 1
-        assert len(ended(homes)) == 7
+        assert len(ended(homes)) == 6
 
 
 @pytest.mark.parametrize("ahead", [3, 500], ids=["segments ahead", "one batch"])

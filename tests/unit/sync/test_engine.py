@@ -327,7 +327,7 @@ def test_of_two_who_found_a_vault_at_once_one_is_told() -> None:
 
 def test_a_record_that_is_too_large_is_told_and_the_rest_goes() -> None:
     laptop, desktop = pair(Server())
-    laptop.set("huge", canary.WORD + "x" * 1_100_000)
+    laptop.set("huge", canary.WORD + "x" * 400_000)
     small = laptop.set("small")
     report = laptop.sync()
     assert [str(key) for key in report.too_large] == ["huge@default"]
