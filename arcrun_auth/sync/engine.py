@@ -11,9 +11,8 @@ import time
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, ProviderUnavailable, SyncAlarm
-from arcrun_auth.protocol import envelope, log, membership
+from arcrun_auth.protocol import envelope, handover, log, membership
 from arcrun_auth.protocol.membership import BadMembership
-from arcrun_auth.protocol.wraps import BadWrap
 from arcrun_auth.seal import encode
 from arcrun_auth.sync import removed
 from arcrun_auth.sync import ring as rings
@@ -119,9 +118,9 @@ class Engine:
         try:
             delta = everything_since(self._wire, 0)
             self._land(delta)
-            known = self.state.heads()
-            scratch.pin((each.head, each.hash) for each in known.values())
             members = self._members(delta)
+            known = self.state.heads().items()
+            scratch.pin(members.tip, {dev: (each.head.n, each.hash) for dev, each in known})
             news = Judge(self.keys, "", members, scratch, delta).news()
         except Suspicion as suspicion:
             raise alarm(suspicion, members_of(self.state, self.keys.vault)) from None
@@ -186,8 +185,9 @@ class Engine:
             found = membership.load(plain, self.keys.vault)
         except BadMembership:
             raise Suspicion("unknown device", self.keys.members) from None
-        if known is not None and not found.holds(known.tip):
-            back = known.holds(found.tip)
+        told = known.tip if known is not None else self.state.pins()[0]
+        if told is not None and not found.holds(told):
+            back = found.tip[0] < told[0]
             raise Suspicion("rolled back" if back else "forked", self.keys.members)
         return found
 
@@ -204,9 +204,12 @@ class Engine:
             epoch, plain = self._identity.unwrap(
                 wrapped, vault=self.keys.vault, signers=members.live
             )
-        except (ValueError, BadWrap):
+            given = handover.load(plain).keys
+        except ValueError:
             raise Suspicion("damaged", name) from None
-        for number, content in contents_of(plain).items():
+        if (given.vault, given.root) != (self.keys.vault, self.keys.root):
+            raise Suspicion("swapped", name)
+        for number, content in given.contents.items():
             if number not in self.keys.contents:
                 self.keys = rings.with_epoch(self._store, number, content).keys
         if epoch != members.epoch:
@@ -397,15 +400,6 @@ def members_of(state: State, vault: str) -> Membership | None:
     """The members as we knew them last; None before the first look."""
     text = state.get("members")
     return None if text is None else membership.load(text.encode(), vault)
-
-
-def contents_of(plain: bytes) -> dict[int, bytes]:
-    """The content keys that a wrap brings, by epoch."""
-    import json
-    from base64 import b64decode
-
-    data = json.loads(plain)
-    return {int(epoch): b64decode(key, validate=True) for epoch, key in data["contents"].items()}
 
 
 def code(members: tuple[int, str], heads: Mapping[str, str]) -> str:

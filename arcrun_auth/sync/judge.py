@@ -75,6 +75,7 @@ class Judge:
             raise Suspicion("rolled back")
         for dev, public in self._writers():
             self._head(dev, public)
+        self._pinned()
         for head, _ in self._news.heads:
             self._log(head)
         self._seen()
@@ -93,20 +94,19 @@ class Judge:
     def _head(self, dev: str, public: bytes) -> None:
         name = self._keys.head(dev)
         row, known = self._delta.get(name), self._known.get(dev)
-        if row is None or row.sealed is None:
-            expected = known is not None and (row is not None or known.pinned)
-            if expected and dev in self._members.live:
+        if row is None:
+            return
+        if row.sealed is None:
+            if known is not None and dev in self._members.live:
                 raise Suspicion("withheld", name, dev)
             return
-        same = known is not None and row.sealed.hash == known.hash
-        if same and known is not None and not known.pinned:
+        if known is not None and row.sealed.hash == known.hash:
             return
         head = self._opened_head(row, dev, public)
         end = self._members.revoked.get(dev)
         if end is not None and (end.last is None or head.seq > end.last[0]):
             return  # what it writes afterwards is nobody's business
-        if not same:
-            self._check_head(head, known, name)
+        self._check_head(head, known, name)
         self._news.heads.append((head, row.sealed.hash))
 
     def _opened_head(self, row: Row, dev: str, public: bytes) -> Head:
@@ -130,13 +130,31 @@ class Judge:
             ahead = head.members[0] > self._members.tip[0]
             raise Suspicion("withheld" if ahead else "forked", self._keys.members, head.dev)
 
+    def _shown(self) -> dict[str, tuple[Head, str]]:
+        """The head of each device as it stands now, and its hash."""
+        shown = {dev: (known.head, known.hash) for dev, known in self._known.items()}
+        return shown | {head.dev: (head, digest) for head, digest in self._news.heads}
+
+    def _pinned(self) -> None:
+        """Nothing is older than what the device that let us in has told."""
+        _, points = self._state.pins()
+        shown = self._shown()
+        for dev, (n, digest) in points.items():
+            if dev not in self._members.live:
+                continue
+            name = self._keys.head(dev)
+            if dev not in shown:
+                raise Suspicion("withheld", name, dev)
+            head, held = shown[dev]
+            if head.n < n or (head.n == n and held != digest):
+                raise Suspicion("rolled back" if head.n < n else "forked", name, dev)
+
     def _seen(self) -> None:
         """No device has seen more of another than the server shows of that."""
-        shown = {dev: known.head for dev, known in self._known.items()}
-        shown |= {head.dev: head for head, _ in self._news.heads}
-        for head in shown.values():
+        shown = self._shown()
+        for head, _ in shown.values():
             for dev, seq in head.seen.items():
-                held = shown[dev].seq if dev in shown else 0
+                held = shown[dev][0].seq if dev in shown else 0
                 if seq <= held or dev not in self._members.live:
                     continue
                 if dev == self._me:
@@ -148,31 +166,23 @@ class Judge:
     def _log(self, head: Head) -> None:
         """The entries between the head that was known and this one; each link is checked."""
         known = self._known.get(head.dev)
-        pinned = known.head if known is not None and known.pinned else None
-        if known is None or pinned or known.head.gen != head.gen:
-            anew = True
+        anew = known is None or known.head.gen != head.gen
+        if known is None or anew:
             seq, tip = head.base, log.start(head.vault, head.dev, head.gen, head.base)
         else:
-            anew = False
             seq, tip = known.head.seq, known.head.tip
         found: list[tuple[int, Entry]] = []
         while seq < head.seq:
             entries = self._segment(head, log.segment_at(seq + 1, head.base), after=seq)
             found += enumerate(entries, seq + 1)
             seq += len(entries)
-        if pinned is not None and pinned.gen == head.gen:  # it has to lead over what we were told
-            told = [entry for number, entry in found if number <= pinned.seq]
-            self._same(log.chained(tip, told), pinned)
-        self._same(log.chained(tip, (entry for _, entry in found)), head)
+        if log.chained(tip, (entry for _, entry in found)) != head.tip:
+            raise Suspicion("forked", self._keys.head(head.dev), head.dev)
         if anew:
             names = {entry.name for _, entry in found}
             old = {placed.entry.name for placed in self._state.log_of(head.dev)}
             self._dropped |= old - names
         self._news.logs[head.dev] = (anew, found)
-
-    def _same(self, tip: str, head: Head) -> None:
-        if tip != head.tip:
-            raise Suspicion("forked", self._keys.head(head.dev), head.dev)
 
     def _segment(self, head: Head, number: int, *, after: int) -> list[Entry]:
         """What a segment holds behind the entry `after`, as far as the head goes."""

@@ -26,6 +26,7 @@ from arcrun_auth.stores.schema import BUSY_SECONDS, prepare_writing, translated
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from arcrun_auth.protocol.handover import Point
     from arcrun_auth.protocol.head import Head
 
 FILE = "sync.db"
@@ -35,8 +36,7 @@ FORMAT = 1
 _SCHEMA = """
 CREATE TABLE meta(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
 CREATE TABLE row(name TEXT PRIMARY KEY, version INTEGER NOT NULL, hash TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE head(dev TEXT PRIMARY KEY, hash TEXT NOT NULL, data TEXT NOT NULL,
-                  pinned INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE head(dev TEXT PRIMARY KEY, hash TEXT NOT NULL, data TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE entry(name TEXT, dev TEXT, seq INTEGER NOT NULL, ver INTEGER NOT NULL,
                    hash TEXT NOT NULL, epoch INTEGER NOT NULL, gone INTEGER NOT NULL,
                    PRIMARY KEY(name, dev)) WITHOUT ROWID;
@@ -51,11 +51,10 @@ CREATE TABLE garbage(name TEXT PRIMARY KEY) WITHOUT ROWID;
 
 @dataclass(frozen=True)
 class Known:
-    """The last head of a device. `pinned`: told at the enrolment, its log not read yet."""
+    """The last head of a device, and the hash of its row."""
 
     head: Head
     hash: str
-    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,22 +186,26 @@ class State:
     # -- logs --------------------------------------------------------------------------------
 
     def heads(self) -> dict[str, Known]:
-        found = self._all("SELECT dev, hash, data, pinned FROM head")
         return {
-            dev: Known(heads.load(json.loads(data)), digest, bool(pinned))
-            for dev, digest, data, pinned in found
+            dev: Known(heads.load(json.loads(data)), digest)
+            for dev, digest, data in self._all("SELECT dev, hash, data FROM head")
         }
 
-    def note_head(self, head: Head, digest: str, *, pinned: bool = False) -> None:
-        values = (head.dev, digest, json.dumps(asdict(head)), pinned)
-        self._db.execute("INSERT OR REPLACE INTO head VALUES (?, ?, ?, ?)", values)
+    def note_head(self, head: Head, digest: str) -> None:
+        values = (head.dev, digest, json.dumps(asdict(head)))
+        self._db.execute("INSERT OR REPLACE INTO head VALUES (?, ?, ?)", values)
 
-    def pin(self, heads: Iterable[tuple[Head, str]]) -> None:
-        """Heads that another device has told of, with the hashes of their rows: the server may
-        show none that is older. Their logs are still to be read."""
+    def pin(self, members: Point, heads: Mapping[str, Point]) -> None:
+        """How far all had come for the device that let this one in: nothing older counts."""
         with self.transaction():
-            for head, digest in heads:
-                self.note_head(head, digest, pinned=True)
+            self.set(pins={"members": members, "heads": dict(heads)})
+
+    def pins(self) -> tuple[Point | None, dict[str, Point]]:
+        """Of the members, and of each device's heads."""
+        found = self.get("pins") or {"members": None, "heads": {}}
+        members = found["members"]
+        points = {dev: (n, digest) for dev, (n, digest) in found["heads"].items()}
+        return None if members is None else (members[0], members[1]), points
 
     def entries(self, name: str) -> list[Placed]:
         """What the logs say of a row, each the last thing."""

@@ -168,7 +168,8 @@ def enrol(old: Home, new: Home) -> None:
     new.state.forget()
     rings.begin(new.store, VaultKeys(keys.vault, keys.root, keys.contents))
     old.sync()
-    new.state.pin((known.head, known.hash) for known in old.state.heads().values())
+    heads = old.state.heads().items()
+    new.state.pin(more.tip, {dev: (known.head.n, known.hash) for dev, known in heads})
     new.sync()
 
 
