@@ -8,8 +8,8 @@ import pytest
 
 from arcrun_auth.protocol import log
 from arcrun_auth.sync import engine, outbox
-from tests.unit.sync.crashing import dies
-from tests.unit.sync.kit import Home, Server, enrol, names, pair, settle
+from tests.sync_crashing import dies
+from tests.sync_kit import Home, Server, enrol, names, pair, settle
 
 
 def changes_on_both() -> list[Home]:
@@ -43,7 +43,7 @@ def ended(homes: list[Home]) -> dict[str, str]:
 
 
 def engine_key():
-    from tests.unit.sync.kit import key_of
+    from tests.sync_kit import key_of
 
     return key_of("drive")
 
@@ -69,12 +69,11 @@ def test_a_sync_that_dies_anywhere_is_gone_on_with() -> None:
 
 
 def test_one_that_dies_again_and_again_gets_further_each_time() -> None:
-    for stride in (3, 5, 8):
+    for first in (3, 5, 8):
         homes = changes_on_both()
-        for _ in range(200):
-            if not dies(homes[1], stride):
+        for steps in itertools.count(first):
+            if not dies(homes[1], steps):
                 break
-            stride += 1
         assert len(ended(homes)) == 6
 
 

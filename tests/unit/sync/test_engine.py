@@ -10,7 +10,7 @@ from arcrun_auth.sync.engine import DAY
 from arcrun_auth.sync.outbox import CHANGES
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
-from tests.unit.sync.kit import Home, Server, enrol, key_of, names, pair, settle
+from tests.sync_kit import Home, Server, enrol, key_of, names, pair, settle
 
 
 def test_a_key_that_is_set_on_one_device_is_on_the_other_after_a_sync_of_each() -> None:

@@ -13,7 +13,7 @@ from arcrun_auth.stores.base import Store
 from arcrun_auth.sync.wire import Wire
 
 if TYPE_CHECKING:
-    from tests.unit.sync.kit import Home
+    from tests.sync_kit import Home
 
 
 class Crash(BaseException):
