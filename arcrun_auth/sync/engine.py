@@ -42,6 +42,8 @@ TRIES = 20
 JITTER = 0.05
 """And how many seconds at most do we wait after the first time? Longer each time."""
 DAY = 86400.0
+SILENCE = 14 * DAY
+"""After which time without a word of any other device may a server be showing an old state?"""
 NOTED = 200
 """How many records are joined before that is noted?"""
 
@@ -108,6 +110,14 @@ class Engine:
     def state_synced(self) -> None:
         with self.state.transaction():
             self.state.set(synced=self._clock())
+
+    def silent(self) -> bool:
+        """Whether no other device has been seen to write for so long that it tells something."""
+        others = [
+            known.head.time for dev, known in self.state.heads().items()
+            if dev != self._identity.id
+        ]  # fmt: skip
+        return bool(others) and self._clock() - max(others) > SILENCE
 
     def verify(self) -> str:
         """Reads all of it again, and checks it against all that was known. A code to compare.
@@ -218,7 +228,9 @@ class Engine:
     def _join(self, here: Here, news: News) -> None:
         bases = self.state.bases()
         agreed: dict[str, Base] = {}
-        for name, (placed, env) in news.records.items():
+        # What is new comes first: among it may be the copy that a conflict would make again.
+        fresh = sorted(news.records.items(), key=lambda item: item[0] in here.records)
+        for name, (placed, env) in fresh:
             base = bases.get(name)
             if base is not None and (base.ver, base.hash) == (placed.entry.ver, placed.entry.hash):
                 continue

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 REMOVED = "removed"
 """What a base has in place of a content where the record was removed."""
 
+COPY = ".conflict-"
+"""What stands in the instance of a copy, before four digits of the device that lost."""
+
 _LONGEST_INSTANCE = 64
 _TRIES = 10
 
@@ -170,15 +173,22 @@ class Here:
         """Keeps a key that did not win under a name of its own: what nobody else has, stays."""
         if not loser.secrets or loser.secrets == winner.secrets:
             return
-        for key in _copies(loser.key, dev):
-            held = self.store.get(key)
-            if held is None:
-                fresh = loser.replace(key=key, grant=None, generation=0, created=0.0)
-                self._put(self._keys.record(key), fresh, [])
-            elif held.secrets != loser.secrets:
-                continue
-            self.report.conflicts.append((loser.key, key))
-            return
+        key = self._copy_of(loser)
+        if key is None:
+            key = next(key for key in _copies(loser.key, dev) if self.store.get(key) is None)
+            fresh = loser.replace(key=key, grant=None, generation=0, created=0.0)
+            self._put(self._keys.record(key), fresh, [])
+        self.report.conflicts.append((loser.key, key))
+
+    def _copy_of(self, loser: Credential) -> Key | None:
+        """Where this version lies already: another device has kept it, or we have, and died."""
+        for local in self.records.values():
+            key = local.record.key
+            stem, mark, _ = key.instance.partition(COPY)
+            same = key.parts[:2] == loser.key.parts[:2] and loser.key.instance.startswith(stem)
+            if mark and same and local.record.secrets == loser.secrets:
+                return key
+        return None
 
     def _read_again(self, name: str, key: Key) -> None:
         try:
@@ -197,10 +207,10 @@ def _key(local: Local | None) -> Key:
 
 
 def _copies(key: Key, dev: str) -> Iterator[Key]:
-    """Names for a copy of a record, the first that is free or equal is taken."""
+    """Names for a copy of a record; the first that is free is taken."""
     number = 1
     while True:
-        end = f".conflict-{dev[:4]}" + (f"-{number}" if number > 1 else "")
+        end = f"{COPY}{dev[:4]}" + (f"-{number}" if number > 1 else "")
         yield Key(key.kind, key.account, key.instance[: _LONGEST_INSTANCE - len(end)] + end)
         number += 1
 

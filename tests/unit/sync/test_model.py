@@ -18,7 +18,7 @@ from arcrun_auth.sync.wire import Wire
 from tests.sync_crashing import dies
 from tests.sync_kit import Home, Server, enrol, pair, settle
 
-RUNS = 400 if os.environ.get("FULL") == "1" else 12
+RUNS = 400 if os.environ.get("FULL") == "1" else 4
 NAMES = ("notion", "slack", "github", "drive@work")
 
 
