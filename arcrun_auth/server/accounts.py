@@ -26,17 +26,22 @@ FIRST_SECONDS = 3600.0
 
 def register(tx: Tx, asked: Register, registration: Registration) -> Registered:
     """A new account and its first key. Problem 403 where not everybody may have one."""
-    role = "user"
-    if asked.invite:
-        role = _redeemed(tx, asked.invite)
-    elif registration == "invite":
-        raise Problem(403, "This server takes new accounts by invitation only.")
-    elif registration == "closed":
-        raise Problem(403, "This server takes no new accounts.")
+    role = admitted(tx, asked.invite, registration)
     account = create(tx, email=asked.email, display_name=asked.display_name, role=role)
     key, made = keys.mint(tx, account, "account", "first key")
     audit.note(tx, account, actor=made.id, action="account.create")
     return Registered(api_key=key, account=account)
+
+
+def admitted(tx: Tx, invite: str, registration: Registration) -> str:
+    """The role that a new account gets. Problem 403 where not everybody may have one."""
+    if invite:
+        return _redeemed(tx, invite)
+    if registration == "invite":
+        raise Problem(403, "This server takes new accounts by invitation only.")
+    if registration == "closed":
+        raise Problem(403, "This server takes no new accounts.")
+    return "user"
 
 
 def create(
@@ -77,8 +82,11 @@ def me(tx: Tx, who: Caller) -> Me:
 
 
 def delete(tx: Tx, who: Caller) -> None:
-    """Ends the account, with all that it has: rows, keys, leases, enrolments and its trail."""
-    who.may_manage()
+    """Ends the account, with all that it has: rows, keys, leases, enrolments and its trail.
+
+    A device may do that, too: it can delete every row anyway, and an account that a provider
+    signs in has no other key.
+    """
     tx.run("DELETE FROM accounts WHERE id = ?", who.account)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from arcrun_auth.server.providers import Providers
+
 Registration = Literal["open", "invite", "closed"]
 
 
@@ -42,4 +44,8 @@ class Config:
     registration: Registration = "closed"
     url: str = ""
     """Where people reach it, without a slash at its end; empty if nobody said."""
+    folder: str = ""
+    """Where its own recipes lie, in `recipes/`, beside those of this package."""
     limits: Limits = field(default_factory=Limits)
+    providers: Providers = field(default_factory=Providers)
+    """Who signs people in, and which OAuth apps are shared."""

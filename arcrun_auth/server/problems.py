@@ -14,10 +14,11 @@ TITLES = {
     410: "Gone",
     412: "Changed in the meantime",
     413: "Too large",
-    415: "Not JSON",
+    415: "Of another kind",
     422: "The request is not valid",
     429: "Too many requests",
     500: "The server failed",
+    502: "A server behind this one failed",
     503: "The server cannot answer now",
     507: "No room left",
 }

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from arcrun_auth.server import (
     accounts,
     audit,
+    ci,
     keys,
     leases,
+    login_shapes,
     mailbox,
     recipes,
     rows,
@@ -145,6 +147,26 @@ def delete_key(tx: Tx, call: Call) -> Reply:
     """Ends an API key of the account."""
     keys.remove(tx, call.who, call.path["id"])
     return Reply(shapes.RemovedKey(id=call.path["id"]))
+
+
+# --- CI vaults
+
+
+def create_ci(tx: Tx, call: Call) -> Reply:
+    """Which jobs of a CI system may fetch which rows, by the identity token they show."""
+    allow = call.config.providers.allow_hosts
+    return Reply(ci.create(tx, call.who, call.body, allow), 201)
+
+
+def list_ci(tx: Tx, call: Call) -> Reply:
+    """The account's CI vaults."""
+    return Reply(login_shapes.CiVaults(vaults=ci.listed(tx, call.who)))
+
+
+def delete_ci(tx: Tx, call: Call) -> Reply:
+    """Ends a CI vault: no job gets a key by it any more."""
+    ci.remove(tx, call.who, call.path["id"])
+    return Reply(login_shapes.CiRemoved(id=call.path["id"]))
 
 
 # --- rows
@@ -331,6 +353,10 @@ ROUTES: list[Route] = [
           bearer=True),
     Route("DELETE", "/me/keys/{id}", delete_key, {200: shapes.RemovedKey}, keys=KEYS,
           bearer=True),
+    Route("GET", "/me/ci", list_ci, {200: login_shapes.CiVaults}, keys=KEYS, writes=False),
+    Route("POST", "/me/ci", create_ci, {201: login_shapes.CiVault},
+          takes=login_shapes.NewCiVault, keys=KEYS),
+    Route("DELETE", "/me/ci/{id}", delete_ci, {200: login_shapes.CiRemoved}, keys=KEYS),
     Route("POST", "/leases", take_lease, {201: shapes.Lease}, takes=shapes.NewLease, keys=KEYS),
     Route("PUT", "/leases/{name}", renew_lease, {200: shapes.Lease}, takes=shapes.RenewLease,
           keys=KEYS),

@@ -15,16 +15,17 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 from starlette.routing import Router
 
-from arcrun_auth.server import keys, logs
+from arcrun_auth.server import browsing, keys, logs
 from arcrun_auth.server.config import Config
 from arcrun_auth.server.limits import Buckets
 from arcrun_auth.server.problems import Problem, later
 from arcrun_auth.server.routes import ROUTES, Call, Reply, Route
+from arcrun_auth.server.visits import Site
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from arcrun_auth.server.database import Database, Tx
 
@@ -49,24 +50,27 @@ class Server:
         limits = self.config.limits
         self.by_key = Buckets(limits.key_rate, limits.key_burst)
         self.by_address = Buckets(limits.address_rate, limits.address_burst)
-        self.router = Router(_grouped(self, routes), redirect_slashes=False, default=_nowhere)
+        self.site = Site(database, self.config)
+        table = {**_grouped(self, routes), **browsing.endpoints(self, self.site)}
+        paths = [StarletteRoute(path, _Methods(methods)) for path, methods in table.items()]
+        self.router = Router(paths, redirect_slashes=False, default=_nowhere)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.router(scope, receive, send)
 
 
-def _grouped(server: Server, routes: Sequence[Route]) -> list[StarletteRoute]:
+def _grouped(server: Server, routes: Sequence[Route]) -> dict[str, dict[str, ASGIApp]]:
     """One entry of the router for each path: its methods are told apart behind it."""
-    paths: dict[str, dict[str, Endpoint]] = {}
+    paths: dict[str, dict[str, ASGIApp]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method] = Endpoint(server, route)
-    return [StarletteRoute(path, _Methods(methods)) for path, methods in paths.items()]
+    return paths
 
 
 class _Methods:
     """The methods of one path."""
 
-    def __init__(self, methods: dict[str, Endpoint]) -> None:
+    def __init__(self, methods: dict[str, ASGIApp]) -> None:
         self.methods = methods
         self.allow = ", ".join(methods)
 
@@ -184,28 +188,37 @@ class Endpoint:
         return key
 
     async def _body(self, request: Request) -> bytes:
-        most = self.server.config.limits.body
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-            raise Problem(415, "The body of this request is JSON: say so in Content-Type.")
-        said = request.headers.get("content-length", "0")
-        if said.isdigit() and int(said) > most:
-            raise Problem(413, f"A body has at most {most} bytes.")
-        parts, size = [], 0
-        async for part in request.stream():
-            size += len(part)
-            if size > most:
-                raise Problem(413, f"A body has at most {most} bytes.")
-            parts.append(part)
-        return b"".join(parts)
+        return await body_of(request, JSON, self.server.config.limits.body)
 
     def _read(self, body: bytes) -> Any:
         assert self._decoder is not None
-        try:
-            return self._decoder.decode(body)
-        except msgspec.ValidationError as error:
-            raise Problem(400, f"The request is not valid: {_where(error)}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Problem(400, "The body is no valid JSON.") from None
+        return decoded(self._decoder, body)
+
+
+async def body_of(request: Request, kind: str, most: int) -> bytes:
+    """The body of a request. Problem 415 where it is of another kind, 413 where it is too long."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
+        raise Problem(415, f"The body of this request is {kind}: say so in Content-Type.")
+    said = request.headers.get("content-length", "0")
+    if said.isdigit() and int(said) > most:
+        raise Problem(413, f"A body has at most {most} bytes.")
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise Problem(413, f"A body has at most {most} bytes.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    """A body as its shape. Problem 400 says where it does not fit."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Problem(400, f"The request is not valid: {_where(error)}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Problem(400, "The body is no valid JSON.") from None
 
 
 def _where(error: msgspec.ValidationError) -> str:
