@@ -37,6 +37,7 @@ KNOWN = {
     "secrets_file": "an exported secrets.enc, opened read-only in front of the vault",
     "secrets_dir": "a folder of mounted secrets, one file each",
     "server": "a platform whose recipes are listed, below all others; none if not set",
+    "sync_auto": "sync after each setup, removal and import, once this home syncs: on or off",
     "store": "where credentials are written: vault, or keyring (one item each)",
 }
 """Every setting of `config.toml`; `ARCRUN_<NAME>` overrides it."""
