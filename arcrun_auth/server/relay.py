@@ -20,20 +20,28 @@ from arcrun_auth import oauth
 from arcrun_auth.errors import AuthError, ProviderUnavailable
 from arcrun_auth.oauth.call import values
 from arcrun_auth.oauth.requests import code_request, refresh_request
+from arcrun_auth.oauth.revocation import revocation_requests
 from arcrun_auth.server import pages
-from arcrun_auth.server.login_shapes import RelayCode, Relayed, RelayStarted
+from arcrun_auth.server.login_shapes import (
+    RelayApp,
+    RelayCode,
+    Relayed,
+    RelayRefresh,
+    RelayStarted,
+)
 from arcrun_auth.server.logins import fits_challenge, loopback, refusal
 from arcrun_auth.server.problems import Problem, later
 from arcrun_auth.server.proofs import WINDOW, BadProof, read_proof
 from arcrun_auth.server.sealing import Unsealed
 from arcrun_auth.server.visits import Shown
 from arcrun_auth.token_answer import read_token
-from arcrun_auth.tokens import Secret
+from arcrun_auth.tokens import Grant, Secret
 
 if TYPE_CHECKING:
     from arcrun_auth._http import Answer
     from arcrun_auth.oauth.call import TokenCall
     from arcrun_auth.server.keys import Caller
+    from arcrun_auth.server.login_shapes import RelayRevoke
     from arcrun_auth.server.proofs import Proof
     from arcrun_auth.server.shared_apps import Offer
     from arcrun_auth.server.visits import Site, Visit
@@ -94,6 +102,16 @@ def _ours(site: Site, nonce: str) -> bool:
     except Unsealed:
         return False
     return True
+
+
+def about(site: Site, visit: Visit, caller: Caller | None) -> RelayApp:
+    """The app that is shared for a service. Its id is no secret: each login shows it."""
+    offer = offer_of(site, visit, caller)
+    return RelayApp(
+        client_id=offer.app.client_id, scopes=list(offer.scopes),
+        authorization_endpoint=offer.oauth2.authorization_endpoint,
+        token_endpoint=offer.oauth2.token_endpoint,
+    )  # fmt: skip
 
 
 # -- the login -------------------------------------------------------------------------------
@@ -199,10 +217,15 @@ def token(site: Site, visit: Visit, caller: Caller | None) -> Relayed:
     offer, asked = offer_of(site, visit, caller), visit.body
     proof = proven(site, visit, f"/oauth/{visit.path['service']}/token")
     if isinstance(asked, RelayCode):
-        call = _code_call(site, visit, offer, proof, caller)
-    else:
-        call = _refresh_call(site, offer, proof, asked)
-    return _sent(site, offer, proof, call)
+        return _sent(site, offer, proof, _code_call(site, visit, offer, proof, caller))
+    bound = _bound(offer, proof, asked.refresh_token)
+    if not site.sealer.marked(BINDING, asked.binding, *bound):
+        # Whoever has only found the token gets nothing by it here, not even whether it lives.
+        raise refusal("invalid_dpop_proof", "This refresh token is not bound to this key here.")
+    if isinstance(asked, RelayRefresh):
+        return _sent(site, offer, proof, _refresh_call(site, offer, asked))
+    calls = _revoke_calls(site, offer, asked)
+    return [_sent(site, offer, proof, call) for call in calls][-1]
 
 
 def _code_call(
@@ -232,15 +255,25 @@ def _code_call(
     )  # fmt: skip
 
 
-def _refresh_call(site: Site, offer: Offer, proof: Proof, asked: Any) -> TokenCall:
-    bound = _bound(offer, proof, asked.refresh_token)
-    if not site.sealer.marked(BINDING, asked.binding, *bound):
-        # Whoever has only found the token gets nothing by it here, not even whether it lives.
-        raise refusal("invalid_dpop_proof", "This refresh token is not bound to this key here.")
+def _refresh_call(site: Site, offer: Offer, asked: RelayRefresh) -> TokenCall:
     return refresh_request(
         offer.oauth2, offer.app, refresh_token=Secret(asked.refresh_token),
         values=values({}, app=offer.app), now=site.now(),
     )  # fmt: skip
+
+
+def _revoke_calls(site: Site, offer: Offer, asked: RelayRevoke) -> list[TokenCall]:
+    """RFC 7009 §2.1. Problem 404 where the provider has no place for it."""
+    now = site.now()
+    grant = Grant(
+        access_token=Secret(asked.access_token), refresh_token=Secret(asked.refresh_token),
+        issued=now,
+    )  # fmt: skip
+    known = values({}, app=offer.app, access_token=grant.access_token)
+    calls = revocation_requests(offer.oauth2, offer.app, grant, values=known, now=now)
+    if not calls:
+        raise Problem(404, "This provider has no place where a login is ended.")
+    return calls
 
 
 def _bound(offer: Offer, proof: Proof, refresh_token: str) -> tuple[bytes, ...]:
