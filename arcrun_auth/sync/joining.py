@@ -132,6 +132,8 @@ class Here:
         theirs = self._local(portable.merged(local.record, env.key, env.body, own=own))
         if theirs.mac == local.mac:
             return local.mac
+        if base is not None and base.mac == theirs.mac:
+            return ""  # sealed anew, not changed: the change is ours alone
         if base is not None and base.mac == local.mac:
             return self._put(name, theirs.record, self.report.pulled).mac
         mine = (base.ver + 1, self._me) if base is not None else (0, self._me)
