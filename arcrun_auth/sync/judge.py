@@ -36,6 +36,8 @@ class Suspicion(Exception):
         self.name = name
         """The row; empty where it is about no single one."""
         self.device = device
+        self.count = 1
+        """How many rows are not as they should be."""
 
 
 class Copied(Exception):
@@ -208,15 +210,23 @@ class Judge:
         for dev, (_, entries) in self._news.logs.items():
             for seq, entry in entries:
                 new.setdefault(entry.name, []).append(Placed(entry, dev, seq))
-        self._new = new
+        found: list[Suspicion] = []
         for name in sorted({*new, *self._dropped, *self._delta}):
-            before = self._state.entries(name)
-            placed = self._current(before, new.get(name, ()))
-            if placed is None:
-                if before:
-                    raise Suspicion("withheld", name)
-                continue  # no row of a record, or none that anybody answers for
+            try:
+                self._row(name, new.get(name, ()))
+            except Suspicion as suspicion:
+                found.append(suspicion)
+        if found:
+            found[0].count = len(found)
+            raise found[0]
+
+    def _row(self, name: str, new: Iterable[Placed]) -> None:
+        before = self._state.entries(name)
+        placed = self._current(before, new)
+        if placed is not None:
             self._check_row(name, placed, before)
+        elif before:  # its entry is gone, and nobody else answers for it
+            raise Suspicion("withheld", name)
 
     def _current(self, before: Iterable[Placed], new: Iterable[Placed]) -> Placed | None:
         """The entry that counts: the highest, of each log its last."""

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from arcrun_auth.errors import AuthError, RefreshBusy
 from arcrun_auth.locks import CredentialLock
+from arcrun_auth.sync import founding
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.account import required
 from arcrun_auth.sync.cloud_wire import CloudWire
 from arcrun_auth.sync.engine import Engine
-from arcrun_auth.sync.founding import founded
 from arcrun_auth.sync.identity import identity, stored
 from arcrun_auth.sync.joining import Here
 from arcrun_auth.sync.judge import Copied
+from arcrun_auth.sync.logins import Logins, primary
 from arcrun_auth.sync.state import FILE, State
 from arcrun_auth.sync.verdict import silent
 
@@ -29,12 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from arcrun_auth.catalog import Catalog
-    from arcrun_auth.protocol.portable import Login
     from arcrun_auth.settings import Settings
     from arcrun_auth.stores.base import Store
     from arcrun_auth.sync.joining import Report
     from arcrun_auth.sync.wire import Wire
-    from arcrun_auth.tokens import Credential
 
 
 class Home(Protocol):
@@ -98,7 +97,8 @@ class Session:
         """The engine; the account's vault is founded before, if there is none."""
         me = identity(self.store)
         now = time.time()
-        self.founded = founded(self.store, self.state, self.wire, me, now=now) or self.founded
+        if founding.founded(self.store, self.state, self.wire, me, now=now):
+            self.founded = True
         login = Logins(self._home.recipes).of
         return Engine(self.store, self.state, self.wire, me, login=login)
 
@@ -112,6 +112,15 @@ class Session:
                 "as one. Nothing was synced.",
                 hint="arcrun devices join makes it a device of its own",
             ) from None
+
+    def start_over(self) -> Report:
+        """A new vault with what is here, in place of the one that there is, and a first sync.
+
+        The other devices have to be let in anew; what they hold stays there.
+        """
+        me = identity(self.store)
+        founding.start_over(self.store, self.state, self.wire, me)
+        return self.sync()
 
     def verify(self) -> str:
         """Checks everything, and gives the code to compare. Raises what `sync` raises."""
@@ -138,41 +147,6 @@ def session(home: Home, *, wait: float = LOCK_SECONDS) -> Iterator[Session]:
         stack.callback(state.close)
         cloud = stack.enter_context(account.cloud())
         yield Session(home, CloudWire(cloud), state)
-
-
-def primary(store: Store) -> Store:
-    """The store itself: what the environment gives is nobody's to send."""
-    found: Store = getattr(store, "primary", store)
-    return found
-
-
-def syncs(store: Store) -> bool:
-    """Whether this home belongs to a synced vault."""
-    return primary(store).get(rings.KEY) is not None
-
-
-class Logins:
-    """What becomes of the grant of a record, by the recipes that are here."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._services: dict[str, list[str]] = {}
-        for entry in catalog.entries():
-            self._services.setdefault(entry.account, []).append(entry.service)
-
-    def of(self, record: Credential) -> Login:
-        """Where no recipe tells, it stays: a login that is used twice may end for both."""
-        for service in self._services.get(record.key.account, ()):
-            try:
-                way = self._catalog.entry(service).method(record.method)
-            except AuthError:  # another service of this account has that way in
-                continue
-            if way.unattended:
-                return "anew"
-            if way.refresh == "no" or (way.refresh == "yes" and way.rotates == "no"):
-                return "travels"
-            return "stays"
-        return "stays"
 
 
 def status(home: Home) -> Status:
