@@ -65,6 +65,18 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "shared_with": "the other services that use the same credential",
         "project": "the pyproject.toml that chose the instance, or null",
         "app": "of each part of your OAuth app: `key`, `store`, `place`; never the value",
+        "ownership": "whose OAuth app it is, or would be: `own`, `shared` (the recipe's public "
+        "one), `managed` (a server's), or empty",
+        "through": "the server whose app it is, which its tokens pass in passing; else empty",
+    },
+    "whoami": {
+        "server": "the platform's address",
+        "account": "the account's id there",
+        "email": "its address, if it gave one",
+        "display_name": "its name, if it gave one",
+        "role": "`user`, `recipes` or `admin`",
+        "provider": "who signed it in; `key` for an account that has only keys",
+        "source": "where the key comes from: a store, or a variable",
     },
     "app list": {
         "apps": "`name`, `services`, `client_id`, `complete`, `ends` (the day its secret does, or "
