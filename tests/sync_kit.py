@@ -11,9 +11,10 @@ from arcrun_auth.protocol.keys import VaultKeys
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.sync import removed
 from arcrun_auth.sync import ring as rings
-from arcrun_auth.sync.engine import Engine, members_of
+from arcrun_auth.sync.engine import Engine
 from arcrun_auth.sync.founding import founded
 from arcrun_auth.sync.identity import identity
+from arcrun_auth.sync.roster import members_of
 from arcrun_auth.sync.state import MEMORY, State
 from arcrun_auth.sync.wire import Conflict, Page, Row, Wire, Write, Written
 from arcrun_auth.tokens import Credential, Grant, Key, Secret

@@ -10,15 +10,15 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from arcrun_auth.errors import AuthError, ProviderUnavailable, SyncAlarm
-from arcrun_auth.protocol import envelope, handover, log, membership
-from arcrun_auth.protocol.membership import BadMembership
+from arcrun_auth.errors import AuthError, ProviderUnavailable
+from arcrun_auth.protocol import envelope, handover, log
 from arcrun_auth.seal import encode
 from arcrun_auth.sync import removed
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.joining import REMOVED, Here, missing
-from arcrun_auth.sync.judge import Copied, Judge, Suspicion
+from arcrun_auth.sync.judge import Copied, Judge, Suspicion, alarm
 from arcrun_auth.sync.outbox import LARGEST, Change, Outbox, batches, land
+from arcrun_auth.sync.roster import members_of, read
 from arcrun_auth.sync.state import MEMORY, Base, State
 from arcrun_auth.sync.wire import Conflict, Delta, everything_since
 
@@ -173,25 +173,9 @@ class Engine:
                 land(self.state, digest, effects)
 
     def _members(self, delta: Delta) -> Membership:
-        known = members_of(self.state, self.keys.vault)
         row = delta.get(self.keys.members)
-        if row is None or row.sealed is None:
-            if known is None or row is not None:
-                raise Suspicion("withheld", self.keys.members)
-            return known
-        try:
-            plain = self.keys.open_meta(self.keys.members, row.sealed)
-        except ValueError:
-            raise Suspicion("damaged", self.keys.members) from None
-        try:
-            found = membership.load(plain, self.keys.vault)
-        except BadMembership:
-            raise Suspicion("unknown device", self.keys.members) from None
-        told = known.tip if known is not None else self.state.pins()[0]
-        if told is not None and not found.holds(told):
-            back = found.tip[0] < told[0]
-            raise Suspicion("rolled back" if back else "forked", self.keys.members)
-        return found
+        known = members_of(self.state, self.keys.vault)
+        return known if row is None and known is not None else read(self.keys, self.state, row)
 
     def _take_epoch(self, members: Membership, delta: Delta) -> None:
         """Gets the content key of a new epoch, which was wrapped for this device."""
@@ -400,12 +384,6 @@ def current_of(state: State, name: str) -> Placed | None:
     return max(state.entries(name), key=lambda placed: placed.rank, default=None)
 
 
-def members_of(state: State, vault: str) -> Membership | None:
-    """The members as we knew them last; None before the first look."""
-    text = state.get("members")
-    return None if text is None else membership.load(text.encode(), vault)
-
-
 def silent(state: State, me: str, now: float) -> bool:
     """Whether the server has shown no word of any other device for two weeks.
 
@@ -425,24 +403,3 @@ def code(members: tuple[int, str], heads: Mapping[str, str]) -> str:
     digest = sha256(encode(b"arcrun/v1/verify", members[1].encode(), *pairs)).digest()
     text = b32encode(digest).decode().lower()
     return "-".join(text[i : i + 4] for i in range(0, 20, 4))
-
-
-def alarm(suspicion: Suspicion, members: Membership | None) -> SyncAlarm:
-    """What to say of something that still does not hold after every look."""
-    dev = suspicion.device
-    device = members.members.get(dev) if members is not None and dev else None
-    whose = f" of {device.name}" if device is not None else ""
-    text = {
-        "swapped": f"A row{whose} holds the content of another.",
-        "damaged": f"A row{whose} is not what was written.",
-        "rolled back": f"What the server shows{whose} is older than what it showed before.",
-        "forked": f"There are two histories{whose}.",
-        "withheld": f"Something{whose} that another device knows of is not shown.",
-        "unknown device": "Somebody writes whom no device of this vault has let in.",
-    }[suspicion.what]
-    return SyncAlarm(
-        f"{text} Nothing was taken from the server.",
-        what=suspicion.what,
-        device=dev,
-        hint="arcrun sync verify; docs/sync.md says what may have happened and what to do",
-    )

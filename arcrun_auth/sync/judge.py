@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from arcrun_auth.errors import SyncAlarm
 from arcrun_auth.protocol import envelope, log
 from arcrun_auth.protocol import head as heads
 from arcrun_auth.sync.state import Placed
@@ -273,3 +274,24 @@ class Judge:
         except ValueError:
             return "damaged"
         return "rolled back" if found.ver < placed.entry.ver else "forked"
+
+
+def alarm(suspicion: Suspicion, members: Membership | None) -> SyncAlarm:
+    """What to say of something that still does not hold after every look."""
+    dev = suspicion.device
+    device = members.members.get(dev) if members is not None and dev else None
+    whose = f" of {device.name}" if device is not None else ""
+    text = {
+        "swapped": f"A row{whose} holds the content of another.",
+        "damaged": f"A row{whose} is not what was written.",
+        "rolled back": f"What the server shows{whose} is older than what it showed before.",
+        "forked": f"There are two histories{whose}.",
+        "withheld": f"Something{whose} that another device knows of is not shown.",
+        "unknown device": "Somebody writes whom no device of this vault has let in.",
+    }[suspicion.what]
+    return SyncAlarm(
+        f"{text} Nothing was taken from the server.",
+        what=suspicion.what,
+        device=dev,
+        hint="arcrun sync verify; docs/sync.md says what may have happened and what to do",
+    )

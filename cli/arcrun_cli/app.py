@@ -42,6 +42,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Share": {
         "sync": ("sync", "Keep your connections the same on all your devices."),
+        "devices": ("devices", "The devices that share your synced connections."),
     },
     "Understand": {
         "why": ("why", "Where each part of a connection comes from."),

@@ -52,10 +52,8 @@ def welcome(device) -> bytes:
     return wraps.wrap(b"the keys", **given)
 
 
-def meet(mailbox, at_new=None, at_old=None, welcome=welcome):
-    """Both at once: what each got, or why not."""
-    at_new, at_old = at_new or Asked(), at_old or Asked()
-    new_waits, old_waits = brief(mailbox), brief(mailbox)
+def in_two(*works):
+    """Both at once: what each gives, or why it does not."""
 
     def outcome(work):
         try:
@@ -64,9 +62,19 @@ def meet(mailbox, at_new=None, at_old=None, welcome=welcome):
             return error
 
     with ThreadPoolExecutor(2) as pool:
-        new = pool.submit(outcome, lambda: join(new_waits, NEW.device, at_new))
-        old = pool.submit(outcome, lambda: admit(old_waits, OLD.device, VAULT, at_old, welcome))
-        return new.result(60), old.result(60), at_new, at_old
+        return [each.result(60) for each in [pool.submit(outcome, work) for work in works]]
+
+
+def meet(mailbox, at_new=None, at_old=None, welcome=welcome):
+    """Both at once: what each got, or why not."""
+    at_new, at_old = at_new or Asked(), at_old or Asked()
+    new_waits, old_waits = brief(mailbox), brief(mailbox)
+
+    new, old = in_two(
+        lambda: join(new_waits, NEW.device, at_new),
+        lambda: admit(old_waits, OLD.device, VAULT, at_old, welcome),
+    )
+    return new, old, at_new, at_old
 
 
 def test_both_yes_and_the_new_one_has_the_keys():
