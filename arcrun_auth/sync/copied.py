@@ -43,7 +43,7 @@ def become_new_device(
     the vault's is joined with it at the next sync. Raises AuthError where the device that this
     is a copy of was revoked, and what `roster.changed` raises.
     """
-    fresh, old = _next(store, vault.me.name), vault.me
+    fresh, old = _next(store, vault.me), vault.me
 
     def change(members: Membership) -> Membership:
         if fresh.id in members.members:
@@ -60,13 +60,16 @@ def become_new_device(
     return fresh, marked
 
 
-def _next(store: Store, name: str) -> Identity:
-    """The keys to be, kept before anybody hears of them."""
+def _next(store: Store, me: Identity) -> Identity:
+    """The keys to be, kept before anybody hears of them. What lies there may be our own keys of
+    now, where the last time ended before they were taken away.
+    """
     held = store.get(NEXT)
-    if held is not None:
+    if held is not None and held.params.get("id") != me.id:
         return of_record(held)
-    made = Identity.fresh(name)
-    store.put(Credential(NEXT, secrets=made.secrets(), params=made.params()), expect=0)
+    made = Identity.fresh(me.name)
+    record = (held or Credential(NEXT)).replace(secrets=made.secrets(), params=made.params())
+    store.put(record, expect=record.generation)
     return made
 
 

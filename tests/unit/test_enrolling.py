@@ -52,13 +52,14 @@ def welcome(device) -> bytes:
     return wraps.wrap(b"the keys", **given)
 
 
-def in_two(*works):
-    """Both at once: what each gives, or why it does not."""
+def in_two(mailbox, *works):
+    """Both at once: what each gives, or why it does not; the other one's patience ends then."""
 
     def outcome(work):
         try:
             return work()
         except AuthError as error:
+            mailbox.lost = True
             return error
 
     with ThreadPoolExecutor(2) as pool:
@@ -71,6 +72,7 @@ def meet(mailbox, at_new=None, at_old=None, welcome=welcome):
     new_waits, old_waits = brief(mailbox), brief(mailbox)
 
     new, old = in_two(
+        mailbox,
         lambda: join(new_waits, NEW.device, at_new),
         lambda: admit(old_waits, OLD.device, VAULT, at_old, welcome),
     )
