@@ -108,7 +108,7 @@ def _begin_anew(state: State, store: Store) -> None:
     """
     ring = rings.stored(store)
     assert ring is not None
-    members = roster.members_of(state, ring.keys.vault)
+    members = state.members(ring.keys.vault)
     if ring.mark >= state.get("sent", 0):
         state.forget_own()
     elif members is not None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from arcrun_auth.errors import SyncAlarm
 from arcrun_auth.protocol import envelope, log
 from arcrun_auth.protocol import head as heads
 from arcrun_auth.sync.state import Placed
@@ -37,6 +36,8 @@ class Suspicion(Exception):
         self.name = name
         """The row; empty where it is about no single one."""
         self.device = device
+        self.count = 1
+        """How many rows are not as they should be."""
 
 
 class Copied(Exception):
@@ -212,15 +213,23 @@ class Judge:
         for dev, (_, entries) in self._news.logs.items():
             for seq, entry in entries:
                 new.setdefault(entry.name, []).append(Placed(entry, dev, seq))
-        self._new = new
+        found: list[Suspicion] = []
         for name in sorted({*new, *self._dropped, *self._delta}):
-            before = self._state.entries(name)
-            placed = self._current(before, new.get(name, ()))
-            if placed is None:
-                if before:
-                    raise Suspicion("withheld", name)
-                continue  # no row of a record, or none that anybody answers for
+            try:
+                self._row(name, new.get(name, ()))
+            except Suspicion as suspicion:
+                found.append(suspicion)
+        if found:
+            found[0].count = len(found)
+            raise found[0]
+
+    def _row(self, name: str, new: Iterable[Placed]) -> None:
+        before = self._state.entries(name)
+        placed = self._current(before, new)
+        if placed is not None:
             self._check_row(name, placed, before)
+        elif before:  # its entry is gone, and nobody else answers for it
+            raise Suspicion("withheld", name)
 
     def _current(self, before: Iterable[Placed], new: Iterable[Placed]) -> Placed | None:
         """The entry that counts: the highest, of each log its last."""
@@ -277,24 +286,3 @@ class Judge:
         except ValueError:
             return "damaged"
         return "rolled back" if found.ver < placed.entry.ver else "forked"
-
-
-def alarm(suspicion: Suspicion, members: Membership | None) -> SyncAlarm:
-    """What to say of something that still does not hold after every look."""
-    dev = suspicion.device
-    device = members.members.get(dev) if members is not None and dev else None
-    whose = f" of {device.name}" if device is not None else ""
-    text = {
-        "swapped": f"A row{whose} holds the content of another.",
-        "damaged": f"A row{whose} is not what was written.",
-        "rolled back": f"What the server shows{whose} is older than what it showed before.",
-        "forked": f"There are two histories{whose}.",
-        "withheld": f"Something{whose} that another device knows of is not shown.",
-        "unknown device": "Somebody writes whom no device of this vault has let in.",
-    }[suspicion.what]
-    return SyncAlarm(
-        f"{text} Nothing was taken from the server.",
-        what=suspicion.what,
-        device=dev,
-        hint="arcrun sync verify; docs/sync.md says what may have happened and what to do",
-    )

@@ -11,8 +11,7 @@ from arcrun_auth.errors import AuthError
 from arcrun_auth.sync import devices as rules
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.identity import stored
-from arcrun_auth.sync.roster import members_of
-from arcrun_auth.sync.session import primary
+from arcrun_auth.sync.logins import primary
 from arcrun_auth.sync.state import FILE, State
 
 if TYPE_CHECKING:
@@ -79,6 +78,6 @@ def _remembered(home: Home) -> Iterator[tuple[str, Membership | None, dict[str, 
         return
     state = State(os.path.join(home.settings.home, FILE))
     try:
-        yield me.id, members_of(state, ring.keys.vault), state.heads()
+        yield me.id, state.members(ring.keys.vault), state.heads()
     finally:
         state.close()

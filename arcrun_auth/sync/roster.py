@@ -18,7 +18,8 @@ from arcrun_auth.protocol.keys import VaultKeys
 from arcrun_auth.protocol.membership import BadMembership
 from arcrun_auth.protocol.words import canonical
 from arcrun_auth.seal import KEY_BYTES
-from arcrun_auth.sync.judge import Suspicion, alarm
+from arcrun_auth.sync.judge import Suspicion
+from arcrun_auth.sync.verdict import alarm
 from arcrun_auth.sync.wire import Conflict, Write
 
 if TYPE_CHECKING:
@@ -59,18 +60,12 @@ def read(keys: VaultKeys, state: State, row: Row | None) -> Membership:
         found = membership.load(plain, keys.vault)
     except BadMembership:
         raise Suspicion("unknown device", name) from None
-    known = members_of(state, keys.vault)
+    known = state.members(keys.vault)
     told = known.tip if known is not None else state.pins()[0]
     if told is not None and not found.holds(told):
         back = found.tip[0] < told[0]
         raise Suspicion("rolled back" if back else "forked", name)
     return found
-
-
-def members_of(state: State, vault: str) -> Membership | None:
-    """The members as we knew them last; None before the first look."""
-    text = state.get("members")
-    return None if text is None else membership.load(text.encode(), vault)
 
 
 def looked(wire: Wire, keys: VaultKeys, state: State) -> tuple[Membership, Row]:
@@ -79,7 +74,7 @@ def looked(wire: Wire, keys: VaultKeys, state: State) -> tuple[Membership, Row]:
     try:
         found = read(keys, state, row)
     except Suspicion as suspicion:
-        raise alarm(suspicion, members_of(state, keys.vault)) from None
+        raise alarm(suspicion, state.members(keys.vault)) from None
     assert row is not None
     return found, row
 

@@ -14,29 +14,29 @@ from typing import TYPE_CHECKING, Protocol
 
 from arcrun_auth.errors import AuthError, RefreshBusy
 from arcrun_auth.locks import CredentialLock
-from arcrun_auth.sync import access
+from arcrun_auth.sync import access, founding
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.account import required
 from arcrun_auth.sync.cloud_wire import CloudWire
 from arcrun_auth.sync.copied import become_new_device
-from arcrun_auth.sync.engine import Engine, silent
-from arcrun_auth.sync.founding import founded
+from arcrun_auth.sync.engine import Engine
 from arcrun_auth.sync.identity import identity, stored
 from arcrun_auth.sync.joining import Here
 from arcrun_auth.sync.judge import Copied
-from arcrun_auth.sync.roster import Vault, members_of
+from arcrun_auth.sync.logins import Logins, primary
+from arcrun_auth.sync.roster import Vault
 from arcrun_auth.sync.state import FILE, State
+from arcrun_auth.sync.verdict import silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.cloud import Cloud
-    from arcrun_auth.protocol.portable import Login
     from arcrun_auth.settings import Settings
     from arcrun_auth.stores.base import Store
     from arcrun_auth.sync.joining import Report
-    from arcrun_auth.tokens import Credential, Key
+    from arcrun_auth.tokens import Key
 
 
 class Home(Protocol):
@@ -104,7 +104,8 @@ class Session:
         """The engine; the account's vault is founded before, if there is none."""
         me = identity(self.store)
         now = time.time()
-        self.founded = founded(self.store, self.state, self.wire, me, now=now) or self.founded
+        if founding.founded(self.store, self.state, self.wire, me, now=now):
+            self.founded = True
         return Engine(self.store, self.state, self.wire, me, login=self.login)
 
     def vault(self) -> Vault:
@@ -123,12 +124,25 @@ class Session:
         try:
             report = self.engine().sync()
         except Copied:
-            now = time.time()
-            me, self.copied = become_new_device(self.vault(), self.store, login=self.login, now=now)
-            access.own_key(self.store, self.cloud, f"{me.name} {me.id}")
+            self._become_new_device()
             report = self.engine().sync()
         access.note(self.vault(), self.cloud)
         return report
+
+    def _become_new_device(self) -> None:
+        me, self.copied = become_new_device(
+            self.vault(), self.store, login=self.login, now=time.time()
+        )
+        access.own_key(self.store, self.cloud, f"{me.name} {me.id}")
+
+    def start_over(self) -> Report:
+        """A new vault with what is here, in place of the one that there is, and a first sync.
+
+        The other devices have to be let in anew; what they hold stays there.
+        """
+        me = identity(self.store)
+        founding.start_over(self.store, self.state, self.wire, me)
+        return self.sync()
 
     def verify(self) -> str:
         """Checks everything, and gives the code to compare. Raises what `sync` raises."""
@@ -157,41 +171,6 @@ def session(home: Home, *, wait: float = LOCK_SECONDS) -> Iterator[Session]:
         yield Session(home, cloud, state)
 
 
-def primary(store: Store) -> Store:
-    """The store itself: what the environment gives is nobody's to send."""
-    found: Store = getattr(store, "primary", store)
-    return found
-
-
-def syncs(store: Store) -> bool:
-    """Whether this home belongs to a synced vault."""
-    return primary(store).get(rings.KEY) is not None
-
-
-class Logins:
-    """What becomes of the grant of a record, by the recipes that are here."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._services: dict[str, list[str]] = {}
-        for entry in catalog.entries():
-            self._services.setdefault(entry.account, []).append(entry.service)
-
-    def of(self, record: Credential) -> Login:
-        """Where no recipe tells, it stays: a login that is used twice may end for both."""
-        for service in self._services.get(record.key.account, ()):
-            try:
-                way = self._catalog.entry(service).method(record.method)
-            except AuthError:  # another service of this account has that way in
-                continue
-            if way.unattended:
-                return "anew"
-            if way.refresh == "no" or (way.refresh == "yes" and way.rotates == "no"):
-                return "travels"
-            return "stays"
-        return "stays"
-
-
 def status(home: Home) -> Status:
     """How sync stands here: read from this home alone. LoginRequired where nobody is logged in."""
     store = primary(home.store)
@@ -202,7 +181,7 @@ def status(home: Home) -> Status:
     here = Here(store, ring.keys, me.id, Logins(home.recipes).of)
     state = State(os.path.join(home.settings.home, FILE))
     try:
-        members, bases, heads = members_of(state, ring.keys.vault), state.bases(), state.heads()
+        members, bases, heads = state.members(ring.keys.vault), state.bases(), state.heads()
         synced, quiet = state.get("synced"), silent(state, me.id, time.time())
     finally:
         state.close()

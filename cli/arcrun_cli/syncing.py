@@ -42,7 +42,7 @@ def now(here: Broker) -> None:
 
 
 def _syncs(here: Broker) -> bool:
-    from arcrun_auth.sync.session import syncs
+    from arcrun_auth.sync.logins import syncs
 
     return syncs(here.store)
 

@@ -12,7 +12,7 @@ from arcrun_auth.errors import ProviderUnavailable, RefreshBusy, printable
 from arcrun_auth.sync import session as sessions
 from arcrun_cli import ui
 from arcrun_cli.app import Group
-from arcrun_cli.options import broker, json_option
+from arcrun_cli.options import agreed, broker, json_option, no_input_option
 from arcrun_cli.talk import Waiting
 
 if TYPE_CHECKING:
@@ -206,6 +206,29 @@ def _status_as_data(found: Status) -> dict[str, Any]:
     ]
     names = ("server", "account", "vault", "epoch", "synced", "waiting", "device_local", "silent")
     return {name: getattr(found, name) for name in names} | {"devices": devices}
+
+
+@command.command(
+    "start-over",
+    short_help="Give up the vault on the server, and found another with what is here.",
+    examples=("arcrun sync start-over", "arcrun sync start-over --yes"),
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@no_input_option
+def start_over(*, yes: bool, no_input: bool) -> int:
+    """Found another vault with what this device holds, in place of the one on the server.
+
+    For when the server has lost or changed what was there, and cannot be made to give it back.
+    Your other devices keep what they hold, and have to be let in again.
+    """
+    here = broker(interactive=False if no_input else None)
+    question = "Give up the vault on the server? Your other devices have to be let in again."
+    if not yes and not agreed(here.person, question, "arcrun sync start-over --yes"):
+        return 1
+    with Waiting("Syncing"), sessions.session(here) as open_session:
+        report = open_session.start_over()
+    _tell(report, open_session, as_json=False)
+    return 0
 
 
 @command.command(
