@@ -71,7 +71,7 @@ class Here:
         self._keys = keys
         self._me = me
         self.login = login
-        self.records = {keys.record(r.key): self._local(r) for r in _records(store)}
+        self.records = {keys.record(r.key): self._local(r) for r in readable(store)}
         self.report = Report()
 
     def _local(self, record: Credential) -> Local:
@@ -232,7 +232,7 @@ def _copies(key: Key, dev: str) -> Iterator[Key]:
         number += 1
 
 
-def _records(store: Store) -> Iterator[Credential]:
+def readable(store: Store) -> Iterator[Credential]:
     """Every record that may travel and can be read; a damaged one comes back from the server."""
     every: Callable[[], Iterator[Credential]] | None = getattr(store, "records", None)
     if every is not None:

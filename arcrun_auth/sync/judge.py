@@ -104,10 +104,13 @@ class Judge:
             return
         if known is not None and row.sealed.hash == known.hash:
             return
-        head = self._opened_head(row, dev, public)
         end = self._members.revoked.get(dev)
-        if end is not None and (end.last is None or head.seq > end.last[0]):
+        last = 0 if end is None or end.last is None else end.last[0]
+        if end is not None and known is not None and known.head.seq >= last:
             return  # what it writes afterwards is nobody's business
+        head = self._opened_head(row, dev, public)
+        if end is not None and head.seq > last:
+            return
         self._check_head(head, known, name)
         self._news.heads.append((head, row.sealed.hash))
 

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from arcrun_auth.errors import AuthError, RefreshBusy
 from arcrun_auth.locks import CredentialLock
-from arcrun_auth.sync import founding
+from arcrun_auth.sync import access, founding
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.account import required
 from arcrun_auth.sync.cloud_wire import CloudWire
+from arcrun_auth.sync.copied import become_new_device
 from arcrun_auth.sync.engine import Engine
 from arcrun_auth.sync.identity import identity, stored
 from arcrun_auth.sync.joining import Here
 from arcrun_auth.sync.judge import Copied
 from arcrun_auth.sync.logins import Logins, primary
+from arcrun_auth.sync.roster import Vault
 from arcrun_auth.sync.state import FILE, State
 from arcrun_auth.sync.verdict import silent
 
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from arcrun_auth.catalog import Catalog
+    from arcrun_auth.cloud import Cloud
     from arcrun_auth.settings import Settings
     from arcrun_auth.stores.base import Store
     from arcrun_auth.sync.joining import Report
-    from arcrun_auth.sync.wire import Wire
+    from arcrun_auth.tokens import Key
 
 
 class Home(Protocol):
@@ -85,13 +88,17 @@ class Status:
 class Session:
     """One home while it syncs: nobody else of it does meanwhile."""
 
-    def __init__(self, home: Home, wire: Wire, state: State) -> None:
-        self._home = home
+    def __init__(self, home: Home, cloud: Cloud, state: State) -> None:
+        self.home = home
         self.store = primary(home.store)
-        self.wire = wire
+        self.cloud = cloud
+        self.wire = CloudWire(cloud)
         self.state = state
+        self.login = Logins(home.recipes).of
         self.founded = False
         """Whether this was the first sync of the account."""
+        self.copied: list[Key] | None = None
+        """Which logins have to be done again, where this home was found to be a copy."""
 
     def engine(self) -> Engine:
         """The engine; the account's vault is founded before, if there is none."""
@@ -99,19 +106,34 @@ class Session:
         now = time.time()
         if founding.founded(self.store, self.state, self.wire, me, now=now):
             self.founded = True
-        login = Logins(self._home.recipes).of
-        return Engine(self.store, self.state, self.wire, me, login=login)
+        return Engine(self.store, self.state, self.wire, me, login=self.login)
+
+    def vault(self) -> Vault:
+        """The vault as this device sees it. AuthError where this home belongs to none."""
+        ring, me = rings.stored(self.store), stored(self.store)
+        if ring is None or me is None:
+            raise AuthError("This home belongs to no synced vault.", hint="arcrun sync")
+        return Vault(self.wire, self.state, ring.keys, me)
 
     def sync(self) -> Report:
-        """Syncs once. Raises SyncAlarm, ProviderUnavailable, TokenRefused, StoreError."""
+        """Syncs once. Raises SyncAlarm, ProviderUnavailable, TokenRefused, StoreError.
+
+        Where this home turns out to be a copy of another, or a restored backup, it becomes a
+        device of its own first.
+        """
         try:
-            return self.engine().sync()
+            report = self.engine().sync()
         except Copied:
-            raise AuthError(
-                "This home is a copy of another, or a restored backup: two devices would write "
-                "as one. Nothing was synced.",
-                hint="arcrun devices join makes it a device of its own",
-            ) from None
+            self._become_new_device()
+            report = self.engine().sync()
+        access.note(self.vault(), self.cloud)
+        return report
+
+    def _become_new_device(self) -> None:
+        me, self.copied = become_new_device(
+            self.vault(), self.store, login=self.login, now=time.time()
+        )
+        access.own_key(self.store, self.cloud, f"{me.name} {me.id}")
 
     def start_over(self) -> Report:
         """A new vault with what is here, in place of the one that there is, and a first sync.
@@ -146,7 +168,7 @@ def session(home: Home, *, wait: float = LOCK_SECONDS) -> Iterator[Session]:
         state = State(os.path.join(home.settings.home, FILE))
         stack.callback(state.close)
         cloud = stack.enter_context(account.cloud())
-        yield Session(home, CloudWire(cloud), state)
+        yield Session(home, cloud, state)
 
 
 def status(home: Home) -> Status:

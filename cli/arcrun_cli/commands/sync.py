@@ -16,9 +16,12 @@ from arcrun_cli.options import agreed, broker, json_option, no_input_option
 from arcrun_cli.talk import Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arcrun_auth.broker import Broker
     from arcrun_auth.sync.joining import Report
     from arcrun_auth.sync.session import Session, Status
+    from arcrun_auth.tokens import Key
 
 WATCH_SECONDS = 30.0
 """How often does --watch look?"""
@@ -89,7 +92,12 @@ def _moved(report: Report) -> bool:
 
 def _tell(report: Report, open_session: Session, *, as_json: bool) -> None:
     if as_json:
-        ui.put_json({"founded": open_session.founded, **_as_data(report)})
+        copied = open_session.copied
+        ui.put_json({
+            "founded": open_session.founded,
+            "log_in_again": None if copied is None else [_key_as_data(key) for key in copied],
+            **_as_data(report),
+        })  # fmt: skip
         return
     if open_session.founded:
         ui.tell(
@@ -97,6 +105,8 @@ def _tell(report: Report, open_session: Session, *, as_json: bool) -> None:
             "Its keys are here, and nowhere else."
         )
         ui.tell("  → arcrun devices add lets another in")
+    if open_session.copied is not None:
+        _tell_copied(open_session.copied)
     lines = (
         ("got", report.pulled), ("removed here", report.removed),
         ("got back, it was missing here", report.restored), ("sent", report.pushed),
@@ -119,7 +129,17 @@ def _tell(report: Report, open_session: Session, *, as_json: bool) -> None:
         ui.tell(f"{ui.mark('ok', ui.err)} All is the same here and there.")
 
 
-def _name(key: Any) -> str:
+def _tell_copied(again: Sequence[Key]) -> None:
+    ui.tell(
+        f"{ui.mark('warn', ui.err)} This home is a copy of another, or a restored backup. It is a "
+        "device of its own now."
+    )
+    for key in again:
+        ui.tell(f"The login of {_name(key)} belongs to the other one: log in here again.")
+        ui.tell(f"  → arcrun setup {_name(key)}")
+
+
+def _name(key: Key) -> str:
     from arcrun_auth.tokens import DEFAULT_INSTANCE
 
     name = key.account if key.instance == DEFAULT_INSTANCE else str(key)
