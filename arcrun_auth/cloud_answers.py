@@ -45,6 +45,8 @@ class ApiKey(Struct, frozen=True):
     created_at: str | None = None
     last_used_at: str | None = None
     expires_at: str | None = None
+    current: bool = False
+    """Whether it is the key that asked."""
 
 
 class MintedKey(ApiKey, frozen=True, kw_only=True):

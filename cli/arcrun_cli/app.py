@@ -45,6 +45,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "logout": ("logout", "End this device's login there."),
         "whoami": ("whoami", "Which account is logged in here, and where."),
         "account": ("account", "The account itself: a new key, or its end."),
+        "sync": ("sync", "Keep your connections the same on all your devices."),
+        "devices": ("devices", "The devices that share your synced connections."),
     },
     "Understand": {
         "why": ("why", "Where each part of a connection comes from."),
