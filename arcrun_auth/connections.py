@@ -211,6 +211,7 @@ class Connections:
         with self._mutex:
             self.changes += 1
             self._sources.clear()
+            self.resolver.audit.close()
             self.resolver.store.close()
             self.resolver.catalog.close()
 
@@ -285,6 +286,7 @@ class Connections:
             known = self._sources.get(own)
             if known is None or isinstance(known, FixedSource):  # a key may have been replaced
                 self._warn(connection)
+                self.resolver.audit.used(connection)
                 known = self._sources[own] = self.resolver.source(connection)
             if name is not None:
                 self._sources[name] = known
@@ -341,6 +343,7 @@ class Connections:
         ).connect(connection, **wanted)
         if told[-1] is not None and fresh.record is not None and fresh.record.grant is None:
             ends.keep(resolver, fresh, told[-1])
+        resolver.audit.set_up(fresh, connection.record)
         return fresh
 
     def _warn(self, connection: Connection) -> None:
