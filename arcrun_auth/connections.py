@@ -184,6 +184,7 @@ class Connections:
 
         connection = self.resolver.find(service, instance)
         removed = removal.remove(self.resolver, connection, revoke=revoke)
+        self.resolver.audit.removed(removed)
         self._forget(connection)
         return removed
 

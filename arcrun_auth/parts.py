@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.helpers import Helpers
     from arcrun_auth.people import Person
+    from arcrun_auth.recording import Recorder
     from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
     from arcrun_auth.signing import Binding
@@ -70,6 +71,11 @@ class Parts:
         from arcrun_auth.helpers import Helpers
 
         return Helpers(self._connections)
+
+    @property
+    def audit(self) -> Recorder:
+        """The trail of what was done with the credentials of this home."""
+        return self._connections.resolver.audit
 
     @property
     def person(self) -> Person:

@@ -11,6 +11,7 @@ import sqlite3
 from arcrun_auth import forks
 from arcrun_auth.audit import EVERY, Foreign, found, path_in
 from arcrun_auth.errors import AuthError
+from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
     from arcrun_auth.audit import Trail
     from arcrun_auth.audit.anchor import Head, Signer
     from arcrun_auth.audit.reading import Checked, Entry
+    from arcrun_auth.removal import Removed
     from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
     from arcrun_auth.stores.base import Store
     from arcrun_auth.stores.vault import Vault
-    from arcrun_auth.tokens import Credential
+    from arcrun_auth.tokens import Credential, Key
 
-_LONGEST = 80
-"""How much of a program's name is kept?"""
+_LONGEST = 200
+"""How much of a program's name, or of a list of hosts, is kept?"""
 
 _FAILURES = (AuthError, OSError, sqlite3.Error, ValueError)
 """What may go wrong with a trail, and must not matter."""
@@ -74,7 +76,7 @@ class Recorder:
         self._used: set[tuple[int, str]] = set()
 
     def note(
-        self, action: str, name: str = "", *, host: str = "", result: str = "ok"
+        self, action: str, name: str | Key = "", *, host: str = "", result: str = "ok"
     ) -> bool:
         """Adds a line. Never raises, never asks; whether it was written.
 
@@ -83,9 +85,13 @@ class Recorder:
         vault = self._vault()
         if vault is None or vault.session().master is None:
             return False
-        fields = {"time": round(self._clock(), 3), "action": action, "program": _program()[0]}
+        fields: dict[str, str | float] = {
+            "time": round(self._clock(), 3),
+            "action": action,
+            "program": _program()[0],
+        }
         if name:
-            fields["name"] = name
+            fields["name"] = str(name).removesuffix(f"@{DEFAULT_INSTANCE}")
         if host:
             fields["host"] = host
         if result != "ok":
@@ -114,14 +120,30 @@ class Recorder:
             self._used.add((forks.generation, name))
             self.note(_program()[1], name)
 
-    def set_up(self, connection: Connection, before: Credential | None) -> None:
-        """Notes that a connection was made, and what was agreed to with it if that is new."""
+    def agreed(self, connection: Connection, before: Credential | None) -> None:
+        """Notes what was agreed to, if that is new."""
         record, service = connection.record, connection.service
         consent = record.consents.get(service) if record is not None else None
         held = before.consents.get(service) if before is not None else None
         if consent is not None and (held is None or held.digest != consent.digest):
-            self.note("consent", connection.name, host=" ".join(consent.hosts)[:200])
+            self.note("consent", connection.name, host=" ".join(consent.hosts)[:_LONGEST])
+
+    def set_up(self, connection: Connection, before: Credential | None) -> None:
+        """Notes that a connection was made."""
+        self.agreed(connection, before)
         self.note("setup", connection.name)
+
+    def removed(self, removed: Removed) -> None:
+        """Notes that a connection was forgotten, and whether the provider knows."""
+        if removed.told is not None:
+            self.note("revoke", removed.name, result="ok" if removed.told else "not told")
+        if removed:
+            self.note("remove", removed.name)
+
+    def renewed(self, connection: Connection, error: AuthError | None = None) -> None:
+        """Notes what became of a renewal."""
+        result = "ok" if error is None else type(error).__name__  # a server's words may be anything
+        self.note("renew", connection.name, result=result)
 
     def head(self) -> tuple[int, str] | None:
         """How far the trail goes: the number of its entries, and the hash of their chain in hex.
@@ -201,7 +223,7 @@ class Recorder:
             from arcrun_auth.audit.making import begin
 
             inode = error.inode if isinstance(error, Foreign) else None
-            self._trail = begin(vault, path, foreign=inode)
+            self._trail = begin(vault, path, self._settings.locks_path, foreign=inode)
         return self._trail
 
     def _readable(self) -> Trail | None:

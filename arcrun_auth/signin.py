@@ -98,7 +98,8 @@ class SignIn:
 
         grant = self._registered(authority, wanted, bring) if authority.registers else bring()
         if typed is not None:  # kept once it has worked
-            apps.keep(self._resolver.store, authority.service, authority.way, typed)
+            kept = apps.keep(self._resolver.store, authority.service, authority.way, typed)
+            self._resolver.audit.note("app add", kept)
         self._tell(way, grant)
         client = authority.app.client_id if authority.app is not None else None
         return record.replace(grant=grant.replace(client=client))

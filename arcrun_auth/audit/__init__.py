@@ -1,7 +1,7 @@
 """The trail: what was done with the credentials of this home, by which program, never a value.
 
     audit.db   entry(n, nonce, ciphertext), in their order; each is sealed to its place
-               meta: the trail's id, and its tail (how many entries, the hash of their chain), sealed
+               meta: the trail's id; its tail (how many entries, the hash of their chain), sealed
     vault      Key("device", "audit", <id>): the key of the trail, and the last signed head
 
 The chain is `h_n = SHA256(h_{n-1} || entry n)`. Who lacks the key can change, add or reorder
@@ -162,7 +162,8 @@ class Trail:
         status = os.stat(self.path)  # FileNotFoundError where it was taken away
         if found is None or found[0] != status.st_ino:
             self.close()
-            found = self._open[forks.generation] = (status.st_ino, opened(self.path))
+            found = self._open[forks.generation] = (status.st_ino, connected(self.path))
+            prepare(found[1])
         return found[1]
 
     def _sound(self, connection: sqlite3.Connection) -> Tail | None:
@@ -201,23 +202,26 @@ class Trail:
         return tail
 
 
-def opened(path: str) -> sqlite3.Connection:
-    """The file of a trail. Its permissions are checked; sqlite3.Error where there is none."""
+def connected(path: str) -> sqlite3.Connection:
+    """The file of a trail, not looked at yet. Its permissions are checked."""
     from arcrun_auth.catalog_index import uri
     from arcrun_auth.stores import private
 
     for name in (path, f"{path}-wal", f"{path}-shm"):
         private.check_file(name)
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         uri(path, mode="rw"),
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Before the first use of a connection. sqlite3.Error where it leads to no database."""
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA synchronous=NORMAL")
-    return connection
 
 
 class Foreign(Exception):
@@ -236,29 +240,32 @@ def key_of(trail: str) -> Key:
 def found(vault: Store, path: str) -> Trail:
     """The trail at `path`. Foreign where the vault has no key of it; what reading raises."""
     status = os.stat(path)
-    connection = opened(path)
+    connection, trail = _looked_at(path)
     try:
-        trail = _id_in(connection)
         record = vault.get(key_of(trail)) if trail else None
-        if record is None or "key" not in record.secrets:
-            raise Foreign(status.st_ino)
-        key = TrailKey(trail, bytes.fromhex(record.secrets["key"].reveal()))
+        key = record.secrets.get("key") if record is not None else None
     except BaseException:
         connection.close()
         raise
-    return Trail(path, key, (status.st_ino, connection))
+    if key is None:
+        connection.close()
+        raise Foreign(status.st_ino)
+    return Trail(path, TrailKey(trail, bytes.fromhex(key.reveal())), (status.st_ino, connection))
 
 
-def _id_in(connection: sqlite3.Connection) -> str:
-    """The id that the file says it has; empty where it says none."""
+def _looked_at(path: str) -> tuple[sqlite3.Connection, str]:
+    """A connection to the file, and the id that it says it has; an empty one where it says none."""
+    connection = connected(path)
     try:
+        prepare(connection)
         row = connection.execute("SELECT v FROM meta WHERE k='id'").fetchone()
     except sqlite3.DatabaseError as error:
         # Another process may hold it, or the disk fail: then it may be ours all the same.
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _ANOTHER:
-            return ""
+            return connection, ""
+        connection.close()
         raise
-    return row[0] if row is not None and isinstance(row[0], str) else ""
+    return connection, row[0] if row is not None and isinstance(row[0], str) else ""
 
 
 def path_in(home: str) -> str:

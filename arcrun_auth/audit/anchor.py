@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential
 
+
 @dataclass(frozen=True)
 class Signer:
     """A device that signs heads: its id, its public key, and how it signs."""
@@ -78,7 +79,7 @@ def keep(vault: Store, trail: Trail, *, signer: Signer | None, now: float) -> He
     if tail is None or record is None:
         return None
     if signer is not None and tail.device != signer.id:  # its first head, or a home that was copied
-        fields = {"time": now, "action": "device", "name": signer.id}
+        fields: dict[str, str | float] = {"time": now, "action": "device", "name": signer.id}
         tail = trail.append(fields, device=signer.id)
     head = Head(trail.key.id, tail.count, tail.hash.hex(), now, signer.id if signer else "")
     if signer is not None:

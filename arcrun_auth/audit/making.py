@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from time import strftime
 from typing import TYPE_CHECKING
 
-from arcrun_auth.audit import Tail, Trail, TrailKey, found, key_of, opened
-from arcrun_auth.errors import StoreError
-from arcrun_auth.locks import network_filesystem
+from arcrun_auth.audit import BUSY_SECONDS, Tail, TrailKey, connected, found, key_of, prepare
+from arcrun_auth.locks import CredentialLock, network_filesystem
 from arcrun_auth.stores import private
 from arcrun_auth.stores.schema import take_name
-from arcrun_auth.tokens import Credential, Secret
+from arcrun_auth.tokens import Credential, Key, Secret
 
 if TYPE_CHECKING:
+    from arcrun_auth.audit import Trail
     from arcrun_auth.stores.base import Store
 
 APPLICATION_ID = 0x41524341
@@ -33,15 +32,17 @@ CREATE TABLE other(device TEXT NOT NULL, trail TEXT NOT NULL, n INTEGER NOT NULL
 """
 
 
-def begin(vault: Store, path: str, *, foreign: int | None) -> Trail:
+def begin(vault: Store, path: str, locks: str, *, foreign: int | None) -> Trail:
     """A new trail at `path`. A file of the inode `foreign` is set aside first, and stays.
 
-    Where another process was faster it is that one's. Raises StoreError, sqlite3.Error, OSError.
+    Where another process was faster it is that one's; `locks` is the folder where they meet.
+    Raises StoreError, RefreshBusy, sqlite3.Error, OSError.
     """
-    if foreign is not None and os.stat(path).st_ino == foreign:
-        set_aside(path)
-    if not os.path.lexists(path):
-        _make(vault, path)
+    with CredentialLock(locks, Key("device", "audit")).acquire(BUSY_SECONDS):
+        there = os.path.lexists(path)
+        if not there or os.lstat(path).st_ino == foreign:
+            set_aside(path)  # of a file that was taken away the log may be left
+            _make(vault, path)
     return found(vault, path)
 
 
@@ -62,29 +63,22 @@ def aside_files(path: str) -> list[str]:
 
 
 def _make(vault: Store, path: str) -> None:
-    """A new trail. The key first: a file without one could not be read. Losing a race is fine."""
+    """A new trail. The key first: a file without one could not be read."""
     key, trail = os.urandom(32), os.urandom(16).hex()
-    record = Credential(
-        key_of(trail), secrets={"key": Secret(key.hex())}, params={"n": "0"}
-    )
-    held = vault.put(record, expect=0)
-    made = False
-    try:
-        made = _make_file(path, TrailKey(trail, key))
-    finally:
-        if not made:
-            with suppress(StoreError):
-                vault.delete(held.key, expect=held.generation)
+    record = Credential(key_of(trail), secrets={"key": Secret(key.hex())}, params={"n": "0"})
+    vault.put(record, expect=0)
+    _make_file(path, TrailKey(trail, key))
 
 
-def _make_file(path: str, key: TrailKey) -> bool:
-    """A new file, complete before it has its name. False if somebody else made one first."""
+def _make_file(path: str, key: TrailKey) -> None:
+    """A new file, complete before it has its name."""
     private.ensure_folder(os.path.dirname(path))
     temporary = f"{path}.{os.urandom(6).hex()}.tmp"
     try:
         os.close(private.create(temporary))
-        connection = opened(temporary)
+        connection = connected(temporary)
         try:
+            prepare(connection)
             connection.execute(f"PRAGMA page_size={PAGE}")
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={FORMAT}")
@@ -98,7 +92,7 @@ def _make_file(path: str, key: TrailKey) -> bool:
             connection.execute("COMMIT")
         finally:
             connection.close()
-        return take_name(temporary, path)
+        take_name(temporary, path)
     finally:
         for name in (temporary, f"{temporary}-wal", f"{temporary}-shm"):
             if os.path.lexists(name):

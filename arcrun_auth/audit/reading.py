@@ -9,8 +9,6 @@ from arcrun_auth.audit import BROKEN, fields_of, link
 from arcrun_auth.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from arcrun_auth.audit import Row, Trail
 
 What = Literal["changed", "missing", "inserted", "cut off", "rolled back", "other end", "broken"]

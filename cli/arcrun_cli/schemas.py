@@ -33,6 +33,15 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "(`renewed`, `fine`, `left`, `failed`), `warnings`, and where it failed `error`, "
         "`message`, `hint`",
     },
+    "audit": {
+        "entries": "newest first: `n` (its number), `time`, `device`, `action`, `name`, `host`, "
+        "`result`, `program`",
+    },
+    "audit --verify": {
+        "count": "how many entries were read",
+        "head": "the hash of the last one; empty where the chain is broken",
+        "findings": "what is not as it was written: `what`, `n` (at which entry), `text`",
+    },
     "token": {
         "access_token": "the token",
         "token_type": "as the provider calls it",

@@ -25,8 +25,8 @@ FLOORS = [
     (
         "world",
         """
-        agents ambient browser catalog catalog_add catalog_build catalog_faults catalog_fetched
-        catalog_index
+        agents ambient audit browser catalog catalog_add catalog_build catalog_faults
+        catalog_fetched catalog_index
         ci_identity keyfile keyform listener locks loopback notebook people platform_api ports
         programs project qr remote retrieval
         settings stores surroundings workload
@@ -38,8 +38,8 @@ FLOORS = [
         "hall",
         """
         adoption agreement apps authority bound broker checkup compared completion connections
-        declared desk discovery ends enrol found helpers keepalive named parts presigned referred
-        removal renewal report resolve shared signin sync trial
+        declared desk discovery ends enrol found helpers keepalive named parts presigned recording
+        referred removal renewal report resolve shared signin sync trial
         """,
     ),
     ("bridge", "adapters"),
