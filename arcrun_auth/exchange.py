@@ -15,6 +15,7 @@ from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from arcrun_auth._http import Answer, Call, Guard
     from arcrun_auth.tokens import Secret
@@ -51,6 +52,8 @@ class Exchange:
     noun = "token endpoint"
     """What is asked, in the words of an error."""
     limit = _http.MAX_ANSWER
+    connection = "close"
+    """What becomes of the connection after the answer."""
 
     def __init__(self, call: Call, guard: Guard, total: float) -> None:
         self.httpx = _http.library("httpx")
@@ -66,7 +69,8 @@ class Exchange:
         self.sent = False
         self._lock = threading.Lock()
         self._abandoned = False
-        self._stream: Any = None
+        self.stream: Any = None
+        """The connection below it, once there is one."""
 
     def _parse(self, url: str) -> Any:
         try:
@@ -100,7 +104,7 @@ class Exchange:
 
         with self._lock:
             self._abandoned = True
-            stream = self._stream
+            stream = self.stream
         sock = stream.get_extra_info("socket") if stream is not None else None
         if sock is not None:
             with suppress(OSError):
@@ -138,19 +142,15 @@ class Exchange:
         from arcrun_auth import scrub
 
         scrub.watch(self)  # a query with a token in it stands in the library's log
-        httpx = self.httpx
-        timeout = httpx.Timeout(self.total, connect=min(_http.CONNECT_SECONDS, self.total))
         headers: dict[str, Any] = {
             "accept": "application/json",
             "accept-encoding": "identity",
             "user-agent": _http.USER_AGENT,
-            "connection": "close",
+            "connection": self.connection,
             **{name.lower(): value.encode() for name, value in self.call.headers.items()},
         }
-        tls = self._context()
-        led = network.options(tls)
         with (
-            httpx.Client(verify=tls, timeout=timeout, follow_redirects=False, **led) as client,
+            self.client() as client,
             client.stream(
                 self.call.method,
                 self.url,
@@ -161,6 +161,15 @@ class Exchange:
         ):
             body = self._read(response)
             return _http.Answer(response.status_code, dict(response.headers), body)
+
+    def client(self) -> AbstractContextManager[Any]:
+        """The client that sends it, for as long as the answer takes."""
+        tls = self._context()
+        timeout = self.httpx.Timeout(self.total, connect=min(_http.CONNECT_SECONDS, self.total))
+        client: AbstractContextManager[Any] = self.httpx.Client(
+            verify=tls, timeout=timeout, follow_redirects=False, **network.options(tls)
+        )
+        return client
 
     def _context(self) -> ssl.SSLContext:
         if self.call.certificate is None:
@@ -176,7 +185,7 @@ class Exchange:
         """httpcore's documented `trace` extension: what happens on the connection, in order."""
         if event == "connection.connect_tcp.complete":
             with self._lock:
-                self._stream = info["return_value"]
+                self.stream = info["return_value"]
         if event.endswith("receive_response_headers.complete"):
             from arcrun_auth.scrub import unusual
 

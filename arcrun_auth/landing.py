@@ -50,12 +50,14 @@ button{min-height:46px;font-weight:600;cursor:pointer}
 button.go{border-color:var(--go);background:var(--go);color:var(--on-go)}
 :focus-visible{outline:3px solid var(--go);outline-offset:2px}
 a{color:var(--go)}
+a.go{display:block;margin-top:24px;padding:11px 12px;border-radius:8px;background:var(--go);
+color:var(--on-go);font-weight:600;text-decoration:none}
 .field p.wrong{color:var(--bad);font-weight:600}
 """
 
-_TICK = '<path d="M5 13l4.5 4.5L19 7"/>'
-_CROSS = '<path d="M6 6l12 12M18 6L6 18"/>'
-_KEY = '<circle cx="8" cy="16" r="4"/><path d="M11 13l9-9M16 8l3 3"/>'
+TICK = '<path d="M5 13l4.5 4.5L19 7"/>'
+CROSS = '<path d="M6 6l12 12M18 6L6 18"/>'
+KEY = '<circle cx="8" cy="16" r="4"/><path d="M11 13l9-9M16 8l3 3"/>'
 
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
@@ -100,8 +102,8 @@ class Field:
 
 def connected(display_name: str) -> bytes:
     """The grant is here."""
-    return _page(
-        _TICK,
+    return page(
+        TICK,
         f"You are connected to {display_name}",
         "<p>You can close this tab.</p>",
     )
@@ -112,7 +114,7 @@ def failed(display_name: str, error: AuthError) -> bytes:
     body = f"<p>{escape(error.message)}</p>"
     if error.hint:
         body += f"<p>What to do now<code>{escape(error.hint)}</code></p>"
-    return _page(_CROSS, f"Not connected to {display_name}", body, "bad")
+    return page(CROSS, f"Not connected to {display_name}", body, "bad")
 
 
 def form(
@@ -144,13 +146,13 @@ def form(
         '<button class="go">Save</button></form>'
         f'<form method="post">{hidden}<button name="{CANCEL}" value="1">Cancel</button></form>'
     )
-    return _page(_KEY, title, body, "ask")
+    return page(KEY, title, body, "ask")
 
 
 def received() -> bytes:
     """What was asked for is here; whether it is right shows where it was asked for."""
-    return _page(
-        _TICK,
+    return page(
+        TICK,
         "Thank you, that is all",
         "<p>You can close this tab, and go back to where you came from.</p>",
     )
@@ -158,7 +160,7 @@ def received() -> bytes:
 
 def cancelled() -> bytes:
     """The person did not want to."""
-    return _page(_CROSS, "Cancelled", "<p>Nothing was saved. You can close this tab.</p>", "bad")
+    return page(CROSS, "Cancelled", "<p>Nothing was saved. You can close this tab.</p>", "bad")
 
 
 def control(number: int) -> str:
@@ -206,12 +208,15 @@ def _link(url: str, text: str) -> str:
     return f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{text}</a>'
 
 
-def _page(mark: str, title: str, body: str, kind: str = "good") -> bytes:
+def page(mark: str, title: str, body: str, kind: str = "good", *, head: str = "") -> bytes:
+    """A page: `mark` is what is drawn above its title. `body` and `head` are HTML of ours, and
+    whoever writes them escapes what is not."""
     # The empty icon keeps browsers from asking for /favicon.ico where nobody listens any more.
     return (
         f'<!doctype html><html lang="en" class="{kind}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{_STYLE}</style>'
+        f'<link rel="icon" href="data:,">{head}'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
         f'<main><svg viewBox="0 0 24 24" aria-hidden="true">{mark}</svg>'
         f"<h1>{escape(title)}</h1>{body}</main></html>"
     ).encode()

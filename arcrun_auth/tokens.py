@@ -196,8 +196,9 @@ class Grant(_Unsharable):
 
     __slots__ = (
         "access_token", "client", "dead", "expires", "intent", "issued", "kept", "refresh_expires",
-        "refresh_token", "requested", "scopes", "secrets", "since", "token_type",
+        "refresh_token", "relay", "requested", "scopes", "secrets", "since", "token_type",
     )  # fmt: skip
+    _HIDDEN = ("access_token", "refresh_token", "relay")
 
     def __init__(
         self,
@@ -216,6 +217,7 @@ class Grant(_Unsharable):
         intent: Intent | None = None,
         dead: str | None = None,
         client: str | None = None,
+        relay: Secret | None = None,
     ) -> None:
         self.access_token = access_token
         self.refresh_token = refresh_token
@@ -237,25 +239,23 @@ class Grant(_Unsharable):
         """Why no renewal can succeed any more (`revoked`, `expired`); None while it may."""
         self.client = client
         """The id of the app that it was given to; None where that was not noted."""
+        self.relay = relay
+        """How to renew it by a server's shared app (see `relayed`); None where we do it."""
 
     def replace(self, **changes: Any) -> Grant:
         return Grant(**({name: getattr(self, name) for name in self.__slots__} | changes))
 
     def dump(self) -> dict[str, Any]:
         data: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        data["access_token"] = self.access_token.reveal()
-        data["refresh_token"] = self.refresh_token and self.refresh_token.reveal()
-        data["intent"] = self.intent and self.intent.dump()
-        data["kept"] = dict(self.kept)
+        data |= {n: v.reveal() for n in self._HIDDEN if (v := getattr(self, n)) is not None}
+        data |= {"intent": self.intent and self.intent.dump(), "kept": dict(self.kept)}
         data["secrets"] = {name: value.reveal() for name, value in self.secrets.items()}
         return {name: value for name, value in data.items() if value not in (None, (), {})}
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Self:
         fields = {name: data[name] for name in cls.__slots__ if name in data}
-        fields["access_token"] = Secret(data["access_token"])
-        if "refresh_token" in data:
-            fields["refresh_token"] = Secret(data["refresh_token"])
+        fields |= {name: Secret(data[name]) for name in cls._HIDDEN if name in data}
         if "secrets" in data:
             fields["secrets"] = {name: Secret(value) for name, value in data["secrets"].items()}
         if "intent" in data:
@@ -311,7 +311,7 @@ class Credential(_Unsharable):
 
     __slots__ = (
         "consents", "created", "endpoints", "ends", "extra", "generation", "grant", "identity",
-        "incomplete", "key", "method", "params", "secrets", "updated",
+        "incomplete", "key", "method", "params", "secrets", "shared", "updated",
     )  # fmt: skip
 
     def __init__(
@@ -327,6 +327,7 @@ class Credential(_Unsharable):
         endpoints: Mapping[str, str] | None = None,
         ends: float | None = None,
         incomplete: bool = False,
+        shared: bool = False,
         generation: int = 0,
         created: float = 0.0,
         updated: float = 0.0,
@@ -346,8 +347,8 @@ class Credential(_Unsharable):
         """What the issuer's metadata named at the login, by the names of RFC 8414: pinned."""
         self.ends = ends
         """When the secret itself ends (a key with an expiry, an app's secret), if that is known."""
-        self.incomplete = incomplete
-        """Whether the address of its service is still to be found, and then it can be used."""
+        self.incomplete, self.shared = incomplete, shared
+        """Whether its service's address is still to be found; whether its whole grant is synced."""
         self.generation = generation
         self.created = created
         self.updated = updated
@@ -376,8 +377,7 @@ class Credential(_Unsharable):
         if self.endpoints:
             data["endpoints"] = dict(self.endpoints)
         data |= {n: v for n in ("identity", "ends") if (v := getattr(self, n)) is not None}
-        if self.incomplete:
-            data["incomplete"] = True
+        data |= {name: True for name in ("incomplete", "shared") if getattr(self, name)}
         data["created"], data["updated"] = self.created, self.updated
         return data
 

@@ -1,0 +1,185 @@
+"""What a platform answers, read: plain values, checked when they come in. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from arcrun_auth.errors import ProviderUnavailable
+
+S = TypeVar("S")
+
+
+class Registered(Struct, frozen=True):
+    """A new account. `api_key` is its first key."""
+
+    account: str
+    api_key: str
+
+    def __repr__(self) -> str:
+        return f"Registered(account={self.account!r}, api_key='***')"
+
+
+class Me(Struct, frozen=True):
+    """The account of a key."""
+
+    account: str
+    email: str | None = None
+    display_name: str = ""
+    avatar_url: str = ""
+    api_key: str = ""
+    """Masked."""
+    provider: str = ""
+    role: str = ""
+    created_at: str | None = None
+
+
+class ApiKey(Struct, frozen=True):
+    """A key of the account, without its text."""
+
+    id: str
+    kind: Literal["account", "device", "ci"]
+    label: str
+    created_at: str | None = None
+    last_used_at: str | None = None
+    expires_at: str | None = None
+
+
+class MintedKey(ApiKey, frozen=True, kw_only=True):
+    """A new key, and its text."""
+
+    api_key: str
+
+    def __repr__(self) -> str:
+        return f"MintedKey(id={self.id!r}, kind={self.kind!r}, api_key='***')"
+
+
+class Row(Struct, frozen=True):
+    """A row of ciphertext; `deleted` ones have none. `version` grows with each change."""
+
+    name: str
+    version: int
+    encrypted: str = ""
+    iv: str = ""
+    deleted: bool = False
+    updated_at: str | None = None
+
+
+class Page(Struct, frozen=True):
+    """Rows in the order of their versions.
+
+    `cursor` is the number of the account's last change at that moment. While `more` is true the
+    next page begins behind `next_cursor`.
+    """
+
+    credentials: tuple[Row, ...]
+    cursor: int
+    more: bool
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return self.credentials
+
+    @property
+    def next_cursor(self) -> int:
+        """What to ask behind, next time."""
+        return self.credentials[-1].version if self.more and self.credentials else self.cursor
+
+
+class Named(Struct, frozen=True):
+    """A row that has its name in clear, as it is listed."""
+
+    name: str
+    version: int
+    service: str | None = None
+    sensitivity: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    last_used_at: str | None = None
+
+
+class NamedPage(Struct, frozen=True):
+    credentials: tuple[Named, ...]
+    total: int
+    next: str | None = None
+
+
+class Written(Struct, frozen=True):
+    """What a batch came to: the number of the last change, and the version of each row."""
+
+    cursor: int
+    versions: dict[str, int]
+
+
+class Lease(Struct, frozen=True):
+    """A lease. `interrupted`: its holder before never released it."""
+
+    lease: str
+    fence: int
+    interrupted: bool
+    expires_at: str | None = None
+
+
+class EnrolmentMade(Struct, frozen=True):
+    id: str
+    expires_at: str | None = None
+
+
+class EnrolmentListed(Struct, frozen=True):
+    id: str
+    messages: int
+    created_at: str | None = None
+    expires_at: str | None = None
+
+
+class Enrolments(Struct, frozen=True):
+    enrolments: tuple[EnrolmentListed, ...]
+
+
+class Message(Struct, frozen=True, rename={"sender": "from"}):
+    """One message of an enrolment; `body` is what its sender put there."""
+
+    n: int
+    sender: Literal["new", "old"]
+    body: Any
+
+
+class Enrolment(Struct, frozen=True):
+    id: str
+    messages: tuple[Message, ...]
+    created_at: str | None = None
+    expires_at: str | None = None
+
+
+class TrailEntry(Struct, frozen=True):
+    """One entry of the server's own trail; `at` is in whole seconds since the epoch."""
+
+    n: int
+    at: int
+    actor: str
+    action: str
+    name: str
+    result: str
+    hash: str
+
+
+class Trail(Struct, frozen=True):
+    entries: tuple[TrailEntry, ...]
+    head: str
+
+
+class ApiKeys(Struct, frozen=True):
+    keys: tuple[ApiKey, ...]
+
+
+def read(data: dict[str, Any], shape: type[S], host: str) -> S:
+    """`data` as a value of `shape`. ProviderUnavailable for what is no such answer."""
+    try:
+        return msgspec.convert(data, shape)
+    except msgspec.ValidationError:
+        # Its words may be anything, and there may be a key among them.
+        raise ProviderUnavailable(
+            f"{host} answered something that no platform answers.", sent=True
+        ) from None

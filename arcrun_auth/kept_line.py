@@ -1,0 +1,78 @@
+"""One connection to one origin, kept for the next request: for who asks one server often.
+
+Each request is an `Exchange` like any other, with the same guard and the same end to
+everything; what is shared is the client below it. One request at a time goes over it.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from arcrun_auth import forks
+from arcrun_auth._http import TOTAL_SECONDS
+from arcrun_auth.exchange import Exchange, perform
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from arcrun_auth._http import Answer, Call, Guard
+
+MAX_ANSWER = 16 << 20
+"""How large may an answer be, in bytes? A page of rows is a quarter of it."""
+
+
+class Line:
+    """Where requests to one origin go. Threads may share it; a forked child opens its own."""
+
+    def __init__(self, guard: Guard, total: float = TOTAL_SECONDS) -> None:
+        self.guard = guard
+        self.total = total
+        self.client: Any = None
+        self.stream: Any = None
+        self._lock = Lock()
+        self._generation = forks.generation
+
+    def send(self, call: Call) -> Answer:
+        """Sends a request; see `_http.send_token`. After an error the connection is a new one."""
+        if self._generation != forks.generation:
+            # The parent's connection is the parent's: to close it here would end it there.
+            self.client = self.stream = None
+            self._lock, self._generation = Lock(), forks.generation
+        with self._lock:
+            try:
+                return perform(_Kept(self, call))
+            except BaseException:
+                self._close()
+                raise
+
+    def close(self) -> None:
+        """Ends the connection. The next request opens another one."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        client, self.client, self.stream = self.client, None, None
+        if client is not None:
+            client.close()
+
+
+class _Kept(Exchange):
+    noun = "platform"
+    limit = MAX_ANSWER
+    connection = "keep-alive"
+
+    def __init__(self, line: Line, call: Call) -> None:
+        super().__init__(call, line.guard, line.total)
+        self.line = line
+        self.stream = line.stream
+
+    def client(self) -> AbstractContextManager[Any]:
+        if self.line.client is None:
+            self.line.client = super().client()
+        return nullcontext(self.line.client)
+
+    def run(self) -> None:
+        super().run()
+        self.line.stream = self.stream
