@@ -37,12 +37,13 @@ def test_each_command_that_touches_a_credential_leaves_a_line(connected, provide
     for args in (
         ("token", "demo"),
         ("token", "demo_static"),
-        ("run", "--with", "demo_static", "--", "true"),
+        ("run", "--", "true"),
         ("test", "demo_static"),
         ("remove", "demo", "--revoke", "--yes"),
         ("list",),
     ):
-        connected(*args)
+        done = connected(*args, TOKEN="arcrun://demo_static/token")
+        assert done.code == 0, done.err
     after = actions(connected)[: -len(before)]
     assert list(reversed(after)) == [
         ("reveal", "demo", "arcrun token"),
