@@ -37,12 +37,12 @@ FLOORS = [
         "hall",
         """
         adoption agreement apps authority bound broker checkup compared completion connections
-        declared desk discovery ends enrol found helpers keepalive named parts presigned
+        declared desk discovery ends enrol found helpers keepalive named parts platform_config presigned
         recording referred ownership relayed removal renewal report resolve shared signin sync trial
         """,
     ),
     ("bridge", "adapters"),
-    ("door", "__init__ testing"),
+    ("door", "__init__ platform_sdk testing"),
     ("roof", "importers publishing server"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}
