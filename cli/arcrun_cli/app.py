@@ -42,15 +42,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Share": {
         "sync": ("sync", "Keep your connections the same on all your devices."),
+        "audit": ("audit", "What was done with your credentials, and is the trail whole?"),
     },
     "Understand": {
         "why": ("why", "Where each part of a connection comes from."),
         "show": ("show", "What the recipe of a service says."),
         "doctor": ("doctor", "Look for whatever could get in the way."),
         "demo": ("demo", "A whole login and renewal, played on this machine."),
-    },
-    "Share": {
-        "audit": ("audit", "What was done with your credentials, and is the trail whole?"),
     },
     "Administer": {
         "recipes": ("recipes", "The recipes: list, show, make, check, share, update."),
