@@ -131,7 +131,7 @@ def _words(answer: Answer, censor: Censor) -> str:
     """What it says of an error, in whatever shape; nothing of a page for people."""
     data = json_object(answer.body)
     if data is not None:
-        found = next((data[k] for k in ("error", "detail", "message", "title") if data.get(k)), "")
+        found = next((data[k] for k in ("detail", "error", "message", "title") if data.get(k)), "")
         return printable(censor(found)) if isinstance(found, str) else ""
     text = answer.body[:1000].decode(errors="replace").strip()
     return "" if text.startswith("<") else printable(censor(text))

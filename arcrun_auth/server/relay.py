@@ -33,7 +33,7 @@ from arcrun_auth.server.logins import fits_challenge, loopback, refusal
 from arcrun_auth.server.problems import Problem, later
 from arcrun_auth.server.proofs import WINDOW, BadProof, read_proof
 from arcrun_auth.server.sealing import Unsealed
-from arcrun_auth.server.visits import Shown
+from arcrun_auth.server.visits import show
 from arcrun_auth.token_answer import read_token
 from arcrun_auth.tokens import Grant, Secret
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from arcrun_auth.server.keys import Caller
     from arcrun_auth.server.login_shapes import RelayRevoke
     from arcrun_auth.server.proofs import Proof
+    from arcrun_auth.server.routes import Reply
     from arcrun_auth.server.shared_apps import Offer
     from arcrun_auth.server.visits import Site, Visit
 
@@ -76,7 +77,7 @@ def offer_of(site: Site, visit: Visit, caller: Caller | None) -> Offer:
 
 def proven(site: Site, visit: Visit, path: str) -> Proof:
     """The proof of a key that came with a request; each is taken once. RFC 9449 §4.3, §8."""
-    url = site.url(visit) + path
+    url = site.url + path
     text = visit.headers.get("dpop", "")
     try:
         proof = read_proof(
@@ -133,24 +134,24 @@ def start(site: Site, visit: Visit, caller: Caller | None) -> RelayStarted:
         "account": caller.account if caller is not None else None,
     }  # fmt: skip
     state = site.sealer.seal(STATE, data, ends=site.now() + SECONDS)
-    url = f"{site.url(visit)}/oauth/authorize?{urlencode({'state': state})}"
+    url = f"{site.url}/oauth/authorize?{urlencode({'state': state})}"
     return RelayStarted(
         state=state, url=url, client_id=offer.app.client_id, expires_in=int(SECONDS)
     )
 
 
-def consent(site: Site, visit: Visit) -> Shown:
+def consent(site: Site, visit: Visit) -> Reply:
     """The page before the provider's: nothing is sent there before somebody agrees to it."""
     text = visit.query.get("state", "")
     login, offer = _login(site, text)
     cookies: list[str] = []
     form = site.form(visit, cookies, state=text)
-    owner = site.url(visit).partition("://")[2]
+    owner = site.url.partition("://")[2]
     body = pages.consent(form, offer.title, owner, login["scopes"], login["port"])
-    return Shown(body, cookies=cookies)
+    return show(body, cookies=cookies)
 
 
-def agreed(site: Site, visit: Visit) -> Shown:
+def agreed(site: Site, visit: Visit) -> Reply:
     """The person's word: only now the state counts, in this browser, and the provider is asked."""
     site.check_form(visit)
     text = visit.form.get("state", "")
@@ -158,21 +159,21 @@ def agreed(site: Site, visit: Visit) -> Shown:
     if visit.form.get("answer") != "yes":
         _once(site, "consent", login)
         said = {"error": "access_denied", "state": text}
-        return Shown(pages.back("You have said no", f"{loopback(login['port'])}?{urlencode(said)}"))
+        return show(pages.back("You have said no", f"{loopback(login['port'])}?{urlencode(said)}"))
     _once(site, "consent", login)
     url = oauth.authorization_url(
         offer.oauth2,
         client_id=offer.app.client_id,
-        redirect_uri=site.url(visit) + REDIRECT,
+        redirect_uri=site.url + REDIRECT,
         scopes=login["scopes"],
         state=text,
         challenge=login["challenge"] if offer.oauth2.pkce != "no" else None,
     )
     cookie = site.hand(visit, _cookie(login), {"nonce": login["nonce"]}, SECONDS)
-    return Shown(pages.onward(f"On to {offer.title}", url), cookies=[cookie])
+    return show(pages.onward(f"On to {offer.title}", url), cookies=[cookie])
 
 
-def redirect(site: Site, visit: Visit) -> Shown:
+def redirect(site: Site, visit: Visit) -> Reply:
     """The provider's answer, on its way to the machine of the browser that asked for it."""
     text = visit.query.get("state", "")
     login, offer = _login(site, text)
@@ -187,7 +188,7 @@ def redirect(site: Site, visit: Visit) -> Shown:
     passed = {name: visit.query[name] for name in names if name in visit.query}
     url = f"{loopback(login['port'])}?{urlencode({**passed, 'state': text})}"
     gone = site.cookie(visit, _cookie(login), "", 0)
-    return Shown(pages.back(offer.title, url), cookies=[gone])
+    return show(pages.back(offer.title, url), cookies=[gone])
 
 
 def _cookie(login: dict[str, Any]) -> str:
@@ -249,7 +250,7 @@ def _code_call(
     sends = offer.oauth2.pkce != "no"
     return code_request(
         offer.oauth2, offer.app, code=Secret(asked.code),
-        redirect_uri=site.url(visit) + REDIRECT, state=asked.state,
+        redirect_uri=site.url + REDIRECT, state=asked.state,
         verifier=Secret(asked.code_verifier) if sends else None,
         values=values({}, app=offer.app), now=site.now(),
     )  # fmt: skip

@@ -41,6 +41,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },
     "Share": {
+        "login": ("login", "Log in to a platform: your own server, or somebody else's."),
+        "logout": ("logout", "End this device's login there."),
+        "whoami": ("whoami", "Which account is logged in here, and where."),
+        "account": ("account", "The account itself: a new key, or its end."),
         "sync": ("sync", "Keep your connections the same on all your devices."),
         "audit": ("audit", "What was done with your credentials, and is the trail whole?"),
     },
@@ -53,6 +57,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Administer": {
         "recipes": ("recipes", "The recipes: list, show, make, check, share, update."),
         "vault": ("vault", "The vault and its keys."),
+        "serve": ("serve", "Run the platform: sync for your machines."),
         "completion": ("completion", "Completion of names for your shell."),
     },
 }
