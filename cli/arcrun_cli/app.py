@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "whoami": ("whoami", "Which account is logged in here, and where."),
         "account": ("account", "The account itself: a new key, or its end."),
         "sync": ("sync", "Keep your connections the same on all your devices."),
+        "ci": ("ci", "Give some connections to CI jobs, and to them alone."),
         "audit": ("audit", "What was done with your credentials, and is the trail whole?"),
     },
     "Understand": {
