@@ -11,7 +11,7 @@ from arcrun_auth.protocol.keys import VaultKeys
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.sync import removed
 from arcrun_auth.sync import ring as rings
-from arcrun_auth.sync.engine import Engine, members_of
+from arcrun_auth.sync.engine import Engine
 from arcrun_auth.sync.founding import founded
 from arcrun_auth.sync.identity import identity
 from arcrun_auth.sync.state import MEMORY, State
@@ -164,7 +164,7 @@ def enrol(old: Home, new: Home) -> None:
     ring = rings.stored(old.store)
     assert ring is not None
     keys = ring.keys
-    members = members_of(old.state, keys.vault)
+    members = old.state.members(keys.vault)
     assert members is not None
     more = members.add(new.identity.device, by=old.identity.id, sign=old.identity.sign, at=old.now)
     write_members(old, keys, more)
