@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrun_auth.broker import Broker
+from arcrun_auth.ci_identity import REQUEST_TOKEN, REQUEST_URL
 from arcrun_auth.errors import (
     AuthError,
     LoginRequired,
@@ -23,12 +25,16 @@ from arcrun_auth.errors import (
 )
 from arcrun_auth.protocol import ci_vault
 from arcrun_auth.protocol.keys import Sealed
+from arcrun_auth.server.config import Config
+from arcrun_auth.server.providers import Providers
 from arcrun_auth.stores.cloud_store import CloudStore
 from arcrun_auth.sync import account
 from arcrun_auth.testing import Provider, StoreReadContract
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
-from tests.platform_desk import desk
+from tests.issuer import Issuer
+from tests.platform_desk import FREE, desk
+from tests.servers import Reply, recorder
 from tests.world import Told, home_with, master_key
 
 KEY = bytes(range(32))
@@ -336,3 +342,36 @@ def test_a_record_that_two_vaults_hold_is_sealed_under_two_keys(world):
     with pytest.raises(ValueError, match="tag"):
         ci_vault.opened(two.raw, Sealed.of(row.encrypted, row.iv))
     assert isinstance(world.broker.store.get(Key("device", "ci", "a")), Credential)
+
+
+# -- by the identity token of the job ------------------------------------------------------------
+
+
+def test_a_job_needs_no_api_key_where_it_shows_its_identity_token(tmp_path):
+    with ExitStack() as stack:
+        issuer = Issuer(stack.enter_context(recorder()))
+        issuer.user = "repo:ada/site:ref:refs/heads/main"
+        providers = Providers(allow_hosts=(issuer.issuer,))
+        config = Config(registration="open", limits=FREE, providers=providers)
+        server = stack.enter_context(desk(tmp_path / "server", config))
+        system = stack.enter_context(recorder())
+        token = json.dumps({"value": issuer.token(audience=server.url)}).encode()
+        system.answer = lambda _: Reply(body=token)
+        world = World(tmp_path, stack.enter_context(Provider(rotates=False)), server)
+        stack.enter_context(world.cloud)
+        world.allow.append(system.origin)
+
+        made = world.broker.ci.create(
+            "site", ["keyed"], issuer=issuer.issuer, subject="repo:ada/site:ref:refs/heads/*"
+        )
+
+        assert set(made.variables) == {
+            "ARCRUN_SERVER", "ARCRUN_STORE", "ARCRUN_ENCRYPTION_KEY", "ARCRUN_CI_VAULT",
+        }  # fmt: skip
+        assert (made.vault.key_id, made.vault.subject) == ("", "repo:ada/site:ref:refs/heads/*")
+        asked = {REQUEST_URL: f"{system.origin}/t?x=1", REQUEST_TOKEN: canary.fresh("bearer")}
+        with world.job({**made.variables, **asked}).bind("keyed") as client:
+            assert client.get("/static").status_code == 200
+        world.broker.ci.remove("site")
+        with pytest.raises(TokenRefused):
+            world.job({**made.variables, **asked}).store.get(Key("credential", "keyed"))
