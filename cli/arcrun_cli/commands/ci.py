@@ -41,8 +41,7 @@ def command() -> None:
     short_help="Make one, and print what its jobs need, once.",
     examples=(
         "arcrun ci create deploy --services notion,openai",
-        "arcrun ci create deploy --services notion --subject 'repo:ada/site:*' \\",
-        "    --oidc-issuer https://token.actions.githubusercontent.com",
+        "arcrun ci create site --services a --oidc-issuer URL --subject 'repo:me/x:*'",
     ),
 )
 @click.argument("name", metavar="NAME")
