@@ -101,16 +101,18 @@ class Recorder:
     def _write(self, vault: Vault, fields: dict[str, str | float]) -> bool:
         held = self._trail
         try:
-            tail = (held or self._opened(vault)).append(fields)
-            self._count = tail.count
-            if tail.count == 1 or tail.count % EVERY == 0:
-                self.keep_head(signed=tail.count > 1)
+            self._count = (held or self._opened(vault)).append(fields).count
         except _FAILURES as error:
-            self._trail = None
+            self._let_go()
             if held is not None:  # its file was taken away, or is another one by now
                 return self._write(vault, fields)
             _log(error)
             return False
+        if self._count == 1 or self._count % EVERY == 0:
+            try:
+                self.keep_head(signed=self._count > 1)
+            except _FAILURES as error:  # the line is written: the next head vouches for it
+                _log(error)
         return True
 
     def used(self, connection: Connection) -> None:
@@ -204,10 +206,14 @@ class Recorder:
 
     def close(self) -> None:
         """Let go of the file."""
+        if self._trail is not None and _left_open is not None and self._count % _FOLDED:
+            _left_open.append(self._trail)
+            self._trail = None
+        self._let_go()
+
+    def _let_go(self) -> None:
         trail, self._trail = self._trail, None
-        if trail is not None and _left_open is not None and self._count % _FOLDED:
-            _left_open.append(trail)
-        elif trail is not None:
+        if trail is not None:
             trail.close()
 
     def _vault(self) -> Vault | None:
@@ -223,7 +229,7 @@ class Recorder:
             from arcrun_auth.audit.making import begin
 
             inode = error.inode if isinstance(error, Foreign) else None
-            self._trail = begin(vault, path, self._settings.locks_path, foreign=inode)
+            self._trail = begin(vault, path, foreign=inode)
         return self._trail
 
     def _readable(self) -> Trail | None:
@@ -250,4 +256,5 @@ class Recorder:
 def _log(error: Exception) -> None:
     import logging  # costs more than all of this module
 
-    logging.getLogger("arcrun_auth").info("the trail was not written: %s", error)
+    # As text: a record may be kept, and the error in it would keep the file open.
+    logging.getLogger("arcrun_auth").info("the trail was not written: %s", str(error))

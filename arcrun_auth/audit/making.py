@@ -6,15 +6,15 @@ import os
 from time import strftime
 from typing import TYPE_CHECKING
 
-from arcrun_auth.audit import BUSY_SECONDS, Tail, TrailKey, connected, found, key_of, prepare
-from arcrun_auth.locks import CredentialLock, network_filesystem
+from arcrun_auth.audit import Tail, TrailKey, connected, found, key_of, prepare
+from arcrun_auth.locks import network_filesystem
 from arcrun_auth.stores import private
 from arcrun_auth.stores.schema import take_name
-from arcrun_auth.tokens import Credential, Key, Secret
+from arcrun_auth.tokens import Credential, Secret
 
 if TYPE_CHECKING:
     from arcrun_auth.audit import Trail
-    from arcrun_auth.stores.base import Store
+    from arcrun_auth.stores.vault import Session, Vault
 
 APPLICATION_ID = 0x41524341
 """`ARCA`: how `file` and we know that a SQLite file is a trail."""
@@ -32,17 +32,29 @@ CREATE TABLE other(device TEXT NOT NULL, trail TEXT NOT NULL, n INTEGER NOT NULL
 """
 
 
-def begin(vault: Store, path: str, locks: str, *, foreign: int | None) -> Trail:
+def begin(vault: Vault, path: str, *, foreign: int | None) -> Trail:
     """A new trail at `path`. A file of the inode `foreign` is set aside first, and stays.
 
-    Where another process was faster it is that one's; `locks` is the folder where they meet.
-    Raises StoreError, RefreshBusy, sqlite3.Error, OSError.
+    Where another process was faster it is that one's. Raises StoreError, sqlite3.Error, OSError.
     """
-    with CredentialLock(locks, Key("device", "audit")).acquire(BUSY_SECONDS):
-        there = os.path.lexists(path)
-        if not there or os.lstat(path).st_ino == foreign:
-            set_aside(path)  # of a file that was taken away the log may be left
-            _make(vault, path)
+    key, trail = os.urandom(32), os.urandom(16).hex()
+    record = Credential(key_of(trail), secrets={"key": Secret(key.hex())}, params={"n": "0"})
+    # The key first: a file without one could not be read.
+    held = vault.put(record, expect=0)
+    made = False
+
+    def make(_: Session) -> bool:
+        if os.path.lexists(path) and os.lstat(path).st_ino != foreign:
+            return False
+        set_aside(path)  # of a file that was taken away the log may be left
+        _make_file(path, TrailKey(trail, key))
+        return True
+
+    try:
+        made = vault.run(make, writing=True)  # one process at a time: the vault's lock is ours
+    finally:
+        if not made:
+            vault.delete(held.key, expect=held.generation)
     return found(vault, path)
 
 
@@ -60,14 +72,6 @@ def aside_files(path: str) -> list[str]:
     folder, name = os.path.split(path)
     found = [n for n in os.listdir(folder) if n.startswith(f"{name}.unreadable-")]
     return sorted(os.path.join(folder, n) for n in found if not n.endswith("-wal"))
-
-
-def _make(vault: Store, path: str) -> None:
-    """A new trail. The key first: a file without one could not be read."""
-    key, trail = os.urandom(32), os.urandom(16).hex()
-    record = Credential(key_of(trail), secrets={"key": Secret(key.hex())}, params={"n": "0"})
-    vault.put(record, expect=0)
-    _make_file(path, TrailKey(trail, key))
 
 
 def _make_file(path: str, key: TrailKey) -> None:

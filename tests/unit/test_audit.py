@@ -395,3 +395,32 @@ def test_an_export_leaves_the_keys_of_this_device_here(house, tmp_path):
 def test_what_is_found_is_held_against_the_vault_that_has_its_key(house):
     house.write(1)
     assert found(house.vault, house.path).key.id in trail_ids(house)
+
+
+def test_a_line_that_failed_leaves_no_file_open(house, monkeypatch, caplog):
+    house.write(1)
+
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("arcrun_auth.audit.Trail._add", full)
+    caplog.set_level("INFO", "arcrun_auth")
+    assert not house.recorder.note("use", "notion")
+    assert "disk is full" in caplog.text
+    if sys.platform == "linux":
+        links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+        kept = [os.readlink(link) for link in links if os.path.islink(link)]
+        assert not [path for path in kept if path.startswith(house.path)]
+
+
+def test_a_head_that_cannot_be_kept_costs_no_line_and_makes_none_twice(house, monkeypatch):
+    house.write(EVERY - 1)
+
+    def full(*_, **__):
+        raise StoreError("The vault failed: the disk is full.")
+
+    monkeypatch.setattr("arcrun_auth.audit.anchor.keep", full)
+    house.write(1)
+    assert len(house.recorder.entries()) == EVERY
+    monkeypatch.undo()
+    assert house.findings() == []
