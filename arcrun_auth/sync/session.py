@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.protocol.portable import Login
+    from arcrun_auth.recording import Recorder
     from arcrun_auth.settings import Settings
     from arcrun_auth.stores.base import Store
     from arcrun_auth.sync.joining import Report
@@ -46,6 +47,8 @@ class Home(Protocol):
     def settings(self) -> Settings: ...
     @property
     def recipes(self) -> Catalog: ...
+    @property
+    def audit(self) -> Recorder: ...
 
 
 LOCK_SECONDS = 30.0
@@ -100,18 +103,22 @@ class Session:
         now = time.time()
         self.founded = founded(self.store, self.state, self.wire, me, now=now) or self.founded
         login = Logins(self._home.recipes).of
-        return Engine(self.store, self.state, self.wire, me, login=login)
+        audit = self._home.audit.head
+        return Engine(self.store, self.state, self.wire, me, login=login, audit=audit)
 
     def sync(self) -> Report:
         """Syncs once. Raises SyncAlarm, ProviderUnavailable, TokenRefused, StoreError."""
         try:
-            return self.engine().sync()
+            report = self.engine().sync()
         except Copied:
             raise AuthError(
                 "This home is a copy of another, or a restored backup: two devices would write "
                 "as one. Nothing was synced.",
                 hint="arcrun devices join makes it a device of its own",
             ) from None
+        if any(vars(report).values()):
+            self._home.audit.note("sync")
+        return report
 
     def verify(self) -> str:
         """Checks everything, and gives the code to compare. Raises what `sync` raises."""

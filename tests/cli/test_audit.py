@@ -113,3 +113,22 @@ def test_what_cannot_be_asked_is_said_so(cli):
     assert cli("audit", "notion", "--verify").code == 2
     done = cli("audit", ARCRUN_STORE="keyring")
     assert (done.code, "only a vault keeps one" in done.err) == (4, True)
+
+
+def test_the_head_of_the_trail_goes_with_the_head_of_the_device(connected, tmp_path):
+    from arcrun_auth.sync import account
+    from arcrun_auth.sync.session import session
+    from tests.platform_desk import desk
+
+    (tmp_path / "server").mkdir()
+    with desk(tmp_path / "server") as server, server.account() as cloud:
+        connected.env["ARCRUN_ALLOW_HOSTS"] += f",{server.origin}"
+        broker = Broker(home=str(connected.home), environ=connected.env)
+        account.keep(broker.store.primary, server.url, cloud.key, account="a", email="")
+        before = broker.audit.head()
+        with session(broker) as here:
+            here.sync()
+            (sent,) = (known.head for known in here.state.heads().values())
+        assert sent.audit == before
+        assert broker.audit.entries()[0].action == "sync"
+        broker.close()
