@@ -195,6 +195,7 @@ class Connections:
                 raise
             return removal.Removed(name, there=removal.forget(resolver, key))
         removed = removal.remove(self.resolver, connection, revoke=revoke)
+        self.resolver.audit.removed(removed)
         self._forget(connection)
         return removed
 
@@ -222,6 +223,7 @@ class Connections:
         with self._mutex:
             self.changes += 1
             self._sources.clear()
+            self.resolver.audit.close()
             self.resolver.store.close()
             self.resolver.catalog.close()
 
@@ -296,6 +298,7 @@ class Connections:
             known = self._sources.get(own)
             if known is None or isinstance(known, FixedSource):  # a key may have been replaced
                 self._warn(connection)
+                self.resolver.audit.used(connection)
                 known = self._sources[own] = self.resolver.source(connection)
             if name is not None:
                 self._sources[name] = known
@@ -355,6 +358,7 @@ class Connections:
         ).connect(connection, **wanted)
         if told[-1] is not None and fresh.record is not None and fresh.record.grant is None:
             ends.keep(resolver, fresh, told[-1])
+        resolver.audit.set_up(fresh, connection.record)
         return fresh
 
     def _warn(self, connection: Connection) -> None:

@@ -139,7 +139,8 @@ class Enroller:
     def _keep_app(self, connection: Connection, way: Method, app: App) -> None:
         store, service = self._resolver.store, connection.service
         key = apps.key_for(store, service, way, connection.instance)  # its own, if it has one
-        apps.keep(store, service, way, app, instance=key.instance)
+        kept = apps.keep(store, service, way, app, instance=key.instance)
+        self._resolver.audit.note("app add", kept)
         over = apps.stands_over(store, key)
         if over:
             self._person.say(f"What stands in {', '.join(over)} is used before the client file.")

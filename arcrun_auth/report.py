@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.stores.base import Store
+    from arcrun_auth.sync.logins import Logins
     from arcrun_auth.tokens import Credential, Key
 
 
@@ -41,6 +42,8 @@ class Instance:
     """When a key ends."""
     warnings: tuple[str, ...] = ()
     """What will end soon, or has, and after the arrow the command to type."""
+    device_local: bool = False
+    """Whether its login is no part of what this home syncs: each device has one of its own."""
 
 
 class Service:
@@ -165,17 +168,27 @@ def _connections(resolver: Resolver, entries: Sequence[Entry]) -> dict[str, dict
     for entry in entries:
         if entry.account in accounts:
             by_account.setdefault(entry.account, []).append(entry)
+    logins = _logins(resolver)
     for key in sorted(keys):
         for entry in by_account.get(key.account, ()):
             try:
                 connection = resolver.find(entry.service, key.instance)
             except AuthError:  # a damaged record, or a method that its recipe no longer has
                 continue
-            held.setdefault(entry.service, {})[key.instance] = _instance(resolver, connection)
+            held.setdefault(entry.service, {})[key.instance] = _instance(
+                resolver, connection, logins
+            )
     return held
 
 
-def _instance(resolver: Resolver, connection: Connection) -> Instance:
+def _logins(resolver: Resolver) -> Logins | None:
+    """What tells which logins stay here; None where this home does not sync."""
+    from arcrun_auth.sync.logins import Logins, syncs
+
+    return Logins(resolver.catalog) if syncs(resolver.store) else None
+
+
+def _instance(resolver: Resolver, connection: Connection, logins: Logins | None) -> Instance:
     assert connection.record is not None
     grant = connection.record.grant
     return Instance(
@@ -184,6 +197,7 @@ def _instance(resolver: Resolver, connection: Connection) -> Instance:
         status=status_of(resolver, connection),
         identity=connection.record.identity,
         scopes=grant.scopes if grant else (),
+        device_local=logins is not None and logins.stay(connection.record),
         **_times(resolver, connection),
     )
 

@@ -115,7 +115,8 @@ class SignIn:
         registers = authority.registers and relay is None
         grant = self._registered(authority, wanted, bring) if registers else bring()
         if typed is not None:  # kept once it has worked
-            apps.keep(self._resolver.store, authority.service, authority.way, typed)
+            kept = apps.keep(self._resolver.store, authority.service, authority.way, typed)
+            self._resolver.audit.note("app add", kept)
         self._tell(way, grant)
         client = authority.app.client_id if authority.app is not None else None
         return record.replace(grant=grant.replace(client=client))

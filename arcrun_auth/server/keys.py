@@ -141,7 +141,7 @@ def listed(tx: Tx, who: Caller) -> list[ApiKey]:
     )
     return [
         ApiKey(id=r[0], kind=r[1], label=r[2], created_at=stamp(r[3]), last_used_at=stamp(r[4]),
-               expires_at=stamp(r[5]))
+               expires_at=stamp(r[5]), current=r[0] == who.key)
         for r in rows
     ]  # fmt: skip
 

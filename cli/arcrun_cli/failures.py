@@ -31,8 +31,13 @@ EXIT_CODES: dict[int, tuple[str, tuple[type[BaseException], ...]]] = {
     5: ("refused by the provider or the person", (errors.LoginFailed, errors.TokenRefused)),
     6: ("not reachable now: try again", (errors.ProviderUnavailable, errors.RefreshBusy)),
     7: (
-        "refused by a rule: consent, host, policy",
-        (errors.ConsentRequired, errors.HostNotAllowed, errors.PolicyRefused),
+        "refused by a rule: consent, host, policy, or a server that shows what nobody wrote",
+        (
+            errors.ConsentRequired,
+            errors.HostNotAllowed,
+            errors.PolicyRefused,
+            errors.SyncAlarm,
+        ),
     ),
     130: ("interrupted (Ctrl-C)", (KeyboardInterrupt,)),
 }
@@ -153,6 +158,9 @@ def _as_data(error: BaseException, message: str, hint: str | None) -> dict[str, 
         "path",
         "line",
         "field",
+        "what",
+        "device",
+        "count",
     ):
         value = getattr(error, name, None)
         if value is not None and isinstance(error, errors.AuthError):

@@ -34,6 +34,7 @@ MADE = [
     (errors.NoStore("x"), 4),
     (errors.RefreshBusy("x"), 6),
     (errors.SyncConflict("x", mine="a", theirs="b"), 1),
+    (errors.SyncAlarm("x", what="forked"), 7),
     (KeyboardInterrupt(), 130),
     (RuntimeError("x"), 1),
 ]

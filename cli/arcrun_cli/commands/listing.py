@@ -140,6 +140,9 @@ def connections(here: Broker, services: Iterable[Service]) -> None:
     for (name, *_), also, instance in rows:
         if also:
             ui.put(ui.wrap(f"  {name} serves {', '.join(also)} too", _width(), "    "))
+        if instance.device_local:
+            text = f"  {name}: each device logs in for itself, this login is not synced"
+            ui.put(ui.wrap(text, _width(), "    "))
         warn(name, instance.warnings)
 
 
@@ -271,6 +274,7 @@ def instances(service: Service) -> list[dict[str, Any]]:
             "secret_expires_at": instance.secret_expires_at,
             "warnings": instance.warnings,
             "scopes": instance.scopes,
+            "device_local": instance.device_local,
         }
         for name, instance in in_order(service)
     ]
