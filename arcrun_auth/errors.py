@@ -15,7 +15,8 @@
     ├ PolicyRefused               .rule
     ├ StoreError ├ StoreLocked ├ StoreCorrupt ├ StoreConflict └ NoStore
     ├ RefreshBusy
-    └ SyncConflict                .mine .theirs
+    ├ SyncConflict                .mine .theirs
+    └ SyncAlarm                   .what .device .count
 
 Transient and permanent failures are different types on purpose: only a
 `TokenRefused` that a second reading of the store confirms may mark a grant dead.
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     Why = Literal["never", "revoked", "expired"]
+    Tampering = Literal["swapped", "damaged", "rolled back", "forked", "withheld", "unknown device"]
 
 # C0 and C1 controls, the marks that reorder text, and halves of UTF-16 pairs: what a provider
 # or a recipe says must not move the cursor, swap two words (CVE-2021-42574) or fail to print.
@@ -299,3 +301,21 @@ class SyncConflict(AuthError):
         super().__init__(message, service=service, hint=hint)
         self.mine = mine
         self.theirs = theirs
+
+
+class SyncAlarm(AuthError):
+    """The server shows something that no device of this vault has written. Nothing was applied.
+
+    `what` is `swapped`, `damaged`, `rolled back`, `forked`, `withheld` or `unknown device`;
+    `device` is the id of the device whose rows it is about, where that is known; `count` is how
+    many rows are not as they should be.
+    """
+
+    def __init__(
+        self, message: str, *, what: Tampering, device: str | None = None, count: int = 1,
+        hint: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(message, hint=hint)
+        self.what: Tampering = what
+        self.device = device
+        self.count = count

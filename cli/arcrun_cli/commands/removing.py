@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arcrun_auth.errors import AuthError, printable
-from arcrun_cli import failures, ui
+from arcrun_auth.errors import AuthError, UnknownService, printable
+from arcrun_auth.removal import orphan
+from arcrun_cli import failures, syncing, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands.testing import connected
 from arcrun_cli.faults import UsageFault
@@ -49,7 +50,12 @@ def command(name: str | None, *, everything: bool, revoke: bool, yes: bool, no_i
 
 
 def _one(here: Broker, name: str, *, revoke: bool, yes: bool) -> int:
-    why = here.why(name)
+    try:
+        why = here.why(name)
+    except UnknownService:
+        if orphan(here.store, here.recipes, name) is None:
+            raise
+        return _without_recipe(here, name, yes=yes)
     if why.status == "not connected":
         ui.tell(f"{name} is not connected: there is nothing to remove.")
         return 0
@@ -67,7 +73,15 @@ def _one(here: Broker, name: str, *, revoke: bool, yes: bool) -> int:
             f"{name} comes from the environment: there is nothing stored to remove.",
             hint=f"arcrun why {name} says from which variable or file",
         )
+    syncing.afterwards(here)
     return _tell(here, removed, why, revoke=revoke)
+
+
+def _without_recipe(here: Broker, name: str, *, yes: bool) -> int:
+    question = f"Forget {name}, whose recipe is gone?"
+    if not yes and not agreed(here.person, question, f"arcrun remove {name} --yes"):
+        return 1
+    return _tell(here, here.remove(name), None, revoke=False)
 
 
 def _all(here: Broker, *, revoke: bool, yes: bool) -> int:
@@ -79,6 +93,7 @@ def _all(here: Broker, *, revoke: bool, yes: bool) -> int:
         gone = here.remove_all(revoke=revoke)
     if not gone:
         ui.tell("Nothing is connected: there is nothing to remove.")
+    syncing.afterwards(here)
     codes = [_tell(here, each, known.get(each.name), revoke=revoke) for each in gone]
     return failures.worst(codes)
 

@@ -1,0 +1,1 @@
+"""The rules of sync: what is written, signed and sealed, and what is believed. Pure, no I/O."""
