@@ -17,7 +17,7 @@ from arcrun_auth.stores.cloud_store import VARIABLE as SEALED_BY
 from arcrun_auth.stores.cloud_store import CloudStore
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.sync.account import VARIABLE, account, required
-from arcrun_auth.sync.session import Logins, primary
+from arcrun_auth.sync.logins import Logins, primary
 from arcrun_auth.tokens import Credential, Key, Secret
 
 if TYPE_CHECKING:

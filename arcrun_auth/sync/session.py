@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.cloud import Cloud
-    from arcrun_auth.protocol.portable import Login
     from arcrun_auth.recording import Recorder
     from arcrun_auth.settings import Settings
     from arcrun_auth.stores.base import Store
