@@ -26,7 +26,8 @@ class Instance:
     name: str
     method: str
     status: str
-    """`connected`, `expired` (renewed at the next use), `revoked` or `incomplete`."""
+    """`connected`, `expired` (renewed at the next use), `revoked`, `copied` (the login belongs to
+    the home that this one is a copy of) or `incomplete`."""
     identity: str | None = None
     expires_at: datetime | None = None
     """When the access token ends."""
