@@ -56,7 +56,7 @@ def _of_server(
     """The configured server's app. What keeps it away is told, and only an error if no other
     will do."""
     server = server_of(authority.resolver)
-    if not server:
+    if not server or "/" in authority.service:  # a community's recipe is no other's business
         return None
     from arcrun_auth.relayed import Relay
 

@@ -14,6 +14,7 @@ from arcrun_auth.errors import (
     RecipeError,
     UnknownService,
 )
+from arcrun_auth.recording import Recorder
 from arcrun_auth.tokens import DEFAULT_INSTANCE, Key, Token, split_name
 
 TYPE_CHECKING = False
@@ -103,6 +104,7 @@ class Resolver:
         self.allow = tuple(allow)
         self.clock = clock
         self.say = say
+        self.audit = Recorder(settings, store, clock)
         self.moved: Callable[[Connection], None] = lambda _: None
         """Told of a connection that another process has set up for another tenant."""
 

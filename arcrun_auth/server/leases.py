@@ -32,7 +32,7 @@ RETURNING fence, interrupted
 
 def take(tx: Tx, who: Caller, asked: NewLease) -> Lease:
     """A lease of that name. Problem 409 with `retry_after` while somebody has it."""
-    lease, now = secrets.token_hex(16), tx.now()
+    lease, now = secrets.token_hex(16), tx.shared_now()
     ends = now + asked.ttl_s
     found = tx.one(_TAKE, who.account, asked.name, lease, asked.holder, ends, now)
     if found is None:
@@ -45,7 +45,7 @@ def take(tx: Tx, who: Caller, asked: NewLease) -> Lease:
 
 def renew(tx: Tx, who: Caller, name: str, lease: str, ttl: float) -> Lease:
     """The same lease for longer. Problem 409 if it is not the caller's any more."""
-    now = tx.now()
+    now = tx.shared_now()
     found = tx.one(
         "UPDATE leases SET expires_at = ? WHERE account = ? AND name = ? AND lease = ?"
         " AND held = 1 AND expires_at > ? RETURNING fence, interrupted",

@@ -33,7 +33,7 @@ from arcrun_auth.server.logins import fits_challenge, loopback, refusal
 from arcrun_auth.server.problems import Problem, later
 from arcrun_auth.server.proofs import WINDOW, BadProof, read_proof
 from arcrun_auth.server.sealing import Unsealed
-from arcrun_auth.server.visits import Shown
+from arcrun_auth.server.visits import show
 from arcrun_auth.token_answer import read_token
 from arcrun_auth.tokens import Grant, Secret
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from arcrun_auth.server.keys import Caller
     from arcrun_auth.server.login_shapes import RelayRevoke
     from arcrun_auth.server.proofs import Proof
+    from arcrun_auth.server.routes import Reply
     from arcrun_auth.server.shared_apps import Offer
     from arcrun_auth.server.visits import Site, Visit
 
@@ -76,7 +77,7 @@ def offer_of(site: Site, visit: Visit, caller: Caller | None) -> Offer:
 
 def proven(site: Site, visit: Visit, path: str) -> Proof:
     """The proof of a key that came with a request; each is taken once. RFC 9449 §4.3, §8."""
-    url = site.url(visit) + path
+    url = site.url + path
     text = visit.headers.get("dpop", "")
     try:
         proof = read_proof(
@@ -133,24 +134,24 @@ def start(site: Site, visit: Visit, caller: Caller | None) -> RelayStarted:
         "account": caller.account if caller is not None else None,
     }  # fmt: skip
     state = site.sealer.seal(STATE, data, ends=site.now() + SECONDS)
-    url = f"{site.url(visit)}/oauth/authorize?{urlencode({'state': state})}"
+    url = f"{site.url}/oauth/authorize?{urlencode({'state': state})}"
     return RelayStarted(
         state=state, url=url, client_id=offer.app.client_id, expires_in=int(SECONDS)
     )
 
 
-def consent(site: Site, visit: Visit) -> Shown:
+def consent(site: Site, visit: Visit) -> Reply:
     """The page before the provider's: nothing is sent there before somebody agrees to it."""
     text = visit.query.get("state", "")
     login, offer = _login(site, text)
     cookies: list[str] = []
     form = site.form(visit, cookies, state=text)
-    owner = site.url(visit).partition("://")[2]
+    owner = site.url.partition("://")[2]
     body = pages.consent(form, offer.title, owner, login["scopes"], login["port"])
-    return Shown(body, cookies=cookies)
+    return show(body, cookies=cookies)
 
 
-def agreed(site: Site, visit: Visit) -> Shown:
+def agreed(site: Site, visit: Visit) -> Reply:
     """The person's word: only now the state counts, in this browser, and the provider is asked."""
     site.check_form(visit)
     text = visit.form.get("state", "")
@@ -158,21 +159,21 @@ def agreed(site: Site, visit: Visit) -> Shown:
     if visit.form.get("answer") != "yes":
         _once(site, "consent", login)
         said = {"error": "access_denied", "state": text}
-        return Shown(pages.back("You have said no", f"{loopback(login['port'])}?{urlencode(said)}"))
+        return show(pages.back("You have said no", f"{loopback(login['port'])}?{urlencode(said)}"))
     _once(site, "consent", login)
     url = oauth.authorization_url(
         offer.oauth2,
         client_id=offer.app.client_id,
-        redirect_uri=site.url(visit) + REDIRECT,
+        redirect_uri=site.url + REDIRECT,
         scopes=login["scopes"],
         state=text,
         challenge=login["challenge"] if offer.oauth2.pkce != "no" else None,
     )
     cookie = site.hand(visit, _cookie(login), {"nonce": login["nonce"]}, SECONDS)
-    return Shown(pages.onward(f"On to {offer.title}", url), cookies=[cookie])
+    return show(pages.onward(f"On to {offer.title}", url), cookies=[cookie])
 
 
-def redirect(site: Site, visit: Visit) -> Shown:
+def redirect(site: Site, visit: Visit) -> Reply:
     """The provider's answer, on its way to the machine of the browser that asked for it."""
     text = visit.query.get("state", "")
     login, offer = _login(site, text)
@@ -187,7 +188,7 @@ def redirect(site: Site, visit: Visit) -> Shown:
     passed = {name: visit.query[name] for name in names if name in visit.query}
     url = f"{loopback(login['port'])}?{urlencode({**passed, 'state': text})}"
     gone = site.cookie(visit, _cookie(login), "", 0)
-    return Shown(pages.back(offer.title, url), cookies=[gone])
+    return show(pages.back(offer.title, url), cookies=[gone])
 
 
 def _cookie(login: dict[str, Any]) -> str:
@@ -212,12 +213,15 @@ def _once(site: Site, step: str, login: dict[str, Any]) -> None:
 
 
 def token(site: Site, visit: Visit, caller: Caller | None) -> Relayed:
-    """Exchanges a code, or renews: the provider's answer as it is, and what binds a refresh
-    token in it to the key of the login."""
+    """Exchanges a code, renews, or ends a login by the shared app.
+
+    Answers what the provider said as it is, and what binds a refresh token in it to the key.
+    """
     offer, asked = offer_of(site, visit, caller), visit.body
     proof = proven(site, visit, f"/oauth/{visit.path['service']}/token")
     if isinstance(asked, RelayCode):
-        return _sent(site, offer, proof, _code_call(site, visit, offer, proof, caller))
+        call = _code_call(site, visit, offer, proof, caller)
+        return _sent(site, offer, proof, call, limited=True)
     bound = _bound(offer, proof, asked.refresh_token)
     if not site.sealer.marked(BINDING, asked.binding, *bound):
         # Whoever has only found the token gets nothing by it here, not even whether it lives.
@@ -249,7 +253,7 @@ def _code_call(
     sends = offer.oauth2.pkce != "no"
     return code_request(
         offer.oauth2, offer.app, code=Secret(asked.code),
-        redirect_uri=site.url(visit) + REDIRECT, state=asked.state,
+        redirect_uri=site.url + REDIRECT, state=asked.state,
         verifier=Secret(asked.code_verifier) if sends else None,
         values=values({}, app=offer.app), now=site.now(),
     )  # fmt: skip
@@ -281,7 +285,12 @@ def _bound(offer: Offer, proof: Proof, refresh_token: str) -> tuple[bytes, ...]:
     return offer.service.encode(), offer.app.client_id.encode(), proof.jkt.encode(), digest
 
 
-def _sent(site: Site, offer: Offer, proof: Proof, call: TokenCall) -> Relayed:
+def _sent(
+    site: Site, offer: Offer, proof: Proof, call: TokenCall, *, limited: bool = False
+) -> Relayed:
+    """The provider's answer. `limited`: a grant of more than the admin allows goes to nobody, as
+    the address of a login is in the hands of whoever opens it. A renewal is of what was judged
+    then: to keep its answer back would end the login."""
     try:
         answer = site.issuers.send(call)
     except ProviderUnavailable as error:
@@ -298,21 +307,17 @@ def _sent(site: Site, offer: Offer, proof: Proof, call: TokenCall) -> Relayed:
     headers = {name: answer.headers[name] for name in _HEADERS if name in answer.headers}
     binding = ""
     if answer.status // 100 == SUCCESS:
-        binding = _checked(site, offer, proof, answer)
+        binding = _binding(site, offer, proof, answer, limited=limited)
     return Relayed(status=answer.status, headers=headers, body=body, binding=binding)
 
 
-def _checked(site: Site, offer: Offer, proof: Proof, answer: Answer) -> str:
-    """What binds the refresh token of an answer; nothing where there is none in it.
-
-    A grant of more than the admin allows goes to nobody: the address of a login is in the
-    hands of whoever opens it.
-    """
+def _binding(site: Site, offer: Offer, proof: Proof, answer: Answer, *, limited: bool) -> str:
+    """What binds the refresh token of an answer; nothing where there is none in it."""
     try:
         grant = read_token(offer.oauth2, answer.status, answer.headers, answer.body, now=site.now())
     except AuthError:  # the client reads the same, and tells why
         return ""
-    if offer.beyond(grant.scopes):
+    if limited and offer.beyond(grant.scopes):
         raise Problem(403, "The provider granted more than this server's app may be asked for.")
     if grant.refresh_token is None:
         return ""
