@@ -58,6 +58,12 @@ class MintedKey(ApiKey, frozen=True, kw_only=True):
         return f"MintedKey(id={self.id!r}, kind={self.kind!r}, api_key='***')"
 
 
+class CiMade(Struct, frozen=True):
+    """What jobs name when they show their identity tokens."""
+
+    id: str
+
+
 class Row(Struct, frozen=True):
     """A row of ciphertext; `deleted` ones have none. `version` grows with each change."""
 

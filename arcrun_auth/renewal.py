@@ -23,7 +23,13 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
 
         _, way = resolver.way(connection)
         assert record.grant is not None
-        return open_desk(resolver, connection.name, way, record).renewed(record.grant)
+        try:
+            grant = open_desk(resolver, connection.name, way, record).renewed(record.grant)
+        except AuthError as error:
+            resolver.audit.renewed(connection, error)
+            raise
+        resolver.audit.renewed(connection)
+        return grant
 
     def lock(timeout: float) -> AbstractContextManager[object]:
         from arcrun_auth.locks import CredentialLock

@@ -26,7 +26,9 @@ class Instance:
     name: str
     method: str
     status: str
-    """`connected`, `expired` (renewed at the next use), `revoked` or `incomplete`."""
+    """`connected`, `untested` (kept although its test could not be made), `expired` (renewed at
+    the next use), `revoked`, `copied` (the login belongs to the home that this one is a copy of)
+    or `incomplete`."""
     identity: str | None = None
     expires_at: datetime | None = None
     """When the access token ends."""
@@ -251,9 +253,10 @@ def status_of(resolver: Resolver, connection: Connection) -> str:
     if not connection.connected:
         return "incomplete"
     ends = record.grant.expires if record.grant is not None else None
-    if record.grant is not None and not record.grant.access_token:
-        return "connected"  # nothing has been asked for yet, and nothing is missing
-    return "expired" if ends is not None and ends <= resolver.clock() else "connected"
+    asked = record.grant is None or bool(record.grant.access_token)
+    if asked and ends is not None and ends <= resolver.clock():
+        return "expired"  # but one that was never asked for, of which nothing is missing
+    return "untested" if record.untested else "connected"
 
 
 def why(resolver: Resolver, connection: Connection, *, plain: bool = False) -> Why:

@@ -90,8 +90,9 @@ def _help_url(catalog: Catalog, record: Credential) -> str | None:
         if entry.account != record.key.account:
             continue
         try:
-            way = catalog.recipe(entry.service).way(record.method)
-        except (AuthError, KeyError, ValueError):
+            method = entry.method(record.method)
+            way = catalog.recipe(entry.service).way(method.id)
+        except AuthError:  # another service of this account has that way in
             continue
         urls = [each.help_url for each in way.required_secrets if each.help_url]
         return urls[0] if urls else way.setup_url or None

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.cloud import Cloud
+    from arcrun_auth.recording import Recorder
     from arcrun_auth.settings import Settings
     from arcrun_auth.stores.base import Store
     from arcrun_auth.sync.joining import Report
@@ -48,6 +49,8 @@ class Home(Protocol):
     def settings(self) -> Settings: ...
     @property
     def recipes(self) -> Catalog: ...
+    @property
+    def audit(self) -> Recorder: ...
 
 
 LOCK_SECONDS = 30.0
@@ -106,7 +109,8 @@ class Session:
         now = time.time()
         if founding.founded(self.store, self.state, self.wire, me, now=now):
             self.founded = True
-        return Engine(self.store, self.state, self.wire, me, login=self.login)
+        audit = self.home.audit.head
+        return Engine(self.store, self.state, self.wire, me, login=self.login, audit=audit)
 
     def vault(self) -> Vault:
         """The vault as this device sees it. AuthError where this home belongs to none."""
@@ -127,6 +131,8 @@ class Session:
             self._become_new_device()
             report = self.engine().sync()
         access.note(self.vault(), self.cloud)
+        if any(vars(report).values()):
+            self.home.audit.note("sync")
         return report
 
     def _become_new_device(self) -> None:

@@ -91,6 +91,7 @@ def add() -> int:
         ui.tell("Waiting for the new device: run arcrun devices join there.")
         waiting = OtherSide(CloudMailbox(open_session.cloud))
         new = rules.admit(open_session.vault(), waiting, same, now=time.time())
+        open_session.sync()
     ui.tell(f"{ui.mark('ok', ui.err)} {printable(new.name, 64)} is a device of this vault now.")
     return 0
 
@@ -178,6 +179,8 @@ def revoke(name: str, *, yes: bool, as_json: bool) -> int:
     at the end stands what to replace at the providers.
     """
     here = broker()
+    with Waiting("Syncing"), sessions.session(here) as open_session:
+        open_session.sync()
     device = listing.named(here, name)
     shown = f"{printable(device.name, 64)} ({device.id})"
     if not yes and not agreed(

@@ -135,14 +135,8 @@ def connections(here: Broker, services: Iterable[Service]) -> None:
     """
     rows = list(_rows(here, services))
     head = ("CONNECTED", "METHOD", "ACCOUNT", "STATUS", "EXPIRES")
-    if rows and ui.fits([row for row, _, _ in rows], head):
-        ui.table([row for row, _, _ in rows], head)
-    else:
-        for row, _, _ in rows:
-            ui.put(ui.paint(printable(row[0]), "bold"))
-            ui.put(
-                ui.wrap(f"  {printable(', '.join(filter(None, row[1:])), 500)}", _width(), "    ")
-            )
+    if rows:
+        ui.listed([row for row, _, _ in rows], head)
     for (name, *_), also, instance in rows:
         if also:
             ui.put(ui.wrap(f"  {name} serves {', '.join(also)} too", _width(), "    "))
@@ -195,7 +189,7 @@ def _found(services: Iterable[Service], unsure: Container[str]) -> None:
         for service in services
     ]
     if rows:
-        ui.table(rows, ("SERVICE", "NAME", "CATEGORY", "WAYS IN", ""))
+        ui.listed(rows, ("SERVICE", "NAME", "CATEGORY", "WAYS IN", ""), gives=("WAYS IN", "NAME"))
 
 
 def _note(service: Service, unsure: Container[str]) -> str:

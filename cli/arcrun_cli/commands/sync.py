@@ -10,7 +10,7 @@ import click
 
 from arcrun_auth.errors import ProviderUnavailable, RefreshBusy, printable
 from arcrun_auth.sync import session as sessions
-from arcrun_cli import ui
+from arcrun_cli import syncing, ui
 from arcrun_cli.app import Group
 from arcrun_cli.options import agreed, broker, json_option, no_input_option
 from arcrun_cli.talk import Waiting
@@ -66,6 +66,9 @@ def command(ctx: click.Context, *, watch: bool, as_json: bool) -> int:
     with Waiting("Syncing"), sessions.session(here) as open_session:
         report = open_session.sync()
     _tell(report, open_session, as_json=as_json)
+    stale = syncing.ci_vaults(here)
+    if stale:
+        ui.tell(f"{ui.mark('warn', ui.err)} {printable(stale)}\n  → arcrun ci update")
     return 0
 
 

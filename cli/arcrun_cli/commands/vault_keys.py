@@ -137,7 +137,9 @@ def recovery_code() -> int:
     if _has_code(vault.status()) and not here.person.confirm("The code from before ends. Go on?"):
         ui.tell("It was left as it is.")
         return 1
-    show_code(upkeep.new_recovery_code(vault), OPENS)
+    code = upkeep.new_recovery_code(vault)
+    here.audit.note("recovery code")
+    show_code(code, OPENS)
     return 0
 
 
@@ -155,11 +157,13 @@ def rotate() -> int:
     """Seal everything again under a new master key, if an old one may have leaked."""
     from arcrun_auth.stores import rotation
 
-    vault = vault_of(broker())
+    here = broker()
+    vault = vault_of(here)
     if _has_code(vault.status()):
         only_for_eyes("agent-recovery-code", "The new recovery code", "arcrun vault rotate")
     with Waiting("Sealing the records again"):
         code = rotation.rotate(vault)
+    here.audit.note("rotate")
     ui.tell(
         f"{ui.mark('ok', ui.err)} The vault has a new master key; exports from before keep "
         "the old one."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from arcrun_auth.errors import printable
+from arcrun_auth.template import in_words
 from arcrun_cli import ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands import listing
@@ -47,7 +48,7 @@ def command(name: str, *, as_json: bool) -> int:
             ("secrets", "\n".join(origins(why.origins))),
             ("app", owner(why)),
             ("your app", "\n".join(origins(why.app))),
-            ("goes to", "\n".join(why.hosts) + "\nand to no other host"),
+            ("goes to", in_words("\n".join(why.hosts)) + "\nand to no other host"),
             ("scopes", ", ".join(why.scopes)),
             ("missing", ", ".join(why.missing_scopes)),
             ("expires", expiry(why)),
@@ -59,7 +60,8 @@ def command(name: str, *, as_json: bool) -> int:
     )
     listing.warn(full, why.warnings)
     if why.status not in GOOD:
-        ui.tell(f"  → arcrun setup {full}")
+        verb = "test" if why.status == "untested" else "setup"
+        ui.tell(f"  → arcrun {verb} {full}")
     return 0
 
 
