@@ -40,12 +40,14 @@ class Guarded(HttpToolsProtocol):
                 self._close()
                 return
             self._head += len(data)
-            self._start()
         super().data_received(data)
+        if self._in_head and self._head:  # most heads come whole: they cost no timer
+            self._start()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._stop()
+        if self._timer is not None:
+            self._stop()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
