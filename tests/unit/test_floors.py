@@ -26,9 +26,9 @@ FLOORS = [
         "world",
         """
         agents ambient audit browser catalog catalog_add catalog_build catalog_faults
-        catalog_fetched catalog_index ci_identity cloud kept_line keyfile keyform listener locks loopback notebook
-        people platform_api ports programs project qr remote retrieval settings stores
-        surroundings workload
+        catalog_fetched catalog_index ci_identity cloud kept_line keyfile keyform listener locks
+        loopback notebook people platform_api ports programs project qr remote retrieval settings
+        stores surroundings workload
         """,
     ),
     ("works", "custody login sources"),
@@ -37,8 +37,9 @@ FLOORS = [
         "hall",
         """
         adoption agreement apps authority bound broker checkup compared completion connections
-        declared desk discovery ends enrol found helpers keepalive named parts platform_config presigned
-        recording referred ownership relayed removal renewal report resolve shared signin sync trial
+        declared desk discovery ends enrol found helpers keepalive named ownership parts
+        platform_config presigned recording referred relayed removal renewal report resolve shared
+        signin sync trial
         """,
     ),
     ("bridge", "adapters"),
