@@ -317,7 +317,7 @@ class Cloud:
         if answer.headers.get(PROTOCOL_HEADER) != PROTOCOL:
             raise AuthError(
                 f"{self.host} does not speak version {PROTOCOL} of the platform's protocol.",
-                hint="see that it is an arcrun server; then: pip install --upgrade arcrun-auth",
+                hint="see that it is a platform of ours; then: pip install --upgrade arcrun-auth",
             )
         return data
 
