@@ -38,7 +38,8 @@ FLOORS = [
         """
         adoption agreement apps authority bound broker checkup compared completion connections
         declared desk discovery ends enrol found helpers keepalive named parts platform_config
-        presigned recording referred ownership relayed removal renewal report resolve shared signin sync trial
+        presigned recording referred ownership relayed removal renewal report resolve shared
+        signin sync trial
         """,
     ),
     ("bridge", "adapters"),
