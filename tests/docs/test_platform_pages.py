@@ -51,7 +51,11 @@ class PlatformStage(Stage):
             connection.close()
 
 
-def test_the_page_on_ci_does_what_it_says(tmp_path: Path) -> None:
+SECOND = DOCS / "howto" / "second-machine.md"
+
+
+@pytest.mark.parametrize("page", [PAGE, SECOND], ids=["ci", "second machine"])
+def test_the_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
     for program in ("bash", "openssl"):
         needs(shutil.which(program), program)
     (tmp_path / "server").mkdir()
@@ -64,7 +68,7 @@ def test_the_page_on_ci_does_what_it_says(tmp_path: Path) -> None:
                 broker.store, f"https://{PLATFORM}", cloud.key, account="a", email="ada@example.com"
             )
             broker.close()
-            play(PAGE, stage)
+            play(page, stage)
 
 
 def test_the_workflow_of_the_page_is_one_that_a_linter_accepts(tmp_path: Path) -> None:
