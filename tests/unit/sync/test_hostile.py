@@ -116,7 +116,7 @@ def wrapped_by(evil: Home, to: Home, *, epoch: int, contents: dict[int, bytes]) 
 def opens(keys: VaultKeys, content: bytes, server: Server, name: str) -> bool:
     """Whether a record on the server opens by a key that somebody has chosen."""
     sealed = server.rows[keys.record(key_of(name))].sealed
-    known = VaultKeys(keys.vault, keys.root, {epoch: content for epoch in range(1, 10)})
+    known = VaultKeys(keys.vault, keys.root, dict.fromkeys(range(1, 10), content))
     for epoch in range(1, 10):
         try:
             known.open(keys.record(key_of(name)), sealed, epoch)
