@@ -133,6 +133,8 @@ def test_a_proof_that_is_not_right_is_not_taken():
         proof(key, htm="GET"), proof(key, htu=URL + "/"), proof(key, htu=URL + "?x"),
         proof(key, jti=7), proof(key, jti="short"), proof(key, jti="x" * 201),
         proof(key, iat="now"), proof(key, iat=True), proof(key, iat=int(NOW) - 301),
+        proof(key, iat=float("nan")), proof(key, iat=float("inf")), proof(key, iat=10**400),
+        proof(key, jti="x" * 22 + "é"), proof(key, jti="x" * 22 + "\n"),
         proof(key, nonce="theirs"), proof(key, nonce=7),
         good[:-4] + "AAAA", good + "." + good, "",
     ):  # fmt: skip
