@@ -583,3 +583,15 @@ def test_what_it_let_in_before_ends_with_it(there):
 
 def _flow_of(surfer) -> str:
     return next(f for f in surfer.page.forms if f.button == "Log in").fields["flow"]
+
+
+def test_codes_are_guessed_at_the_rate_of_an_address_by_reading_pages_too(tmp_path):
+    limits = Limits(key_rate=0, address_rate=0.01, address_burst=9)
+    with desk(tmp_path / "server", Config(registration="open", limits=limits)) as there:
+        surfer, codes = Surfer(), []
+        for number in range(12):
+            surfer.only(f"{there.url}/device?user_code=BCDF-{number:04}")
+            codes.append(surfer.status)
+        assert codes == [200] * 9 + [429] * 3
+        surfer.only(f"{there.url}/health")
+        assert surfer.status == 200
