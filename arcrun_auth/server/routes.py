@@ -142,6 +142,13 @@ class Route:
     query: tuple[str, ...] = ()
     conditional: bool = False
     """Whether `If-Match` and `If-None-Match` are heeded."""
+    guessed: bool = False
+    """Whether something can be tried out by reading it, or is asked of others for it."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether requests without a key count against the address that they come from."""
+        return self.guessed or self.method != "GET"
 
     @property
     def says(self) -> str:

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from arcrun_auth.people import Nobody
+from arcrun_auth.protocol.words import canonical
 from arcrun_auth.sync import account, devices
 from arcrun_auth.sync import identity as own
+from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.cloud_mailbox import CloudMailbox
 from arcrun_auth.sync.enrolling import Waiting
+from arcrun_auth.sync.wire import Write
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
 from tests.cli.conftest import Cli, plain
@@ -202,6 +205,17 @@ def test_who_is_revoked_is_shut_out_and_what_it_could_read_is_named(inside, two:
     )
     assert again["api_key"] == "ended"
     assert {each["name"] for each in again["replace"]} == {"notion", "google", "unheard_of@work"}
+
+
+def test_a_device_that_lies_about_its_key_is_not_said_to_be_shut_out_by_it(inside, two: Homes):
+    desktop = two("desktop")
+    ring = rings.stored(desktop.store)
+    name = ring.keys.name(b"access", desktop.identity.id.encode())
+    lie = ring.keys.seal_meta(name, canonical({"key": "key_0123456789abcdef"}))
+    desktop.wire.write([Write(name, lie)])
+    ran = inside("devices", "revoke", "desktop", "--yes", **env(two, "laptop"))
+    assert ran.code == 0
+    assert "end it on the server's page of keys" in ran.err
 
 
 def test_one_that_comes_back_by_another_key_is_told_that_it_was_removed(inside, two: Homes):

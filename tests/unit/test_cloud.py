@@ -319,17 +319,20 @@ def test_rows_survive_the_whole_way(server, cloud) -> None:
 # -- a server that means harm ---------------------------------------------------------------
 
 
+def senseless():
+    return pytest.raises(ProviderUnavailable, match="no platform answers")
+
+
 @pytest.mark.parametrize("number", [-1, 1 << 63, 10**30, 1.5, True, "1", None])
 def test_numbers_that_cannot_be_are_no_answer(number) -> None:
     row = {"name": "s_1", "version": number, "encrypted": cipher(), "iv": IV}
     page = {"credentials": [row], "cursor": 1, "more": False}
     for body in (page, {"credentials": [], "cursor": number, "more": False}):
-        with answering(200, body) as fake, client(fake) as kept:
-            with pytest.raises(AuthError, match="no platform answers"):
-                kept.rows_since(0)
-    with answering(200, {"cursor": 1, "versions": {"s_1": number}}) as fake, client(fake) as kept:
-        with pytest.raises(AuthError, match="no platform answers"):
-            kept.put_rows([Change("s_1", cipher(), IV)])
+        with answering(200, body) as fake, client(fake) as kept, senseless():
+            kept.rows_since(0)
+    body = {"cursor": 1, "versions": {"s_1": number}}
+    with answering(200, body) as fake, client(fake) as kept, senseless():
+        kept.put_rows([Change("s_1", cipher(), IV)])
 
 
 @pytest.mark.parametrize("key", [None, "", "x y", "ak_1\r\nx: y", "ak_ü", 3, "ak_" + "x" * 3000])
@@ -337,12 +340,11 @@ def test_a_key_that_cannot_be_one_takes_no_keys_place(key) -> None:
     answer = {"account": "a", "id": "k", "kind": "device", "label": "x", "api_key": key}
     with answering(200, answer) as fake, client(fake) as kept:
         for ask in (kept.rotate, kept.register, lambda: kept.create_key("device", "x")):
-            with pytest.raises(AuthError, match="no platform answers"):
+            with senseless():
                 ask()
         assert kept.key == KEY
-    with answering(200, {}) as fake, client(fake) as kept:
-        with pytest.raises(AuthError, match="no platform answers"):
-            kept.rotate()
+    with answering(200, {}) as fake, client(fake) as kept, senseless():
+        kept.rotate()
 
 
 def test_pages_that_lead_in_a_circle_have_an_end() -> None:

@@ -13,6 +13,7 @@ from arcrun_auth.protocol.keys import VaultKeys
 from arcrun_auth.protocol.log import Entry
 from arcrun_auth.protocol.wraps import wrap
 from arcrun_auth.sync import ring as rings
+from arcrun_auth.sync.outbox import Change, Outbox
 from arcrun_auth.sync.wire import Row, Write
 from tests import canary
 from tests.sync_kit import Home, Server, enrol, key_of, pair, settle
@@ -160,3 +161,75 @@ def test_nor_by_letting_somebody_in() -> None:
     with pytest.raises(SyncAlarm):
         desktop.sync()
     assert keys.record(key_of("later")) not in server.live
+
+
+# -- what a member can write into a record --------------------------------------------------
+
+
+def told(evil: Home, name: str, body: object, *, ver: int = 1) -> None:
+    """Writes a record as the device `evil`, with whatever body."""
+    keys, key = evil.engine().keys, key_of(name)
+    change = Change(keys.record(key), ver, "x", key, body)  # type: ignore[arg-type]
+    box = Outbox(
+        evil.store, evil.state, evil.wire, keys, evil.identity,
+        members=evil.state.members(keys.vault).tip, clock=lambda: evil.now,
+    )  # fmt: skip
+    box.send([change])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"secrets": 3}, {"secrets": {"a": 3}}, {"grant": []}, {"shared": 3}, {"consents": 3},
+        {"grant": {"issued": "x"}}, {"grant": {"expires": float(1 << 60) * 1e300 * 1e300}},
+        {"grant": {"access_token": 3}}, {"grant": {"secrets": ["x"]}}, {"grant": {"scopes": "x"}},
+        {"grant": {"intent": {}}}, {"consents": {"x": 3}}, {"consents": {"x": {"digest": "y"}}},
+        {"params": ["x"]}, {"ends": "never"}, {"ends": True}, {"identity": 3}, {"extra": {}},
+        {"key": []},
+    ],
+)  # fmt: skip
+def test_a_record_that_is_none_is_an_alarm_and_no_crash(body) -> None:
+    laptop, desktop = pair(Server(), "laptop", "desktop")
+    settle([laptop, desktop])
+    key = laptop.set("notion")
+    laptop.sync()
+    try:
+        told(desktop, "slack", body)
+    except ValueError:
+        assert "expires" in str(body)  # infinity is no JSON
+        return
+    with pytest.raises(SyncAlarm) as alarm:
+        laptop.sync()
+    assert alarm.value.what == "damaged"
+    assert laptop.get("notion") == key
+
+
+def test_a_record_with_fields_of_a_newer_version_is_one() -> None:
+    laptop, desktop = pair(Server(), "laptop", "desktop")
+    settle([laptop, desktop])
+    told(desktop, "slack", {"never": ["heard", "of"], "grant": {"new": 1}, "params": {"a": "b"}})
+    laptop.sync()
+    told(desktop, "slack", {"never": ["heard", "of"], "params": {"a": "b"}}, ver=2)
+    laptop.sync()
+    record = laptop.store.get(key_of("slack"))
+    assert record is not None
+    assert (record.extra, record.params) == ({"never": ["heard", "of"]}, {"a": "b"})
+
+
+@pytest.mark.parametrize("name", ["not\x1b[2Jion", "no\u202etion", "\ud800", "x" * 301])
+def test_a_name_that_a_terminal_would_obey_is_none(name) -> None:
+    laptop, desktop = pair(Server(), "laptop", "desktop")
+    settle([laptop, desktop])
+    try:
+        told(desktop, name, {})
+    except ValueError:
+        assert name == "\ud800"  # it has no bytes
+        return
+    with pytest.raises(SyncAlarm):
+        laptop.sync()
+
+
+def test_a_number_that_no_database_holds_is_none() -> None:
+    for number in (1 << 53, 1 << 64, 10**40):
+        with pytest.raises(ValueError, match="no number"):
+            Entry.of(["0" * 40, number, "0" * 64, 1])
