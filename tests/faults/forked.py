@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,9 @@ from tests.faults.desk import GUARD, PATHS, Caller
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+GRACE = 5.0
+"""How many seconds may strace take to follow the process that it has killed?"""
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "forker.py")
 
@@ -48,6 +52,13 @@ class Traced:
     def __init__(self, pid: int, calls: Sequence[str], *options: str, log: str = "/dev/null"):
         self._process = subprocess.Popen([*strace.command(log, calls, *options), "-p", str(pid)])
         _until(lambda: all(_field(thread, "TracerPid") != "0" for thread in _threads(pid)))
+
+    def over(self, expected: bool) -> bool:
+        """Whether the process has ended; where that is `expected`, it may be about to."""
+        if expected:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE)
+        return self._process.poll() is not None
 
     def __enter__(self) -> Self:
         return self

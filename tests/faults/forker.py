@@ -15,15 +15,26 @@ import os
 import signal
 import sys
 import traceback
+from importlib import import_module
 
-import arcrun_auth.server.sqlite  # noqa: F401 - imported before the fork, not behind it
 from arcrun_auth import _http
 from arcrun_auth.broker import Broker
-from arcrun_auth.server import migrations, running  # noqa: F401
+from arcrun_auth.server import running
 from arcrun_auth.server.config import Config, Limits
 from arcrun_auth.server.database import open_database
 from arcrun_auth.sync.session import session
 
+LATER = (
+    "arcrun_auth.catalog", "arcrun_auth.catalog_index", "arcrun_auth.scrub", "arcrun_auth.server.guarded",
+    "arcrun_auth.server.migrations", "arcrun_auth.server.sqlite", "arcrun_auth.settings",
+    "arcrun_auth.stores.create", "arcrun_auth.stores.kdf", "arcrun_auth.stores.upkeep",
+    "arcrun_auth.stores.vault", "arcrun_auth.threads", "click", "ctypes.util", "filelock", "httpcore",
+    "httpx", "uvicorn", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.auto",
+    "cryptography.hazmat.primitives.asymmetric.rsa", "h11", "idna", "certifi",
+)  # fmt: skip
+"""What these programs import when they get there: so much is traced, or is not."""
+
+PR_SET_PDEATHSIG = 1
 PR_SET_PTRACER = 0x59616D61
 ANYBODY = ctypes.c_ulong(-1)
 
@@ -52,9 +63,9 @@ def say(what):
 
 def child(order):
     """Does it, and ends the process: nothing of the forker's goes on in it."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "prctl"):  # some systems let only ancestors trace
-        libc.prctl(PR_SET_PTRACER, ANYBODY)
+    prctl = ctypes.CDLL(None).prctl  # Linux has it, and so has whoever has strace
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # none of them outlives the forker
+    prctl(PR_SET_PTRACER, ANYBODY)  # some systems let only ancestors trace
     say({"pid": os.getpid()})
     os.kill(os.getpid(), signal.SIGSTOP)
     try:
@@ -66,6 +77,8 @@ def child(order):
 
 
 if __name__ == "__main__":
+    for name in LATER:
+        import_module(name)
     _http.ssl_context()
     for line in sys.stdin:
         pid = os.fork()
