@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         TokenRefused,
         UnknownService,
     )
-    from arcrun_auth.login.plan import Wish
+    from arcrun_auth.login.plan import Ownership, Wish
     from arcrun_auth.removal import Removed
     from arcrun_auth.report import Service
     from arcrun_auth.tokens import Secret, Token
@@ -236,6 +236,7 @@ def setup(
     interactive: bool | None = None,
     port: int | None = None,
     login: Wish | None = None,
+    ownership: Ownership | None = None,
     client_file: str | None = None,
     key_file: str | None = None,
     replace: bool = False,
@@ -252,6 +253,7 @@ def setup(
         interactive=interactive,
         port=port,
         login=login,
+        ownership=ownership,
         client_file=client_file,
         key_file=key_file,
         replace=replace,

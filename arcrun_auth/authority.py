@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from arcrun_auth._http import Answer
     from arcrun_auth.oauth.call import TokenCall, Values
     from arcrun_auth.recipe.model import Method, OAuth2
     from arcrun_auth.resolve import Resolver
@@ -30,11 +31,19 @@ class Authority(Desk):
         self.app = self._app()
 
     def _app(self) -> App | None:
+        """The app of the grant that is there, where it is not one's own; else one's own; else the
+        one that comes with the recipe."""
+        public, grant = self.oauth2.client.id, self.record.grant
+        if grant is not None and grant.relay is not None:
+            return App(grant.client or "")
+        if public and grant is not None and grant.client in (None, public):
+            return App(public)
+        return self.own_app() or (App(public) if public else None)
+
+    def own_app(self) -> App | None:
+        """One's own app here, or the one that registered itself; None where there is none."""
         from arcrun_auth.apps.kept import stored
 
-        client_id = self.oauth2.client.id
-        if client_id:
-            return App(client_id)
         store, instance = self.resolver.store, self.record.key.instance
         return stored(store, self.service, self.way, self._registrar, instance=instance)
 
@@ -105,9 +114,17 @@ class Authority(Desk):
         self, call: TokenCall, *, previous: Grant | None = None, requested: Sequence[str] = ()
     ) -> Grant:
         """Sends a token request and reads the grant in its answer."""
+        return self._read(self.send(call), call.secrets, previous, requested)
+
+    def _read(
+        self,
+        answer: Answer,
+        sent: tuple[Secret, ...],
+        previous: Grant | None,
+        requested: Sequence[str],
+    ) -> Grant:
         from arcrun_auth.token_answer import read_token
 
-        answer = self.send(call)
         return read_token(
             self.oauth2,
             answer.status,
@@ -116,10 +133,19 @@ class Authority(Desk):
             now=self.resolver.clock(),
             previous=previous,
             requested=requested,
-            secrets=call.secrets,
+            secrets=sent,
             rules=self.way.diagnose,
             service=self.name,
         )
+
+    def _relayed(self, grant: Grant) -> Grant:
+        """The same by the server whose app the login used: it alone can prove that app."""
+        from arcrun_auth.relayed import Relay
+
+        assert grant.refresh_token is not None, "nothing else is renewed by a server"
+        answer, known = Relay.of(self.resolver, self.service, grant).refresh(grant.refresh_token)
+        fresh = self._read(answer, (grant.refresh_token,), grant, grant.requested)
+        return fresh.replace(relay=known)
 
     def issue(self, scopes: Sequence[str]) -> Grant:
         """A grant that needs no person. TokenRefused, ProviderUnavailable, MissingSecret."""
@@ -168,6 +194,8 @@ class Authority(Desk):
         """A newer grant in place of `grant`, in the way that the recipe says."""
         from arcrun_auth.oauth.requests import exchange_request, refresh_request
 
+        if grant.relay is not None:
+            return self._relayed(grant)
         mode, now = self.oauth2.refresh.mode, self.resolver.clock()
         if mode == "reissue":
             return super().renewed(grant)

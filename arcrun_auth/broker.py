@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from arcrun_auth.checkup import Checked
     from arcrun_auth.declared import Needed
     from arcrun_auth.keepalive import Kept
-    from arcrun_auth.login.plan import Wish
+    from arcrun_auth.login.plan import Ownership, Wish
     from arcrun_auth.oauth.app import App
     from arcrun_auth.parts import Scopes, Secrets
     from arcrun_auth.removal import Removed
@@ -207,6 +207,7 @@ class Broker(Parts):
         interactive: bool | None = None,
         port: int | None = None,
         login: Wish | None = None,
+        ownership: Ownership | None = None,
         client_file: str | None = None,
         key_file: str | None = None,
         replace: bool = False,
@@ -221,8 +222,10 @@ class Broker(Parts):
         service account: paths of what the provider's console downloads, kept here. `port` is
         where the login comes back to, instead of the recipe's choice. `login` asks for a way in:
         `no_browser` opens none here, `device` shows a code for another device, `paste` waits for
-        the address that the browser ends on. `expires` is when the key ends (for a login, the
-        secret of one's own app), to be warned in time.
+        the address that the browser ends on. `ownership` says whose OAuth app the login uses:
+        `own`, `shared` (the recipe's, else the server's) or `managed` (the configured server's
+        alone); if not given, the first of them that there is. `expires` is when the key ends (for
+        a login, the secret of one's own app), to be warned in time.
 
         Raises what `bind` raises, TokenRefused (a key), LoginFailed (a login without a grant).
         """
@@ -238,6 +241,7 @@ class Broker(Parts):
             secrets=secrets,
             port=port,
             wish=login,
+            ownership=ownership,
             client_file=client_file,
             key_file=key_file,
             replace=replace,

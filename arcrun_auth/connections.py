@@ -110,6 +110,7 @@ class Connections:
         secrets: Mapping[str, str | Secret],
         port: int | None,
         wish: Wish | None,
+        ownership: str | None,
         client_file: str | None,
         key_file: str | None = None,
         replace: bool,
@@ -131,8 +132,9 @@ class Connections:
             fresh = self._connect(
                 connection,
                 person,
-                port,
-                wish,
+                port=port,
+                wish=wish,
+                ownership=ownership,
                 secrets=secrets,
                 params=params,
                 scopes=scopes,
@@ -304,9 +306,11 @@ class Connections:
         self,
         connection: Connection,
         person: Person,
+        *,
         port: int | None = None,
         wish: Wish | None = None,
         adoption: Adoption | None = None,
+        ownership: str | None = None,
         **wanted: Any,
     ) -> Connection:
         """Enrols it. What the test request tells of a key's end is kept beside the key."""
@@ -337,6 +341,7 @@ class Connections:
             verify=verify,
             port=port,
             wish=wish,
+            ownership=ownership,
             adoption=adoption,
         ).connect(connection, **wanted)
         if told[-1] is not None and fresh.record is not None and fresh.record.grant is None:

@@ -79,6 +79,7 @@ class Enroller:
         verify: Callable[[Connection], str | None],
         port: int | None = None,
         wish: Wish | None = None,
+        ownership: str | None = None,
         adoption: Adoption | None = None,
     ) -> None:
         self._resolver = resolver
@@ -87,8 +88,9 @@ class Enroller:
         self._verify = verify
         self._port = port
         self._sign_in = adoption or SignIn(
-            resolver, person, open_url=open_url, here=here, port=port, wish=wish
-        )
+            resolver, person, open_url=open_url, here=here, port=port, wish=wish,
+            ownership=ownership,
+        )  # fmt: skip
 
     def connect(
         self,

@@ -215,7 +215,8 @@ def page(mark: str, title: str, body: str, kind: str = "good", *, head: str = ""
     return (
         f'<!doctype html><html lang="en" class="{kind}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<link rel="icon" href="data:,">{head}<title>{escape(title)}</title><style>{_STYLE}</style>'
+        f'<link rel="icon" href="data:,">{head}'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
         f'<main><svg viewBox="0 0 24 24" aria-hidden="true">{mark}</svg>'
         f"<h1>{escape(title)}</h1>{body}</main></html>"
     ).encode()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from arcrun_auth._http import Answer
     from arcrun_auth.recipe.oauth2 import OAuth2
     from arcrun_auth.resolve import Connection, Resolver
-    from arcrun_auth.tokens import Key
+    from arcrun_auth.tokens import Grant, Key
 
 LOCK_SECONDS = 45.0
 """How long to wait for a renewal that is under way? Longer than it may take."""
@@ -102,6 +102,8 @@ def _tell(authority: Authority) -> bool | None:
     assert grant is not None
     if not oauth2.revocation_endpoint:
         return None
+    if grant.relay is not None and oauth2.revoke.auth in ("client", "basic"):
+        return _tell_relay(authority, grant)
     app = authority.known_app() if oauth2.revoke.auth in ("client", "basic") else authority.app
     values, now = authority.values(grant.access_token), authority.resolver.clock()
     calls = revocation_requests(oauth2, app, grant, values=values, now=now)
@@ -116,6 +118,17 @@ def _tell(authority: Authority) -> bool | None:
     serious = [error for error in errors if getattr(error, "error", None) != UNSUPPORTED]
     if serious or len(errors) == len(calls):
         raise (serious or errors)[0]
+    return True
+
+
+def _tell_relay(authority: Authority, grant: Grant) -> bool | None:
+    """The same by the server whose app the login used. None for a grant that it cannot know."""
+    from arcrun_auth.relayed import Relay
+
+    if grant.refresh_token is None:
+        return None
+    relay = Relay.of(authority.resolver, authority.service, grant)
+    check_answer(authority.oauth2, relay.revoke(grant), relay.host)
     return True
 
 

@@ -136,6 +136,10 @@ class Why:
     """Whether the provider can be told to end the login."""
     shared_with: tuple[str, ...] = ()
     """The other services that use the same credential."""
+    ownership: str = ""
+    """Whose OAuth app it is, or would be: `own`, `shared`, `managed`; empty where there is none."""
+    through: str = ""
+    """The server whose app it is: its tokens pass through there in passing."""
 
 
 def services(resolver: Resolver, *, only: str | None = None) -> dict[str, Service]:
@@ -263,8 +267,26 @@ def why(resolver: Resolver, connection: Connection, *, plain: bool = False) -> W
         app=_app(resolver, connection),
         can_revoke=_can_revoke(resolver, connection),
         shared_with=_shared_with(resolver, connection),
+        **_owner(resolver, connection),
         **_times(resolver, connection),
     )
+
+
+def _owner(resolver: Resolver, connection: Connection) -> dict[str, Any]:
+    """The fields of `Why` about whose app it is."""
+    from arcrun_auth.authority import Authority
+    from arcrun_auth.ownership import told
+    from arcrun_auth.tokens import Credential
+
+    if connection.method.primitive != "oauth2" or connection.method.unattended:
+        return {}
+    record = connection.record or Credential(connection.key)
+    try:
+        _, way = resolver.way(connection)
+        whose, through = told(Authority(resolver, connection.name, way, record))
+    except AuthError:  # told where it is used
+        return {}
+    return {"ownership": whose, "through": through}
 
 
 def _shared_with(resolver: Resolver, connection: Connection) -> tuple[str, ...]:

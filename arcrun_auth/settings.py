@@ -23,20 +23,26 @@ VAULT_FILE = "secrets.db"
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
+OWNERSHIPS = ("own", "shared", "managed")
+"""Whose OAuth app may a login use: one's own, one that is shared, the configured server's?"""
+
 KNOWN = {
     "allow_executables": "start the program that a workload's document names: on or off",
     "allow_hosts": "exact origins (scheme://host:port) that may be private or plain http",
+    "ci_vault": "the CI vault whose rows this job may fetch, by its own identity token",
     "community_url": "the folder of the community's recipes at a full commit, as raw files",
     "interactive": "whether somebody can be asked: true or false; found out if not set",
     "keyring": "use the OS keyring for the vault's key: on or off",
     "login_timeout": "how long a login may take, in seconds",
+    "ownership": "whose OAuth app a login uses: own, shared (the recipe's, else the server's) or "
+    "managed (the server's alone); the first that there is, in this order, if not set",
     "project": "follow [tool.arcrun] of a pyproject.toml: on, whoever owns it, or off",
     "recipes_root": "the root.json that a signed set of recipes is checked by; the package's own "
     "if not set",
     "recipes_url": "where the signed set of recipes lies: a release, raw files, or a mirror",
     "secrets_file": "an exported secrets.enc, opened read-only in front of the vault",
     "secrets_dir": "a folder of mounted secrets, one file each",
-    "server": "a platform whose recipes are listed, below all others; none if not set",
+    "server": "your platform: its recipes are listed, below all others; none if not set",
     "store": "where credentials are written: vault, or keyring (one item each)",
 }
 """Every setting of `config.toml`; `ARCRUN_<NAME>` overrides it."""
@@ -122,6 +128,17 @@ class Settings:
         if value not in ("vault", "keyring"):
             raise AuthError(f"The setting 'store' is {value!r}.", hint="set it to vault or keyring")
         return value
+
+    @property
+    def ownership(self) -> str | None:
+        """One of `OWNERSHIPS`; None where nothing is set."""
+        value = self.get("ownership") or None
+        if value is None or value in OWNERSHIPS:
+            return value and str(value)
+        raise AuthError(
+            "The setting 'ownership' is none of own, shared, managed.",
+            hint="set ARCRUN_OWNERSHIP to one of them, or to nothing",
+        )
 
     @property
     def login_timeout(self) -> float:

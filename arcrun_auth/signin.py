@@ -5,18 +5,22 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from arcrun_auth import agreement, apps, scopes
 from arcrun_auth.authority import Authority
 from arcrun_auth.desk import open_desk
 from arcrun_auth.errors import AuthError, LoginFailed, LoginRequired, TokenRefused, printable
 from arcrun_auth.login import Dialogue, LoginPlan, choose, log_in
+from arcrun_auth.oauth.app import App
+from arcrun_auth.ownership import decide
 from arcrun_auth.qr import qr_lines
+from arcrun_auth.recipe import Redirect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from arcrun_auth.login.plan import Wish
-    from arcrun_auth.oauth.app import App
     from arcrun_auth.people import Person
     from arcrun_auth.recipe.model import Method, OAuth2, Recipe
     from arcrun_auth.resolve import Connection, Resolver
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
 class SignIn:
     """Brings grants for one person. `open_url` shows an address, `here` says where this runs;
-    `wish` and `port` are what the person asked for instead of what is found out."""
+    `wish`, `port` and `ownership` are what the person asked for instead of what is found out."""
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class SignIn:
         here: Surroundings,
         port: int | None = None,
         wish: Wish | None = None,
+        ownership: str | None = None,
     ) -> None:
         self._resolver = resolver
         self._person = person
@@ -44,6 +49,7 @@ class SignIn:
         self._here = here
         self._port = port
         self._wish = wish
+        self._ownership = ownership or resolver.settings.ownership
 
     def grant(
         self,
@@ -77,8 +83,17 @@ class SignIn:
             record = record.replace(endpoints=found.endpoints)
             iss_required = found.iss_in_callback
         authority = Authority(self._resolver, connection.name, way, record)
+        relay = decide(
+            authority,
+            wanted,
+            wish=self._ownership,
+            unattended=connection.method.unattended,
+            say=self._person.say,
+        )
         typed = None
-        if authority.needs_app and not authority.registers:
+        if relay is not None:
+            authority.app = App(relay.client_id)
+        elif authority.needs_app and not authority.registers:
             typed = authority.app = self._app(authority, recipe, wanted)
 
         def bring() -> Grant:
@@ -87,16 +102,18 @@ class SignIn:
             plan = LoginPlan(
                 service=connection.name,
                 display_name=recipe.display_name or recipe.service,
-                oauth2=authority.oauth2,
+                oauth2=_to_loopback(authority.oauth2) if relay is not None else authority.oauth2,
                 app=authority.known_app(),
                 scopes=wanted,
                 params=record.params,
                 rules=way.diagnose,
                 iss_required=iss_required,
+                relay=relay,
             )
             return self._log_in(plan, authority)
 
-        grant = self._registered(authority, wanted, bring) if authority.registers else bring()
+        registers = authority.registers and relay is None
+        grant = self._registered(authority, wanted, bring) if registers else bring()
         if typed is not None:  # kept once it has worked
             apps.keep(self._resolver.store, authority.service, authority.way, typed)
         self._tell(way, grant)
@@ -214,3 +231,9 @@ class SignIn:
             self._person.say(
                 "The provider gave no refresh token: when this access token ends, you log in again."
             )
+
+
+def _to_loopback(oauth2: OAuth2) -> OAuth2:
+    """The same server, for a login that comes back by another: that one sends it to this machine
+    as it always does, whatever redirect URI the provider wants."""
+    return replace(oauth2, redirect=Redirect(), grants=("authorization_code",))

@@ -165,6 +165,7 @@ class _Reader:
             requested=requested or (previous.requested if previous else ()),
             kept={**(previous.kept if previous else {}), **kept},
             client=previous.client if previous else None,
+            relay=previous.relay if previous else None,
         )
 
     def at(self, data: Any, path: str) -> Any:

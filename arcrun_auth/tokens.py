@@ -196,8 +196,9 @@ class Grant(_Unsharable):
 
     __slots__ = (
         "access_token", "client", "dead", "expires", "intent", "issued", "kept", "refresh_expires",
-        "refresh_token", "requested", "scopes", "secrets", "since", "token_type",
+        "refresh_token", "relay", "requested", "scopes", "secrets", "since", "token_type",
     )  # fmt: skip
+    _HIDDEN = ("access_token", "refresh_token", "relay")
 
     def __init__(
         self,
@@ -216,6 +217,7 @@ class Grant(_Unsharable):
         intent: Intent | None = None,
         dead: str | None = None,
         client: str | None = None,
+        relay: Secret | None = None,
     ) -> None:
         self.access_token = access_token
         self.refresh_token = refresh_token
@@ -237,25 +239,23 @@ class Grant(_Unsharable):
         """Why no renewal can succeed any more (`revoked`, `expired`); None while it may."""
         self.client = client
         """The id of the app that it was given to; None where that was not noted."""
+        self.relay = relay
+        """How to renew it by a server's shared app (see `relayed`); None where we do it."""
 
     def replace(self, **changes: Any) -> Grant:
         return Grant(**({name: getattr(self, name) for name in self.__slots__} | changes))
 
     def dump(self) -> dict[str, Any]:
         data: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
-        data["access_token"] = self.access_token.reveal()
-        data["refresh_token"] = self.refresh_token and self.refresh_token.reveal()
-        data["intent"] = self.intent and self.intent.dump()
-        data["kept"] = dict(self.kept)
+        data |= {n: v.reveal() for n in self._HIDDEN if (v := getattr(self, n)) is not None}
+        data |= {"intent": self.intent and self.intent.dump(), "kept": dict(self.kept)}
         data["secrets"] = {name: value.reveal() for name, value in self.secrets.items()}
         return {name: value for name, value in data.items() if value not in (None, (), {})}
 
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Self:
         fields = {name: data[name] for name in cls.__slots__ if name in data}
-        fields["access_token"] = Secret(data["access_token"])
-        if "refresh_token" in data:
-            fields["refresh_token"] = Secret(data["refresh_token"])
+        fields |= {name: Secret(data[name]) for name in cls._HIDDEN if name in data}
         if "secrets" in data:
             fields["secrets"] = {name: Secret(value) for name, value in data["secrets"].items()}
         if "intent" in data:

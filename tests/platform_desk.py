@@ -8,13 +8,10 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from arcrun_auth.cloud import Cloud
 from arcrun_auth.server.config import Config, Limits
 from arcrun_auth.server.database import open_database
-from arcrun_auth.server.running import listening
-from arcrun_auth.server.web import Server
+from arcrun_auth.server.running import application, listening, server
 from arcrun_auth.tokens import Secret
 from tests.servers import GUARD
 
@@ -38,10 +35,8 @@ class Desk:
         self.url = self.origin = f"http://127.0.0.1:{self.port}"
         if not self.config.url:
             self.config = replace(self.config, url=self.url)
-        self.app = Server(self.database, self.config)
-        self._server = uvicorn.Server(
-            uvicorn.Config(self.app, log_config=None, access_log=False, lifespan="off", ws="none")
-        )
+        self.app = application(self.database, self.config)
+        self._server = server(self.app)
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

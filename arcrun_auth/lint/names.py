@@ -27,7 +27,8 @@ SETTINGS = (
 # Which services would have variables that mean something else already?
 RESERVED = frozenset({"master", "api", "encryption", "home"})
 RESERVED_VARIABLES = frozenset(
-    f"ARCRUN_{name.upper()}" for name in (*RESERVED, *(f"{r}_key" for r in RESERVED), *SETTINGS)
+    f"ARCRUN_{name.upper()}"
+    for name in (*RESERVED, *(f"{r}_key" for r in RESERVED), *SETTINGS, "database_url")
 )
 
 # Characters that look alike in many fonts, by the one that stands for all of them here.

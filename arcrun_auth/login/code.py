@@ -15,9 +15,8 @@ from arcrun_auth.token_answer import read_token
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from arcrun_auth.login.plan import LoginPlan, Send
+    from arcrun_auth.login.plan import Answer, LoginPlan, Send
     from arcrun_auth.loopback import Loopback
-    from arcrun_auth.oauth.call import TokenCall
     from arcrun_auth.tokens import Grant, Secret
 
 FIRST_PORT, PORTS = 49152, 16384
@@ -31,9 +30,16 @@ class CodeLogin:
     def __init__(self, plan: LoginPlan, loopback: Loopback | None) -> None:
         self.plan = plan
         self.loopback = loopback
-        self.state = oauth.new_state()
         self.verifier: Secret | None = None
-        challenge: str | None = None
+        challenge: str | None
+        if plan.relay is not None:
+            self.verifier, challenge = oauth.new_proof_key()
+            port = loopback.port if loopback is not None else _nobodys_port()
+            self.state, self.url = plan.relay.start(challenge, port)
+            self.redirect_uri = oauth.redirect_uri(plan.oauth2.redirect, port)
+            return
+        self.state = oauth.new_state()
+        challenge = None
         if plan.oauth2.pkce != "no":
             self.verifier, challenge = oauth.new_proof_key()
         self.redirect_uri = loopback.redirect_uri if loopback else _nobodys(plan)
@@ -62,6 +68,21 @@ class CodeLogin:
             rules=plan.rules,
             service=plan.service,
         )
+        try:
+            grant = self._exchanged(code, send, clock)
+        except TokenRefused as error:
+            raise failed(error, plan) from None
+        except ProviderUnavailable as error:
+            error.service, error.hint = plan.service, plan.again  # the code is spent
+            raise
+        return grant.replace(kept={**kept, **grant.kept})
+
+    def _exchanged(self, code: Secret, send: Send, clock: Callable[[], float]) -> Grant:
+        plan = self.plan
+        if plan.relay is not None:
+            assert self.verifier is not None
+            answer, known = plan.relay.redeem(self.state, code, self.verifier)
+            return self._read(answer, (code, self.verifier), clock).replace(relay=known)
         call = code_request(
             plan.oauth2,
             plan.app,
@@ -72,29 +93,24 @@ class CodeLogin:
             values=values(plan.params, app=plan.app),
             now=clock(),
         )
-        try:
-            grant = self._grant(call, send, clock)
-            if plan.oauth2.swap is not None:
-                known = values(plan.params, app=plan.app, access_token=grant.access_token)
-                call = exchange_request(
-                    plan.oauth2, plan.app, values=known, now=clock(), swap=plan.oauth2.swap
-                )
-                grant = self._grant(call, send, clock, previous=grant)
-        except TokenRefused as error:
-            raise failed(error, plan) from None
-        except ProviderUnavailable as error:
-            error.service, error.hint = plan.service, plan.again  # the code is spent
-            raise
-        return grant.replace(kept={**kept, **grant.kept})
+        grant = self._read(send(call), call.secrets, clock)
+        if plan.oauth2.swap is None:
+            return grant
+        known_token = values(plan.params, app=plan.app, access_token=grant.access_token)
+        call = exchange_request(
+            plan.oauth2, plan.app, values=known_token, now=clock(), swap=plan.oauth2.swap
+        )
+        return self._read(send(call), call.secrets, clock, previous=grant)
 
-    def _grant(
+    def _read(
         self,
-        call: TokenCall,
-        send: Send,
+        answer: Answer,
+        sent: tuple[Secret, ...],
         clock: Callable[[], float],
         previous: Grant | None = None,
     ) -> Grant:
-        plan, answer = self.plan, send(call)
+        """The grant in an answer; `sent` is what no error may repeat."""
+        plan = self.plan
         return read_token(
             plan.oauth2,
             answer.status,
@@ -103,7 +119,7 @@ class CodeLogin:
             now=clock(),
             previous=previous,
             requested=plan.scopes,
-            secrets=call.secrets,
+            secrets=sent,
             rules=plan.rules,
             service=plan.service,
         )
@@ -129,5 +145,8 @@ def _nobodys(plan: LoginPlan) -> str:
         return plan.app.redirect_uri
     redirect = plan.oauth2.redirect
     free = redirect.policy == "any_port"
-    port = FIRST_PORT + secrets.randbelow(PORTS) if free else None
-    return oauth.redirect_uri(redirect, port)
+    return oauth.redirect_uri(redirect, _nobodys_port() if free else None)
+
+
+def _nobodys_port() -> int:
+    return FIRST_PORT + secrets.randbelow(PORTS)

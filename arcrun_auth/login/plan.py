@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from arcrun_auth import recipe
     from arcrun_auth.oauth.app import App
     from arcrun_auth.oauth.call import TokenCall
+    from arcrun_auth.tokens import Secret
 
     Wish = Literal["no_browser", "device", "paste"]
     """What the person asked for instead of what was found out."""
+    Ownership = Literal["own", "shared", "managed"]
+    """Whose OAuth app they want the login to use."""
 
     class Answer(Protocol):
         """What an endpoint said; header names are lower-case."""
@@ -29,6 +32,17 @@ if TYPE_CHECKING:
         def body(self) -> bytes: ...
 
     Send = Callable[[TokenCall], Answer]
+
+    class Relay(Protocol):
+        """A server whose OAuth app the login uses: it stands between us and the provider."""
+
+        @property
+        def notice(self) -> str: ...
+        def start(self, challenge: str, port: int) -> tuple[str, str]:
+            """The state of a login that ends at `port`, and the address to open."""
+
+        def redeem(self, state: str, code: Secret, verifier: Secret) -> tuple[Answer, Secret]:
+            """What the provider answered to the code, and what a renewal will need."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,9 @@ class LoginPlan:
     rules: tuple[recipe.Diagnosis, ...] = ()
     iss_required: bool = False
     """Whether the provider's metadata say that its redirects carry `iss` (RFC 9207 §3)."""
+    relay: Relay | None = None
+    command: str = ""
+    """The command that starts this login anew, if it is not `arcrun setup`."""
 
     @property
     def title(self) -> str:
@@ -60,7 +77,7 @@ class LoginPlan:
     @property
     def again(self) -> str:
         """The command that starts this login anew."""
-        return f"arcrun setup {self.service}"
+        return self.command or f"arcrun setup {self.service}"
 
     @property
     def without_device(self) -> str:

@@ -87,7 +87,8 @@ class Screen:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        for notice in self.plan.oauth2.notices:
+        relay = self.plan.relay
+        for notice in (*self.plan.oauth2.notices, *((relay.notice,) if relay else ())):
             self.person.say(notice)
         if self.device is not None:
             self._show_device(self.device)

@@ -1,65 +1,32 @@
 """Which page and which login route does what, and how a request gets there and back.
 
-Beside `routes`, whose functions are one transaction each: these read forms and cookies, and may
-ask an issuer in between, so they run in threads.
+Beside `routes`, most of whose functions are one transaction each: these read cookies and forms,
+and may ask an issuer in between, so they run in threads.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
-import msgspec
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-
-from arcrun_auth.server import (
-    ci,
-    device_logins,
-    keys,
-    login_shapes,
-    logins,
-    logs,
-    relay,
-    signin,
-)
-from arcrun_auth.server.problems import Problem, later
-from arcrun_auth.server.routes import Call, Method
-from arcrun_auth.server.visits import Shown, Site, Visit, as_page
+from arcrun_auth.server import ci, device_logins, keys, logins, relay, signin
+from arcrun_auth.server import login_shapes as shapes
+from arcrun_auth.server.problems import Problem
+from arcrun_auth.server.routes import Call, Method, Reply, Route
+from arcrun_auth.server.visits import Site, Visit, as_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
+    from arcrun_auth.server.database import Database
     from arcrun_auth.server.keys import Caller
-    from arcrun_auth.server.web import Server
+    from arcrun_auth.server.routes import Own
 
-MAX_FORM = 64 << 10
-"""How long may what a form sends be, in bytes?"""
-FORM = "application/x-www-form-urlencoded"
+CODE_GRANT = "authorization_code"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
-
-@dataclass(frozen=True)
-class Page:
-    """A route of this table. `shows`: an HTML page, else JSON."""
-
-    method: Method
-    path: str
-    work: Callable[..., Any]
-    shows: bool = True
-    takes: Any = None
-    """The shape of a JSON body; None for a form, or for nothing."""
-    keyed: bool = False
-    """Whether an API key may come along, and the function wants to know whose."""
-
-    @property
-    def says(self) -> str:
-        """What it does, in one line."""
-        return (self.work.__doc__ or "").strip().splitlines()[0]
+RELAY = "/oauth/{service}"
+EXCHANGES = shapes.RelayCode | shapes.RelayRefresh | shapes.RelayRevoke
 
 
 def device_code(site: Site, visit: Visit) -> Any:
@@ -70,153 +37,112 @@ def device_code(site: Site, visit: Visit) -> Any:
 def token(site: Site, visit: Visit) -> Any:
     """The API key for the code of a login, or of a device: RFC 6749 §4.1.3, RFC 8628 §3.4."""
     kind = visit.form.get("grant_type")
-    if kind == "authorization_code":
-        return logins.redeem(site, visit.form)
-    if kind == "urn:ietf:params:oauth:grant-type:device_code":
+    if kind == CODE_GRANT:
+        return logins.redeem(site, visit)
+    if kind == DEVICE_GRANT:
         return device_logins.redeem(site, visit.form)
     raise logins.refusal("unsupported_grant_type", "This is no grant that is given here.")
 
 
-PAGES = [
-    Page("GET", "/auth/start", logins.start),
-    Page("GET", "/auth/go-on", logins.go_on),
-    Page("POST", "/auth/go-on", logins.go_on),
-    Page("POST", "/auth/confirm", logins.confirm),
-    Page("POST", "/auth/provider", signin.choose),
-    Page("GET", signin.CALLBACK, signin.callback),
-    Page("POST", "/auth/key", signin.by_key),
-    Page("POST", "/auth/register", signin.register),
-    Page("POST", "/auth/logout", signin.sign_out),
-    Page("GET", "/device", device_logins.start),
-    Page("POST", "/device", device_logins.typed),
-    Page("POST", "/device/confirm", device_logins.confirm),
-    Page("POST", "/auth/token", token, shows=False),
-    Page("POST", "/auth/device", device_code, shows=False),
-    Page("POST", "/auth/ci", ci.key_for, shows=False, takes=login_shapes.CiLogin),
-    Page("POST", "/oauth/{service:path}/start", relay.start, shows=False,
-         takes=login_shapes.RelayStart, keyed=True),
-    Page("POST", "/oauth/{service:path}/token", relay.token, shows=False,
-         takes=login_shapes.RelayCode | login_shapes.RelayRefresh, keyed=True),
-    Page("GET", "/oauth/authorize", relay.consent),
-    Page("POST", "/oauth/authorize", relay.agreed),
-    Page("GET", relay.REDIRECT, relay.redirect),
-]  # fmt: skip
+def routes(site: Site) -> list[Route]:
+    """The table, on one site."""
+
+    def page(method: Method, path: str, work: Callable[[Site, Visit], Reply]) -> Route:
+        own = _own(site, method, work, shows=True)
+        return Route(method, path, answers={200: bytes}, form=method == "POST", own=own)
+
+    def form(path: str, work: Callable[[Site, Visit], Any]) -> Route:
+        own = _own(site, "POST", work)
+        return Route("POST", path, answers={200: dict[str, Any]}, form=True, own=own)
+
+    def relayed(method: Method, what: str, work: Callable[..., Any], **more: Any) -> Route:
+        own = _own(site, method, work, keyed=True)
+        return Route(method, f"{RELAY}/{what}", own=own, **more)
+
+    return [
+        page("GET", "/auth/start", logins.start),
+        page("GET", "/auth/go-on", logins.go_on),
+        page("POST", "/auth/go-on", logins.go_on),
+        page("POST", "/auth/confirm", logins.confirm),
+        page("POST", "/auth/provider", signin.choose),
+        page("GET", signin.CALLBACK, signin.callback),
+        page("POST", "/auth/key", signin.by_key),
+        page("POST", "/auth/register", signin.register),
+        page("POST", "/auth/logout", signin.sign_out),
+        page("GET", "/device", device_logins.start),
+        page("POST", "/device", device_logins.typed),
+        page("POST", "/device/confirm", device_logins.confirm),
+        form("/auth/token", token),
+        form("/auth/device", device_code),
+        Route("POST", "/auth/ci", answers={200: shapes.CiKey}, takes=shapes.CiLogin,
+              own=_own(site, "POST", ci.key_for)),
+        relayed("GET", "app", relay.about, answers={200: shapes.RelayApp}),
+        relayed("POST", "start", relay.start, answers={200: shapes.RelayStarted},
+                takes=shapes.RelayStart),
+        relayed("POST", "token", relay.token, answers={200: shapes.Relayed}, takes=EXCHANGES),
+        page("GET", "/oauth/authorize", relay.consent),
+        page("POST", "/oauth/authorize", relay.agreed),
+        page("GET", relay.REDIRECT, relay.redirect),
+    ]  # fmt: skip
 
 
-def endpoints(server: Server, site: Site) -> dict[str, dict[str, ASGIApp]]:
-    """The table, by path and method."""
-    found: dict[str, dict[str, ASGIApp]] = {}
-    for each in PAGES:
-        found.setdefault(each.path, {})[each.method] = _Endpoint(server, site, each)
-    return found
+def _own(
+    site: Site,
+    method: Method,
+    work: Callable[..., Any],
+    *,
+    shows: bool = False,
+    keyed: bool = False,
+) -> Own:
+    """`work` as what a route runs. `shows` a page, a problem too; `keyed` with whose API key came
+    along, if one did."""
 
+    def run(call: Call) -> Reply:
+        visit = _visit(call, method)
+        if keyed:
+            call.caller = _caller(site, visit)
+            found = work(site, visit, call.caller)
+        else:
+            found = work(site, visit)
+        return found if isinstance(found, Reply) else Reply(found)
 
-class _Endpoint:
-    """One row of the table, as an ASGI app."""
-
-    def __init__(self, server: Server, site: Site, page: Page) -> None:
-        self.server = server
-        self.site = site
-        self.page = page
-        takes = page.takes
-        self._decoder = None if takes is None else msgspec.json.Decoder(takes)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        request = Request(scope, receive)
-        visit = self._visit(request)
-        call = Call(self.server.config, {}, {}, {}, address=visit.address)
+    async def own(database: Database, call: Call) -> Reply:
+        del database
         try:
-            await self._read(request, visit)
-            shown = await run_in_threadpool(self._work, visit, call)
+            return await asyncio.to_thread(run, call)
         except Problem as problem:
-            if problem.status in (401, 403):
-                self.server.by_address.wait(visit.address)
-            shown = self._refused(problem)
-        except ClientDisconnect:
-            return
-        except Exception:  # noqa: BLE001 - nothing of it reaches the browser
-            logs.failed(self.page)
-            shown = self._refused(Problem(500, "The server failed. Nothing was changed."))
-        response = _response(shown)
-        await response(scope, receive, send)
-        logs.answered(self.page, call, response.status_code, time.perf_counter() - started)
+            problem.shown = as_page(problem) if shows else None
+            raise
 
-    def _visit(self, request: Request) -> Visit:
-        url = self.server.config.url
-        return Visit(
-            method=self.page.method,
-            path=dict(request.path_params),
-            query=_fields(request.scope["query_string"]),
-            cookies=dict(request.cookies),
-            headers=dict(request.headers),
-            secure=url.startswith("https:") if url else request.url.scheme == "https",
-            address=request.client.host if request.client else "",
-        )
-
-    async def _read(self, request: Request, visit: Visit) -> None:
-        from arcrun_auth.server import web
-
-        if self.page.method != "POST":
-            return
-        wait = self.server.by_address.wait(visit.address)
-        if wait:
-            raise later("Too many requests. Wait, then go on.", wait, status=429)
-        kind = FORM if self._decoder is None else web.JSON
-        body = await web.body_of(request, kind, MAX_FORM)
-        if self._decoder is None:
-            visit.form = _fields(body)
-        else:
-            visit.body = web.decoded(self._decoder, body)
-
-    def _work(self, visit: Visit, call: Call) -> Shown:
-        if self.page.keyed:
-            call.caller = self._caller(visit)
-            found = self.page.work(self.site, visit, call.caller)
-        else:
-            found = self.page.work(self.site, visit)
-        return found if isinstance(found, Shown) else _json(found)
-
-    def _caller(self, visit: Visit) -> Caller | None:
-        from arcrun_auth.server.web import KEY_HEADER
-
-        key = visit.headers.get(KEY_HEADER, "")
-        if not key:
-            return None
-        caller = self.site.read(lambda tx: keys.authenticate(tx, key))
-        if caller.kind == "ci":
-            raise Problem(403, "This cannot be done with a key of kind ci.")
-        return caller
-
-    def _refused(self, problem: Problem) -> Shown:
-        if self.page.shows:
-            return as_page(problem)
-        shown = _json(problem.document(), problem.status)
-        shown.headers |= problem.headers
-        return shown
+    own.__doc__ = work.__doc__
+    return own
 
 
-def _json(body: Any, status: int = 200) -> Shown:
-    headers = {"content-type": "application/json", "cache-control": "no-store"}
-    return Shown(msgspec.json.encode(body), status, headers)
+def _visit(call: Call, method: Method) -> Visit:
+    body = call.body
+    return Visit(
+        method=method,
+        path=call.path,
+        query=call.query,
+        form=body if isinstance(body, dict) else {},
+        cookies=_cookies(call.headers.get("cookie")),
+        headers=call.headers,
+        secure=call.config.url.startswith("https:"),
+        body=body,
+    )
 
 
-def _response(shown: Shown) -> Response:
-    from arcrun_auth.server.web import PROTOCOL
-
-    response = Response(shown.body, shown.status)
-    for name, value in {**shown.headers, "arcrun-protocol": PROTOCOL}.items():
-        response.headers[name] = value
-    for cookie in shown.cookies:
-        response.headers.append("set-cookie", cookie)
-    return response
+def _cookies(text: str) -> dict[str, str]:
+    """RFC 6265 §5.4. Ours have no quotes and no blanks; others are not read."""
+    pairs = (part.strip().partition("=") for part in text.split(";"))
+    return {name: value for name, equals, value in pairs if equals}
 
 
-def _fields(text: bytes) -> dict[str, str]:
-    """Parameters by name; of one that stands there twice there is none (RFC 6749 §3.1)."""
-    try:
-        pairs = parse_qsl(text.decode(), keep_blank_values=True, max_num_fields=100)
-    except ValueError:
-        raise Problem(400, "The parameters of this request cannot be read.") from None
-    names = [name for name, _ in pairs]
-    return {name: value for name, value in pairs if names.count(name) == 1}
+def _caller(site: Site, visit: Visit) -> Caller | None:
+    key = visit.headers.get("x-arcrun-api-key")
+    if not key:
+        return None
+    caller = site.read(lambda tx: keys.authenticate(tx, key))
+    if caller.kind == "ci":
+        raise Problem(403, "This cannot be done with a key of kind ci.")
+    return caller

@@ -91,7 +91,7 @@ def key_for(site: Site, visit: Visit) -> CiKey:
     account, rows, issuer, subject = found
     try:
         claims = site.issuers.verified(
-            asked.token, issuer=issuer, audience=site.url(visit), now=site.now()
+            asked.token, issuer=issuer, audience=site.url, now=site.now()
         )
     except ProviderUnavailable as error:
         raise later(error.message, error.retry_after or 5) from None

@@ -10,11 +10,12 @@ from arcrun_auth.server import keys, logins, pages
 from arcrun_auth.server.database import Clash
 from arcrun_auth.server.logins import CLIENT, FLOW, FLOW_SECONDS, MAX_LABEL, refusal
 from arcrun_auth.server.problems import Problem
-from arcrun_auth.server.visits import Shown
+from arcrun_auth.server.visits import show
 
 if TYPE_CHECKING:
     from arcrun_auth.server.database import Tx
     from arcrun_auth.server.pages import Form
+    from arcrun_auth.server.routes import Reply
     from arcrun_auth.server.visits import Site, Visit
 
 PAUSE = 5.0
@@ -34,8 +35,8 @@ def begin(site: Site, visit: Visit) -> dict[str, Any]:
     """A code for a device, and where to type it: RFC 8628 §3.2."""
     if visit.form.get("client_id") != CLIENT:
         raise refusal("invalid_client", "This is no login of arcrun.")
-    label = printable(visit.form.get("label", ""), MAX_LABEL) or "a device"
-    url = f"{site.url(visit)}/device"
+    label = printable(visit.headers.get(logins.LABEL), MAX_LABEL) or "a device"
+    url = f"{site.url}/device"
     device_code, user_code = secrets.token_urlsafe(32), _code()
     site.write(lambda tx: _kept(tx, device_code, user_code, label))
     shown = f"{user_code[:_HALF]}-{user_code[_HALF:]}"
@@ -108,7 +109,7 @@ def _polled(tx: Tx, name: str, most: int) -> dict[str, Any] | Problem:
 # -- the pages -----------------------------------------------------------------------------
 
 
-def start(site: Site, visit: Visit) -> Shown:
+def start(site: Site, visit: Visit) -> Reply:
     """The page where a code is typed; it asks first who is there."""
     flow = {"for": "device", "code": _typed(visit.query.get("user_code", ""))}
     text = site.sealer.seal(FLOW, flow, ends=site.now() + FLOW_SECONDS)
@@ -126,7 +127,7 @@ def page(site: Site, form: Form, account: str, code: str) -> bytes:
     return pages.confirm_device(form, logins.name_of(site, account), label, shown)
 
 
-def typed(site: Site, visit: Visit) -> Shown:
+def typed(site: Site, visit: Visit) -> Reply:
     """A code that somebody typed."""
     site.check_form(visit)
     site.sealed(FLOW, visit.form.get(FLOW, ""))
@@ -136,7 +137,7 @@ def typed(site: Site, visit: Visit) -> Shown:
     return logins.shown(site, visit, text)
 
 
-def confirm(site: Site, visit: Visit) -> Shown:
+def confirm(site: Site, visit: Visit) -> Reply:
     """The person's word about the device."""
     site.check_form(visit)
     flow, account = site.sealed(FLOW, visit.form.get(FLOW, "")), logins.who(site, visit)
@@ -154,8 +155,8 @@ def confirm(site: Site, visit: Visit) -> Shown:
     if not changed:
         raise Problem(410, "This code is over. Begin the login on the device again.")
     if not yes:
-        return Shown(pages.refused("Nobody was let in", "You can close this tab."))
-    return Shown(pages.done("The device is logged in", "You can close this tab."))
+        return show(pages.refused("Nobody was let in", "You can close this tab."))
+    return show(pages.done("The device is logged in", "You can close this tab."))
 
 
 def _label(tx: Tx, code: str) -> str | None:

@@ -64,6 +64,17 @@ class CiKey(msgspec.Struct, kw_only=True):
 # --- the shared app
 
 
+class RelayApp(msgspec.Struct, kw_only=True):
+    """The app that is shared for a service, and which server it is for."""
+
+    success: bool = True
+    client_id: str
+    authorization_endpoint: str
+    token_endpoint: str
+    scopes: list[str]
+    """What a login may ask for."""
+
+
 class RelayStart(msgspec.Struct, kw_only=True):
     challenge: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
     """S256 of the verifier that the code will be exchanged with."""
@@ -90,6 +101,12 @@ class RelayCode(msgspec.Struct, kw_only=True, tag="authorization_code", tag_fiel
 
 
 class RelayRefresh(msgspec.Struct, kw_only=True, tag="refresh_token", tag_field="grant_type"):
+    refresh_token: Long
+    binding: Annotated[str, Meta(max_length=100)]
+
+
+class RelayRevoke(msgspec.Struct, kw_only=True, tag="revoke", tag_field="grant_type"):
+    access_token: Long
     refresh_token: Long
     binding: Annotated[str, Meta(max_length=100)]
 

@@ -18,10 +18,11 @@ from urllib.parse import urlencode
 from arcrun_auth.errors import printable
 from arcrun_auth.server import audit, keys, pages
 from arcrun_auth.server.problems import Problem
-from arcrun_auth.server.visits import SESSION, Shown
+from arcrun_auth.server.visits import SESSION, show
 
 if TYPE_CHECKING:
     from arcrun_auth.server.database import Tx
+    from arcrun_auth.server.routes import Reply
     from arcrun_auth.server.visits import Site, Visit
 
 CLIENT = "arcrun"
@@ -31,6 +32,8 @@ FLOW_SECONDS = 600.0
 CODE_SECONDS = 60.0
 """How long does a code hold? The program that waits for it is on the same machine."""
 MAX_LABEL = 60
+LABEL = "arcrun-device"
+"""In which header does a device say how its owner knows it?"""
 
 _REDIRECT = re.compile(r"http://127\.0\.0\.1:([1-9][0-9]{3,4})/callback")
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -38,7 +41,7 @@ _STATE = re.compile(r"[A-Za-z0-9_.~-]{1,200}")
 PORTS = range(1024, 65536)
 
 
-def start(site: Site, visit: Visit) -> Shown:
+def start(site: Site, visit: Visit) -> Reply:
     """The authorization endpoint: RFC 6749 §4.1.1. With `provider` it goes straight there."""
     from arcrun_auth.server import signin
 
@@ -80,17 +83,18 @@ def who(site: Site, visit: Visit) -> str | None:
     return account if there is not None else None
 
 
-def go_on(site: Site, visit: Visit) -> Shown:
+def go_on(site: Site, visit: Visit) -> Reply:
     """The next page of a login under way."""
     text = visit.form.get(FLOW) or visit.query.get(FLOW, "")
     return shown(site, visit, text)
 
 
-def shown(site: Site, visit: Visit, text: str, wrong: str = "") -> Shown:
+def shown(site: Site, visit: Visit, text: str, wrong: str = "") -> Reply:
     """Who are you; and once that is known, whether you want it."""
     from arcrun_auth.server import device_logins
 
-    flow, cookies = site.sealed(FLOW, text), []  # type: ignore[var-annotated]
+    flow = site.sealed(FLOW, text)
+    cookies: list[str] = []
     form = site.form(visit, cookies, flow=text)
     account = who(site, visit)
     if account is None:
@@ -101,7 +105,7 @@ def shown(site: Site, visit: Visit, text: str, wrong: str = "") -> Shown:
         body = device_logins.page(site, form, account, str(flow.get("code", "")))
     else:
         body = pages.confirm(form, name_of(site, account), flow["port"])
-    return Shown(body, cookies=cookies)
+    return show(body, cookies=cookies)
 
 
 def name_of(site: Site, account: str) -> str:
@@ -113,7 +117,7 @@ def name_of(site: Site, account: str) -> str:
     return printable(" ".join(filter(None, (name, f"({email})" if email else ""))) or account, 120)
 
 
-def confirm(site: Site, visit: Visit) -> Shown:
+def confirm(site: Site, visit: Visit) -> Reply:
     """The person's word. The code goes to the port that the login named, and to no other."""
     site.check_form(visit)
     flow = site.sealed(FLOW, visit.form.get(FLOW, ""))
@@ -128,7 +132,7 @@ def confirm(site: Site, visit: Visit) -> Shown:
         code = site.sealer.seal("code", data, ends=site.now() + CODE_SECONDS)
         answer = {"code": code, "state": flow["state"]}
     url = f"{loopback(flow['port'])}?{urlencode(answer)}"
-    return Shown(pages.onward("Back to the terminal", url))
+    return show(pages.onward("Back to the terminal", url))
 
 
 def loopback(port: int) -> str:
@@ -136,8 +140,9 @@ def loopback(port: int) -> str:
     return f"http://127.0.0.1:{port}/callback"
 
 
-def redeem(site: Site, form: dict[str, str]) -> dict[str, Any]:
+def redeem(site: Site, visit: Visit) -> dict[str, Any]:
     """The key for a code: RFC 6749 §4.1.3. Problem with the error of §5.2."""
+    form = visit.form
     code, now = form.get("code", ""), site.now()
     try:
         found = site.sealer.open("code", code, now=now)
@@ -151,7 +156,7 @@ def redeem(site: Site, form: dict[str, str]) -> dict[str, Any]:
     # Spent by whoever shows it, the right one or not: a code is never tried twice.
     if not site.spend("code", found["id"], CODE_SECONDS) or not fits:
         raise refusal("invalid_grant", "This code is not for you, or was used before.")
-    label = form.get("label", "")
+    label = visit.headers.get(LABEL)
     most = site.config.limits.keys
     return site.write(lambda tx: device_key(tx, found["account"], label, most))
 

@@ -14,7 +14,6 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arcrun_auth.server.browsing import Page
     from arcrun_auth.server.routes import Call, Route
 
 LOGGER = logging.getLogger("arcrun_auth.server")
@@ -33,7 +32,7 @@ class Lines(logging.Formatter):
         return json.dumps(line, ensure_ascii=True)
 
 
-def answered(route: Route | Page, call: Call, status: int, seconds: float) -> None:
+def answered(route: Route, call: Call, status: int, seconds: float) -> None:
     """One request that got its answer."""
     if LOGGER.isEnabledFor(logging.INFO):
         more = {
@@ -44,7 +43,7 @@ def answered(route: Route | Page, call: Call, status: int, seconds: float) -> No
         LOGGER.info("request", extra={"more": more})
 
 
-def failed(route: Route | Page) -> None:
+def failed(route: Route) -> None:
     """An error of ours: where it was raised, and its type. Its text may hold what was sent."""
     kind, _, trace = sys.exc_info()
     frames = [f"{f.name} ({f.filename.rpartition('/')[2]}:{f.lineno})"

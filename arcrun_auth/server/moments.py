@@ -13,4 +13,5 @@ def stamp(seconds: float | None) -> str | None:
     """
     if seconds is None:
         return None
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    whole = datetime.fromtimestamp(int(seconds), UTC)
+    return whole.isoformat().replace("+00:00", "Z")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arcrun_auth.server.routes import Reply
 
 TITLES = {
     400: "The request is not valid",
@@ -43,6 +46,8 @@ class Problem(Exception):
         self.detail = detail
         self.headers = headers or {}
         self.more = more
+        self.shown: Reply | None = None
+        """What a person is shown in its place, where a browser asked."""
 
     def document(self) -> dict[str, Any]:
         """The document; `success` and `error` are what the platform's older clients read."""

@@ -76,7 +76,7 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """All of the file."""
 
     signin: dict[Name, SignIn] = {}
-    apps: dict[Annotated[str, Meta(pattern=r"^[a-z0-9_/-]{1,130}$")], SharedApp] = {}
+    apps: dict[Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}$")], SharedApp] = {}
     allow_hosts: tuple[str, ...] = ()
     """Exact origins that the server may talk to though they are private, or plain http."""
 

@@ -20,21 +20,30 @@ from arcrun_auth import oauth
 from arcrun_auth.errors import AuthError, ProviderUnavailable
 from arcrun_auth.oauth.call import values
 from arcrun_auth.oauth.requests import code_request, refresh_request
+from arcrun_auth.oauth.revocation import revocation_requests
 from arcrun_auth.server import pages
-from arcrun_auth.server.login_shapes import RelayCode, Relayed, RelayStarted
+from arcrun_auth.server.login_shapes import (
+    RelayApp,
+    RelayCode,
+    Relayed,
+    RelayRefresh,
+    RelayStarted,
+)
 from arcrun_auth.server.logins import fits_challenge, loopback, refusal
 from arcrun_auth.server.problems import Problem, later
 from arcrun_auth.server.proofs import WINDOW, BadProof, read_proof
 from arcrun_auth.server.sealing import Unsealed
-from arcrun_auth.server.visits import Shown
+from arcrun_auth.server.visits import show
 from arcrun_auth.token_answer import read_token
-from arcrun_auth.tokens import Secret
+from arcrun_auth.tokens import Grant, Secret
 
 if TYPE_CHECKING:
     from arcrun_auth._http import Answer
     from arcrun_auth.oauth.call import TokenCall
     from arcrun_auth.server.keys import Caller
+    from arcrun_auth.server.login_shapes import RelayRevoke
     from arcrun_auth.server.proofs import Proof
+    from arcrun_auth.server.routes import Reply
     from arcrun_auth.server.shared_apps import Offer
     from arcrun_auth.server.visits import Site, Visit
 
@@ -68,7 +77,7 @@ def offer_of(site: Site, visit: Visit, caller: Caller | None) -> Offer:
 
 def proven(site: Site, visit: Visit, path: str) -> Proof:
     """The proof of a key that came with a request; each is taken once. RFC 9449 §4.3, §8."""
-    url = site.url(visit) + path
+    url = site.url + path
     text = visit.headers.get("dpop", "")
     try:
         proof = read_proof(
@@ -96,6 +105,16 @@ def _ours(site: Site, nonce: str) -> bool:
     return True
 
 
+def about(site: Site, visit: Visit, caller: Caller | None) -> RelayApp:
+    """The app that is shared for a service. Its id is no secret: each login shows it."""
+    offer = offer_of(site, visit, caller)
+    return RelayApp(
+        client_id=offer.app.client_id, scopes=list(offer.scopes),
+        authorization_endpoint=offer.oauth2.authorization_endpoint,
+        token_endpoint=offer.oauth2.token_endpoint,
+    )  # fmt: skip
+
+
 # -- the login -------------------------------------------------------------------------------
 
 
@@ -115,24 +134,24 @@ def start(site: Site, visit: Visit, caller: Caller | None) -> RelayStarted:
         "account": caller.account if caller is not None else None,
     }  # fmt: skip
     state = site.sealer.seal(STATE, data, ends=site.now() + SECONDS)
-    url = f"{site.url(visit)}/oauth/authorize?{urlencode({'state': state})}"
+    url = f"{site.url}/oauth/authorize?{urlencode({'state': state})}"
     return RelayStarted(
         state=state, url=url, client_id=offer.app.client_id, expires_in=int(SECONDS)
     )
 
 
-def consent(site: Site, visit: Visit) -> Shown:
+def consent(site: Site, visit: Visit) -> Reply:
     """The page before the provider's: nothing is sent there before somebody agrees to it."""
     text = visit.query.get("state", "")
     login, offer = _login(site, text)
     cookies: list[str] = []
     form = site.form(visit, cookies, state=text)
-    owner = site.url(visit).partition("://")[2]
+    owner = site.url.partition("://")[2]
     body = pages.consent(form, offer.title, owner, login["scopes"], login["port"])
-    return Shown(body, cookies=cookies)
+    return show(body, cookies=cookies)
 
 
-def agreed(site: Site, visit: Visit) -> Shown:
+def agreed(site: Site, visit: Visit) -> Reply:
     """The person's word: only now the state counts, in this browser, and the provider is asked."""
     site.check_form(visit)
     text = visit.form.get("state", "")
@@ -140,21 +159,21 @@ def agreed(site: Site, visit: Visit) -> Shown:
     if visit.form.get("answer") != "yes":
         _once(site, "consent", login)
         said = {"error": "access_denied", "state": text}
-        return Shown(pages.back("You have said no", f"{loopback(login['port'])}?{urlencode(said)}"))
+        return show(pages.back("You have said no", f"{loopback(login['port'])}?{urlencode(said)}"))
     _once(site, "consent", login)
     url = oauth.authorization_url(
         offer.oauth2,
         client_id=offer.app.client_id,
-        redirect_uri=site.url(visit) + REDIRECT,
+        redirect_uri=site.url + REDIRECT,
         scopes=login["scopes"],
         state=text,
         challenge=login["challenge"] if offer.oauth2.pkce != "no" else None,
     )
     cookie = site.hand(visit, _cookie(login), {"nonce": login["nonce"]}, SECONDS)
-    return Shown(pages.onward(f"On to {offer.title}", url), cookies=[cookie])
+    return show(pages.onward(f"On to {offer.title}", url), cookies=[cookie])
 
 
-def redirect(site: Site, visit: Visit) -> Shown:
+def redirect(site: Site, visit: Visit) -> Reply:
     """The provider's answer, on its way to the machine of the browser that asked for it."""
     text = visit.query.get("state", "")
     login, offer = _login(site, text)
@@ -169,7 +188,7 @@ def redirect(site: Site, visit: Visit) -> Shown:
     passed = {name: visit.query[name] for name in names if name in visit.query}
     url = f"{loopback(login['port'])}?{urlencode({**passed, 'state': text})}"
     gone = site.cookie(visit, _cookie(login), "", 0)
-    return Shown(pages.back(offer.title, url), cookies=[gone])
+    return show(pages.back(offer.title, url), cookies=[gone])
 
 
 def _cookie(login: dict[str, Any]) -> str:
@@ -199,10 +218,15 @@ def token(site: Site, visit: Visit, caller: Caller | None) -> Relayed:
     offer, asked = offer_of(site, visit, caller), visit.body
     proof = proven(site, visit, f"/oauth/{visit.path['service']}/token")
     if isinstance(asked, RelayCode):
-        call = _code_call(site, visit, offer, proof, caller)
-    else:
-        call = _refresh_call(site, offer, proof, asked)
-    return _sent(site, offer, proof, call)
+        return _sent(site, offer, proof, _code_call(site, visit, offer, proof, caller))
+    bound = _bound(offer, proof, asked.refresh_token)
+    if not site.sealer.marked(BINDING, asked.binding, *bound):
+        # Whoever has only found the token gets nothing by it here, not even whether it lives.
+        raise refusal("invalid_dpop_proof", "This refresh token is not bound to this key here.")
+    if isinstance(asked, RelayRefresh):
+        return _sent(site, offer, proof, _refresh_call(site, offer, asked))
+    calls = _revoke_calls(site, offer, asked)
+    return [_sent(site, offer, proof, call) for call in calls][-1]
 
 
 def _code_call(
@@ -226,21 +250,31 @@ def _code_call(
     sends = offer.oauth2.pkce != "no"
     return code_request(
         offer.oauth2, offer.app, code=Secret(asked.code),
-        redirect_uri=site.url(visit) + REDIRECT, state=asked.state,
+        redirect_uri=site.url + REDIRECT, state=asked.state,
         verifier=Secret(asked.code_verifier) if sends else None,
         values=values({}, app=offer.app), now=site.now(),
     )  # fmt: skip
 
 
-def _refresh_call(site: Site, offer: Offer, proof: Proof, asked: Any) -> TokenCall:
-    bound = _bound(offer, proof, asked.refresh_token)
-    if not site.sealer.marked(BINDING, asked.binding, *bound):
-        # Whoever has only found the token gets nothing by it here, not even whether it lives.
-        raise refusal("invalid_dpop_proof", "This refresh token is not bound to this key here.")
+def _refresh_call(site: Site, offer: Offer, asked: RelayRefresh) -> TokenCall:
     return refresh_request(
         offer.oauth2, offer.app, refresh_token=Secret(asked.refresh_token),
         values=values({}, app=offer.app), now=site.now(),
     )  # fmt: skip
+
+
+def _revoke_calls(site: Site, offer: Offer, asked: RelayRevoke) -> list[TokenCall]:
+    """RFC 7009 §2.1. Problem 404 where the provider has no place for it."""
+    now = site.now()
+    grant = Grant(
+        access_token=Secret(asked.access_token), refresh_token=Secret(asked.refresh_token),
+        issued=now,
+    )  # fmt: skip
+    known = values({}, app=offer.app, access_token=grant.access_token)
+    calls = revocation_requests(offer.oauth2, offer.app, grant, values=known, now=now)
+    if not calls:
+        raise Problem(404, "This provider has no place where a login is ended.")
+    return calls
 
 
 def _bound(offer: Offer, proof: Proof, refresh_token: str) -> tuple[bytes, ...]:

@@ -6,7 +6,7 @@ does is one transaction. `web` runs them, `openapi` describes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,8 +25,10 @@ from arcrun_auth.server import (
 from arcrun_auth.server.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from arcrun_auth.server.config import Config
-    from arcrun_auth.server.database import Tx
+    from arcrun_auth.server.database import Database, Tx
     from arcrun_auth.server.keys import Caller
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -35,16 +37,34 @@ KEYS = ("account", "device")
 ALL_KEYS = (*KEYS, "ci")
 
 
+class Headers:
+    """The headers of a request, by lower-case name, decoded when they are asked for."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        self._raw = dict(raw)
+
+    def get(self, name: str, default: str = "") -> str:
+        """What stands there; of several the last."""
+        found = self._raw.get(name.encode())
+        return default if found is None else found.decode("latin-1")
+
+    def __contains__(self, name: str) -> bool:
+        return name.encode() in self._raw
+
+
 @dataclass(slots=True)
 class Call:
     """One request, as its function sees it."""
 
     config: Config
     path: dict[str, str]
+    """What the variables of the path are."""
     query: dict[str, str]
-    headers: dict[str, str]
-    """Those that routes ask for, by lower-case name."""
+    headers: Headers
     body: Any = None
+    """What `Route.takes` says, read; of a form its fields."""
     address: str = ""
     caller: Caller | None = None
 
@@ -59,25 +79,40 @@ class Call:
         text = self.query.get(name)
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit() and len(text) < 20):  # noqa: PLR2004 - of 64 bits
-            raise Problem(400, f"{name} is a number.")
-        number = int(text)
-        if not least <= number <= most:
+        number = whole(text)
+        if number is None or not least <= number <= most:
             raise Problem(400, f"{name} is a number from {least} to {most}.")
         return number
 
 
+def whole(text: str) -> int | None:
+    """A whole number in decimal digits, of 64 bits at most; else None."""
+    fits = text.isascii() and text.isdigit() and len(text) < 20  # noqa: PLR2004 - digits of 2**64
+    return int(text) if fits else None
+
+
 @dataclass(slots=True)
 class Reply:
-    """What to answer. `later` is written after it, and nobody waits for that."""
+    """What to answer. `later` is written after it, and nobody waits for that.
+
+    Bytes as `body` go out as they are, with the `content-type` that `headers` name; all else is
+    sent as JSON. `cookies` are whole values of `Set-Cookie`.
+    """
 
     body: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     later: Callable[[Tx], None] | None = None
+    cookies: tuple[str, ...] = ()
 
 
 Work = Callable[["Tx", Call], Reply]
+Own = Callable[["Database", Call], Awaitable[Reply]]
+
+
+def _no_work(tx: Tx, call: Call) -> Reply:
+    del tx, call
+    raise AssertionError("a route that has `own` is not run as one transaction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +121,30 @@ class Route:
 
     method: Method
     path: str
-    work: Work
-    answers: dict[int, Any]
+    work: Work = _no_work
+    """What is done, as one transaction."""
+    answers: dict[int, Any] = field(default_factory=dict)
+    """The shape of the body by status; `bytes` for a page."""
     takes: Any = None
-    """The shape of the body; None for no body."""
+    """The shape of the body as JSON; None for no body."""
+    form: bool = False
+    """Whether the body is a form of a page: `Call.body` has its fields."""
     keys: tuple[str, ...] = ()
     """The kinds of API keys it takes; none for a route that anybody may call."""
     writes: bool = True
+    """Whether its transaction writes."""
+    own: Own | None = None
+    """In place of `work`, for what has to wait for others between its transactions."""
     bearer: bool = False
     """Whether the key may come as a bearer token, too: what the platform's older clients send."""
     query: tuple[str, ...] = ()
+    conditional: bool = False
+    """Whether `If-Match` and `If-None-Match` are heeded."""
 
     @property
     def says(self) -> str:
         """What it does, in one line."""
-        return (self.work.__doc__ or "").strip().splitlines()[0]
+        return ((self.own or self.work).__doc__ or "").strip().splitlines()[0]
 
 
 # --- accounts and keys
@@ -200,7 +244,7 @@ def get_row(tx: Tx, call: Call) -> Reply:
     name, who = call.path["name"], call.who
     found = rows.one(tx, who, name)
     tag = f'"{found.version}"'
-    if call.headers.get("if-none-match") == tag:
+    if call.headers.get("if-none-match").strip() == tag:
         return Reply(None, 304, {"etag": tag})
     later = None if rows.of_sync(name) else lambda tx: rows.used(tx, who, name)
     return Reply(found, 200, {"etag": tag}, later=later)
@@ -216,16 +260,15 @@ def delete_row(tx: Tx, call: Call) -> Reply:
 def _expected(call: Call) -> int | None:
     """The version that `If-Match` names, 0 for `If-None-Match: *`, None without either."""
     if "if-none-match" in call.headers:
-        if call.headers["if-none-match"].strip() != "*":
+        if call.headers.get("if-none-match").strip() != "*":
             raise Problem(400, "If-None-Match is * here: write only where nothing is.")
         return 0
-    tag = call.headers.get("if-match")
-    if tag is None:
+    if "if-match" not in call.headers:
         return None
-    text = tag.strip().removeprefix('"').removesuffix('"')
-    if not (text.isascii() and text.isdigit() and len(text) < 20):  # noqa: PLR2004 - of 64 bits
+    version = whole(call.headers.get("if-match").strip().removeprefix('"').removesuffix('"'))
+    if version is None:
         raise Problem(400, "If-Match is the version of a row, in quotes.")
-    return int(text)
+    return version
 
 
 # --- leases
@@ -314,9 +357,9 @@ def trail(tx: Tx, call: Call) -> Reply:
 # --- the server itself
 
 
-def health(tx: Tx, call: Call) -> Reply:
-    """Whether the server runs."""
-    del tx, call
+async def health(database: Database, call: Call) -> Reply:
+    """Whether the server runs. The database is not asked: see /readyz."""
+    del database, call
     return Reply(shapes.Health())
 
 
@@ -336,11 +379,12 @@ ROUTES: list[Route] = [
     Route("GET", "/credentials", list_rows, {200: shapes.SyncPage | shapes.PlainPage},
           keys=ALL_KEYS, writes=False, query=("since", "limit", "after")),
     Route("POST", "/credentials", put_row, {200: shapes.RowWritten, 201: shapes.RowWritten},
-          takes=shapes.NewRow, keys=KEYS),
+          takes=shapes.NewRow, keys=KEYS, conditional=True),
     Route("POST", "/credentials/batch", put_rows, {200: shapes.BatchWritten},
           takes=shapes.Batch, keys=KEYS),
-    Route("GET", ROW, get_row, {200: shapes.RowGiven}, keys=ALL_KEYS, writes=False),
-    Route("DELETE", ROW, delete_row, {200: shapes.RowDeleted}, keys=KEYS),
+    Route("GET", ROW, get_row, {200: shapes.RowGiven, 304: None}, keys=ALL_KEYS,
+          writes=False, conditional=True),
+    Route("DELETE", ROW, delete_row, {200: shapes.RowDeleted}, keys=KEYS, conditional=True),
     Route("POST", "/register", register, {201: shapes.Registered}, takes=shapes.Register),
     Route("GET", "/me", me, {200: shapes.Me}, keys=KEYS, writes=False, bearer=True),
     Route("DELETE", "/me", delete_me, {200: shapes.Done}, keys=KEYS, bearer=True),
@@ -378,6 +422,6 @@ ROUTES: list[Route] = [
     Route("DELETE", RECIPE, delete_recipe, {200: shapes.RecipeWritten}, keys=KEYS),
     Route("GET", "/audit", trail, {200: shapes.AuditTrail}, keys=KEYS, writes=False,
           query=("since",)),
-    Route("GET", "/health", health, {200: shapes.Health}, writes=False),
+    Route("GET", "/health", answers={200: shapes.Health}, own=health),
     Route("GET", "/readyz", ready, {200: shapes.Health}, writes=False),
 ]  # fmt: skip

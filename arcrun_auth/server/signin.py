@@ -21,13 +21,14 @@ from arcrun_auth.server import accounts, audit, keys, logins, pages
 from arcrun_auth.server.problems import Problem
 from arcrun_auth.server.providers import secret_of
 from arcrun_auth.server.shapes import Register
-from arcrun_auth.server.visits import SESSION, SESSION_SECONDS, Shown
+from arcrun_auth.server.visits import SESSION, SESSION_SECONDS, elsewhere, show
 from arcrun_auth.token_answer import read_token
 from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
     from arcrun_auth.server.database import Tx
     from arcrun_auth.server.providers import SignIn
+    from arcrun_auth.server.routes import Reply
     from arcrun_auth.server.visits import Site, Visit
 
 COOKIE = "arcrun_signin"
@@ -51,14 +52,14 @@ class Person:
 # -- by a provider -----------------------------------------------------------------------
 
 
-def choose(site: Site, visit: Visit) -> Shown:
+def choose(site: Site, visit: Visit) -> Reply:
     """The button of a provider."""
     site.check_form(visit)
     text = visit.form.get(logins.FLOW, "")
     return begin(site, visit, visit.form.get("provider", ""), text, visit.form.get("invite", ""))
 
 
-def begin(site: Site, visit: Visit, provider: str, flow: str, invite: str = "") -> Shown:
+def begin(site: Site, visit: Visit, provider: str, flow: str, invite: str = "") -> Reply:
     """On to a provider, with a cookie that only its answer to this browser will fit."""
     site.sealed(logins.FLOW, flow)
     entry = _entry(site, provider)
@@ -68,7 +69,7 @@ def begin(site: Site, visit: Visit, provider: str, flow: str, invite: str = "") 
     url = oauth.authorization_url(
         oauth2,
         client_id=entry.client_id,
-        redirect_uri=site.url(visit) + CALLBACK,
+        redirect_uri=site.url + CALLBACK,
         scopes=entry.asked,
         state=state,
         challenge=challenge,
@@ -79,10 +80,10 @@ def begin(site: Site, visit: Visit, provider: str, flow: str, invite: str = "") 
     held = {"state": state, "nonce": nonce, "verifier": verifier.reveal(),
             "provider": provider, "flow": flow, "invite": invite[:200]}  # fmt: skip
     cookie = site.hand(visit, COOKIE, held, logins.FLOW_SECONDS)
-    return Shown(pages.onward(f"On to {entry.title}", url), cookies=[cookie])
+    return show(pages.onward(f"On to {entry.title}", url), cookies=[cookie])
 
 
-def callback(site: Site, visit: Visit) -> Shown:
+def callback(site: Site, visit: Visit) -> Reply:
     """The provider's answer: the session, and on with what the person came for."""
     held = site.given(visit, COOKIE)
     given = visit.query.get("state", "")
@@ -93,9 +94,8 @@ def callback(site: Site, visit: Visit) -> Shown:
         raise Problem(403, "This answer was used before. Begin the login again.")
     person = _asked(site, visit, held)
     account = site.write(lambda tx: _account(site, tx, person, held["invite"]))
-    shown = Shown.elsewhere(f"/auth/go-on?{logins.FLOW}={held['flow']}")
-    shown.cookies += [site.cookie(visit, COOKIE, "", 0), _session(site, visit, account)]
-    return shown
+    cookies = [site.cookie(visit, COOKIE, "", 0), _session(site, visit, account)]
+    return elsewhere(f"/auth/go-on?{logins.FLOW}={held['flow']}", cookies)
 
 
 def _asked(site: Site, visit: Visit, held: dict[str, Any]) -> Person:
@@ -109,7 +109,7 @@ def _asked(site: Site, visit: Visit, held: dict[str, Any]) -> Person:
         code, _ = read_callback(answer, state=held["state"], issuer=entry.issuer)
         app = App(entry.client_id, secret_of(entry, held["provider"]))
         call = code_request(
-            oauth2, app, code=code, redirect_uri=site.url(visit) + CALLBACK, state=held["state"],
+            oauth2, app, code=code, redirect_uri=site.url + CALLBACK, state=held["state"],
             verifier=Secret(held["verifier"]), values=values({}, app=app), now=site.now(),
         )  # fmt: skip
         reply = site.issuers.send(call)
@@ -192,7 +192,7 @@ def _oauth2(site: Site, entry: SignIn) -> OAuth2:
 # -- by a key, and as somebody new -------------------------------------------------------
 
 
-def by_key(site: Site, visit: Visit) -> Shown:
+def by_key(site: Site, visit: Visit) -> Reply:
     """An API key that is pasted. It is never shown again, nor kept in the browser."""
     site.check_form(visit)
     key, text = visit.form.get("key", "").strip(), visit.form.get(logins.FLOW, "")
@@ -205,7 +205,7 @@ def by_key(site: Site, visit: Visit) -> Shown:
     return _in(site, visit, caller.account, text)
 
 
-def register(site: Site, visit: Visit) -> Shown:
+def register(site: Site, visit: Visit) -> Reply:
     """A new account; its key is shown on the page that follows, and nowhere else."""
     site.check_form(visit)
     text, invite = visit.form.get(logins.FLOW, ""), visit.form.get("invite", "").strip()
@@ -217,21 +217,19 @@ def register(site: Site, visit: Visit) -> Shown:
         return logins.shown(site, visit, text, wrong=problem.detail)
     cookies = [_session(site, visit, made.account)]
     form = site.form(visit, cookies, flow=text)
-    return Shown(pages.new_key(form, made.api_key), cookies=cookies)
+    return show(pages.new_key(form, made.api_key), cookies=cookies)
 
 
-def sign_out(site: Site, visit: Visit) -> Shown:
+def sign_out(site: Site, visit: Visit) -> Reply:
     """The session of this browser ends."""
     site.check_form(visit)
     body = pages.done("You are signed out", "You can close this tab.")
-    return Shown(body, cookies=[site.cookie(visit, SESSION, "", 0)])
+    return show(body, cookies=[site.cookie(visit, SESSION, "", 0)])
 
 
-def _in(site: Site, visit: Visit, account: str, flow: str) -> Shown:
+def _in(site: Site, visit: Visit, account: str, flow: str) -> Reply:
     site.sealed(logins.FLOW, flow)
-    shown = Shown.elsewhere(f"/auth/go-on?{logins.FLOW}={flow}")
-    shown.cookies.append(_session(site, visit, account))
-    return shown
+    return elsewhere(f"/auth/go-on?{logins.FLOW}={flow}", [_session(site, visit, account)])
 
 
 def _session(site: Site, visit: Visit, account: str) -> str:

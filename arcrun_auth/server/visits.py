@@ -17,13 +17,15 @@ from arcrun_auth.server import state
 from arcrun_auth.server.issuers import Issuers
 from arcrun_auth.server.pages import CSRF, Form, refused
 from arcrun_auth.server.problems import Problem
+from arcrun_auth.server.routes import Reply
 from arcrun_auth.server.sealing import Unsealed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from arcrun_auth.server.config import Config
     from arcrun_auth.server.database import Database, Tx
+    from arcrun_auth.server.routes import Headers, Method
     from arcrun_auth.server.sealing import Sealer
     from arcrun_auth.server.shared_apps import Offer
 
@@ -36,12 +38,10 @@ TOKEN_SECONDS = 12 * 3600.0
 """How long does a page hold that somebody left open?"""
 
 _SAME = ("same-origin", "none")
-_LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 
 HEADERS = {
     "content-type": "text/html; charset=utf-8",
     "content-security-policy": FORM_POLICY,
-    "cache-control": "no-store",
     "referrer-policy": "no-referrer",  # addresses hold codes
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -53,35 +53,27 @@ HEADERS = {
 class Visit:
     """A request, as far as a page looks at it."""
 
-    method: str
+    method: Method
+    headers: Headers
     path: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
+    """Of two values under one name there is none; in a form neither."""
     form: dict[str, str] = field(default_factory=dict)
-    """What a POST sent; of two values under one name there is none."""
     cookies: dict[str, str] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-    """By lower-case name."""
     secure: bool = False
-    """Whether it came by https."""
+    """Whether people reach this server by https."""
     body: Any = None
     """What JSON said, where a route takes it."""
-    address: str = ""
 
 
-@dataclass
-class Shown:
-    """An answer: a page, or JSON where `headers` say so."""
+def show(body: bytes, status: int = 200, cookies: Sequence[str] = ()) -> Reply:
+    """A page as an answer."""
+    return Reply(body, status, dict(HEADERS), cookies=tuple(cookies))
 
-    body: bytes
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=lambda: dict(HEADERS))
-    cookies: list[str] = field(default_factory=list)
-    """Values of Set-Cookie."""
 
-    @classmethod
-    def elsewhere(cls, url: str) -> Shown:
-        """A redirect within this server, after a POST too (RFC 9110 §15.4.4)."""
-        return cls(b"", 303, {"location": url, "cache-control": "no-store"})
+def elsewhere(url: str, cookies: Sequence[str] = ()) -> Reply:
+    """A redirect within this server, after a POST too (RFC 9110 §15.4.4)."""
+    return Reply(b"", 303, {"location": url}, cookies=tuple(cookies))
 
 
 class Site:
@@ -120,15 +112,13 @@ class Site:
         """Whether this is its first use; `seconds` is how long it would have held at most."""
         return self.write(lambda tx: state.spend(tx, purpose, text, ends=tx.now() + seconds))
 
-    def url(self, visit: Visit) -> str:
+    @property
+    def url(self) -> str:
         """Where people reach this server: what the admin says, and never what a stranger's `Host`
-        says, but on this very machine. Problem 503 where nobody has said it."""
-        if self.config.url:
-            return self.config.url
-        host = visit.headers.get("host", "")
-        if _LOOPBACK.fullmatch(host):
-            return f"{'https' if visit.secure else 'http'}://{host}"
-        raise Problem(503, "The admin has not said yet under which address this server is reached.")
+        says. Problem 503 where nobody has said it."""
+        if not self.config.url:
+            raise Problem(503, "The admin has not said yet under which address this is reached.")
+        return self.config.url
 
     # -- cookies -----------------------------------------------------------------------
 
@@ -180,9 +170,9 @@ class Site:
             raise Problem(400, "This login is over, or none of ours. Begin it again.") from None
 
 
-def as_page(problem: Problem) -> Shown:
+def as_page(problem: Problem) -> Reply:
     """A problem, for a person."""
-    return Shown(refused("That did not work", problem.detail), problem.status)
+    return show(refused("That did not work", problem.detail), problem.status)
 
 
 def _named(visit: Visit, name: str) -> str:

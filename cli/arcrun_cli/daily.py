@@ -59,7 +59,7 @@ def systemd(command: Sequence[str], environ: Mapping[str, str]) -> str:
     variables = "".join(
         f"Environment={_unit_word(f'{name}={value}')}\n" for name, value in environ.items()
     )
-    line = " ".join(_unit_word(word).replace("$", "$$") for word in command)
+    line = unit_line(command)
     folder = "~/.config/systemd/user"
     return (
         f"# {folder}/{UNIT}.service\n"
@@ -71,6 +71,11 @@ def systemd(command: Sequence[str], environ: Mapping[str, str]) -> str:
         "RandomizedDelaySec=1h\nPersistent=true\n\n"
         "[Install]\nWantedBy=timers.target\n"
     )
+
+
+def unit_line(command: Sequence[str]) -> str:
+    """A command as `ExecStart=` wants it."""
+    return " ".join(_unit_word(word).replace("$", "$$") for word in command)
 
 
 def _unit_word(word: str) -> str:

@@ -38,7 +38,7 @@ FLOORS = [
         """
         adoption agreement apps authority bound broker checkup compared completion connections
         declared desk discovery ends enrol found helpers keepalive named parts presigned referred
-        removal renewal report resolve shared signin sync trial
+        ownership relayed removal renewal report resolve shared signin sync trial
         """,
     ),
     ("bridge", "adapters"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from arcrun_auth.settings import OWNERSHIPS
 from arcrun_cli import stdin, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands.setup_all import set_up_all
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from arcrun_auth.broker import Broker
     from arcrun_auth.catalog import MethodEntry
     from arcrun_auth.keyfile import State
-    from arcrun_auth.login.plan import Wish
+    from arcrun_auth.login.plan import Ownership, Wish
     from arcrun_auth.people import Person
 
 _SECRET_WORDS = ("token", "key", "secret", "pass", "auth", "cred")
@@ -104,6 +105,11 @@ def on_command_line(args: Sequence[str], path: str = "arcrun setup") -> UsageFau
     help="Read the secret from standard input; several as JSON or KEY=VALUE lines.",
 )
 @click.option(
+    "--ownership",
+    type=click.Choice(OWNERSHIPS),
+    help="Whose OAuth app to use: your own, a shared one, or your server's (managed) alone.",
+)
+@click.option(
     "--client-file",
     metavar="FILE",
     help="Your own OAuth app: the client file that the provider lets you download.",
@@ -154,6 +160,7 @@ def command(
     params: tuple[str, ...],
     *,
     from_stdin: bool,
+    ownership: Ownership | None,
     client_file: str | None,
     key_file: str | None,
     port: int | None,
@@ -181,6 +188,7 @@ def command(
         scopes=[scope for text in scopes for scope in re.split(r"[,\s]+", text) if scope],
         params=dict(map(_pair, params)),
         from_stdin=from_stdin,
+        ownership=ownership,
         client_file=client_file,
         key_file=key_file,
         port=port,
@@ -198,6 +206,7 @@ def connect(
     scopes: Sequence[str] = (),
     params: Mapping[str, str] | None = None,
     from_stdin: bool = False,
+    ownership: Ownership | None = None,
     client_file: str | None = None,
     key_file: str | None = None,
     port: int | None = None,
@@ -209,7 +218,7 @@ def connect(
     look_after(here.settings, here.recipes, here.person, name.partition("@")[0])
     entry = here.recipes.entry(name.partition("@")[0])
     way = _way(here, name, method)
-    if login is not None and way.primitive != "oauth2":
+    if (login or ownership) and way.primitive != "oauth2":
         raise UsageFault(
             f"{name} is set up without a login: there is no way to choose for it.",
             f"arcrun setup {name}",
@@ -229,6 +238,7 @@ def connect(
             params=params or None,
             port=port,
             login=login,
+            ownership=ownership,
             client_file=client_file,
             key_file=key_file,
             replace=True,

@@ -45,6 +45,7 @@ def command(name: str, *, as_json: bool) -> int:
             ("account", printable(why.identity or "")),
             ("way in", why.method),
             ("secrets", "\n".join(origins(why.origins))),
+            ("app", owner(why)),
             ("your app", "\n".join(origins(why.app))),
             ("goes to", "\n".join(why.hosts) + "\nand to no other host"),
             ("scopes", ", ".join(why.scopes)),
@@ -60,6 +61,18 @@ def command(name: str, *, as_json: bool) -> int:
     if why.status not in GOOD:
         ui.tell(f"  → arcrun setup {full}")
     return 0
+
+
+def owner(why: Why) -> str:
+    """Whose OAuth app it is, and what passes through whose server for that."""
+    if why.ownership != "managed":
+        return {"own": "your own", "shared": "the recipe's own public one"}.get(why.ownership, "")
+    if not why.through:
+        return "that of a server; none is configured"
+    there = printable(why.through)
+    if why.status == "not connected":
+        return f"that of {there}, if it shares one; tokens pass through it in passing"
+    return f"that of {there}; tokens pass through it in passing"
 
 
 def origins(found: Iterable[Origin]) -> list[str]:
