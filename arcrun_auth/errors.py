@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     Why = Literal["never", "revoked", "expired"]
-    Tampering = Literal[
-        "swapped", "damaged", "rolled back", "forked", "withheld", "unknown device"
-    ]
+    Tampering = Literal["swapped", "damaged", "rolled back", "forked", "withheld", "unknown device"]
 
 # C0 and C1 controls, the marks that reorder text, and halves of UTF-16 pairs: what a provider
 # or a recipe says must not move the cursor, swap two words (CVE-2021-42574) or fail to print.

@@ -62,11 +62,14 @@ def remove(resolver: Resolver, connection: Connection, *, revoke: bool) -> Remov
 
 def forget(resolver: Resolver, key: Key) -> bool:
     """Deletes the record, whoever writes it meanwhile. Whether there was one."""
+    from arcrun_auth.sync import removed
+
     store = resolver.store
     while True:
         record = store.get(key)
         if record is None or not record.generation:  # nothing, or only in the environment
             return False
+        removed.note(store, record)
         try:
             store.delete(key, expect=record.generation)
         except StoreConflict:  # renewed meanwhile

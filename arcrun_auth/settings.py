@@ -44,6 +44,7 @@ KNOWN = {
     "secrets_dir": "a folder of mounted secrets, one file each",
     "server": "your platform: its recipes are listed, below all others; none if not set",
     "store": "where credentials are written: vault, or keyring (one item each)",
+    "sync_auto": "sync after each setup, removal and import, once this home syncs: on or off",
 }
 """Every setting of `config.toml`; `ARCRUN_<NAME>` overrides it."""
 

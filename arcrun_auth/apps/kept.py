@@ -150,11 +150,14 @@ def keep(
 
 def forget(store: Store, key: Key) -> bool:
     """Deletes the app that was saved under `key`. Whether there was one."""
+    from arcrun_auth.sync import removed
+
     primary: Store = getattr(store, "primary", store)
     while True:
         held = primary.get(key)
         if held is None:
             return False
+        removed.note(primary, held)
         try:
             primary.delete(key, expect=held.generation)
         except StoreConflict:

@@ -111,14 +111,6 @@ class Engine:
         with self.state.transaction():
             self.state.set(synced=self._clock())
 
-    def silent(self) -> bool:
-        """Whether no other device has been seen to write for so long that it tells something."""
-        others = [
-            known.head.time for dev, known in self.state.heads().items()
-            if dev != self._identity.id
-        ]  # fmt: skip
-        return bool(others) and self._clock() - max(others) > SILENCE
-
     def verify(self) -> str:
         """Reads all of it again, and checks it against all that was known. A code to compare.
 
@@ -412,6 +404,16 @@ def members_of(state: State, vault: str) -> Membership | None:
     """The members as we knew them last; None before the first look."""
     text = state.get("members")
     return None if text is None else membership.load(text.encode(), vault)
+
+
+def silent(state: State, me: str, now: float) -> bool:
+    """Whether the server has shown no word of any other device for two weeks.
+
+    They may all be at rest. Or it shows an old state for ever: then no device can prove it, and
+    a person can, by comparing what `verify` says on two of them.
+    """
+    others = [known.head.time for dev, known in state.heads().items() if dev != me]
+    return bool(others) and now - max(others) > SILENCE
 
 
 def code(members: tuple[int, str], heads: Mapping[str, str]) -> str:

@@ -40,6 +40,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "snippet": ("snippet", "Print code that uses a service."),
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },
+    "Share": {
+        "sync": ("sync", "Keep your connections the same on all your devices."),
+    },
     "Understand": {
         "why": ("why", "Where each part of a connection comes from."),
         "show": ("show", "What the recipe of a service says."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from arcrun_auth.errors import SyncAlarm
+from arcrun_auth.sync.engine import silent
 from tests import sync_liar
 from tests.faults.board import count
 from tests.sync_kit import Home, key_of, pair, settle
@@ -125,9 +126,7 @@ def test_a_database_that_is_rolled_back_is_detected(board: Board) -> None:
         openly = vault.chance.random() < 0.5
         sync_liar.roll_back_all(vault.server, vault.chance, vault.cursor, openly=openly)
 
-    attacked(
-        board, "rollback of all", "an older database, its number told or disguised", attack
-    )
+    attacked(board, "rollback of all", "an older database, its number told or disguised", attack)
 
 
 def test_what_is_withheld_is_detected(board: Board) -> None:
@@ -145,7 +144,7 @@ def test_a_device_that_only_ever_reads_is_told_of_a_server_that_shows_nothing_ne
     """What no device can prove it can at least say: everybody else is silent."""
     vault = Vault(1)
     home: Home = vault.victim
-    assert not home.engine().silent()
+    assert not silent(home.state, home.identity.id, home.now)
     home.now += 15 * 86400.0
     home.sync()
-    assert home.engine().silent()
+    assert silent(home.state, home.identity.id, home.now)

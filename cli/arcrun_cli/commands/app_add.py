@@ -11,7 +11,7 @@ import click
 
 from arcrun_auth.stores.opening import APP
 from arcrun_auth.tokens import Key, Secret
-from arcrun_cli import stdin, ui
+from arcrun_cli import stdin, syncing, ui
 from arcrun_cli.commands.setup import SetupCommand, may_replace
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import app_argument, broker, no_input_option
@@ -122,6 +122,7 @@ def command(
         app = _walked(app, [chosen] if chosen else group, app_name, person)
     before = here.store.get(Key("app", app_name))
     apps.keep(here.store, use.service, use.way, app, ends=ends)
+    syncing.afterwards(here)
     ui.tell(f"{ui.mark('ok', ui.err)} Saved to the {here.store.description} as the app {app_name}.")
     if before is not None and before.secrets.get("client_id") != Secret(app.client_id):
         _tell_whose_login_ends(here, app_name)

@@ -11,7 +11,7 @@ import click
 
 from arcrun_auth.errors import AuthError, printable
 from arcrun_auth.tokens import DEFAULT_INSTANCE, Key
-from arcrun_cli import ui
+from arcrun_cli import syncing, ui
 from arcrun_cli.app import Group
 from arcrun_cli.commands import app_add
 from arcrun_cli.commands.why import origins
@@ -150,6 +150,7 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
             f"The app {app} is not in the {here.store.name}: there is nothing stored to remove.",
             hint="arcrun app list says from which variable or file it comes",
         )
+    syncing.afterwards(here)
     ui.tell(f"{ui.mark('ok', ui.err)} The app {app} is forgotten here.")
     page = next((use.way.app_register_url for use in group if use.way.app_register_url), "")
     ui.tell("It still exists at the provider: delete it there" + (f", at {page}" if page else "."))

@@ -9,7 +9,7 @@ import click
 from arcrun_auth.errors import AuthError, PolicyRefused, printable
 from arcrun_auth.importers import NAMES, Services, Where, find, find_in, originals
 from arcrun_auth.importers.taking import Taking
-from arcrun_cli import agents, failures, ui
+from arcrun_cli import agents, failures, syncing, ui
 from arcrun_cli.app import Command
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import Service, broker, json_option, no_input_option
@@ -78,6 +78,7 @@ def command(
     asks = not yes and not as_json and here.person.reach in _ASKABLE and not agents.marker()
     if yes or asks:
         session.take(plans, asks=asks)
+        syncing.afterwards(here)
     if as_json:
         ui.put_json({"found": [session.as_data(n, plan) for n, plan in enumerate(plans)]})
     elif asks:

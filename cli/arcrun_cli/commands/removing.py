@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from arcrun_auth.errors import AuthError, printable
-from arcrun_cli import failures, ui
+from arcrun_cli import failures, syncing, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands.testing import connected
 from arcrun_cli.faults import UsageFault
@@ -67,6 +67,7 @@ def _one(here: Broker, name: str, *, revoke: bool, yes: bool) -> int:
             f"{name} comes from the environment: there is nothing stored to remove.",
             hint=f"arcrun why {name} says from which variable or file",
         )
+    syncing.afterwards(here)
     return _tell(here, removed, why, revoke=revoke)
 
 
@@ -79,6 +80,7 @@ def _all(here: Broker, *, revoke: bool, yes: bool) -> int:
         gone = here.remove_all(revoke=revoke)
     if not gone:
         ui.tell("Nothing is connected: there is nothing to remove.")
+    syncing.afterwards(here)
     codes = [_tell(here, each, known.get(each.name), revoke=revoke) for each in gone]
     return failures.worst(codes)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arcrun_auth.settings import OWNERSHIPS
-from arcrun_cli import stdin, ui
+from arcrun_cli import stdin, syncing, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands.setup_all import set_up_all
 from arcrun_cli.faults import UsageFault
@@ -245,6 +245,7 @@ def connect(
             expires=expires,
             **secrets,
         )
+    syncing.afterwards(here)
     others = _others(entry.methods, here.why(name).method)
     if others and not method and not key_file and person.reach:
         ui.tell(f"There are other ways in: arcrun setup {name} --method {' or '.join(others)}")
