@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from arcrun_auth.errors import TokenRefused
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Grant, Key
 
@@ -143,6 +144,51 @@ class Custody:
         if theirs is None or theirs.grant is None or not _same(theirs.grant, replaced):
             return theirs
         return theirs.replace(grant=grant)
+
+
+def forbidden(grant: Grant, custody: Custody, *, rotates: str, mode: str, now: float) -> None:
+    """Raises what forbids a renewal, before a request is sent: LoginRequired, StoreError.
+
+    `rotates` and `mode` are those of `GrantSource`.
+    """
+    service, store = custody.service, custody.store
+    if grant.dead:
+        raise ended(service, interrupted(grant))
+    if mode == "reissue":
+        return
+    over = grant.expires is not None and grant.expires <= now
+    hopeless = {"exchange": over, "no": True}.get(mode, grant.refresh_token is None)
+    if hopeless:
+        raise LoginRequired(
+            f"{service}: the access token has expired or was refused, and the provider gave "
+            "no refresh token to renew it with.",
+            service=service,
+            why="expired",
+        )
+    if grant.refresh_expires is not None and grant.refresh_expires <= now:
+        raise LoginRequired(
+            f"{service}: the refresh token has expired.", service=service, why="expired"
+        )
+    if not store.writable and rotates != "no" and mode == "yes":
+        raise StoreError(
+            f"{service}: renewing would give a new refresh token, and the {store.name} "
+            "store cannot keep it. Nothing was sent.",
+            service=service,
+            hint=f"arcrun setup {service}",
+        )
+
+
+def ended(service: str, was_interrupted: bool, error: TokenRefused | None = None) -> LoginRequired:
+    """What to say of a login that its provider has ended, by the refusal `error` just now."""
+    text = f"{service}: the provider has ended this login (invalid_grant)."
+    if was_interrupted:
+        text += (
+            " An earlier renewal was begun and never ended. If its answer was lost on the way "
+            "(rotation interrupted), that is why: the provider takes a refresh token only once."
+        )
+    if error is None or error.meaning is None:
+        return LoginRequired(text, service=service, why="revoked")
+    return LoginRequired(f"{text} {error.meaning}", service=service, why="revoked", hint=error.hint)
 
 
 def interrupted(grant: Grant) -> bool:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.sources import GrantSource
     from arcrun_auth.stores.base import Store
+    from arcrun_auth.sync.turns import Turn
 
 
 def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
@@ -31,6 +32,11 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         folder = resolver.settings.locks_path
         _check_locks(folder, connection)
         return CredentialLock(folder, connection.key).acquire(timeout)
+
+    def turns(record: Credential) -> Turn:
+        from arcrun_auth.sync.turns import Turn
+
+        return Turn(resolver, record, connection.name)
 
     def check(stored: Credential) -> None:
         if resolver.is_elsewhere(connection, stored):
@@ -52,6 +58,7 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         mode=connection.method.refresh,
         injected=connection.method.injected,
         check=check,
+        turns=turns,
         clock=resolver.clock,
     )
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 
-from arcrun_auth.custody import CONFLICTS, Custody, interrupted
+from arcrun_auth.custody import CONFLICTS, Custody, ended, forbidden, interrupted
 from arcrun_auth.errors import (
     AuthError,
-    LoginRequired,
     ProviderUnavailable,
     RefreshBusy,
     StoreConflict,
     StoreError,
+    SyncAlarm,
     TokenRefused,
 )
 from arcrun_auth.forks import Mutex
@@ -30,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from typing import Protocol
 
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Grant, Key, Secret
@@ -38,6 +39,19 @@ if TYPE_CHECKING:
     """Sends the one token request. Raises TokenRefused or ProviderUnavailable."""
     Lock = Callable[[float], AbstractContextManager[object]]
     """Holds the lock of this credential across processes; RefreshBusy after so many seconds."""
+
+    class Turn(Protocol):
+        """The turn of this home, of all that share a login, to renew it."""
+
+        interrupted: bool
+        """Whether another home's turn may have ended between its request and what it told."""
+
+        def begin(self, grant: Grant) -> int | None:
+            """Before the request: the new grant's number. RefreshBusy where it is too soon."""
+            ...
+
+    Turns = Callable[[Credential], AbstractContextManager[Turn]]
+    """Takes the turn, and tells the others what came of it. What it raises forbids a request."""
 
 EARLY = 60.0
 """How many seconds before its end do we call a token expired? Clocks differ that much."""
@@ -145,12 +159,14 @@ class GrantSource(Source):
         mode: str = "yes",
         injected: Sequence[str] = (),
         check: Callable[[Credential], None] = lambda _: None,
+        turns: Turns | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`rotates` is the recipe's word on its refresh tokens: yes, no, maybe. `mode` says how
         it is renewed: yes (by a refresh token), reissue (asked for again), exchange (the live
         token for a newer one), no. `injected` are the stored secrets that sign with the token,
-        `check` raises for a stored record that is not for this source.
+        `check` raises for a stored record that is not for this source. `turns` is asked before a
+        login that several homes share is renewed.
         """
         self._custody = Custody(store, key, service, check)
         self._renew = renew
@@ -159,6 +175,7 @@ class GrantSource(Source):
         self._rotates = rotates
         self._mode = mode
         self._injected = tuple(injected)
+        self._turns = turns
         self._clock = clock
         self._mutex = Mutex()
         self._held: _Held | None = None
@@ -219,33 +236,46 @@ class GrantSource(Source):
         try:
             with self._lock(LOCK_WAIT):
                 return self._under_lock(rejected)
-        except (RefreshBusy, StoreError) as error:
+        except (RefreshBusy, StoreError, SyncAlarm) as error:
             return self._last_use(rejected, error)
         except ProviderUnavailable as error:
             self._remember(error)
             return self._last_use(rejected, error)
 
     def _under_lock(self, rejected: str | None) -> _Held:
+        record = self._custody.read(locked=True)
+        held = self._in_store(record, rejected)
+        if held is not None:
+            return held
+        if self._turns is None or not (record.shared or (record.grant and record.grant.turn)):
+            return self._ours(record, rejected)
+        with self._turns(record) as turn:  # it may be another one's by now
+            return self._ours(self._custody.read(locked=True), rejected, turn)
+
+    def _ours(self, record: Credential, rejected: str | None, turn: Turn | None = None) -> _Held:
         tries = CONFLICTS
         while True:
-            record = self._custody.read(locked=True)
             held = self._in_store(record, rejected)
             if held is not None:
                 return held
             try:
-                grant = self._request(record)
+                grant = self._request(record, turn)
             except StoreConflict:  # a login wrote it without the lock: its grant may be good
                 tries -= 1
                 if not tries:
                     raise
+                record = self._custody.read(locked=True)
                 continue
             self._failed, self._failures = None, 0
             return self._holding(record, grant)
 
-    def _request(self, record: Credential) -> Grant:
+    def _request(self, record: Credential, turn: Turn | None = None) -> Grant:
         assert record.grant is not None
-        self._check(record.grant)
-        was_interrupted = interrupted(record.grant)
+        forbidden(
+            record.grant, self._custody, rotates=self._rotates, mode=self._mode, now=self._clock()
+        )
+        number = None if turn is None else turn.begin(record.grant)
+        was_interrupted = interrupted(record.grant) or (turn is not None and turn.interrupted)
         if self._mode == "yes":
             record = self._custody.intend(record, self._clock())
         try:
@@ -262,49 +292,8 @@ class GrantSource(Source):
             if error.error != PERMANENT or self._mode == "reissue":
                 raise
             self._custody.bury(record)
-            raise self._ended(was_interrupted, error) from None
-        return self._custody.commit(record, grant)
-
-    def _check(self, grant: Grant) -> None:
-        """Everything that forbids a request, before one is sent."""
-        service, store = self._service, self._custody.store
-        if grant.dead:
-            raise self._ended(interrupted(grant))
-        if self._mode == "reissue":
-            return
-        over = grant.expires is not None and grant.expires <= self._clock()
-        hopeless = {"exchange": over, "no": True}.get(self._mode, grant.refresh_token is None)
-        if hopeless:
-            raise LoginRequired(
-                f"{service}: the access token has expired or was refused, and the provider gave "
-                "no refresh token to renew it with.",
-                service=service,
-                why="expired",
-            )
-        if grant.refresh_expires is not None and grant.refresh_expires <= self._clock():
-            raise LoginRequired(
-                f"{service}: the refresh token has expired.", service=service, why="expired"
-            )
-        if not store.writable and self._rotates != "no" and self._mode == "yes":
-            raise StoreError(
-                f"{service}: renewing would give a new refresh token, and the {store.name} "
-                "store cannot keep it. Nothing was sent.",
-                service=service,
-                hint=f"arcrun setup {service}",
-            )
-
-    def _ended(self, was_interrupted: bool, error: TokenRefused | None = None) -> LoginRequired:
-        text = f"{self._service}: the provider has ended this login (invalid_grant)."
-        if was_interrupted:
-            text += (
-                " An earlier renewal was begun and never ended. If its answer was lost on the way "
-                "(rotation interrupted), that is why: the provider takes a refresh token only once."
-            )
-        if error is None or error.meaning is None:
-            return LoginRequired(text, service=self._service, why="revoked")
-        return LoginRequired(
-            f"{text} {error.meaning}", service=self._service, why="revoked", hint=error.hint
-        )
+            raise ended(self._service, was_interrupted, error) from None
+        return self._custody.commit(record, grant.replace(turn=number))
 
     def _recent_failure(self, arrived: int) -> ProviderUnavailable | None:
         """One failure serves everybody who was waiting for it, and those who come too soon."""

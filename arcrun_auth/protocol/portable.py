@@ -2,11 +2,13 @@
 
 Keys, params, consents and apps travel whole. Of a login only a grant travels that many can use:
 one whose refresh token stays the same. One that rotates belongs to one device, since a second
-user of it would end it for both (RFC 9700 §4.14.2). What a renewal changes is no change.
+user of it would end it for both (RFC 9700 §4.14.2); unless its devices share it, and renew it in
+turns. What a renewal changes is no change, but for a shared login.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from arcrun_auth.protocol.words import canonical
@@ -72,39 +74,74 @@ def own_login(record: Credential, login: Login) -> bool:
 def merged(local: Credential | None, key: Key, body: Body, *, own: bool = False) -> Credential:
     """The record that a body makes of the one that is here, at the generation of that.
 
-    `own` says that the one here has a login of its own: it keeps it, and where the body is for
-    another tenant or another way in it stays as it is. KeyError, TypeError or ValueError for a
-    body that is none.
+    `own` says that the one here has a login of its own. It keeps it, unless the body brings one
+    that all share; and where the body is for another tenant, another way in or another person it
+    stays as it is. A shared one loses its login where the body says that it is shared no more:
+    the device that said so has it. KeyError, TypeError or ValueError for a body that is none.
     """
     data = {name: value for name, value in body.items() if name not in _LOCAL}
     fields = Credential.load({**data, "key": key.parts})
     if local is None:
         return fields.replace(grant=_grant(None, body))
-    if own and "grant" not in body and _tenant(local) != _tenant(fields):
+    told = "grant" in body
+    if own and not told and _tenant(local) != _tenant(fields):
         return local
+    if (own or local.grant) and local.shared != fields.shared and _others(local, fields):
+        return local
+    ended = local.shared and not fields.shared and not told
+    grant = None if ended else _grant(local.grant, body, shared=local.shared and fields.shared)
     kept = {name: getattr(local, name) for name in ("generation", "created", "updated")}
-    identity = local.identity if own else fields.identity
-    return fields.replace(grant=_grant(local.grant, body), identity=identity, **kept)
+    identity = local.identity if own and not told else fields.identity
+    return fields.replace(grant=grant, identity=identity, **kept)
 
 
 def _tenant(record: Credential) -> list[Any]:
     return [getattr(record, name) for name in _TENANT]
 
 
-def _grant(local: Grant | None, body: Body) -> Grant | None:
+def _others(one: Credential, other: Credential) -> bool:
+    """Whether the two are of different tenants or people, as far as is known."""
+    people = {one.identity, other.identity} - {None}
+    return len(people) > 1 or _tenant(one) != _tenant(other)
+
+
+def _grant(local: Grant | None, body: Body, *, shared: bool = False) -> Grant | None:
     data: Mapping[str, Any] | None = body.get("grant")
     if data is None:
         return local
     if "access_token" in data:  # the login itself, or a shared one: the newer of two
         told = Grant.load(data)
-        older = local is not None and bool(body.get("shared")) and local.issued > told.issued
-        return local if older else told
+        return local if shared and local is not None and _age(local) >= _age(told) else told
     # The access token is asked for at the first use, as for a login that nobody has used yet.
     told = Grant.load({"access_token": "", "issued": 0.0, "expires": 0.0, **data})
     if local is None or local.refresh_token != told.refresh_token:
         return told
     here = ("access_token", "issued", "expires", "intent", "dead")
     return told.replace(**{name: getattr(local, name) for name in here})
+
+
+def _age(grant: Grant) -> tuple[float, int, float, str]:
+    """Orders the grants of a shared login: by the login, then by whose turn it was.
+
+    No clock decides: each turn has a higher number than all that its home knew of, and each
+    login is later than that which it replaced. The rest only makes all choose the same.
+    """
+    return grant.since, grant.turn or 0, grant.issued, grant.access_token.reveal()
+
+
+def relogged(held: Credential | None, record: Credential) -> Credential:
+    """A record with a new login, in place of `held`: what is shared stays shared.
+
+    It is later than the login before, whatever the clocks of the devices say.
+    """
+    if held is None or not held.shared or record.grant is None:
+        return record
+    grant = record.grant
+    if held.grant is not None:
+        since = max(grant.since, math.nextafter(held.grant.since, math.inf))
+        grant = grant.replace(since=since)
+    turn = (held.grant.turn or 0 if held.grant is not None else 0) + 1
+    return record.replace(shared=True, grant=grant.replace(turn=turn))
 
 
 def with_consents(record: Credential, body: Body) -> Credential:

@@ -281,13 +281,12 @@ def take_lease(tx: Tx, call: Call) -> Reply:
 
 def renew_lease(tx: Tx, call: Call) -> Reply:
     """Keeps a lease for longer."""
-    asked = call.body
-    return Reply(leases.renew(tx, call.who, call.path["name"], asked.lease, asked.ttl_s))
+    return Reply(leases.renew(tx, call.who, call.path["name"], call.body))
 
 
 def release_lease(tx: Tx, call: Call) -> Reply:
     """Lets go of a lease."""
-    leases.release(tx, call.who, call.path["name"], call.body.lease)
+    leases.release(tx, call.who, call.path["name"], call.body)
     return Reply(shapes.Done())
 
 
