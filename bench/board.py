@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 WIDTH = 100
 
 PEERS = (
-    "arcrun-auth", "authlib", "botocore", "cryptography", "google-auth", "google-auth-oauthlib",
-    "httpx", "httpx-auth", "keyring", "keyrings.alt", "keyrings.cryptfile", "msal",
-    "msal-extensions", "requests", "requests-oauthlib", "secretstorage",
+    "arcrun-auth", "authlib", "botocore", "cryptography", "fastapi", "google-auth",
+    "google-auth-oauthlib", "httptools", "httpx", "httpx-auth", "keyring", "keyrings.alt",
+    "keyrings.cryptfile", "msal", "msal-extensions", "requests", "requests-oauthlib",
+    "secretstorage", "uvicorn",
 )  # fmt: skip
 
 

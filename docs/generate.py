@@ -2,7 +2,8 @@
 """Writes what the pages take from the code: `python docs/generate.py`.
 
 The reference is made of the docstrings of the public names, the tables of recipe fields of
-the model, the picture of the floors of the table that the tests hold the code against.
+the model, the picture of the floors of the table that the tests hold the code against, the server's
+routes of the table that it runs.
 `--check` only says whether all of it is current.
 """
 
@@ -17,10 +18,11 @@ sys.path[:0] = [str(DOCS.parent)]
 
 from fields import with_fields
 from reference import reference
+from routes import with_routes
 from services import table
 
-API, DESIGN, RECIPES, SERVICES = (
-    DOCS / name for name in ("api.md", "design.md", "recipes.md", "services.md")
+API, DESIGN, RECIPES, SERVER, SERVICES = (
+    DOCS / name for name in ("api.md", "design.md", "recipes.md", "server.md", "services.md")
 )
 
 
@@ -57,6 +59,7 @@ def main(*, check: bool) -> int:
         API: reference(),
         DESIGN: with_picture(DESIGN.read_text("utf-8")),
         RECIPES: with_fields(RECIPES.read_text("utf-8")),
+        SERVER: with_routes(SERVER.read_text("utf-8")),
         SERVICES: table(),
     }
     for path, text in made.items():

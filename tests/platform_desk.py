@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import threading
 from dataclasses import replace
@@ -18,6 +19,14 @@ from tests.servers import GUARD
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+IV = base64.b64encode(bytes(12)).decode()
+
+
+def cipher(text: str = "x") -> str:
+    """Something that looks like the ciphertext of a row."""
+    return base64.b64encode(text.encode().ljust(32, b".")).decode()
+
 
 FREE = Limits(key_rate=0, address_rate=0)
 """Limits that no test runs into by its speed."""

@@ -102,9 +102,10 @@ def invite(tx: Tx, role: str = "user", seconds: float = INVITE_SECONDS) -> str:
 
 
 def first_invite(tx: Tx) -> str | None:
-    """The invitation of the admin; None where there are accounts already."""
+    """The invitation of the admin, in place of the one before; None where there are accounts."""
     if tx.one("SELECT id FROM accounts LIMIT 1") is not None:
         return None
+    tx.run("DELETE FROM invites WHERE role = 'admin'")
     return invite(tx, "admin", FIRST_SECONDS)
 
 

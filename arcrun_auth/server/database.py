@@ -37,7 +37,10 @@ class Tx(Protocol):
         """The statement for each of `rows`."""
 
     def now(self) -> float:
-        """Seconds since the epoch, by the clock that all processes on this database share."""
+        """Seconds since the epoch."""
+
+    def shared_now(self) -> float:
+        """The same by the clock that all processes on this database share."""
 
 
 class Clash(Exception):
@@ -75,22 +78,22 @@ def away() -> Problem:
     return later("The server's database cannot be reached now. Try again.", 1)
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, clock: Callable[[], float] | None = None) -> Database:
     """The database that a URL or a path names, its tables brought up to date.
 
-    `postgresql://…` is PostgreSQL, all else the path of a SQLite file. StoreError where it
-    cannot be opened, or was written by a newer version.
+    `postgresql://…` is PostgreSQL, all else the path of a SQLite file; `clock` stands in for
+    every other one. StoreError where it cannot be opened, or was written by a newer version.
     """
     from arcrun_auth.server import migrations
 
     if url.startswith(("postgresql://", "postgres://")):
         from arcrun_auth.server.postgres import Postgres
 
-        database: Database = Postgres(url)
+        database: Database = Postgres(url, clock)
     else:
         from arcrun_auth.server.sqlite import Sqlite
 
-        database = Sqlite(url)
+        database = Sqlite(url, clock)
     try:
         migrations.run(database)
     except BaseException:

@@ -8,7 +8,6 @@ it is a look-up by the hash, and what its time tells is about a hash that nobody
 from __future__ import annotations
 
 import secrets
-import time
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -72,7 +71,7 @@ def authenticate(tx: Tx, key: str) -> Caller:
     if found is None:
         raise refused()
     id_, kind, tail, rows, ends, used, account, role = found
-    now = time.time()
+    now = tx.now()
     if ends is not None and ends <= now:
         raise refused("This API key has ended.")
     names = None if rows is None else frozenset(msgspec.json.decode(rows))

@@ -51,7 +51,7 @@ WHERE account = ? AND name = ? AND lease = ? AND held = 1
 
 def take(tx: Tx, who: Caller, asked: NewLease) -> Lease:
     """A lease of that name. Problem 409 with `retry_after` while another holder has it."""
-    lease, now = secrets.token_hex(16), tx.now()
+    lease, now = secrets.token_hex(16), tx.shared_now()
     ends = now + asked.ttl_s
     first = asked.after + 1
     values = (who.account, asked.name, lease, asked.holder, first, ends, now, now, now)
@@ -66,7 +66,7 @@ def take(tx: Tx, who: Caller, asked: NewLease) -> Lease:
 
 def renew(tx: Tx, who: Caller, name: str, asked: RenewLease) -> Lease:
     """The same lease for longer. Problem 409 if it is not the caller's any more."""
-    now = tx.now()
+    now = tx.shared_now()
     ends = now + asked.ttl_s
     sql = _RENEW.format(_BEGINS if asked.begins else "")
     found = tx.one(sql, ends, who.account, name, asked.lease, now)

@@ -8,6 +8,7 @@ reads rows by version misses none.
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
@@ -36,7 +37,7 @@ _WRITE = "BEGIN"
 
 
 class Postgres:
-    """A database at a `postgresql://` URL. `clock` replaces the server's own, for tests."""
+    """A database at a `postgresql://` URL. `clock` stands in for those of both machines."""
 
     inline = False
 
@@ -44,6 +45,8 @@ class Postgres:
         self._clock = clock
         self._pool = ConnectionPool(
             url, min_size=1, max_size=SIZE, timeout=WAIT_SECONDS, open=False,
+            # Longer, and it would look for a server that is back at ever longer intervals.
+            reconnect_timeout=WAIT_SECONDS,
             kwargs={"autocommit": True},
         )  # fmt: skip
         self._threads = ThreadPoolExecutor(SIZE, "arcrun-postgres")
@@ -118,11 +121,12 @@ def _text(sql: str) -> LiteralString:
 class _Tx:
     """`Tx` on a connection of PostgreSQL."""
 
-    __slots__ = ("_clock", "_connection")
+    __slots__ = ("_clock", "_connection", "now")
 
     def __init__(self, connection: psycopg.Connection, clock: Callable[[], float] | None) -> None:
         self._connection = connection
         self._clock = clock
+        self.now = clock or time.time
 
     def all(self, sql: str, *values: Any) -> list[Row]:
         return self._connection.execute(_text(sql), values).fetchall()
@@ -143,7 +147,7 @@ class _Tx:
         with self._connection.cursor() as cursor:
             cursor.executemany(_text(sql), rows)
 
-    def now(self) -> float:
+    def shared_now(self) -> float:
         if self._clock is not None:
             return self._clock()
         found = self.one("SELECT extract(epoch FROM clock_timestamp())::float8")

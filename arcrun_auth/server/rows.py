@@ -294,8 +294,8 @@ class _Writing:
 
 
 def _marks(values: Collection[str]) -> str:
-    """As many question marks as there are values."""
-    return ", ".join("?" * len(values))
+    """As many question marks as there are values; what nothing equals, for none."""
+    return ", ".join("?" * len(values)) or "NULL"
 
 
 def _check(change: Change, limits: Limits) -> None:

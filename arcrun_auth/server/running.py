@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from arcrun_auth.server.config import Config
     from arcrun_auth.server.database import Database
 
+ALL_ROUTES = [*ROUTES, *first.ROUTES]
+"""All that `arcrun serve` answers, but for what tells of it."""
 KEEP_ALIVE = 60
 """After how many seconds is a connection closed that nobody uses?"""
 GRACE = 20
@@ -54,7 +56,7 @@ def application(database: Database, config: Config) -> Server:
     """All that `arcrun serve` answers. AuthError where an app of the configuration cannot be
     shared."""
     pages = browsing.routes(Site(database, config))
-    return Server(database, config, [*ROUTES, *first.ROUTES, *pages])
+    return Server(database, config, [*ALL_ROUTES, *pages])
 
 
 def server(app: Server, reach: Reach | None = None) -> Any:
@@ -77,6 +79,13 @@ def server(app: Server, reach: Reach | None = None) -> Any:
         timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=GRACE,
     )  # fmt: skip
     return Calm(config)
+
+
+def run(app: Server, sock: socket.socket, reach: Reach) -> None:
+    """Serves at a socket until a signal ends it."""
+    logs.LOGGER.info("started")
+    server(app, reach).run(sockets=[sock])
+    logs.LOGGER.info("ended")
 
 
 def log_to_stderr() -> None:

@@ -38,13 +38,13 @@ _FULL = 13  # SQLITE_FULL
 
 
 class Sqlite:
-    """One file, and beside it the log of SQLite. `clock` is what `Tx.now` tells."""
+    """One file, and beside it the log of SQLite. `clock` stands in for that of the machine."""
 
     inline = True
 
-    def __init__(self, path: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: str, clock: Callable[[], float] | None = None) -> None:
         self.path = os.path.abspath(path)
-        self._clock = clock
+        self._clock = clock or time.time
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
@@ -166,11 +166,11 @@ class Sqlite:
 class _Tx:
     """`Tx` on a connection of SQLite."""
 
-    __slots__ = ("_connection", "now")
+    __slots__ = ("_connection", "now", "shared_now")
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self._connection = connection
-        self.now = clock
+        self.now = self.shared_now = clock
 
     def all(self, sql: str, *values: Any) -> list[Row]:
         return self._connection.execute(sql, values).fetchall()

@@ -113,16 +113,24 @@ class Endpoint:
 
     async def _reply(self, call: Call, receive: Receive) -> Reply:
         key = self._key(call)
-        if self._decoder is not None:
-            call.body = self._read(call, await self._body(call, receive))
-        elif self.route.form:
-            call.body = self._form(call, await self._body(call, receive))
         try:
+            try:
+                call.body = await self._given(call, receive)
+            except Problem:
+                if self.route.keys:  # who has no key is told that, and nothing of the body
+                    await self._database.reading(lambda tx: self._know(tx, call, key))
+                raise
             return await self._run(call, key)
         except Problem as problem:
             if problem.status in _NOT_ALLOWED:  # whoever guesses is slowed down
                 self.server.by_address.wait(call.address)
             raise
+
+    async def _given(self, call: Call, receive: Receive) -> Any:
+        """The body, in the shape that the route wants."""
+        if self._decoder is not None:
+            return self._read(call, await self._body(call, receive))
+        return self._form(call, await self._body(call, receive)) if self.route.form else None
 
     async def _run(self, call: Call, key: str) -> Reply:
         database, route = self._database, self.route

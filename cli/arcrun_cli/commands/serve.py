@@ -32,7 +32,6 @@ ROLES = ("user", "recipes", "admin")
         "arcrun serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem",
         "arcrun serve --proxy 127.0.0.1 --url https://sync.example.com",
         "arcrun serve --invite user                      lets one more person in",
-        "arcrun serve --print-unit                       a unit for systemd",
     ),
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
@@ -150,7 +149,7 @@ def _serve(database: Database, folder: str, given: Mapping[str, Any]) -> int:
     )
     reach = running.Reach(given["tls_cert"] or "", given["tls_key"] or "", given["proxy"] or "")
     running.log_to_stderr()
-    running.server(running.application(database, config), reach).run(sockets=[sock])
+    running.run(running.application(database, config), sock, reach)
     return 0
 
 
