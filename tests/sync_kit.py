@@ -11,9 +11,9 @@ from arcrun_auth.protocol.keys import VaultKeys
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.sync import removed
 from arcrun_auth.sync import ring as rings
-from arcrun_auth.sync.engine import Engine, members_of
+from arcrun_auth.sync.engine import Engine
 from arcrun_auth.sync.founding import founded
-from arcrun_auth.sync.identity import Identity
+from arcrun_auth.sync.identity import identity
 from arcrun_auth.sync.state import MEMORY, State
 from arcrun_auth.sync.wire import Conflict, Page, Row, Wire, Write, Written
 from arcrun_auth.tokens import Credential, Grant, Key, Secret
@@ -22,6 +22,7 @@ from tests import canary
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from arcrun_auth.stores.base import Store
     from arcrun_auth.sync.joining import Report
 
 PAGE = 7
@@ -75,13 +76,15 @@ class Server(Wire):
 class Home:
     """One device: its store, its memory of the server, and a clock that a test can set."""
 
-    def __init__(self, name: str, wire: Wire, *, store=None, state: State | None = None) -> None:
+    def __init__(
+        self, name: str, wire: Wire, *, store: Store | None = None, state: State | None = None
+    ) -> None:
         self.name = name
         self.wire = wire
         self.now = 1_800_000_000.0
         self.store = store or Memory(clock=lambda: self.now)
         self.state = state or State(MEMORY)
-        self.identity = Identity.fresh(name)
+        self.identity = identity(self.store, name=name)
         self.slept: list[float] = []
         self.rotating: set[Key] = set()
         """Which records have a grant that stays."""
@@ -161,7 +164,7 @@ def enrol(old: Home, new: Home) -> None:
     ring = rings.stored(old.store)
     assert ring is not None
     keys = ring.keys
-    members = members_of(old.state, keys.vault)
+    members = old.state.members(keys.vault)
     assert members is not None
     more = members.add(new.identity.device, by=old.identity.id, sign=old.identity.sign, at=old.now)
     write_members(old, keys, more)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 from arcrun_auth.protocol.keys import Sealed
@@ -10,6 +9,7 @@ from arcrun_auth.sync.wire import Page, Row
 from tests.sync_kit import Server
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Sequence
 
     from arcrun_auth.sync.wire import Write, Written

@@ -33,6 +33,7 @@ _LOCAL = ("key", "generation", "created", "updated", "grant")
 
 _GRANT = (
     "refresh_token", "token_type", "since", "scopes", "requested", "kept", "secrets", "client",
+    "relay",
 )  # fmt: skip
 _ALONE = ("access_token", "issued", "expires")
 """What travels too where there is no refresh token: the access token is the login then."""

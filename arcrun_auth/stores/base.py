@@ -8,7 +8,7 @@ from arcrun_auth.errors import StoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import NoReturn
 
     from arcrun_auth.tokens import Credential, Key
@@ -58,6 +58,13 @@ class Store(ABC):
         first `created`) set. It is durable when this returns. Raises StoreConflict and
         changes nothing where the stored generation differs.
         """
+
+    def put_all(self, records: Sequence[Credential]) -> list[Credential]:
+        """Writes several, each over the generation that it has. Raises what `put` raises.
+
+        Where one of them is in conflict, those before it may have been written.
+        """
+        return [self.put(record, expect=record.generation) for record in records]
 
     @abstractmethod
     def delete(self, key: Key, *, expect: int) -> None:

@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, Any
 from arcrun_auth.errors import AuthError, StoreError
 from arcrun_auth.stores import create, kdf, private, schema, slots
 from arcrun_auth.stores.keys import passphrase_kek, unwrap
-from arcrun_auth.stores.vault import HeaderChanged, Session, connection_of, load_record
+from arcrun_auth.stores.memory import stamped
+from arcrun_auth.stores.vault import (
+    HeaderChanged,
+    Session,
+    connection_of,
+    load_record,
+    write_record,
+)
 from arcrun_auth.tokens import Credential, Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from arcrun_auth.seal import MasterKey
     from arcrun_auth.stores.vault import Vault
@@ -273,6 +280,21 @@ def readable(session: Session) -> list[Credential]:
         except (ValueError, TypeError):
             continue
     return found
+
+
+def put_all(vault: Vault, records: Sequence[Credential], *, now: float) -> list[Credential]:
+    """Writes all of them in one transaction, or none: StoreConflict."""
+    vault.prepare()
+
+    def write(session: Session) -> list[Credential]:
+        found = []
+        for record in records:
+            row = vault.held(session, record.key, record.generation)
+            found.append(stamped(record, expect=record.generation, now=now))
+            write_record(session, found[-1], None if row is None else row[0])
+        return found
+
+    return vault.run(write, writing=True)
 
 
 def quarantine(session: Session, number: int, *, at: float) -> None:

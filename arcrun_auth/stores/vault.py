@@ -25,22 +25,20 @@ from arcrun_auth.tokens import Credential, Key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, TypeVar
-
-    T = TypeVar("T")
 
     from arcrun_auth.seal import MasterKey
     from arcrun_auth.stores.slots import Header
+
+    T = TypeVar("T")
 
 _FIND = """
 SELECT m.v, r.n, r.epoch, r.gen, r.nonce, r.ct FROM meta m
 LEFT JOIN rec r ON r.id IN (?, ?) WHERE m.k = 'header_mac'
 """
 
-
-_PROTECTED_BY = ("key", "keyring", "passphrase")
-"""Which ways to the key are told when something was saved?"""
+_PROTECTED_BY = ("key", "keyring", "passphrase")  # what is told when something was saved
 _TRIES = 5
 """How often may the header change under one call? Each time is somebody's command."""
 
@@ -120,11 +118,16 @@ class Vault(Store):
     def put(self, record: Credential, *, expect: int) -> Credential:
         return self.adopt(stamped(record, expect=expect, now=self._clock()), expect=expect)
 
+    def put_all(self, records: Sequence[Credential]) -> list[Credential]:
+        from arcrun_auth.stores.upkeep import put_all
+
+        return put_all(self, records, now=self._clock())
+
     def adopt(self, stored: Credential, *, expect: int) -> Credential:
         """As `put`, but with the generation and times that `stored` has: for an import."""
 
         def write(session: Session) -> Credential:
-            row = self._expect(session, stored.key, expect)
+            row = self.held(session, stored.key, expect)
             write_record(session, stored, None if row is None else row[0])
             return stored
 
@@ -140,7 +143,7 @@ class Vault(Store):
 
     def delete(self, key: Key, *, expect: int) -> None:
         def remove(session: Session) -> None:
-            row = self._expect(session, key, expect)
+            row = self.held(session, key, expect)
             if row is not None:
                 connection_of(session).execute("DELETE FROM rec WHERE n = ?", (row[0],))
 
@@ -181,7 +184,6 @@ class Vault(Store):
                 session.close()
 
     # -- Making it, looking at it: the cold parts live in modules of their own ----------
-
     def create(self) -> None:
         """Make the vault with its first slot. StoreError if there is one, NoStore if no key."""
         from arcrun_auth.stores.create import create
@@ -199,7 +201,6 @@ class Vault(Store):
         return status(self)
 
     # -- Sessions ------------------------------------------------------------------------
-
     def session(self) -> Session:
         """This process's session, open or not. Hold its `lock` before you touch it."""
         current = self._sessions.get(forks.generation)
@@ -296,7 +297,6 @@ class Vault(Store):
         return _still_aside(self.path, aside)
 
     # -- Records -------------------------------------------------------------------------
-
     def _find(self, session: Session, key: Key) -> tuple[Any, ...] | None:
         """(n, epoch, generation, nonce, ciphertext) of its row; HeaderChanged if ours is old."""
         row = connection_of(session).execute(_FIND, session.ids(key)).fetchone()
@@ -304,7 +304,7 @@ class Vault(Store):
             raise HeaderChanged
         return None if row[1] is None else row[1:]
 
-    def _expect(self, session: Session, key: Key, expect: int) -> tuple[Any, ...] | None:
+    def held(self, session: Session, key: Key, expect: int) -> tuple[Any, ...] | None:
         row = self._find(session, key)
         found = 0 if row is None else row[2]
         if found != expect:

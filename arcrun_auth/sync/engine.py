@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
-from arcrun_auth.errors import AuthError, ProviderUnavailable, SyncAlarm
+from arcrun_auth.errors import AuthError, ProviderUnavailable
 from arcrun_auth.protocol import envelope, handover, log, membership
 from arcrun_auth.protocol.membership import BadMembership
-from arcrun_auth.seal import encode
 from arcrun_auth.sync import removed
 from arcrun_auth.sync import ring as rings
-from arcrun_auth.sync.joining import REMOVED, Here, missing
+from arcrun_auth.sync.changes import Changes, drop_notes, size
+from arcrun_auth.sync.joining import Here, missing
 from arcrun_auth.sync.judge import Copied, Judge, Suspicion
-from arcrun_auth.sync.outbox import LARGEST, Change, Outbox, batches, land
-from arcrun_auth.sync.state import MEMORY, Base, State
-from arcrun_auth.sync.wire import Conflict, Delta, everything_since
+from arcrun_auth.sync.outbox import Outbox, batches, land
+from arcrun_auth.sync.state import MEMORY, State
+from arcrun_auth.sync.verdict import alarm, code
+from arcrun_auth.sync.wire import Conflict, everything_since
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from arcrun_auth.protocol.membership import Membership
     from arcrun_auth.protocol.portable import Login
@@ -31,9 +33,11 @@ if TYPE_CHECKING:
     from arcrun_auth.sync.identity import Identity
     from arcrun_auth.sync.joining import Report
     from arcrun_auth.sync.judge import News
-    from arcrun_auth.sync.state import Placed
-    from arcrun_auth.sync.wire import Wire
+    from arcrun_auth.sync.state import Base
+    from arcrun_auth.sync.wire import Delta, Wire
     from arcrun_auth.tokens import Credential
+
+T = TypeVar("T")
 
 LOOKS = (0.2, 1.0, 3.0)
 """How many seconds until we look again at what does not hold together? Then it is an alarm."""
@@ -42,8 +46,6 @@ TRIES = 20
 JITTER = 0.05
 """And how many seconds at most do we wait after the first time? Longer each time."""
 DAY = 86400.0
-SILENCE = 14 * DAY
-"""After which time without a word of any other device may a server be showing an old state?"""
 NOTED = 200
 """How many records are joined before that is noted?"""
 
@@ -86,8 +88,6 @@ class Engine:
         here = Here(self._store, self.keys, self._identity.id, self._login)
         for attempt in range(TRIES):
             members = self.pull(here)
-            if here.report.pulled or here.report.removed:
-                self._forget_notes(here)
             try:
                 self._push(here, members)
             except Conflict:  # somebody was faster: look at what they wrote
@@ -125,7 +125,7 @@ class Engine:
             scratch.pin(members.tip, {dev: (each.head.n, each.hash) for dev, each in known})
             news = Judge(self.keys, "", members, scratch, delta).news()
         except Suspicion as suspicion:
-            raise alarm(suspicion, members_of(self.state, self.keys.vault)) from None
+            raise alarm(suspicion, self.state.members(self.keys.vault)) from None
         finally:
             scratch.close()
         shown = {head.dev: digest for head, digest in news.heads}
@@ -153,7 +153,7 @@ class Engine:
                 return delta, members, self._judged(members, self.state, delta)
             except Suspicion as suspicion:
                 if pause is None:
-                    raise alarm(suspicion, members_of(self.state, self.keys.vault)) from None
+                    raise alarm(suspicion, self.state.members(self.keys.vault)) from None
                 self._sleep(pause)
         raise AssertionError  # the last look returns or raises
 
@@ -173,7 +173,7 @@ class Engine:
                 land(self.state, digest, effects)
 
     def _members(self, delta: Delta) -> Membership:
-        known = members_of(self.state, self.keys.vault)
+        known = self.state.members(self.keys.vault)
         row = delta.get(self.keys.members)
         if row is None or row.sealed is None:
             if known is None or row is not None:
@@ -219,18 +219,25 @@ class Engine:
 
     def _join(self, here: Here, news: News) -> None:
         bases = self.state.bases()
-        agreed: dict[str, Base] = {}
+        told = {
+            name: (placed, env)
+            for name, (placed, env) in news.records.items()
+            if name not in bases
+            or (bases[name].ver, bases[name].hash) != (placed.entry.ver, placed.entry.hash)
+        }
         # What is new comes first: among it may be the copy that a conflict would make again.
-        fresh = sorted(news.records.items(), key=lambda item: item[0] in here.records)
-        for name, (placed, env) in fresh:
-            base = bases.get(name)
-            if base is not None and (base.ver, base.hash) == (placed.entry.ver, placed.entry.hash):
-                continue
-            agreed[name] = here.join(name, placed, env, base)
-            if len(agreed) >= NOTED:
-                self._agree(agreed)
-                agreed = {}
-        self._agree(agreed)
+        new = {
+            name: env
+            for name, (_, env) in told.items()
+            if name not in here.records and env is not None and env.body is not None
+        }
+        for some in batched(new.items(), NOTED):
+            macs = here.take_all(dict(some))
+            self._agree({name: told.pop(name)[0].agreed(mac) for name, mac in macs.items()})
+        for part in batched(told.items(), NOTED):
+            self._agree({
+                name: here.join(name, placed, env, bases.get(name)) for name, (placed, env) in part
+            })  # fmt: skip
 
     def _agree(self, agreed: Mapping[str, Base]) -> None:
         with self.state.transaction():
@@ -253,7 +260,7 @@ class Engine:
         gone = {self.keys.record(key) for key in removed.noted(self._store)}
         names = missing(bases, here, gone)
         for name in names:
-            placed = current_of(self.state, name)
+            placed = self.state.placed(name)
             row = self._wire.row(name)
             if placed is None or row is None or row.sealed is None:
                 continue
@@ -262,13 +269,7 @@ class Engine:
             env = envelope.opened(self.keys, name, row.sealed, placed.entry.epoch)
             if env.body is not None:
                 here.restore(name, env)
-                mac = here.records[name].mac
-                self._agree({name: Base(placed.entry.ver, placed.entry.hash, mac)})
-
-    def _forget_notes(self, here: Here) -> None:
-        """What was removed here, and changed elsewhere meanwhile, is there again."""
-        back = {*here.report.pulled}
-        removed.drop(self._store, [key for key in removed.noted(self._store) if key in back])
+                self._agree({name: placed.agreed(here.records[name].mac)})
 
     # -- push --------------------------------------------------------------------------------
 
@@ -277,172 +278,23 @@ class Engine:
             self._store, self.state, self._wire, self.keys, self._identity,
             members=members.tip, clock=self._clock, audit=self._audit(),
         )  # fmt: skip
-        current = self.state.current()
-        mine = [p.entry for p in self.state.log_of(self._identity.id)
-                if current[p.entry.name] == p]  # fmt: skip
-        head = outbox.head()
-        if log.too_long(head.seq - head.base, len(mine)):
-            outbox.rewrite(mine)
-        changes = list(self._changes(here, members, current))
-        for batch in batches(changes, _size):
+        me = self._identity.id
+        changes = Changes(here, self.state, self._wire, keys=self.keys, members=members, me=me)
+        head, needed = outbox.head(), changes.needed
+        if log.too_long(head.seq - head.base, len(needed)):
+            outbox.rewrite([placed.entry for placed in needed])
+        for batch in batches(changes.all(), size):
             outbox.send(batch)
             here.report.pushed += [change.key for change in batch if change.key is not None]
         head = outbox.head()
         if not head.n or self._clock() - head.time > DAY:
             outbox.send([])  # so that the others see how far we have seen
         outbox.sweep()
-        self._drop_notes(here)
-
-    def _changes(
-        self, here: Here, members: Membership, current: Mapping[str, Placed]
-    ) -> Iterator[Change]:
-        bases, told = self.state.bases(), set()
-        for change in (*self._edits(here, bases, current), *self._removals(here, bases, current)):
-            if _size(change) > LARGEST:
-                assert change.key is not None
-                here.report.too_large.append(change.key)
-                continue
-            told.add(change.name)
-            yield change
-        yield from self._reseals(members, bases, current, told)
-        yield from self._purges(members, bases, current, told)
-
-    def _edits(
-        self, here: Here, bases: Mapping[str, Base], current: Mapping[str, Placed]
-    ) -> Iterator[Change]:
-        for name, local in sorted(here.records.items()):
-            base = bases.get(name)
-            if base is not None and base.mac == local.mac:
-                continue
-            body = here.body(local.record)
-            yield _change(name, current.get(name), local.mac, local.record, body)
-
-    def _removals(
-        self, here: Here, bases: Mapping[str, Base], current: Mapping[str, Placed]
-    ) -> Iterator[Change]:
-        for key in sorted(removed.noted(self._store)):
-            name = self.keys.record(key)
-            base, placed = bases.get(name), current.get(name)
-            if name in here.records or base is None or placed is None or base.mac == REMOVED:
-                continue
-            yield Change(name, placed.entry.ver + 1, REMOVED, key, None, placed.entry.hash)
-
-    def _reseals(
-        self, members: Membership, bases: Mapping[str, Base], current: Mapping[str, Placed],
-        told: set[str],
-    ) -> Iterator[Change]:  # fmt: skip
-        """Rows that a former member could read, or that only its log answers for."""
-        stale = {
-            name: placed
-            for name, placed in current.items()
-            if name not in told
-            and not placed.entry.gone
-            and (placed.entry.epoch < members.epoch or placed.dev not in members.live)
-        }
-        rows = everything_since(self._wire, 0) if stale else Delta()
-        for name, placed in stale.items():
-            row, base = rows.get(name), bases.get(name)
-            if row is None or row.sealed is None or base is None:
-                raise Conflict
-            if row.sealed.hash != placed.entry.hash:
-                raise Conflict
-            env = envelope.opened(self.keys, name, row.sealed, placed.entry.epoch)
-            ver = placed.entry.ver + 1
-            yield Change(name, ver, base.mac, env.key, env.body, placed.entry.hash)
-
-    def _purges(
-        self, members: Membership, bases: Mapping[str, Base], current: Mapping[str, Placed],
-        told: set[str],
-    ) -> Iterator[Change]:  # fmt: skip
-        """Rows of removed records that every device has seen to be removed."""
-        me, heads = self._identity.id, self.state.heads()
-        others = [dev for dev in members.live if dev != me]
-        if any(dev not in heads for dev in others):
-            return
-        seen = min((heads[dev].head.seen.get(me, 0) for dev in others), default=None)
-        for name, placed in current.items():
-            base = bases.get(name)
-            ours = placed.dev == me and not placed.entry.gone and name not in told
-            if not ours or base is None or base.mac != REMOVED:
-                continue
-            if seen is None or seen >= placed.seq:
-                yield Change(name, placed.entry.ver + 1, REMOVED)
-
-    def _drop_notes(self, here: Here) -> None:
-        """What all have been told, and what is there again though it was to be removed."""
-        bases = self.state.bases()
-        done = []
-        for key, generation in removed.noted(self._store).items():
-            name = self.keys.record(key)
-            local, base = here.records.get(name), bases.get(name)
-            again = local is not None and local.record.generation != generation
-            if again or (local is None and (base is None or base.mac == REMOVED)):
-                done.append(key)
-        removed.drop(self._store, done)
+        drop_notes(here, self.state, self.keys)
 
 
-def _change(
-    name: str, placed: Placed | None, mac: str, record: Credential, body: envelope.Body
-) -> Change:
-    if placed is None:
-        return Change(name, 1, mac, record.key, body)
-    return Change(name, placed.entry.ver + 1, mac, record.key, body, placed.entry.hash)
-
-
-def _size(change: Change) -> int:
-    from arcrun_auth.protocol.words import canonical
-
-    return len(canonical(change.body)) + 512  # its envelope, and what pads it
-
-
-def current_of(state: State, name: str) -> Placed | None:
-    """The entry that counts for a row."""
-    return max(state.entries(name), key=lambda placed: placed.rank, default=None)
-
-
-def members_of(state: State, vault: str) -> Membership | None:
-    """The members as we knew them last; None before the first look."""
-    text = state.get("members")
-    return None if text is None else membership.load(text.encode(), vault)
-
-
-def silent(state: State, me: str, now: float) -> bool:
-    """Whether the server has shown no word of any other device for two weeks.
-
-    They may all be at rest. Or it shows an old state for ever: then no device can prove it, and
-    a person can, by comparing what `verify` says on two of them.
-    """
-    others = [known.head.time for dev, known in state.heads().items() if dev != me]
-    return bool(others) and now - max(others) > SILENCE
-
-
-def code(members: tuple[int, str], heads: Mapping[str, str]) -> str:
-    """Five groups of four letters and digits, of who writes and the hashes of all heads."""
-    from base64 import b32encode
-    from hashlib import sha256
-
-    pairs = (part.encode() for pair in sorted(heads.items()) for part in pair)
-    digest = sha256(encode(b"arcrun/v1/verify", members[1].encode(), *pairs)).digest()
-    text = b32encode(digest).decode().lower()
-    return "-".join(text[i : i + 4] for i in range(0, 20, 4))
-
-
-def alarm(suspicion: Suspicion, members: Membership | None) -> SyncAlarm:
-    """What to say of something that still does not hold after every look."""
-    dev = suspicion.device
-    device = members.members.get(dev) if members is not None and dev else None
-    whose = f" of {device.name}" if device is not None else ""
-    text = {
-        "swapped": f"A row{whose} holds the content of another.",
-        "damaged": f"A row{whose} is not what was written.",
-        "rolled back": f"What the server shows{whose} is older than what it showed before.",
-        "forked": f"There are two histories{whose}.",
-        "withheld": f"Something{whose} that another device knows of is not shown.",
-        "unknown device": "Somebody writes whom no device of this vault has let in.",
-    }[suspicion.what]
-    return SyncAlarm(
-        f"{text} Nothing was taken from the server.",
-        what=suspicion.what,
-        device=dev,
-        hint="arcrun sync verify; docs/sync.md says what may have happened and what to do",
-    )
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of so many."""
+    left = iter(items)
+    while part := list(islice(left, size)):
+        yield part

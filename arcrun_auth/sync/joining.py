@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import StoreConflict, StoreCorrupt, StoreError
 from arcrun_auth.protocol import portable
-from arcrun_auth.sync.state import Base
 from arcrun_auth.tokens import Key
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from arcrun_auth.protocol.keys import VaultKeys
     from arcrun_auth.protocol.portable import Login
     from arcrun_auth.stores.base import Store
-    from arcrun_auth.sync.state import Placed
+    from arcrun_auth.sync.state import Base, Placed
     from arcrun_auth.tokens import Credential
 
 REMOVED = "removed"
@@ -88,7 +87,6 @@ class Here:
 
     def join(self, name: str, placed: Placed, env: Envelope | None, base: Base | None) -> Base:
         """Makes the record here what the row says, or keeps both. What they agree on now."""
-        digest = placed.entry.hash
         for _ in range(_TRIES):
             local = self.records.get(name)
             try:
@@ -101,8 +99,25 @@ class Here:
             except StoreConflict:  # somebody uses or changes it just now
                 self._read_again(name, env.key if env is not None else _key(local))
                 continue
-            return Base(placed.entry.ver, digest, mac)
+            return placed.agreed(mac)
         raise StoreError("A record is being changed all the time.", hint="arcrun sync")
+
+    def take_all(self, new: Mapping[str, Envelope]) -> dict[str, str]:
+        """Puts records that are not here yet, all at once. Their contents; none if that fails."""
+        records = {
+            name: portable.merged(None, env.key, env.body)
+            for name, env in new.items()
+            if env.body is not None
+        }
+        try:
+            stored = self.store.put_all(list(records.values()))
+        except StoreConflict:  # somebody sets one up just now: one by one, then
+            for name, env in new.items():
+                self._read_again(name, env.key)
+            return {}
+        self.records |= {n: self._local(r) for n, r in zip(records, stored, strict=True)}
+        self.report.pulled += [record.key for record in stored]
+        return {name: self.records[name].mac for name in records}
 
     def _take(self, name: str, key: Key, body: portable.Body, local: Local | None) -> str:
         """Puts what is told into the store."""
@@ -117,6 +132,8 @@ class Here:
         theirs = self._local(portable.merged(local.record, env.key, env.body, own=own))
         if theirs.mac == local.mac:
             return self._agreed(local, env.body)
+        if base is not None and base.mac == theirs.mac:
+            return ""  # sealed anew, not changed: the change is ours alone
         if base is not None and base.mac == local.mac:
             return self._agreed(self._put(name, theirs.record, self.report.pulled), env.body)
         mine = (base.ver + 1, self._me) if base is not None else (0, self._me)

@@ -17,12 +17,13 @@ from arcrun_auth.locks import CredentialLock
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.account import required
 from arcrun_auth.sync.cloud_wire import CloudWire
-from arcrun_auth.sync.engine import Engine, members_of, silent
+from arcrun_auth.sync.engine import Engine
 from arcrun_auth.sync.founding import founded
 from arcrun_auth.sync.identity import identity, stored
 from arcrun_auth.sync.joining import Here
 from arcrun_auth.sync.judge import Copied
 from arcrun_auth.sync.state import FILE, State
+from arcrun_auth.sync.verdict import silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,7 +192,7 @@ def status(home: Home) -> Status:
     here = Here(store, ring.keys, me.id, Logins(home.recipes).of)
     state = State(os.path.join(home.settings.home, FILE))
     try:
-        members, bases, heads = members_of(state, ring.keys.vault), state.bases(), state.heads()
+        members, bases, heads = state.members(ring.keys.vault), state.bases(), state.heads()
         synced, quiet = state.get("synced"), silent(state, me.id, time.time())
     finally:
         state.close()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.errors import StoreError
 from arcrun_auth.protocol import head as heads
+from arcrun_auth.protocol import membership
 from arcrun_auth.protocol.log import Entry
 from arcrun_auth.stores import private
 from arcrun_auth.stores.schema import BUSY_SECONDS, prepare_writing, translated
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.protocol.handover import Point
     from arcrun_auth.protocol.head import Head
+    from arcrun_auth.protocol.membership import Membership
 
 FILE = "sync.db"
 MEMORY = ":memory:"
@@ -70,6 +72,10 @@ class Placed:
         """Of several entries for a row, the one with the highest counts."""
         return self.entry.ver, self.dev
 
+    def agreed(self, mac: str) -> Base:
+        """What is noted once the record here has been joined with this row."""
+        return Base(self.entry.ver, self.entry.hash, mac)
+
 
 @dataclass(frozen=True)
 class Base:
@@ -84,7 +90,7 @@ class Base:
 
 
 class State:
-    """The file of one home, on one server, in one vault. Not for several threads at once."""
+    """The file of one home, on one server, in one vault. One thread at a time."""
 
     def __init__(self, path: str) -> None:
         """Opens it, and makes it if there is none. StoreError where that fails.
@@ -97,7 +103,9 @@ class State:
             if private.check_file(path) is None:
                 os.close(private.create(path))
         try:
-            self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._db = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
             if path != MEMORY:
                 prepare_writing(self._db, path)
             with self.transaction():
@@ -185,6 +193,11 @@ class State:
 
     # -- logs --------------------------------------------------------------------------------
 
+    def members(self, vault: str) -> Membership | None:
+        """The members as we knew them last; None before the first look."""
+        text = self.get("members")
+        return None if text is None else membership.load(text.encode(), vault)
+
     def heads(self) -> dict[str, Known]:
         return {
             dev: Known(heads.load(json.loads(data)), digest)
@@ -211,6 +224,10 @@ class State:
         """What the logs say of a row, each the last thing."""
         sql = "SELECT name, dev, seq, ver, hash, epoch, gone FROM entry WHERE name=?"
         return [_placed(*row) for row in self._all(sql, name)]
+
+    def placed(self, name: str) -> Placed | None:
+        """The entry that counts for a row."""
+        return max(self.entries(name), key=lambda placed: placed.rank, default=None)
 
     def log_of(self, dev: str) -> list[Placed]:
         sql = "SELECT name, dev, seq, ver, hash, epoch, gone FROM entry WHERE dev=? ORDER BY seq"

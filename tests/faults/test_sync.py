@@ -1,4 +1,4 @@
-"""Row 16: what a server may try with rows that it cannot read, and what honest ones may not cause."""
+"""Row 16: what a server may try with rows that it cannot read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from arcrun_auth.errors import SyncAlarm
-from arcrun_auth.sync.engine import silent
+from arcrun_auth.sync.verdict import silent
 from tests import sync_liar
 from tests.faults.board import count
 from tests.sync_kit import Home, key_of, pair, settle

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from arcrun_auth.protocol import log
-from arcrun_auth.sync import engine, outbox
+from arcrun_auth.sync import outbox
 from tests.sync_crashing import dies
 from tests.sync_kit import Home, Server, enrol, names, pair, settle
 
@@ -108,7 +108,7 @@ def test_a_log_that_is_written_anew_survives_a_crash_at_any_step(monkeypatch, ah
 def lengths(home: Home) -> tuple[int, int]:
     head = home.state.heads()[home.identity.id].head
     needed = [p for p in home.state.log_of(home.identity.id)
-              if engine.current_of(home.state, p.entry.name) == p]  # fmt: skip
+              if home.state.placed(p.entry.name) == p]  # fmt: skip
     return head.seq - head.base, len(needed)
 
 
