@@ -34,9 +34,11 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         return CredentialLock(folder, connection.key).acquire(timeout)
 
     def turns(record: Credential) -> Turn:
+        from arcrun_auth.sync.session import Place
         from arcrun_auth.sync.turns import Turn
 
-        return Turn(resolver, record, connection.name)
+        home = Place(resolver.store, resolver.settings, resolver.catalog)
+        return Turn(home, record, connection.name)
 
     def check(stored: Credential) -> None:
         if resolver.is_elsewhere(connection, stored):

@@ -49,6 +49,15 @@ class Home(Protocol):
     def recipes(self) -> Catalog: ...
 
 
+@dataclass(frozen=True)
+class Place:
+    """The same for who has no broker."""
+
+    store: Store
+    settings: Settings
+    recipes: Catalog
+
+
 LOCK_SECONDS = 30.0
 """How long to wait for another process of this home that syncs?"""
 

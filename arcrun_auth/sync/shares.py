@@ -93,18 +93,14 @@ def _number(record: Credential) -> int:
 def _shared(record: Credential) -> Credential:
     """With a number from the first: also what is to be unshared is renewed in turns."""
     assert record.grant is not None
-    return record.replace(
-        shared=True, grant=record.grant.replace(turn=max(_number(record), 1))
-    )
+    return record.replace(shared=True, grant=record.grant.replace(turn=max(_number(record), 1)))
 
 
 def _unshared(record: Credential) -> Credential:
     return record.replace(shared=False)
 
 
-def _edited(
-    store: Store, record: Credential, change: Callable[[Credential], Credential]
-) -> None:
+def _edited(store: Store, record: Credential, change: Callable[[Credential], Credential]) -> None:
     while True:
         try:
             store.put(change(record), expect=record.generation)

@@ -31,7 +31,6 @@ from arcrun_auth.errors import (
 )
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.account import account
-from arcrun_auth.sync.engine import members_of
 from arcrun_auth.sync.identity import identity
 from arcrun_auth.sync.session import primary, session
 
@@ -148,7 +147,7 @@ class Turn:
         with session(self._home, cloud=self._cloud) as here:
             here.sync()
             by = self._lease.interrupted_by
-            members = members_of(here.state, self._keys.vault)
+            members = here.state.members(self._keys.vault)
             devices = members.members.values() if members is not None else ()
             self._who = next((d.name for d in devices if holder(self._keys, d.id) == by), "")
 
