@@ -196,6 +196,12 @@ def interrupted(grant: Grant) -> bool:
     return grant.intent is not None and grant.intent.refresh_hash == fingerprint(grant)
 
 
+def untold(record: Credential) -> bool:
+    """Whether the homes that share this login have yet to be told of its last renewal."""
+    grant = record.grant
+    return grant is not None and bool(grant.turn and grant.intent) and not interrupted(grant)
+
+
 def _same(one: Grant, other: Grant) -> bool:
     """Whether both are one login's: by the refresh token, or by what signs where there is none."""
     if one.refresh_token is None:

@@ -33,12 +33,12 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         _check_locks(folder, connection)
         return CredentialLock(folder, connection.key).acquire(timeout)
 
-    def turns(record: Credential) -> Turn:
+    def turns(record: Credential, wait: float) -> Turn:
         from arcrun_auth.sync.session import Place
         from arcrun_auth.sync.turns import Turn
 
         home = Place(resolver.store, resolver.settings, resolver.catalog)
-        return Turn(home, record, connection.name)
+        return Turn(home, record, connection.name, wait=wait)
 
     def check(stored: Credential) -> None:
         if resolver.is_elsewhere(connection, stored):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 
-from arcrun_auth.custody import CONFLICTS, Custody, ended, forbidden, interrupted
+from arcrun_auth.custody import CONFLICTS, Custody, ended, forbidden, interrupted, untold
 from arcrun_auth.errors import (
     AuthError,
     ProviderUnavailable,
@@ -44,14 +44,15 @@ if TYPE_CHECKING:
         """The turn of this home, of all that share a login, to renew it."""
 
         interrupted: bool
-        """Whether another home's turn may have ended between its request and what it told."""
+        """Whether a turn, perhaps this one, ended between its request and what it was to tell."""
 
         def begin(self, grant: Grant) -> int | None:
             """Before the request: the new grant's number. RefreshBusy where it is too soon."""
             ...
 
-    Turns = Callable[[Credential], AbstractContextManager[Turn]]
-    """Takes the turn, and tells the others what came of it. What it raises forbids a request."""
+    Turns = Callable[[Credential, float], AbstractContextManager[Turn]]
+    """Takes the turn, for which it waits so many seconds, and tells the others what came of it.
+    What it raises forbids a request."""
 
 EARLY = 60.0
 """How many seconds before its end do we call a token expired? Clocks differ that much."""
@@ -199,17 +200,26 @@ class GrantSource(Source):
             return held.token
         arrived = self._failures
         with self._mutex:
-            held = (
-                self._in_memory(rejected)
-                or self._in_store(self._custody.read(), rejected)
-                or self._renewed(rejected, arrived)
-            )
+            held = self._in_memory(rejected) or self._read(rejected)
+            if held is None:
+                held = self._renewed(rejected, arrived)
             self._held = held
             return held.token
 
     def _in_memory(self, rejected: str | None) -> _Held | None:
         held = self._held
         return held if held is not None and held.good(self._clock(), rejected) else None
+
+    def _read(self, rejected: str | None) -> _Held | None:
+        record = self._custody.read()
+        held = self._in_store(record, rejected)
+        if held is not None and self._turns is not None and untold(record):
+            try:
+                with self._turns(record, 0.0):  # taking it tells them
+                    pass
+            except AuthError:  # at the next use, then, or by a sync
+                pass
+        return held
 
     def _in_store(self, record: Credential, rejected: str | None) -> _Held | None:
         """What the store holds, if it is good: perhaps another process has renewed it."""
@@ -249,7 +259,7 @@ class GrantSource(Source):
             return held
         if self._turns is None or not (record.shared or (record.grant and record.grant.turn)):
             return self._ours(record, rejected)
-        with self._turns(record) as turn:  # it may be another one's by now
+        with self._turns(record, LOCK_WAIT) as turn:  # it may be another one's by now
             return self._ours(self._custody.read(locked=True), rejected, turn)
 
     def _ours(self, record: Credential, rejected: str | None, turn: Turn | None = None) -> _Held:
@@ -278,6 +288,7 @@ class GrantSource(Source):
         was_interrupted = interrupted(record.grant) or (turn is not None and turn.interrupted)
         if self._mode == "yes":
             record = self._custody.intend(record, self._clock())
+        assert record.grant is not None
         try:
             try:
                 grant = self._renew(record)
@@ -286,6 +297,8 @@ class GrantSource(Source):
                     raise
                 # Its fate is unknown, as after a crash: one more try tells.
                 was_interrupted = True
+                if turn is not None:
+                    turn.interrupted = True
                 grant = self._renew(record)
         except TokenRefused as error:
             # Where the same can simply be asked for again, nothing has died.
@@ -293,7 +306,11 @@ class GrantSource(Source):
                 raise
             self._custody.bury(record)
             raise ended(self._service, was_interrupted, error) from None
-        return self._custody.commit(record, grant.replace(turn=number))
+        if number is not None:  # the intent stays until the other homes are told: see `untold`
+            rotated = grant.refresh_token != record.grant.refresh_token
+            intent = record.grant.intent if rotated else None
+            grant = grant.replace(turn=number, intent=intent)
+        return self._custody.commit(record, grant)
 
     def _recent_failure(self, arrived: int) -> ProviderUnavailable | None:
         """One failure serves everybody who was waiting for it, and those who come too soon."""

@@ -10,7 +10,7 @@ from arcrun_auth.broker import Broker
 from arcrun_auth.sync.session import session
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests.sync_homes import MASTER, Homes
-from tests.sync_kit import enrol
+from tests.sync_kit import Home, enrol
 from tests.world import Told
 
 if TYPE_CHECKING:
@@ -30,19 +30,22 @@ class Sharing:
         self.provider = provider
         self.homes = Homes(folder)
         self.brokers: dict[str, Broker] = {}
+        self.opened: dict[str, Home] = {}
         first, *others = (self._made(name) for name in ("laptop", *(names or ("desktop",))))
         self.another("laptop").setup("demo")
         first.sync()
         for other in others:
             enrol(first, other)
 
-    def _made(self, name: str):
+    def _made(self, name: str) -> Home:
         home = self.homes(name)
         recipes = self.homes.folder / name / "recipes"
         recipes.mkdir(mode=0o700)
         (recipes / "demo.yaml").write_text(self.provider.recipe_yaml("demo"))
         keyed = self.provider.recipe_yaml("keyed", primitive="static_key")
         (recipes / "keyed.yaml").write_text(keyed)
+        self.opened[name] = home
+        home.rotating.add(DEMO)
         if name == "laptop":
             app = Credential(Key("app", "demo"), secrets={"client_id": Secret("demo")})
             home.store.put(app, expect=0)
@@ -105,6 +108,17 @@ class Sharing:
             return with_nothing.get_token("demo", interactive=False).access_token
         finally:
             with_nothing.close()
+
+    def lapse(self) -> None:
+        """Whoever has a lease has had it for long enough."""
+        database = self.homes.desk.database
+        database.write(lambda tx: tx.run("UPDATE leases SET expires_at = ?", tx.shared_now() - 1))
+
+    def leases(self) -> list[tuple]:
+        """(held, whether somebody was interrupted, and whether it may still know)."""
+        columns = "held, interrupted_fence IS NOT NULL, interrupted_by IS NOT NULL"
+        sql = f"SELECT {columns} FROM leases"
+        return [tuple(map(bool, r)) for r in self.homes.desk.database.read(lambda tx: tx.all(sql))]
 
     @property
     def requests(self) -> int:

@@ -140,8 +140,8 @@ class Here:
         if mine > (env.ver, env.dev):
             self._keep_copy(theirs.record, env.dev, local.record)
             won = portable.with_consents(local.record, env.body)
-            if won.shared and theirs.record.shared:  # whoever wins: the newer login
-                won = won.replace(grant=theirs.record.grant)
+            if local.record.shared or theirs.record.shared:  # no change wins over a login
+                won = portable.with_login(won, theirs.record)
         else:
             self._keep_copy(local.record, self._me, theirs.record)
             won = portable.with_consents(theirs.record, self.body(local.record))
@@ -150,8 +150,9 @@ class Here:
 
     def _agreed(self, local: Local, body: portable.Body) -> str:
         """The content that is the same here and there; empty where a newer login is only here."""
-        same = not local.record.shared or not body.get("shared")
-        return local.mac if same or local.mac == self._keys.mac(portable.content(body)) else ""
+        if local.record.shared and local.mac != self._keys.mac(portable.content(body)):
+            return ""
+        return local.mac
 
     def _leave(self, name: str, local: Local | None, base: Base | None) -> str:
         """What another device removed."""

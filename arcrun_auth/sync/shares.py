@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError, LoginRequired, StoreConflict
 from arcrun_auth.locks import CredentialLock
+from arcrun_auth.protocol import portable
 from arcrun_auth.sync.session import Logins, primary, session, syncs
-from arcrun_auth.sync.turns import Turn, freed
+from arcrun_auth.sync.turns import Turn, settled
 from arcrun_auth.tokens import Key
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def share(home: Home, service: str, instance: str) -> bool:
     with CredentialLock(home.settings.locks_path, key).acquire():
         record = _stored(store, key, name)
         _check(home, record, name)
-        _edited(store, record, _shared)
+        _edited(store, record, portable.share)
         with session(home) as here:
             here.sync()
     return not record.shared
@@ -50,12 +51,12 @@ def unshare(home: Home, service: str, instance: str) -> bool:
     key = _key(home, service, instance)
     with CredentialLock(home.settings.locks_path, key).acquire():
         record = _stored(store, key, name)
-        if not record.shared and not _number(record):
+        if not record.shared and not portable.turn_of(record):
             return False
         with Turn(home, record, name) as turn:
-            _edited(store, _stored(store, key, name), _unshared)
+            _edited(store, _stored(store, key, name), portable.take_back)
             turn.sync()
-            freed(store, key)
+            settled(store, key)
     return True
 
 
@@ -84,20 +85,6 @@ def _check(home: Home, record: Credential, name: str) -> None:
             f"{name} needs no sharing: its login does not change when it is renewed, so it is on "
             "all your devices after a sync anyhow."
         )
-
-
-def _number(record: Credential) -> int:
-    return (record.grant.turn or 0) if record.grant is not None else 0
-
-
-def _shared(record: Credential) -> Credential:
-    """With a number from the first: also what is to be unshared is renewed in turns."""
-    assert record.grant is not None
-    return record.replace(shared=True, grant=record.grant.replace(turn=max(_number(record), 1)))
-
-
-def _unshared(record: Credential) -> Credential:
-    return record.replace(shared=False)
 
 
 def _edited(store: Store, record: Credential, change: Callable[[Credential], Credential]) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from arcrun_auth import cloud as clouds
-from arcrun_auth.custody import interrupted
+from arcrun_auth.custody import interrupted, untold
 from arcrun_auth.errors import (
     AuthError,
     ProviderUnavailable,
@@ -48,7 +48,7 @@ TTL = 90.0
 """How many seconds does a turn last, if nobody ends it? Longer than two token requests, which take
 30 at most; counted anew once it begins."""
 WAIT = 45.0
-"""How long do we wait for another home's turn to end? As long as for another process's."""
+"""How long do we wait for another home's turn to end, if nobody says?"""
 POLLS = (0.05, 1.0)
 """The first and the longest pause between two questions whether it has."""
 PUSHES = (0.2, 1.0)
@@ -68,7 +68,9 @@ class Turn:
     RefreshBusy for all else that keeps a home from its turn.
     """
 
-    def __init__(self, home: Home, record: Credential, name: str) -> None:
+    def __init__(self, home: Home, record: Credential, name: str, *, wait: float = WAIT) -> None:
+        """`wait` is for how many seconds it is waited for another home's turn to end."""
+        self._wait = wait
         self._home = home
         self._store = primary(home.store)
         self._key: Key = record.key
@@ -119,13 +121,13 @@ class Turn:
         self._lease = self._taken()
         try:
             self.sync()
-            self._alone = freed(self._store, self._key)
+            self._alone = settled(self._store, self._key)
         except AuthError:
             self._leave()
             raise
 
     def _taken(self) -> Lease:
-        until = time.monotonic() + WAIT
+        until = time.monotonic() + self._wait
         pause, longest = POLLS
         while True:
             self._clock = _Clock()
@@ -134,8 +136,8 @@ class Turn:
             except clouds.Conflict:
                 if time.monotonic() >= until:
                     raise RefreshBusy(
-                        f"Another device has been renewing {self._name} for more than {WAIT:g} "
-                        "seconds.",
+                        f"Another device has been renewing {self._name} for more than "
+                        f"{self._wait:g} seconds.",
                         service=self._name,
                         hint="try again",
                     ) from None
@@ -194,14 +196,14 @@ class Turn:
             elif error is None:
                 self._tell()
             elif isinstance(error, AuthError):
-                lost = isinstance(error, ProviderUnavailable) and error.sent
-                self._leave(unknown=lost or self.interrupted)
+                self._leave(unknown=self.interrupted)
             # Any other may have come anywhere: the turn is left to end, and to be told of.
 
     def _tell(self) -> None:
         """Pushes the new grant. If that fails the turn is left to end: this home holds it."""
         try:
             self._push()
+            settled(self._store, self._key)
             record = self._store.get(self._key)
         except AuthError as error:
             _logger.warning(
@@ -243,20 +245,22 @@ class _Clock:
         return max(time.monotonic() - self._began[0], time.time() - self._began[1])
 
 
-def freed(store: Store, key: Key) -> bool:
-    """Whether the record is not shared, as all devices know. From now on nobody is asked."""
+def settled(store: Store, key: Key) -> bool:
+    """Notes that all is told of a record. Whether it is this home's alone, and so asks nobody."""
     while True:
         record = store.get(key)
-        if record is None or record.shared:
+        if record is None or record.grant is None:
             return False
-        if record.grant is None or not record.grant.turn:
-            return True
-        try:
-            free = record.replace(grant=record.grant.replace(turn=None))
-            store.put(free, expect=record.generation)
-        except StoreConflict:
-            continue
-        return True
+        alone, grant = not record.shared, record.grant
+        fresh = grant.replace(turn=None) if alone and grant.turn else grant
+        if untold(record):
+            fresh = fresh.replace(intent=None)
+        if fresh is not grant:
+            try:
+                store.put(record.replace(grant=fresh), expect=record.generation)
+            except StoreConflict:
+                continue
+        return alone
 
 
 def lease_of(keys: VaultKeys, key: Key) -> str:

@@ -55,7 +55,7 @@ def command(ctx: click.Context, *, watch: bool, as_json: bool) -> int:
 
     The server gets ciphertext and learns no name of a service. The first sync of an account
     founds its vault, whose keys never leave your devices; further ones are let in by arcrun
-    devices. A login whose refresh token changes at each use stays on its device, unless it is shared.
+    devices. A login whose refresh token changes at each use stays on its device, or is shared.
     """
     if ctx.invoked_subcommand is not None:
         return 0
