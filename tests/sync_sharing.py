@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.broker import Broker
 from arcrun_auth.sync.session import session
+from arcrun_auth.sync.shares import share
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests.sync_homes import MASTER, Homes
 from tests.sync_kit import Home, enrol
@@ -36,6 +37,18 @@ class Sharing:
         first.sync()
         for other in others:
             enrol(first, other)
+        self.before = (0, 0, 0)
+
+    def begin(self) -> None:
+        """A fresh login, shared by all homes; what was counted before counts no more."""
+        for broker in self.brokers.values():
+            broker.close()
+        self.brokers.clear()
+        self.homes.desk.database.write(lambda tx: tx.run("DELETE FROM leases"))
+        self.broker("laptop").setup("demo")
+        share(self.broker("laptop"), "demo", "default")
+        self.sync("laptop", *(name for name in self.opened if name != "laptop"))
+        self.before = self._counted
 
     def _made(self, name: str) -> Home:
         home = self.homes(name)
@@ -121,8 +134,21 @@ class Sharing:
         return [tuple(map(bool, r)) for r in self.homes.desk.database.read(lambda tx: tx.all(sql))]
 
     @property
+    def _counted(self) -> tuple[int, int, int]:
+        provider = self.provider
+        return (
+            provider.token_requests["refresh_token"], provider.reuses, provider.families_revoked
+        )  # fmt: skip
+
+    @property
     def requests(self) -> int:
-        return self.provider.token_requests["refresh_token"]
+        """How many renewals the provider was asked for."""
+        return self._counted[0] - self.before[0]
+
+    @property
+    def well(self) -> bool:
+        """Whether the provider has seen nothing that it takes for a theft."""
+        return self._counted[1:] == self.before[1:]
 
     def close(self) -> None:
         self.homes.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from arcrun_auth.errors import (
     SyncAlarm,
 )
 from arcrun_auth.stores.vault import Vault
-from arcrun_auth.sync import turns
+from arcrun_auth.sync import ring, turns
 from arcrun_auth.sync.shares import share, unshare
 from arcrun_auth.sync.turns import Turn
 from arcrun_auth.testing import Provider
@@ -39,17 +40,31 @@ class Crash(BaseException):
     """The process is gone: nothing of ours catches this."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
     with Provider() as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, provider) -> Iterator[Sharing]:
+    made = Sharing(tmp_path_factory.mktemp("world"), provider)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def sharing(tmp_path, provider) -> Iterator[Sharing]:
+def sharing(world: Sharing) -> Sharing:
+    """Two homes with a fresh login that they share."""
+    world.begin()
+    return world
+
+
+@pytest.fixture
+def own(tmp_path, provider) -> Iterator[Sharing]:
+    """Two that nobody else uses, with a login on the first alone."""
     made = Sharing(tmp_path, provider)
-    share(made.broker("laptop"), "demo", "default")
-    made.sync("desktop")
+    made.before = made._counted
     yield made
     made.close()
 
@@ -87,11 +102,6 @@ def dies(monkeypatch, sharing: Sharing, name: str, where: str) -> None:
             sharing.token(name)
 
 
-def well(sharing: Sharing) -> bool:
-    """Whether the provider has seen nothing that it would take for a theft."""
-    return (sharing.provider.reuses, sharing.provider.families_revoked) == (0, 0)
-
-
 # -- all is well -----------------------------------------------------------------------------
 
 
@@ -110,7 +120,7 @@ def test_what_one_home_renews_the_others_take_without_a_request(sharing: Sharing
         assert sharing.token(second) == fresh
         assert sharing.requests == number
         assert [sharing.grant(name).turn for name in BOTH] == [sharing.grant("laptop").turn] * 2
-    assert well(sharing)
+    assert sharing.well
     assert sharing.leases() == FREE
 
 
@@ -123,7 +133,7 @@ def test_a_token_that_is_refused_is_renewed_once_for_all(sharing: Sharing) -> No
         assert client.get("/me").status_code == 200
         client.close()
     assert sharing.requests == 1
-    assert well(sharing)
+    assert sharing.well
 
 
 def test_the_server_learns_no_name_from_a_lease(sharing: Sharing) -> None:
@@ -153,7 +163,7 @@ def test_a_login_anew_is_shared_and_wins_though_that_clock_is_behind(sharing: Sh
     sharing.token("laptop")
     sharing.sync("desktop")
     assert sharing.grant("desktop").refresh_token == sharing.grant("laptop").refresh_token
-    assert well(sharing)
+    assert sharing.well
 
 
 def test_an_edit_elsewhere_keeps_the_newer_login_whoever_wins(sharing: Sharing) -> None:
@@ -168,48 +178,46 @@ def test_an_edit_elsewhere_keeps_the_newer_login_whoever_wins(sharing: Sharing) 
             sharing.sync(editor, renewer)
         assert sharing.token(editor) == sharing.token(renewer) == fresh
     assert sharing.requests == 2
-    assert well(sharing)
+    assert sharing.well
 
 
 # -- whom a home needs for it ----------------------------------------------------------------
 
 
 def test_without_the_server_the_old_token_is_used_to_its_end_and_nothing_is_asked(
-    sharing: Sharing,
+    own: Sharing,
 ) -> None:
-    import time
-
-    store, record = sharing.broker("laptop").store, sharing.record("laptop")
+    own.begin()
+    store, record = own.broker("laptop").store, own.record("laptop")
     assert record is not None
     assert record.grant is not None
     now = time.time()
     soon = record.grant.replace(issued=now - 3590, expires=now + 10)
     store.put(record.replace(grant=soon), expect=record.generation)
-    sharing.homes.desk.close()
-    assert sharing.token("laptop") == soon.access_token.reveal()
-    sharing.expire("laptop")
+    own.homes.desk.close()
+    assert own.token("laptop") == soon.access_token.reveal()
+    own.expire("laptop")
     with pytest.raises(ProviderUnavailable):
-        sharing.token("laptop")
-    assert sharing.requests == 0
-    assert sharing.grant("laptop").intent is None
+        own.token("laptop")
+    assert own.requests == 0
+    assert own.grant("laptop").intent is None
 
 
-def test_who_is_not_logged_in_or_syncs_no_more_is_told_so(sharing: Sharing) -> None:
-    from arcrun_auth.sync import ring
-
-    sharing.expire("laptop")
-    nobody = sharing.another("laptop", environ={"ARCRUN_API_KEY": "", "ARCRUN_SERVER": ""})
+def test_who_is_not_logged_in_or_syncs_no_more_is_told_so(own: Sharing) -> None:
+    own.begin()
+    own.expire("laptop")
+    nobody = own.another("laptop", environ={"ARCRUN_API_KEY": "", "ARCRUN_SERVER": ""})
     with pytest.raises(RefreshBusy, match="nobody is logged in") as caught:
         nobody.get_token("demo", interactive=False)
     assert caught.value.hint == "arcrun login"
-    wrong = sharing.another("laptop", environ={"ARCRUN_API_KEY": "ak_" + "0" * 48})
+    wrong = own.another("laptop", environ={"ARCRUN_API_KEY": "ak_" + "0" * 48})
     with pytest.raises(RefreshBusy, match="cannot be renewed here now"):
         wrong.get_token("demo", interactive=False)
-    ring.leave(sharing.broker("laptop").store)
+    ring.leave(own.broker("laptop").store)
     with pytest.raises(RefreshBusy, match="does not sync") as caught:
-        sharing.token("laptop")
+        own.token("laptop")
     assert caught.value.hint == "arcrun sync"
-    assert sharing.requests == 0
+    assert own.requests == 0
 
 
 def test_a_server_that_lies_gets_no_request_sent(sharing: Sharing, monkeypatch) -> None:
@@ -284,7 +292,7 @@ def test_who_died_before_it_began_keeps_nobody_waiting_but_for_its_turn(
     sharing.expire("desktop")
     assert sharing.token("desktop")
     assert sharing.token("laptop") == sharing.token("desktop")
-    assert (sharing.requests, well(sharing)) == (1, True)
+    assert (sharing.requests, sharing.well) == (1, True)
 
 
 @pytest.mark.parametrize("where", ["before the request", "after the commit"])
@@ -295,7 +303,7 @@ def test_the_home_that_died_goes_on_at_once_and_nothing_is_lost(
     fresh = sharing.token("laptop")
     sharing.expire("desktop")
     assert sharing.token("desktop") == fresh
-    assert (sharing.requests, well(sharing)) == (1, True)
+    assert (sharing.requests, sharing.well) == (1, True)
 
 
 def test_a_home_that_may_hold_the_new_login_is_waited_for(sharing: Sharing, monkeypatch) -> None:
@@ -310,10 +318,10 @@ def test_a_home_that_may_hold_the_new_login_is_waited_for(sharing: Sharing, monk
     assert sharing.requests == 1
     sharing.sync("laptop")
     assert sharing.token("desktop") == sharing.token("laptop")
-    assert (sharing.requests, well(sharing)) == (1, True)
+    assert (sharing.requests, sharing.well) == (1, True)
     sharing.expire("desktop")  # what that one brought is of its turn, so nothing is open
     assert sharing.token("desktop")
-    assert (sharing.requests, well(sharing)) == (2, True)
+    assert (sharing.requests, sharing.well) == (2, True)
 
 
 def test_after_a_while_the_old_token_is_tried_once(sharing: Sharing, monkeypatch) -> None:
@@ -323,7 +331,7 @@ def test_after_a_while_the_old_token_is_tried_once(sharing: Sharing, monkeypatch
     sharing.expire("desktop")
     fresh = sharing.token("desktop")
     assert sharing.token("laptop") == fresh
-    assert (sharing.requests, well(sharing)) == (1, True)
+    assert (sharing.requests, sharing.well) == (1, True)
 
 
 def test_where_that_was_spent_it_is_told_exactly_and_the_home_that_has_the_new_one_heals_it(
@@ -373,7 +381,7 @@ def test_a_provider_that_is_down_costs_no_home_its_turn(sharing: Sharing) -> Non
     with pytest.raises(ProviderUnavailable):
         sharing.token("laptop")
     assert sharing.token("desktop")
-    assert well(sharing)
+    assert sharing.well
 
 
 def test_a_push_that_fails_costs_nobody_the_login(sharing: Sharing, monkeypatch, caplog) -> None:
@@ -403,7 +411,7 @@ def test_a_push_that_fails_costs_nobody_the_login(sharing: Sharing, monkeypatch,
         sharing.token("desktop")
     sharing.sync("laptop")
     assert sharing.token("desktop") == fresh
-    assert (sharing.requests, well(sharing)) == (1, True)
+    assert (sharing.requests, sharing.well) == (1, True)
 
 
 def test_a_moment_without_a_network_is_no_failure_of_the_push(
@@ -445,7 +453,7 @@ def test_a_login_that_could_not_be_saved_is_waited_for_too(sharing: Sharing, mon
     with broker.bind("demo", interactive=False) as client:
         assert client.get("/me").status_code == 200, "what is in memory it saves at the next turn"
     assert sharing.token("desktop") != fresh
-    assert well(sharing)
+    assert sharing.well
 
 
 def test_who_lost_its_turn_in_its_request_still_tells_what_it_got(
@@ -462,7 +470,7 @@ def test_who_lost_its_turn_in_its_request_still_tells_what_it_got(
     with instead(monkeypatch, Authority, "send", sent):
         fresh = sharing.token("laptop")
     assert sharing.token("desktop") == fresh
-    assert (sharing.requests, well(sharing)) == (1, True)
+    assert (sharing.requests, sharing.well) == (1, True)
 
 
 def test_an_older_login_that_is_told_late_replaces_no_newer_one(
@@ -519,12 +527,10 @@ def test_a_login_that_stays_the_same_needs_no_sharing(tmp_path) -> None:
             sharing.close()
 
 
-def test_a_home_that_does_not_sync_shares_nothing(sharing: Sharing) -> None:
-    from arcrun_auth.sync import ring
-
-    ring.leave(sharing.broker("laptop").store)
+def test_a_home_that_does_not_sync_shares_nothing(own: Sharing) -> None:
+    ring.leave(own.broker("laptop").store)
     with pytest.raises(AuthError, match="does not sync") as caught:
-        share(sharing.broker("laptop"), "demo", "default")
+        share(own.broker("laptop"), "demo", "default")
     assert caught.value.hint == "arcrun sync"
 
 
@@ -538,7 +544,7 @@ def test_what_is_shared_no_more_stays_with_who_said_so(sharing: Sharing) -> None
     assert sharing.token("desktop")
     assert sharing.leases() == leases, "nobody else has it, so nobody is asked"
     assert sharing.grant("desktop").turn is None
-    assert (sharing.requests, well(sharing)) == (1, True)
+    assert (sharing.requests, sharing.well) == (1, True)
     sharing.broker("laptop").setup("demo")
     sharing.sync(*BOTH)
     assert sharing.grant("laptop").refresh_token != sharing.grant("desktop").refresh_token
@@ -567,45 +573,34 @@ def test_a_crash_before_the_others_know_it_leaves_nobody_renewing_alone(
     assert sharing.grant("laptop").turn is None
     with pytest.raises(LoginRequired, match="is not connected"):
         sharing.token("desktop")
-    assert (sharing.requests, well(sharing)) == (1, True)
+    assert (sharing.requests, sharing.well) == (1, True)
 
 
-def test_a_login_of_ones_own_gives_way_to_the_shared_one_of_the_same_person(
-    tmp_path, provider
-) -> None:
-    sharing = Sharing(tmp_path, provider)
-    try:
-        sharing.broker("desktop").setup("demo")
-        share(sharing.broker("laptop"), "demo", "default")
-        sharing.sync("desktop")
-        assert sharing.token("desktop") == sharing.token("laptop")
-        record = sharing.record("desktop")
-        assert record is not None
-        assert record.shared
-    finally:
-        sharing.close()
+def test_a_login_of_ones_own_gives_way_to_the_shared_one_of_the_same_person(own: Sharing) -> None:
+    own.broker("desktop").setup("demo")
+    share(own.broker("laptop"), "demo", "default")
+    own.sync("desktop")
+    assert own.token("desktop") == own.token("laptop")
+    record = own.record("desktop")
+    assert record is not None
+    assert record.shared
 
 
-def test_a_login_of_another_person_is_left_alone(tmp_path, provider) -> None:
-    sharing = Sharing(tmp_path, provider)
-    try:
-        desktop = sharing.broker("desktop")
-        desktop.setup("demo")
-        record = sharing.record("desktop")
-        assert record is not None
-        assert record.identity
-        desktop.store.put(record.replace(identity="bob@example.com"), expect=record.generation)
-        own = sharing.grant("desktop").refresh_token
-        share(sharing.broker("laptop"), "demo", "default")
-        for _ in range(2):
-            sharing.sync(*BOTH)
-        assert sharing.grant("desktop").refresh_token == own
-        shared = sharing.record("laptop")
-        assert shared is not None
-        assert shared.shared, "theirs is none of its business"
-        sharing.expire(*BOTH)
-        tokens = {sharing.token(name) for name in BOTH}
-        assert len(tokens) == 2
-        assert well(sharing)
-    finally:
-        sharing.close()
+def test_a_login_of_another_person_is_left_alone(own: Sharing) -> None:
+    desktop = own.broker("desktop")
+    desktop.setup("demo")
+    record = own.record("desktop")
+    assert record is not None
+    assert record.identity
+    desktop.store.put(record.replace(identity="bob@example.com"), expect=record.generation)
+    bobs = own.grant("desktop").refresh_token
+    share(own.broker("laptop"), "demo", "default")
+    for _ in range(2):
+        own.sync(*BOTH)
+    assert own.grant("desktop").refresh_token == bobs
+    shared = own.record("laptop")
+    assert shared is not None
+    assert shared.shared, "theirs is none of its business"
+    own.expire(*BOTH)
+    assert len({own.token(name) for name in BOTH}) == 2
+    assert own.well
