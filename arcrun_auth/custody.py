@@ -14,10 +14,26 @@ from arcrun_auth.tokens import Intent
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from typing import Protocol
 
     from arcrun_auth.errors import TokenRefused
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Grant, Key
+
+    class Turn(Protocol):
+        """The turn of this home, of all that share a login, to renew it."""
+
+        interrupted: bool
+        """Whether a turn, perhaps this one, ended between its request and what it was to tell."""
+
+        def begin(self, grant: Grant) -> int | None:
+            """Before the request: the new grant's number. RefreshBusy where it is too soon."""
+            ...
+
+    Turns = Callable[[Credential, float], AbstractContextManager[Turn]]
+    """Takes the turn, for which it waits so many seconds, and tells the others what came of it.
+    What it raises forbids a request."""
 
 CONFLICTS = 10
 """How often may others get in between before we give up for now?"""

@@ -30,8 +30,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from typing import Protocol
 
+    from arcrun_auth.custody import Turn, Turns
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Grant, Key, Secret
 
@@ -39,20 +39,6 @@ if TYPE_CHECKING:
     """Sends the one token request. Raises TokenRefused or ProviderUnavailable."""
     Lock = Callable[[float], AbstractContextManager[object]]
     """Holds the lock of this credential across processes; RefreshBusy after so many seconds."""
-
-    class Turn(Protocol):
-        """The turn of this home, of all that share a login, to renew it."""
-
-        interrupted: bool
-        """Whether a turn, perhaps this one, ended between its request and what it was to tell."""
-
-        def begin(self, grant: Grant) -> int | None:
-            """Before the request: the new grant's number. RefreshBusy where it is too soon."""
-            ...
-
-    Turns = Callable[[Credential, float], AbstractContextManager[Turn]]
-    """Takes the turn, for which it waits so many seconds, and tells the others what came of it.
-    What it raises forbids a request."""
 
 EARLY = 60.0
 """How many seconds before its end do we call a token expired? Clocks differ that much."""
@@ -182,7 +168,9 @@ class GrantSource(Source):
         self._held: _Held | None = None
         self._failed: ProviderUnavailable | None = None
         self._failures = 0
-        self._not_before = 0.0
+        self._not_before = self._tell_at = 0.0
+        self._told = True
+        """Whether nobody waits to be told of the last renewal; until then the store is read."""
 
     def peek(self) -> Token | None:
         held = self._held
@@ -203,7 +191,7 @@ class GrantSource(Source):
             held = self._in_memory(rejected) or self._read(rejected)
             if held is None:
                 held = self._renewed(rejected, arrived)
-            self._held = held
+            self._held = held if self._told else None
             return held.token
 
     def _in_memory(self, rejected: str | None) -> _Held | None:
@@ -213,13 +201,21 @@ class GrantSource(Source):
     def _read(self, rejected: str | None) -> _Held | None:
         record = self._custody.read()
         held = self._in_store(record, rejected)
-        if held is not None and self._turns is not None and untold(record):
-            try:
-                with self._turns(record, 0.0):  # taking it tells them
-                    pass
-            except AuthError:  # at the next use, then, or by a sync
-                pass
+        if held is not None:
+            self._told = not untold(record) or self._tell(record)
         return held
+
+    def _tell(self, record: Credential) -> bool:
+        """Tells the other homes what they wait for, if that is possible now. Whether it was."""
+        assert self._turns is not None
+        if time.monotonic() < self._tell_at:
+            return False
+        try:
+            with self._turns(record, 0.0):  # taking it tells them
+                return True
+        except AuthError:
+            self._tell_at = time.monotonic() + BACK_OFF[1]
+            return False
 
     def _in_store(self, record: Credential, rejected: str | None) -> _Held | None:
         """What the store holds, if it is good: perhaps another process has renewed it."""
@@ -260,7 +256,9 @@ class GrantSource(Source):
         if self._turns is None or not (record.shared or (record.grant and record.grant.turn)):
             return self._ours(record, rejected)
         with self._turns(record, LOCK_WAIT) as turn:  # it may be another one's by now
-            return self._ours(self._custody.read(locked=True), rejected, turn)
+            held = self._ours(self._custody.read(locked=True), rejected, turn)
+        self._told = not untold(self._custody.read(locked=True))
+        return held
 
     def _ours(self, record: Credential, rejected: str | None, turn: Turn | None = None) -> _Held:
         tries = CONFLICTS

@@ -301,6 +301,7 @@ def test_the_home_that_died_goes_on_at_once_and_nothing_is_lost(
 ) -> None:
     dies(monkeypatch, sharing, "laptop", where)
     fresh = sharing.token("laptop")
+    assert not sharing.leases()[0][0]
     sharing.expire("desktop")
     assert sharing.token("desktop") == fresh
     assert (sharing.requests, sharing.well) == (1, True)
@@ -384,32 +385,48 @@ def test_a_provider_that_is_down_costs_no_home_its_turn(sharing: Sharing) -> Non
     assert sharing.well
 
 
-def test_a_push_that_fails_costs_nobody_the_login(sharing: Sharing, monkeypatch, caplog) -> None:
+def test_a_push_that_fails_costs_nobody_the_login_and_is_made_up_for_at_the_next_use(
+    sharing: Sharing, monkeypatch, caplog
+) -> None:
     pauses: list[float] = []
+    cuts: list[None] = []
     monkeypatch.setattr(turns.time, "sleep", pauses.append)
-    tell, sync = Turn._tell, Turn.sync
 
-    def cut(self) -> None:
+    def cut(real, self) -> None:
+        cuts.append(None)
         raise ProviderUnavailable("cut", sent=True)
 
-    def told(self) -> None:
-        monkeypatch.setattr(Turn, "sync", cut)
-        tell(self)
-        monkeypatch.setattr(Turn, "sync", sync)
+    def told(real, self):
+        with instead(monkeypatch, Turn, "sync", cut):
+            return real(self)
+
+    def token() -> str:
+        return laptop.get_token("demo", interactive=False).access_token
 
     sharing.expire(*BOTH)
-    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(Turn, "_tell", told)
-        fresh = sharing.token("laptop")
+    laptop = sharing.broker("laptop")
+    with instead(monkeypatch, Turn, "_tell", told), caplog.at_level(logging.WARNING):
+        fresh = token()
     assert "could not be told (cut)" in caplog.text
     assert tuple(pauses) == turns.PUSHES
-    monkeypatch.setattr(sources, "LOCK_WAIT", 0.0)
-    with pytest.raises(RefreshBusy, match="Another device"):
-        sharing.token("desktop")
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "LOCK_WAIT", 0.0)
+        with pytest.raises(RefreshBusy, match="Another device"):
+            sharing.token("desktop")
     sharing.lapse()
-    with pytest.raises(RefreshBusy, match="was interrupted"):
+    with pytest.raises(RefreshBusy, match="laptop was interrupted"):
         sharing.token("desktop")
-    sharing.sync("laptop")
+    with instead(monkeypatch, Turn, "sync", cut), monkeypatch.context() as patch:
+        cuts.clear()
+        assert [token() for _ in range(3)] == [fresh] * 3
+        assert len(cuts) == 1, "not at each use"
+        patch.setattr(sources, "BACK_OFF", (0.0, 0.0))
+        other = sharing.another("laptop")
+        assert other.get_token("demo", interactive=False).access_token == fresh
+        assert len(cuts) == 2
+    assert other.get_token("demo", interactive=False).access_token == fresh
+    assert sharing.grant("laptop").intent is None
+    assert not sharing.leases()[0][0], "and its turn has ended"
     assert sharing.token("desktop") == fresh
     assert (sharing.requests, sharing.well) == (1, True)
 
@@ -478,7 +495,7 @@ def test_an_older_login_that_is_told_late_replaces_no_newer_one(
 ) -> None:
     """The provider forgives a second use here, so both homes get one; the later turn counts."""
     monkeypatch.setattr(turns, "GRACE", 0.0)
-    sharing.provider.authority.reuse_grace = 60.0
+    monkeypatch.setattr(sharing.provider.authority, "reuse_grace", 60.0)
     later: list[str] = []
 
     def sent(real, *args, **more):
