@@ -27,11 +27,13 @@ MASTER = b64decode("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 class Homes:
     """A server, an account on it, and homes by their names."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, desk: Desk | None = None) -> None:
         self.folder = folder
-        (folder / "server").mkdir()
         self.stack = ExitStack()
-        self.desk = Desk(folder / "server")
+        if desk is None:
+            (folder / "server").mkdir()
+            desk = Desk(folder / "server")
+        self.desk = desk
         self.stack.callback(self.desk.close)
         with self.desk.account() as client:
             assert client.key is not None

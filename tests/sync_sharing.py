@@ -20,20 +20,24 @@ if TYPE_CHECKING:
     from arcrun_auth.sync.joining import Report
     from arcrun_auth.testing import Provider
     from arcrun_auth.tokens import Grant
+    from tests.platform_desk import Desk
 
 DEMO = Key("credential", "demo")
 
 
 class Sharing:
-    """`laptop` is logged in to `demo`, and all homes are of one vault."""
+    """The first home is logged in to `demo`, and all homes are of one vault."""
 
-    def __init__(self, folder: Path, provider: Provider, *names: str) -> None:
+    def __init__(
+        self, folder: Path, provider: Provider, *names: str, desk: Desk | None = None
+    ) -> None:
         self.provider = provider
-        self.homes = Homes(folder)
+        self.homes = Homes(folder, desk)
         self.brokers: dict[str, Broker] = {}
         self.opened: dict[str, Home] = {}
-        first, *others = (self._made(name) for name in ("laptop", *(names or ("desktop",))))
-        self.another("laptop").setup("demo")
+        first, *others = map(self._made, names or ("laptop", "desktop"))
+        self.first = first.name
+        self.another(self.first).setup("demo")
         first.sync()
         for other in others:
             enrol(first, other)
@@ -45,10 +49,14 @@ class Sharing:
             broker.close()
         self.brokers.clear()
         self.homes.desk.database.write(lambda tx: tx.run("DELETE FROM leases"))
-        self.broker("laptop").setup("demo")
-        share(self.broker("laptop"), "demo", "default")
-        self.sync("laptop", *(name for name in self.opened if name != "laptop"))
+        self.broker(self.first).setup("demo")
+        self.share()
         self.before = self._counted
+
+    def share(self) -> None:
+        """The first one's login is shared, and all others have it."""
+        share(self.broker(self.first), "demo", "default")
+        self.sync(*self.opened)
 
     def _made(self, name: str) -> Home:
         home = self.homes(name)
@@ -57,9 +65,9 @@ class Sharing:
         (recipes / "demo.yaml").write_text(self.provider.recipe_yaml("demo"))
         keyed = self.provider.recipe_yaml("keyed", primitive="static_key")
         (recipes / "keyed.yaml").write_text(keyed)
-        self.opened[name] = home
         home.rotating.add(DEMO)
-        if name == "laptop":
+        self.opened[name] = home
+        if len(self.opened) == 1:
             app = Credential(Key("app", "demo"), secrets={"client_id": Secret("demo")})
             home.store.put(app, expect=0)
         return home
