@@ -203,8 +203,11 @@ class Turn:
         """Pushes the new grant. If that fails the turn is left to end: this home holds it."""
         try:
             self._push()
-            settled(self._store, self._key)
             record = self._store.get(self._key)
+            # An intent of this very token says that the new one could not be saved.
+            if record is None or record.grant is None or not interrupted(record.grant):
+                self._leave()
+            settled(self._store, self._key)
         except AuthError as error:
             _logger.warning(
                 "%s was renewed, and the devices that share it could not be told (%s). They wait "
@@ -212,10 +215,6 @@ class Turn:
                 self._name,
                 error.message,
             )
-            return
-        # An intent that is still there says that the new grant could not be saved.
-        if record is None or record.grant is None or not interrupted(record.grant):
-            self._leave()
 
     def _push(self) -> None:
         """The others wait for it: a moment without a network is not to keep it from them."""
