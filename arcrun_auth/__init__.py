@@ -54,16 +54,19 @@ if TYPE_CHECKING:
         StoreCorrupt,
         StoreError,
         StoreLocked,
+        SyncAlarm,
         SyncConflict,
         TokenRefused,
         UnknownService,
     )
     from arcrun_auth.login.plan import Ownership, Wish
+    from arcrun_auth.platform_sdk import Arcrun
     from arcrun_auth.removal import Removed
     from arcrun_auth.report import Service
     from arcrun_auth.tokens import Secret, Token
 
 __all__ = [
+    "Arcrun",
     "AuthError",
     "Broker",
     "ConsentRequired",
@@ -83,6 +86,7 @@ __all__ = [
     "StoreCorrupt",
     "StoreError",
     "StoreLocked",
+    "SyncAlarm",
     "SyncConflict",
     "Token",
     "TokenProvider",
@@ -290,7 +294,8 @@ def __getattr__(name: str) -> Any:
 
 def _home(name: str) -> str:
     """The module of ours that a public name lives in."""
-    home = {"Broker": "broker", "Secret": "tokens", "Token": "tokens"}.get(name)
+    homes = {"Arcrun": "platform_sdk", "Broker": "broker", "Secret": "tokens", "Token": "tokens"}
+    home = homes.get(name)
     if home is None:
         from arcrun_auth.adapters import HOMES
 

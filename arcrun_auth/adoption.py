@@ -123,7 +123,8 @@ class Adoption:
         grant = self._proven(authority, connection)
         if keeps and self._app is not None:
             store, service = self._resolver.store, connection.service
-            apps.keep(store, service, way, self._app, instance=connection.instance)
+            kept = apps.keep(store, service, way, self._app, instance=connection.instance)
+            self._resolver.audit.note("app add", kept)
             self._person.say(_kept(connection, apps.key_of(service, way).account))
         lacking = scopes.missing(way.oauth2, way.oauth2.scopes, grant.scopes)
         if lacking:

@@ -109,6 +109,7 @@ def _keep(resolver: Resolver, connection: Connection, recipe: Recipe, way: Metho
     fresh = primary.replace(consents={**primary.consents, connection.service: agreed})
     try:
         connection.record = resolver.store.put(fresh, expect=primary.generation)
+        resolver.audit.agreed(connection, primary)
     except StoreError:
         # Somebody else has just noted it, or the disk is full: then the next use notes it.
         return

@@ -123,6 +123,7 @@ class Authority(Desk):
         previous: Grant | None,
         requested: Sequence[str],
     ) -> Grant:
+        from arcrun_auth import usual
         from arcrun_auth.token_answer import read_token
 
         return read_token(
@@ -134,7 +135,7 @@ class Authority(Desk):
             previous=previous,
             requested=requested,
             secrets=sent,
-            rules=self.way.diagnose,
+            rules=(*self.way.diagnose, *usual.of_server(self.way)),
             service=self.name,
         )
 

@@ -294,7 +294,8 @@ class Broker(Parts):
         """Forget the credential of one instance. True if there was one.
 
         With `revoke` the provider is told first, and a login ends there too. Where that fails
-        it is forgotten all the same: `removed.error` says why.
+        it is forgotten all the same: `removed.error` says why. One whose recipe was removed
+        is forgotten by the name that it had.
         """
         return self._connections.remove(service, instance, revoke=revoke)
 

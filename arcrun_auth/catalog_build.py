@@ -10,30 +10,28 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections import defaultdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
-from arcrun_auth import catalog_index, consent
-from arcrun_auth.catalog import OVERRIDE, env_name
-from arcrun_auth.catalog_entry import GRANT, TRUSTED_TIERS
+from arcrun_auth import catalog_index
+from arcrun_auth.catalog import OVERRIDE
 from arcrun_auth.catalog_faults import problem
 from arcrun_auth.catalog_index import Index
+from arcrun_auth.catalog_rows import card_row, entry_row, helper_rows, variable_rows
 from arcrun_auth.errors import RecipeError, StoreError, printable
-from arcrun_auth.primitives import BUILT_IN
-from arcrun_auth.primitives import load as primitive
-from arcrun_auth.recipe import encode, helpers, is_base, lays_bases, load, reader
-from arcrun_auth.recipe.parts import injected
+from arcrun_auth.recipe import encode, is_base, lays_bases, load, reader
 from arcrun_auth.stores import private
-from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from arcrun_auth.catalog_index import Stat
-    from arcrun_auth.recipe import Method, Recipe, RequiredSecret
+    from arcrun_auth.recipe import Recipe
     from arcrun_auth.recipe.reader import Document
+
+BATCH = 100
+"""How many files are held in memory at once? Each may have 64 KB."""
 
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT);
@@ -142,6 +140,29 @@ class _Rules(NamedTuple):
     sums: Mapping[str, str] | None = None
 
 
+class _File:
+    """One file on its way into the index."""
+
+    __slots__ = ("document", "extends", "fault", "recipe", "stat")
+
+    def __init__(self, stat_: Stat) -> None:
+        self.stat = stat_
+        self.document: Document | None = None
+        self.recipe: Recipe | None = None
+        """None for a base too."""
+        self.extends = False
+        self.fault: RecipeError | None = None
+
+    def row(self) -> tuple[Any, ...]:
+        """What the table `file` says of it."""
+        fault = self.fault
+        if fault is None:
+            return (*self.stat, "", self.extends, "", None, None)
+        named = self.document.data.get("service") if self.document is not None else ""
+        service = printable(str(named or ""), 130)
+        return (*self.stat, service, self.extends, str(fault.args[0]), fault.line, fault.field)
+
+
 class _Builder:
     """Reads files into the tables of one index."""
 
@@ -149,8 +170,10 @@ class _Builder:
         self._db = db
         self._rules = rules
         self._bases: dict[str, Document] | None = None
-        self._rows: dict[str, list[tuple[Any, ...]]] = {}
-        """What goes into the tables beside `recipe`, written when all files are read."""
+        self._described: dict[str, str] = {}
+        """Of each service the file that describes it."""
+        self._rows: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        """What goes into the tables beside `base`, written when all files are read."""
 
     def update(self, files: dict[str, Stat], meta: Mapping[str, str]) -> None:
         """Make the index describe `files`."""
@@ -178,28 +201,40 @@ class _Builder:
         self._db.execute("INSERT INTO meta VALUES ('fingerprint', ?)", (self._rules.made_by,))
 
     def _refresh(self, files: dict[str, Stat]) -> None:
-        known = Index(self._db).stats()
-        changed = {path for path, stat_ in files.items() if stat_ not in known}
-        gone = {path for path, _, _ in known} - set(files)
+        stats = Index(self._db).stats()
+        known = {path for path, _, _ in stats}
+        changed = {path for path, stat_ in files.items() if stat_ not in stats}
+        gone = known - files.keys()
         if not changed and not gone:
             return
         # What was wrong may be right now that another file has changed.
         changed |= self._paths("problem != ''") - gone
         if any(map(_is_base, changed | gone)):
             changed |= self._paths("extends") - gone
-        self._forget(gone | changed)
-        # Bases first: the others are laid over them.
-        for path in sorted(changed, key=lambda path: (not _is_base(path), path)):
-            self._keep("file", [self._file(files[path])])
+        self._forget(gone | (changed & known))
+        self._described.update(self._db.execute("SELECT service, path FROM recipe"))
+        bases = set(filter(_is_base, changed))
+        order = [*sorted(bases), *sorted(changed - bases)]  # the others are laid over them
+        for start in range(0, len(order), BATCH):
+            self._index([_File(files[path]) for path in order[start : start + BATCH]])
         for table, rows in self._rows.items():
+            if not rows:
+                continue
             holes = ",".join("?" * len(rows[0]))
             # Of two services that want one alias the first has it.
             self._db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({holes})", rows)  # noqa: S608
         self._rows.clear()
 
-    def _keep(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        if kept := list(rows):
-            self._rows.setdefault(table, []).extend(kept)
+    def _index(self, files: list[_File]) -> None:
+        """Each step for all of them: what runs again and again stays in the processor's caches."""
+        for step in (self._read, self._load, self._describe):
+            for file in files:
+                if file.fault is None:
+                    try:
+                        step(file)
+                    except RecipeError as error:
+                        file.fault = error
+        self._rows["file"].extend(file.row() for file in files)
 
     def _paths(self, condition: str) -> set[str]:
         return {row[0] for row in self._db.execute(f"SELECT path FROM file WHERE {condition}")}  # noqa: S608 - ours
@@ -214,50 +249,48 @@ class _Builder:
         for table in ("recipe", "base", "file"):
             self._db.executemany(f"DELETE FROM {table} WHERE path = ?", each)  # noqa: S608
 
-    def _file(self, stat_: Stat) -> tuple[Any, ...]:
-        """Index one file; what the table `file` says of it."""
-        path = stat_[0]
-        service, extends = "", False
-        try:
-            document = read(path, self._rules.sums)
-            service = printable(str(document.data.get("service") or ""), 130)
-            extends = lays_bases(document.data)
-            if _is_base(path) != is_base(service):
-                raise document.error("A base, and its file too, begins with _.", ("service",))
-            if is_base(service):
-                self._db.execute(
-                    "INSERT OR REPLACE INTO base VALUES (?,?,?)", (service, document.text, path)
-                )
-            else:
-                self._recipe(document)
-        except RecipeError as error:
-            return (*stat_, service, extends, str(error.args[0]), error.line, error.field)
-        return (*stat_, service, extends, "", None, None)
+    def _read(self, file: _File) -> None:
+        path = file.stat[0]
+        document = file.document = read(path, self._rules.sums)
+        service = document.data.get("service")
+        file.extends = lays_bases(document.data)
+        base = is_base(service)
+        if _is_base(path) != base:
+            raise document.error("A base, and its file too, begins with _.", ("service",))
+        if base:
+            self._db.execute(
+                "INSERT OR REPLACE INTO base VALUES (?,?,?)", (service, document.text, path)
+            )
 
-    def _recipe(self, document: Document) -> None:
+    def _load(self, file: _File) -> None:
+        document = file.document
+        if document is None or is_base(document.data.get("service")):
+            return
         tier = self._rules.tier
-        bases = self._known_bases() if lays_bases(document.data) else None
+        bases = self._known_bases() if file.extends else None
         recipe = load(document, bases=bases, tolerant=tier == "platform")
         if tier == "local":
             check_local(document, recipe)
-        path = str(document.path)
+        other = self._described.setdefault(recipe.service, file.stat[0])
+        if other != file.stat[0]:
+            raise document.error(f"{other} describes this service already.", ("service",))
+        file.recipe = recipe
+
+    def _describe(self, file: _File) -> None:
+        recipe = file.recipe
+        if recipe is None:
+            return
+        tier, path, service, rows = self._rules.tier, file.stat[0], recipe.service, self._rows
         override = tier == "local" and os.path.splitext(path)[0].endswith(OVERRIDE)
         row = entry_row(recipe, tier=tier, release=self._rules.release, path=path)
-        try:
-            self._db.execute("INSERT INTO recipe VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, override))
-        except sqlite3.IntegrityError:
-            other = Index(self._db).row(recipe.service)
-            raise document.error(
-                f"{other and other[8]} describes this service already.", ("service",)
-            ) from None
-        body, service = encode(recipe), recipe.service
-        self._keep("body", [(service, body, catalog_index.checksum(body))])
-        self._keep("card", [card_row(recipe)])
-        self._keep("helper", helper_rows(recipe))
-        self._keep("variable", variable_rows(recipe, tier=tier))
-        # Whoever may sign `author/service` has that name, and no other.
-        aliases = recipe.aliases if tier != "community" else ()
-        self._keep("alias", [(alias, service) for alias in aliases])
+        rows["recipe"].append((*row, override))
+        body = encode(recipe)
+        rows["body"].append((service, body, catalog_index.checksum(body)))
+        rows["card"].append(card_row(recipe))
+        rows["helper"].extend(helper_rows(recipe))
+        rows["variable"].extend(variable_rows(recipe, tier=tier))
+        if tier != "community":  # whoever may sign `author/service` has that name, and no other
+            rows["alias"].extend((alias, service) for alias in recipe.aliases)
 
     def _known_bases(self) -> dict[str, Document]:
         """The bases of the source above, which nobody replaces, and those of this one."""
@@ -275,8 +308,7 @@ class _Builder:
 def read(path: str, sums: Mapping[str, str] | None = None) -> Document:
     """The recipe file at `path`. RecipeError where it cannot be read, or has not its hash."""
     try:
-        with open(path, "rb") as file:
-            text = file.read(reader.MAX_BYTES + 1)
+        text = _first(path, reader.MAX_BYTES + 1)
     except OSError as error:
         raise RecipeError(f"This file cannot be read: {error.strerror}.", path=path) from None
     if sums is not None and sha256(text).hexdigest() != sums[path]:
@@ -286,6 +318,18 @@ def read(path: str, sums: Mapping[str, str] | None = None) -> Document:
             path=path,
         )
     return reader.parse(text, path)
+
+
+def _first(path: str, limit: int) -> bytes:
+    """Up to so many bytes of a file: by the system's calls alone, in half the time of `open`."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        text = b""
+        while more := os.read(handle, limit - len(text)):
+            text += more
+        return text
+    finally:
+        os.close(handle)
 
 
 def check_local(document: Document, recipe: Recipe) -> None:
@@ -300,99 +344,3 @@ def check_local(document: Document, recipe: Recipe) -> None:
 
 def _is_base(path: str) -> bool:
     return os.path.basename(path).startswith("_")
-
-
-def entry_row(recipe: Recipe, *, tier: str, release: str, path: str) -> tuple[str, ...]:
-    """What the index says of a recipe without opening it: see `catalog.Entry`."""
-    methods = [_method(recipe, way, tier=tier) for way in recipe.ways]
-    detail = msgspec.json.encode([recipe.aliases, methods]).decode()
-    return (
-        recipe.service,
-        recipe.display_name or recipe.service,
-        recipe.category,
-        recipe.account,
-        recipe.status,
-        recipe.successor,
-        tier,
-        release,
-        path,
-        detail,
-    )
-
-
-def card_row(recipe: Recipe) -> tuple[Any, ...]:
-    """What it is found by, beside its names: see `catalog_index.Index.cards`."""
-    confirmed = recipe.verified is not None and recipe.verified.method != "code"
-    return recipe.service, "\n".join(recipe.tags), recipe.description, confirmed
-
-
-def variable_rows(recipe: Recipe, *, tier: str) -> Iterator[tuple[str, ...]]:
-    """The variables that may hold a secret of it, for the default instance, in capitals: mounted
-    files have theirs in small letters."""
-    found = {
-        name.upper()
-        for way in recipe.ways
-        for secret in way.required_secrets
-        for name in _variables(recipe, secret, tier)
-    }
-    if any(way.oauth2 is not None for way in recipe.ways):
-        found |= {env_name(recipe.service, DEFAULT_INSTANCE, name) for name in GRANT}
-    return ((name, recipe.account, recipe.service) for name in sorted(found))
-
-
-def _variables(recipe: Recipe, secret: RequiredSecret, tier: str) -> tuple[str, ...]:
-    # A local recipe must not read a variable that it names: `env: [AWS_SECRET_ACCESS_KEY]`.
-    # What is this machine's is looked up at its use, and makes up no connection by itself.
-    further = secret.env if tier in TRUSTED_TIERS and not secret.ambient else ()
-    return (env_name(recipe.service, DEFAULT_INSTANCE, secret.key), *further)
-
-
-def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
-    """The hosts for which it answers a credential helper: see `catalog_index.Helper`."""
-    for way in recipe.ways:
-        texts = dict(helpers.texts(way))
-        for place, host in helpers.hosts(way):
-            kind = str(place[0])
-            user, password = texts[kind, "username"], texts.get((kind, "password"), "")
-            name = host if "{{" in host else host.lower()
-            yield kind, name, recipe.service, way.id, user, password
-
-
-def _method(recipe: Recipe, way: Method, *, tier: str) -> list[Any]:
-    """The arguments of `catalog.MethodEntry`, in its order."""
-    secrets = [
-        (secret.key, secret.optional or secret.ambient, _variables(recipe, secret, tier))
-        for secret in way.required_secrets
-    ]
-    digest = consent.digest(consent.project(recipe, way))
-    renewal = way.renewal
-    return [
-        way.id,
-        way.primitive,
-        way.label,
-        digest,
-        token_secret(way),
-        secrets,
-        renewal.rotates,
-        renewal.mode,
-        is_unattended(way),
-        primitive(way.primitive).source if way.primitive in BUILT_IN else "",
-        [s.key for s in way.required_secrets if s.key in injected(way, "secret", "runtime")],
-    ]
-
-
-def is_unattended(way: Method) -> bool:
-    """Whether its first token needs nobody at a browser."""
-    from arcrun_auth.oauth.requests import UNATTENDED
-
-    if way.oauth2 is None:
-        return way.primitive != "static_key"
-    return any(grant in UNATTENDED for grant in way.oauth2.grants[:1])
-
-
-def token_secret(way: Method) -> str:
-    """Which secret is *the* token: the one that is named, or the only one that is needed."""
-    if way.token_secret or way.primitive != "static_key":
-        return way.token_secret
-    needed = [secret.key for secret in way.required_secrets if not secret.optional]
-    return needed[0] if len(needed) == 1 else ""

@@ -189,8 +189,7 @@ def scan(folders: Sequence[str]) -> dict[str, Stat]:
                 for file in files:
                     if file.name.endswith(SUFFIXES) and file.is_file():
                         stat = file.stat()
-                        path = os.path.join(folder, file.name)
-                        found[path] = (path, stat.st_size, stat.st_mtime_ns)
+                        found[file.path] = (file.path, stat.st_size, stat.st_mtime_ns)
         except (FileNotFoundError, NotADirectoryError):
             continue
     return found

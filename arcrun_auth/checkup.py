@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from arcrun_auth import diagnosis, rendering
+from arcrun_auth import diagnosis, rendering, usual
 from arcrun_auth.answers import pick
-from arcrun_auth.errors import AuthError, ProviderUnavailable, TokenRefused, may_pass, printable
+from arcrun_auth.errors import (
+    AuthError,
+    ProviderUnavailable,
+    StoreConflict,
+    TokenRefused,
+    may_pass,
+    printable,
+)
 from arcrun_auth.moments import epoch_of
 from arcrun_auth.probe import Reply, fetch
 from arcrun_auth.recipe import regex
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.sources import Source
+    from arcrun_auth.tokens import Credential
 
 USERINFO = TestRequest()
 """What counts as a good answer of a userinfo endpoint?"""
@@ -64,6 +73,25 @@ def check(resolver: Resolver, connection: Connection, source: Source) -> Checked
     return Checked(connection.service, connection.instance, reply.status, _name(found), ends)
 
 
+def passed(resolver: Resolver, connection: Connection, identity: str | None) -> None:
+    """Notes that a credential which was kept untested has passed its test, and whose it is."""
+    tested, store = connection.record, resolver.store
+    assert tested is not None
+    while True:
+        held = getattr(store, "primary", store).get(connection.key)
+        if held is None or not held.untested or not _is_same(held, tested):
+            return  # the environment may stand over it, or somebody has set it up anew
+        with suppress(StoreConflict):
+            known = held.replace(untested=False, identity=identity or held.identity)
+            store.put(known, expect=held.generation)
+            return
+
+
+def _is_same(held: Credential, tested: Credential) -> bool:
+    logins = [record.grant and record.grant.since for record in (held, tested)]
+    return logins[0] == logins[1] and held.secrets == tested.secrets
+
+
 def _name(found: Any) -> str | None:
     return printable(str(found), 120) if isinstance(found, (str, int)) else None
 
@@ -99,7 +127,8 @@ def _judge(
     if test.denied and re.search(test.denied, reply.text[: regex.MAX_TEXT]):
         return  # by whom, is known there
     reason = _reason(data, _in_use(connection, source))
-    meant = diagnosis.find(way.diagnose, status=status, error=reason or "", text=reply.text)
+    rules = (*way.diagnose, *usual.of_api(way))
+    meant = diagnosis.find(rules, status=status, error=reason or "", text=reply.text)
     meaning, do = (f" {meant.say}", meant.do) if meant is not None else ("", "")
     if may_pass(status):
         raise ProviderUnavailable(

@@ -191,6 +191,16 @@ class Cloud:
         """Ends a key of the account; False where there was none."""
         return self._there("DELETE", f"/me/keys/{quote(id_, safe='')}") is not None
 
+    def create_ci(self, label: str, rows: Sequence[str], *, issuer: str, subject: str) -> str:
+        """Lets jobs fetch `rows` by their identity tokens: those of `issuer`, for a `subject` in
+        which `*` stands for any text without a colon. The id that such a job names."""
+        body = {"label": label, "rows": rows, "issuer": issuer, "subject": subject}
+        return self._read(self.ask("POST", "/me/ci", body), answers.CiMade).id
+
+    def remove_ci(self, id_: str) -> bool:
+        """Ends that; False where there was none."""
+        return self._there("DELETE", f"/me/ci/{quote(id_, safe='')}") is not None
+
     # --- rows
 
     def rows_since(self, cursor: int, limit: int = PAGE) -> answers.Page:

@@ -45,6 +45,8 @@ class ApiKey(Struct, frozen=True):
     created_at: str | None = None
     last_used_at: str | None = None
     expires_at: str | None = None
+    current: bool = False
+    """Whether it is the key that asked."""
 
 
 class MintedKey(ApiKey, frozen=True, kw_only=True):
@@ -54,6 +56,12 @@ class MintedKey(ApiKey, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"MintedKey(id={self.id!r}, kind={self.kind!r}, api_key='***')"
+
+
+class CiMade(Struct, frozen=True):
+    """What jobs name when they show their identity tokens."""
+
+    id: str
 
 
 class Row(Struct, frozen=True):

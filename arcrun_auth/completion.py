@@ -6,7 +6,7 @@ login. What fails after that leaves it incomplete, and the next `setup` goes on 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import agreement, found, scopes
 from arcrun_auth.errors import AuthError, LoginFailed, LoginRequired, StoreConflict, TokenRefused
@@ -85,8 +85,8 @@ class Completion:
         params = self._discovered(record, again=False)
         record = self._agreed(record.replace(params={**record.params, **params}))
         fresh = self._of(record)
-        identity = self._tried(fresh)
-        fresh.record = self._put(record.replace(identity=identity))
+        told = self._tried(fresh)
+        fresh.record = self._put(record.replace(**{"identity": None, **told}))
         return self._announced(fresh)
 
     def _completed(self, held: Credential, *, again: bool) -> Connection:
@@ -100,9 +100,9 @@ class Completion:
                 ),
             )
         fresh = self._of(held)
-        identity = self._tried(fresh)
-        if identity is not None:
-            fresh.record = self._edited(held, lambda record: record.replace(identity=identity))
+        told = self._tried(fresh)
+        if any(getattr(held, name) != value for name, value in told.items()):
+            fresh.record = self._edited(held, lambda record: record.replace(**told))
         return self._announced(fresh)
 
     def _told(self, held: Credential, *, again: bool) -> Mapping[str, str]:
@@ -130,12 +130,15 @@ class Completion:
             client_id=resolver.id_to_send(trial, self._way),
         )
 
-    def _tried(self, fresh: Connection) -> str | None:
-        """Whose account it is. TokenRefused goes on for a key; all else is only told."""
+    def _tried(self, fresh: Connection) -> dict[str, Any]:
+        """What the record is told by its test: whose account it is, or that there was none.
+
+        TokenRefused goes on for a key; all else is only said.
+        """
         assert fresh.record is not None
         if self._way.test is None and self._way.oauth2 is None:  # a login may have its userinfo
             self._person.say("Not tested: the recipe has no test request.")
-            return None
+            return {"untested": False}
         try:
             identity = self._verify(fresh)
         except TokenRefused as error:
@@ -147,10 +150,10 @@ class Completion:
         else:
             whose = f" Connected as {identity}." if identity else ""
             self._person.say(f"Testing connection… OK.{whose}")
-            return identity
+            return {"untested": False} | ({"identity": identity} if identity is not None else {})
         kept = "key" if fresh.record.grant is None else "login"
         self._person.say(f"Testing connection… {problem.message} The {kept} is kept, untested.")
-        return None
+        return {"untested": True}
 
     def _announced(self, fresh: Connection) -> Connection:
         description = self._resolver.store.description

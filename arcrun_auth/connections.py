@@ -6,7 +6,7 @@ token in memory and one renewal; and one login, however many ask for it at once.
 
 from __future__ import annotations
 
-from arcrun_auth.errors import AuthError, NoToken
+from arcrun_auth.errors import AuthError, NoToken, UnknownService
 from arcrun_auth.forks import Mutex
 
 TYPE_CHECKING = False
@@ -165,11 +165,13 @@ class Connections:
         return fresh
 
     def test(self, connection: Connection, source: Source) -> Checked:
-        """Sends the test request, and keeps what it tells of the key's end."""
+        """Sends the test request, and keeps what it tells: that it was made, and the key's end."""
         from arcrun_auth import ends
-        from arcrun_auth.checkup import check
+        from arcrun_auth.checkup import check, passed
 
         checked = check(self.resolver, connection, source)
+        if connection.record is not None and connection.record.untested:
+            passed(self.resolver, connection, checked.identity)
         if checked.ends is not None and ends.is_stored(self.resolver, connection):
             ends.keep(self.resolver, connection, checked.ends)
         return checked
@@ -184,8 +186,16 @@ class Connections:
         """Deletes the record and what is in memory of it, told to the provider if `revoke`."""
         from arcrun_auth import removal
 
-        connection = self.resolver.find(service, instance)
+        try:
+            connection = self.resolver.find(service, instance)
+        except UnknownService:
+            name, resolver = f"{service}@{instance}" if instance else service, self.resolver
+            key = removal.orphan(resolver.store, resolver.catalog, name)
+            if key is None:
+                raise
+            return removal.Removed(name, there=removal.forget(resolver, key))
         removed = removal.remove(self.resolver, connection, revoke=revoke)
+        self.resolver.audit.removed(removed)
         self._forget(connection)
         return removed
 
@@ -213,6 +223,7 @@ class Connections:
         with self._mutex:
             self.changes += 1
             self._sources.clear()
+            self.resolver.audit.close()
             self.resolver.store.close()
             self.resolver.catalog.close()
 
@@ -287,6 +298,7 @@ class Connections:
             known = self._sources.get(own)
             if known is None or isinstance(known, FixedSource):  # a key may have been replaced
                 self._warn(connection)
+                self.resolver.audit.used(connection)
                 known = self._sources[own] = self.resolver.source(connection)
             if name is not None:
                 self._sources[name] = known
@@ -346,6 +358,7 @@ class Connections:
         ).connect(connection, **wanted)
         if told[-1] is not None and fresh.record is not None and fresh.record.grant is None:
             ends.keep(resolver, fresh, told[-1])
+        resolver.audit.set_up(fresh, connection.record)
         return fresh
 
     def _warn(self, connection: Connection) -> None:

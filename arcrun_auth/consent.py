@@ -55,9 +55,13 @@ def project(recipe: Recipe, method: Method) -> dict[str, Any]:
     Nothing secret is in it. Two recipes with the same projection treat a secret alike.
     """
     found = _without(_plain(method), NOT_IN_METHOD)
-    for name, default in _of_recipe(type(recipe), type(method)):
-        if (value := getattr(recipe, name)) != default:
-            found[name] = _plain(value)
+    found |= _plain(
+        {
+            name: value
+            for name, default in _of_recipe(type(recipe), type(method))
+            if (value := getattr(recipe, name)) != default
+        }
+    )
     if "required_secrets" in found:
         found["required_secrets"] = [_without(s, NOT_IN_SECRET) for s in found["required_secrets"]]
     if "params" in found:
@@ -173,7 +177,7 @@ def rendered(
     before_login: bool = False,
 ) -> tuple[str, ...]:
     """These hosts of a recipe with the user's params in them, each once: see `hosts`."""
-    from arcrun_auth.hosts import Fence
+    from arcrun_auth.hosts import parse_pattern
     from arcrun_auth.template import Template
 
     values = {"param": method.values(params)}
@@ -185,7 +189,7 @@ def rendered(
         host = Template.parse(text, strict=True).render(values).lower()
         if host.startswith("*") and not text.startswith("*"):
             raise ValueError("a param cannot make a wildcard of a host")
-        Fence([host])  # ValueError where it is no host
+        parse_pattern(host)  # ValueError where it is no host
         found.append(host)
     return tuple(dict.fromkeys(found))
 

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
         interrupted: bool
         """Whether a turn, perhaps this one, ended between its request and what it was to tell."""
 
+        def check(self, grant: Grant) -> None:
+            """Before the intent. RefreshBusy where another may hold a newer grant."""
+
         def begin(self, grant: Grant) -> int | None:
-            """Before the request: the new grant's number. RefreshBusy where it is too soon."""
+            """Before the request: the number that the new grant will have, if it is shared."""
             ...
 
     Turns = Callable[[Credential, float], AbstractContextManager[Turn]]
@@ -169,7 +172,7 @@ def forbidden(grant: Grant, custody: Custody, *, rotates: str, mode: str, now: f
     """
     service, store = custody.service, custody.store
     if grant.dead:
-        raise ended(service, interrupted(grant))
+        raise ended(service, interrupted(grant), dead=grant.dead)
     if mode == "reissue":
         return
     over = grant.expires is not None and grant.expires <= now
@@ -194,9 +197,14 @@ def forbidden(grant: Grant, custody: Custody, *, rotates: str, mode: str, now: f
         )
 
 
-def ended(service: str, was_interrupted: bool, error: TokenRefused | None = None) -> LoginRequired:
-    """What to say of a login that its provider has ended, by the refusal `error` just now."""
-    text = f"{service}: the provider has ended this login (invalid_grant)."
+def ended(
+    service: str, was_interrupted: bool, error: TokenRefused | None = None, *, dead: str = ""
+) -> LoginRequired:
+    """What to say of a login that has ended: by the refusal `error`, or as what `dead` says."""
+    from arcrun_auth.lifetimes import COPIED, end_of
+
+    said = "" if dead == COPIED else " (invalid_grant)"
+    text = f"{service}: {end_of(dead)}{said}."
     if was_interrupted:
         text += (
             " An earlier renewal was begun and never ended. If its answer was lost on the way "

@@ -105,8 +105,9 @@ def register(authority: Authority, *, scopes: Sequence[str]) -> None:
         error.service = authority.name
         error.hint = f"arcrun setup {authority.name} --client-file FILE, with an app made there"
         raise
-    apps.keep(
+    kept = apps.keep(
         authority.resolver.store, authority.service, authority.way, app,
         ends=ends, manage=manage, server=call.url,
     )  # fmt: skip
+    authority.resolver.audit.note("app add", kept)
     authority.app = app

@@ -18,6 +18,7 @@ from arcrun_auth.errors import (
 from arcrun_auth.fields import of_param, of_secret
 from arcrun_auth.primitives import load
 from arcrun_auth.signin import SignIn
+from arcrun_auth.template import in_words
 from arcrun_auth.tokens import Credential, Secret
 
 if TYPE_CHECKING:
@@ -123,8 +124,8 @@ class Enroller:
             begun = completion.gone_on(own, scopes)
             if begun is not None:
                 return begun
-        if self._person.reach is not None:  # whoever does something for it must not do it in vain
-            self._resolver.store.prepare()
+        if secrets or self._person.reach is not None:
+            self._resolver.store.prepare()  # what is typed, sent or tried must not be in vain
         if way.required_secrets:
             found, primitive = self._secrets(way, secrets or {}, connection), load(way.primitive)
             _check(primitive, way, found, connection)
@@ -138,7 +139,8 @@ class Enroller:
     def _keep_app(self, connection: Connection, way: Method, app: App) -> None:
         store, service = self._resolver.store, connection.service
         key = apps.key_for(store, service, way, connection.instance)  # its own, if it has one
-        apps.keep(store, service, way, app, instance=key.instance)
+        kept = apps.keep(store, service, way, app, instance=key.instance)
+        self._resolver.audit.note("app add", kept)
         over = apps.stands_over(store, key)
         if over:
             self._person.say(f"What stands in {', '.join(over)} is used before the client file.")
@@ -158,7 +160,7 @@ class Enroller:
         self._person.say(
             f"The recipe of {connection.service} is {connection.entry.tier} "
             f"({connection.entry.path}). What you give it will be sent to: "
-            + ", ".join(agreed.hosts)
+            + in_words(", ".join(agreed.hosts))
         )
         changes = agreement.changed(held, recipe, way) if held is not None else ()
         for change in changes:
@@ -176,11 +178,11 @@ class Enroller:
 
     def _tell_login(self, connection: Connection, way: Method, record: Credential) -> None:
         """Which page, which servers and which app a login of this recipe brings together."""
-        servers = ", ".join(rules.servers(way, record.params))
+        servers = in_words(", ".join(rules.servers(way, record.params)))
         if way.oauth2 is None:
             self._person.say(f"To get a token, what you give it will be sent to: {servers}")
             return
-        page = way.oauth2.login_at
+        page = in_words(way.oauth2.login_at)
         if page:
             self._person.say(f"You will log in at: {page}")
         self._person.say(f"The login, its tokens and your OAuth app will be sent to: {servers}")
@@ -340,7 +342,7 @@ class Enroller:
 def _unlike(param: Param, name: str) -> str:
     if param.enum:
         return f"It is one of: {', '.join(param.enum)}."
-    return f"This is no {param.label or name} as the service writes it: {param.pattern}"
+    return f"This is no {param.label or name} as the service writes it: {param.shape}"
 
 
 def _of_others(connection: Connection, way: Method) -> Credential:

@@ -10,6 +10,7 @@ neither is `api.notion.com.`.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 # A URL whose host ends in a number is an IPv4 address in one of its odd forms
 # (WHATWG URL §3.5, "ends in a number"): 127.1, 0x7f000001, 2130706433, 0177.0.0.1
-_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?/?")
 
 
@@ -88,7 +89,7 @@ class Fence:
         self._exact: set[tuple[str, int | None]] = set()
         self._suffixes: list[tuple[str, int | None]] = []
         for pattern in self.hosts:
-            host, port = _pattern(pattern)
+            host, port = parse_pattern(pattern)
             if host.startswith("*."):
                 self._suffixes.append((host[1:], port))
             else:
@@ -180,10 +181,11 @@ def is_public_name(host: str) -> bool:
     >>> [is_public_name(h) for h in ("api.notion.com", "127.1", "intranet", "a.localhost")]
     [True, False, False, False]
     """
-    if _NAME.fullmatch(host) is None or _NUMBER.fullmatch(host) is not None:
+    _, dot, last = host.rpartition(".")
+    if not dot or _NAME.fullmatch(host) is None or _NUMBER.fullmatch(last) is not None:
         return False
     # RFC 6761 §6.3 (localhost), RFC 6762 §3 (local), ICANN's resolution of 2024-07-29 (internal)
-    return "." in host and host.rpartition(".")[2] not in {"localhost", "local", "internal"}
+    return last not in {"localhost", "local", "internal"}
 
 
 def _number(scheme: str, port: int | None) -> int | None:
@@ -191,8 +193,13 @@ def _number(scheme: str, port: int | None) -> int | None:
     return DEFAULT_PORTS.get(scheme) if port is None else port
 
 
-def _pattern(text: str) -> tuple[str, int | None]:
-    """A consented host pattern as host (or `*.suffix`) and port."""
+@lru_cache(maxsize=256)
+def parse_pattern(text: str) -> tuple[str, int | None]:
+    """A consented host pattern as host (or `*.suffix`) and port. ValueError where it is none.
+
+    >>> parse_pattern("*.Example.com"), parse_pattern("api.example.com:8443")
+    (('*.example.com', None), ('api.example.com', 8443))
+    """
     lowered = text.strip().lower()
     host, colon, port = lowered.rpartition(":")
     if not colon or (":" in host and not host.endswith("]")):
@@ -206,7 +213,7 @@ def _pattern(text: str) -> tuple[str, int | None]:
 
 def _host(text: str) -> str:
     """A domain name or an IP address as it stands in a parsed URL; ValueError for all else."""
-    if ":" in text or _NUMBER.fullmatch(text):
+    if ":" in text or _NUMBER.fullmatch(text.rpartition(".")[2]):
         from ipaddress import ip_address
 
         try:

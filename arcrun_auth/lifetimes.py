@@ -28,8 +28,14 @@ UNKNOWN_DAYS = 7.0
 KEY_DAYS, APP_DAYS, LOGIN_DAYS = 14.0, 30.0, 7.0
 """How many days before the end of a key, an app's secret and a login do we warn?"""
 
+OLD_DAYS = 365.0
+"""After how many days is a key that has no end worth a thought?"""
+
 IDLE_WARNING = 0.5
 """After which share of its idle limit do we warn?"""
+
+COPIED = "copied"
+"""What a grant is dead of whose refresh token another home uses, which this one is a copy of."""
 
 ARROW = " → "
 """What stands in a warning before the command to type."""
@@ -39,6 +45,20 @@ def ended(grant: Grant, now: float) -> bool:
     """Whether only a person can bring it back to life."""
     over = grant.refresh_expires is not None and grant.refresh_expires <= now
     return bool(grant.dead) or over
+
+
+def end_of(dead: str) -> str:
+    """Why a grant is dead, in words that follow the name of a connection."""
+    if dead == COPIED:
+        return "this login belongs to the home that this one is a copy of"
+    return "the provider has ended this login"
+
+
+def absence(grant: Grant | None) -> str:
+    """Why a connection cannot be used that has this grant, in words that follow its name."""
+    if grant is None:
+        return " is not connected"
+    return f": {end_of(grant.dead)}" if grant.dead else ": the login is not complete"
 
 
 def can_renew(grant: Grant, refresh: Refresh, now: float) -> bool:
@@ -111,6 +131,9 @@ def warnings(
     found = []
     if record.ends is not None and record.ends - now < KEY_DAYS * DAY:
         found.append(f"the key {_when(record.ends, now)}{ARROW}arcrun setup {name}")
+    if _is_old(record, now):
+        age = span(now - record.updated)
+        found.append(f"the key has been the same for {age}{ARROW}arcrun setup {name}")
     if app_ends is not None and app_ends - now < (0 if registers else APP_DAYS * DAY):
         found.append(
             f"the client secret of your OAuth app {_when(app_ends, now)}"
@@ -119,6 +142,18 @@ def warnings(
     if grant is not None and refresh is not None and not grant.dead:
         found += _of_grant(grant, refresh, name, now)
     return tuple(found)
+
+
+def _is_old(record: Credential, now: float) -> bool:
+    """Whether a stored key without an end is an old one. What wrote the record last counts, since
+    when a key was put in is not told apart from other changes: so it is told late, never early."""
+    kept = bool(record.generation and record.secrets and record.updated)
+    return (
+        kept
+        and record.grant is None
+        and record.ends is None
+        and now - record.updated > OLD_DAYS * DAY
+    )
 
 
 def _of_grant(grant: Grant, refresh: Refresh, name: str, now: float) -> list[str]:

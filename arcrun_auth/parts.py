@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.helpers import Helpers
     from arcrun_auth.people import Person
+    from arcrun_auth.recording import Recorder
     from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
     from arcrun_auth.signing import Binding
     from arcrun_auth.sources import Source
     from arcrun_auth.stores.base import Store
+    from arcrun_auth.sync.ci import CiVaults
     from arcrun_auth.tokens import Secret
 
     Secrets = Mapping[str, str | Secret]
@@ -72,6 +74,18 @@ class Parts:
         return Helpers(self._connections)
 
     @property
+    def audit(self) -> Recorder:
+        """The trail of what was done with the credentials of this home."""
+        return self._connections.resolver.audit
+
+    @property
+    def ci(self) -> CiVaults:
+        """The connections that CI jobs get."""
+        from arcrun_auth.sync.ci import CiVaults
+
+        return CiVaults(self._connections.resolver)
+
+    @property
     def person(self) -> Person:
         """Whoever can be asked."""
         return self._whoever(None)
@@ -109,7 +123,7 @@ class Parts:
 
                 return ask_hidden(self._whoever(None), question, confirm=confirm)
 
-            store = open_store(settings, catalog, ask=ask)
+            store = open_store(settings, catalog, ask=ask, primary=self._cloud_store())
         resolver = Resolver(
             settings,
             catalog,
@@ -119,6 +133,14 @@ class Parts:
             say=lambda text: self._whoever(None).say(text),
         )
         return Connections(resolver, self._open_url)
+
+    def _cloud_store(self) -> Store | None:
+        """The CI vault of a job, where the settings say that this is one."""
+        if self.settings.store != "cloud":
+            return None
+        from arcrun_auth.sync.ci import cloud_store
+
+        return cloud_store(self.settings, self._clock)
 
     def _whoever(self, interactive: bool | None) -> Person:
         from arcrun_auth.people import Here, Nobody

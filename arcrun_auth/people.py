@@ -26,6 +26,12 @@ _GLANCE = 0.2
 """How many seconds between two looks at the keyboard, while a browser may answer first?"""
 
 
+_YES = ("y", "yes")
+_WORDS = (*_YES, "n", "no", "")
+_TRIES = 5
+"""How many words that are neither a yes nor a no do we take before that is a no?"""
+
+
 class Person(ABC):
     """Whoever sits in front of this process."""
 
@@ -54,9 +60,14 @@ class Person(ABC):
         return None
 
     def confirm(self, question: str) -> bool:
-        """A yes or no; no where nobody can type."""
-        answer = self.ask(f"{question} [y/N]")
-        return answer is not None and answer.strip().lower() in ("y", "yes")
+        """A yes or no, asked again for what is neither; no where nobody can type."""
+        for _ in range(_TRIES):
+            answer = self.ask(f"{question} [y/N]")
+            word = (answer or "").strip().lower()
+            if answer is None or word in _WORDS:
+                return word in _YES
+            self.say("Type y for yes, or n for no.")
+        return False
 
 
 def ask_hidden(person: Person, question: str, *, confirm: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""The recipes of a platform, over its HTTP API: reading one, and publishing one.
+"""A platform over its HTTP API, as the public one answers: its recipes, and any other request.
 
 Its errors have many shapes: `{"error"}`, `{"success": false, "error"}` (under 200, too), plain
 text, and RFC 9457. The status counts first, and whatever words there are come second.
@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from arcrun_auth._http import send_token
+from arcrun_auth._http import TOTAL_SECONDS, send_token
 from arcrun_auth.answers import json_object
 from arcrun_auth.errors import AuthError, TokenRefused, may_pass, printable
 from arcrun_auth.hosts import fence_of
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from arcrun_auth._http import Answer
+    from arcrun_auth.oauth.call import HttpMethod
     from arcrun_auth.tokens import Secret
 
 KEY_HEADER = "X-Arcrun-API-Key"
 """The header of the API key: never in a URL, where it would end up in logs."""
 
-_NOT_FOUND = 404
+NOT_FOUND = 404
 _REFUSED = (401, 403)
 _DONE = (200, 201)
 
@@ -58,12 +59,8 @@ class Platform:
 
     def recipe(self, service: str) -> dict[str, Any] | None:
         """The recipe that is there for a service; None where there is none."""
-        call = TokenCall(
-            f"{self.url}/auth-recipes/{quote(service, safe='')}", method="GET",
-            headers={"accept": "application/json"}, content=None, secrets=(),
-        )  # fmt: skip
-        answer = send_token(call, guard=self._fence)
-        if answer.status == _NOT_FOUND:
+        answer = self.send("GET", f"/auth-recipes/{quote(service, safe='')}")
+        if answer.status == NOT_FOUND:
             return None
         found = understood(answer, self.host, self._now).get("recipe")
         if not isinstance(found, dict):
@@ -72,17 +69,37 @@ class Platform:
 
     def publish(self, data: Mapping[str, Any], key: Secret) -> None:
         """Puts a recipe there, in place of one of the same name. TokenRefused for the key."""
+        self.ask("POST", "/auth-recipes", data, key)
+
+    def ask(
+        self, method: HttpMethod, path: str, body: object = None, key: Secret | None = None
+    ) -> dict[str, Any]:
+        """The object in the answer to a request. TokenRefused for the key."""
+        answer = self.send(method, path, body, key)
+        return understood(answer, self.host, self._now, (key,) if key is not None else ())
+
+    def send(
+        self,
+        method: HttpMethod,
+        path: str,
+        body: object = None,
+        key: Secret | None = None,
+        *,
+        seconds: float = TOTAL_SECONDS,
+    ) -> Answer:
+        """The answer to a request with a JSON body, whatever its status. `seconds` at most."""
+        headers = {"accept": "application/json"}
+        if key is not None:
+            headers[KEY_HEADER.lower()] = key.reveal()
+        content = None
+        if body is not None:
+            headers["content-type"] = "application/json"
+            content = json.dumps(body, ensure_ascii=False).encode()
         call = TokenCall(
-            f"{self.url}/auth-recipes",
-            headers={
-                "accept": "application/json", "content-type": "application/json",
-                KEY_HEADER.lower(): key.reveal(),
-            },
-            content=json.dumps(data, ensure_ascii=False).encode(),
-            secrets=(key,),
+            self.url + path, method=method, headers=headers, content=content,
+            secrets=(key,) if key is not None else (),
         )  # fmt: skip
-        answer = send_token(call, guard=self._fence)
-        understood(answer, self.host, self._now, call.secrets)
+        return send_token(call, guard=self._fence, total=seconds)
 
 
 def understood(
@@ -114,7 +131,7 @@ def _words(answer: Answer, censor: Censor) -> str:
     """What it says of an error, in whatever shape; nothing of a page for people."""
     data = json_object(answer.body)
     if data is not None:
-        found = next((data[k] for k in ("error", "detail", "message", "title") if data.get(k)), "")
+        found = next((data[k] for k in ("detail", "error", "message", "title") if data.get(k)), "")
         return printable(censor(found)) if isinstance(found, str) else ""
     text = answer.body[:1000].decode(errors="replace").strip()
     return "" if text.startswith("<") else printable(censor(text))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from arcrun_auth import primitives
+from arcrun_auth.template import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ def _ways(recipe: Recipe) -> Iterator[Section]:
 
 def _kept(lines: Iterator[tuple[str, list[str] | tuple[str, ...] | str]]) -> tuple[Line, ...]:
     every = ((label, (text,) if isinstance(text, str) else tuple(text)) for label, text in lines)
-    shown = (Line(label, tuple(filter(None, texts))) for label, texts in every)
+    shown = (Line(label, tuple(map(in_words, filter(None, texts)))) for label, texts in every)
     return tuple(line for line in shown if line.texts)
 
 

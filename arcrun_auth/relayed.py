@@ -16,13 +16,14 @@ from arcrun_auth.answers import json_object
 from arcrun_auth.errors import AuthError, LoginRequired, ProviderUnavailable, printable
 from arcrun_auth.hosts import fence_of
 from arcrun_auth.oauth import dpop
-from arcrun_auth.oauth.call import HttpMethod, TokenCall
+from arcrun_auth.oauth.call import TokenCall
 from arcrun_auth.platform_api import KEY_HEADER, understood
 from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from arcrun_auth.oauth.call import HttpMethod
     from arcrun_auth.recipe.model import OAuth2
     from arcrun_auth.resolve import Resolver
     from arcrun_auth.tokens import Grant

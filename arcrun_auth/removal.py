@@ -14,12 +14,15 @@ from urllib.parse import urlsplit
 from arcrun_auth.authority import Authority
 from arcrun_auth.errors import AuthError, ProviderUnavailable, StoreConflict, TokenRefused
 from arcrun_auth.keepalive import users
+from arcrun_auth.tokens import Key, split_name
 
 if TYPE_CHECKING:
     from arcrun_auth._http import Answer
+    from arcrun_auth.catalog import Catalog
     from arcrun_auth.recipe.oauth2 import OAuth2
     from arcrun_auth.resolve import Connection, Resolver
-    from arcrun_auth.tokens import Grant, Key
+    from arcrun_auth.stores.base import Store
+    from arcrun_auth.tokens import Grant
 
 LOCK_SECONDS = 45.0
 """How long to wait for a renewal that is under way? Longer than it may take."""
@@ -58,6 +61,16 @@ def remove(resolver: Resolver, connection: Connection, *, revoke: bool) -> Remov
         told, failure = False, error
     there = forget(resolver, connection.key)
     return Removed(name, services, there, told if there else None, failure if there else None)
+
+
+def orphan(store: Store, catalog: Catalog, name: str) -> Key | None:
+    """Where something is kept under `service[@instance]`, if no recipe uses it any more."""
+    try:
+        key = Key("credential", *split_name(name))
+    except ValueError:
+        return None
+    used = any(entry.account == key.account for entry in catalog.entries())
+    return key if not used and key in store.keys() else None
 
 
 def forget(resolver: Resolver, key: Key) -> bool:

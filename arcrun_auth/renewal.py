@@ -24,7 +24,13 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
 
         _, way = resolver.way(connection)
         assert record.grant is not None
-        return open_desk(resolver, connection.name, way, record).renewed(record.grant)
+        try:
+            grant = open_desk(resolver, connection.name, way, record).renewed(record.grant)
+        except AuthError as error:
+            resolver.audit.renewed(connection, error)
+            raise
+        resolver.audit.renewed(connection)
+        return grant
 
     def lock(timeout: float) -> AbstractContextManager[object]:
         from arcrun_auth.locks import CredentialLock
@@ -37,7 +43,7 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         from arcrun_auth.sync.session import Place
         from arcrun_auth.sync.turns import Turn
 
-        home = Place(resolver.store, resolver.settings, resolver.catalog)
+        home = Place(resolver.store, resolver.settings, resolver.catalog, resolver.audit)
         return Turn(home, record, connection.name, wait=wait)
 
     def check(stored: Credential) -> None:

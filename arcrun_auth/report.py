@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from arcrun_auth.recipe.model import Method
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.stores.base import Store
+    from arcrun_auth.sync.logins import Logins
     from arcrun_auth.tokens import Credential, Key
 
 
@@ -25,7 +26,9 @@ class Instance:
     name: str
     method: str
     status: str
-    """`connected`, `expired` (renewed at the next use), `revoked` or `incomplete`."""
+    """`connected`, `untested` (kept although its test could not be made), `expired` (renewed at
+    the next use), `revoked`, `copied` (the login belongs to the home that this one is a copy of)
+    or `incomplete`."""
     identity: str | None = None
     expires_at: datetime | None = None
     """When the access token ends."""
@@ -40,6 +43,8 @@ class Instance:
     """When a key ends."""
     warnings: tuple[str, ...] = ()
     """What will end soon, or has, and after the arrow the command to type."""
+    device_local: bool = False
+    """Whether its login is no part of what this home syncs: each device has one of its own."""
 
 
 class Service:
@@ -164,17 +169,27 @@ def _connections(resolver: Resolver, entries: Sequence[Entry]) -> dict[str, dict
     for entry in entries:
         if entry.account in accounts:
             by_account.setdefault(entry.account, []).append(entry)
+    logins = _logins(resolver)
     for key in sorted(keys):
         for entry in by_account.get(key.account, ()):
             try:
                 connection = resolver.find(entry.service, key.instance)
             except AuthError:  # a damaged record, or a method that its recipe no longer has
                 continue
-            held.setdefault(entry.service, {})[key.instance] = _instance(resolver, connection)
+            held.setdefault(entry.service, {})[key.instance] = _instance(
+                resolver, connection, logins
+            )
     return held
 
 
-def _instance(resolver: Resolver, connection: Connection) -> Instance:
+def _logins(resolver: Resolver) -> Logins | None:
+    """What tells which logins stay here; None where this home does not sync."""
+    from arcrun_auth.sync.logins import Logins, syncs
+
+    return Logins(resolver.catalog) if syncs(resolver.store) else None
+
+
+def _instance(resolver: Resolver, connection: Connection, logins: Logins | None) -> Instance:
     assert connection.record is not None
     grant = connection.record.grant
     return Instance(
@@ -183,6 +198,7 @@ def _instance(resolver: Resolver, connection: Connection) -> Instance:
         status=status_of(resolver, connection),
         identity=connection.record.identity,
         scopes=grant.scopes if grant else (),
+        device_local=logins is not None and logins.stay(connection.record),
         **_times(resolver, connection),
     )
 
@@ -237,9 +253,10 @@ def status_of(resolver: Resolver, connection: Connection) -> str:
     if not connection.connected:
         return "incomplete"
     ends = record.grant.expires if record.grant is not None else None
-    if record.grant is not None and not record.grant.access_token:
-        return "connected"  # nothing has been asked for yet, and nothing is missing
-    return "expired" if ends is not None and ends <= resolver.clock() else "connected"
+    asked = record.grant is None or bool(record.grant.access_token)
+    if asked and ends is not None and ends <= resolver.clock():
+        return "expired"  # but one that was never asked for, of which nothing is missing
+    return "untested" if record.untested else "connected"
 
 
 def why(resolver: Resolver, connection: Connection, *, plain: bool = False) -> Why:

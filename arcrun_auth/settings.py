@@ -43,7 +43,8 @@ KNOWN = {
     "secrets_file": "an exported secrets.enc, opened read-only in front of the vault",
     "secrets_dir": "a folder of mounted secrets, one file each",
     "server": "your platform: its recipes are listed, below all others; none if not set",
-    "store": "where credentials are written: vault, or keyring (one item each)",
+    "store": "where credentials are written: vault, or keyring (one item each); or cloud, which "
+    "is read alone: a CI vault at the `server`",
     "sync_auto": "sync after each setup, removal and import, once this home syncs: on or off",
 }
 """Every setting of `config.toml`; `ARCRUN_<NAME>` overrides it."""
@@ -126,8 +127,10 @@ class Settings:
     @property
     def store(self) -> str:
         value = str(self.get("store") or "vault")
-        if value not in ("vault", "keyring"):
-            raise AuthError(f"The setting 'store' is {value!r}.", hint="set it to vault or keyring")
+        if value not in ("vault", "keyring", "cloud"):
+            raise AuthError(
+                f"The setting 'store' is {value!r}.", hint="set it to vault, keyring or cloud"
+            )
         return value
 
     @property

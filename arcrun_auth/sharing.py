@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.errors import printable
-from arcrun_auth.recipe import merge
+from arcrun_auth.recipe import derived, merge
 from arcrun_auth.recipe.reader import spell
 
 if TYPE_CHECKING:
@@ -38,8 +38,16 @@ _PAGE = re.compile(r"https?://[^\s]+")
 
 
 def payload(document: Document, bases: Mapping[str, Document]) -> dict[str, Any]:
-    """What is posted of a recipe: all that its file and its bases state."""
-    return {name: value for name, value in merge(document, bases).items() if name != "extends"}
+    """What is posted of a recipe: all that its file and its bases state, and what follows from
+    that of the fields the platform wants."""
+    stated = merge(document, bases)
+    stated.pop("extends", None)
+    wanted: dict[str, Any] = {"primitive": derived.primitive_of(stated)}
+    if (wanted["primitive"] or stated.get("primitive")) == "static_key":
+        wanted["inject"] = derived.bearer(stated)
+    if isinstance(service := stated.get("service"), str):
+        wanted["display_name"] = derived.title(service)
+    return stated | {name: value for name, value in wanted.items() if value and name not in stated}
 
 
 def unfit(data: Mapping[str, Any]) -> list[str]:

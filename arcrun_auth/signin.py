@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from arcrun_auth import agreement, apps, scopes
+from arcrun_auth import agreement, apps, scopes, usual
 from arcrun_auth.authority import Authority
 from arcrun_auth.desk import open_desk
 from arcrun_auth.errors import AuthError, LoginFailed, LoginRequired, TokenRefused, printable
@@ -106,7 +106,7 @@ class SignIn:
                 app=authority.known_app(),
                 scopes=wanted,
                 params=record.params,
-                rules=way.diagnose,
+                rules=(*way.diagnose, *usual.of_server(way, begins=True)),
                 iss_required=iss_required,
                 relay=relay,
             )
@@ -115,7 +115,8 @@ class SignIn:
         registers = authority.registers and relay is None
         grant = self._registered(authority, wanted, bring) if registers else bring()
         if typed is not None:  # kept once it has worked
-            apps.keep(self._resolver.store, authority.service, authority.way, typed)
+            kept = apps.keep(self._resolver.store, authority.service, authority.way, typed)
+            self._resolver.audit.note("app add", kept)
         self._tell(way, grant)
         client = authority.app.client_id if authority.app is not None else None
         return record.replace(grant=grant.replace(client=client))

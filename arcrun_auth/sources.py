@@ -282,11 +282,13 @@ class GrantSource(Source):
         forbidden(
             record.grant, self._custody, rotates=self._rotates, mode=self._mode, now=self._clock()
         )
-        number = None if turn is None else turn.begin(record.grant)
+        if turn is not None:
+            turn.check(record.grant)
         was_interrupted = interrupted(record.grant) or (turn is not None and turn.interrupted)
         if self._mode == "yes":
             record = self._custody.intend(record, self._clock())
         assert record.grant is not None
+        number = None if turn is None else turn.begin(record.grant)
         try:
             try:
                 grant = self._renew(record)

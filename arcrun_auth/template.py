@@ -204,7 +204,10 @@ class Template:
         if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
             raise ValueError(f"a template has at most {MAX_BYTES} bytes")
         parts = tuple(_parts(text, strict=strict))
-        if sum(isinstance(part, _Slot) for part in parts) > MAX_PLACEHOLDERS:
+        if (
+            len(parts) > MAX_PLACEHOLDERS
+            and sum(isinstance(part, _Slot) for part in parts) > MAX_PLACEHOLDERS
+        ):
             raise ValueError(f"a template has at most {MAX_PLACEHOLDERS} placeholders")
         return cls(text, parts)
 
@@ -280,3 +283,12 @@ def render_header(name: str, template: Template, values: Values) -> str:
     if name.lower() == "authorization" and scheme == "Basic " and ":" in credentials:
         return scheme + _base64(credentials)  # RFC 7617 §2, UTF-8 as in §2.1
     return value
+
+
+def in_words(text: str) -> str:
+    """`text` for people: what stands in the place of a value is named.
+
+    >>> in_words("{{param.subdomain|lower}}.zendesk.com")
+    '<subdomain>.zendesk.com'
+    """
+    return _PLACEHOLDER.sub(lambda found: f"<{found[1] or found[3]}>", text)

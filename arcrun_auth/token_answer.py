@@ -210,8 +210,6 @@ class _Reader:
         )
         if meant is not None:
             text += f" {meant.say}"
-        elif error in ("invalid_client", "unauthorized_client"):
-            text += " Check the id and the secret of your own OAuth app."
         again = f"arcrun setup {self.service}" if self.service else "Log in again."
         raise TokenRefused(
             text,

@@ -311,7 +311,7 @@ class Credential(_Unsharable):
 
     __slots__ = (
         "consents", "created", "endpoints", "ends", "extra", "generation", "grant", "identity",
-        "incomplete", "key", "method", "params", "secrets", "shared", "updated",
+        "incomplete", "key", "method", "params", "secrets", "shared", "untested", "updated",
     )  # fmt: skip
 
     def __init__(
@@ -328,6 +328,7 @@ class Credential(_Unsharable):
         ends: float | None = None,
         incomplete: bool = False,
         shared: bool = False,
+        untested: bool = False,
         generation: int = 0,
         created: float = 0.0,
         updated: float = 0.0,
@@ -349,6 +350,8 @@ class Credential(_Unsharable):
         """When the secret itself ends (a key with an expiry, an app's secret), if that is known."""
         self.incomplete, self.shared = incomplete, shared
         """Whether its service's address is still to be found; whether its whole grant is synced."""
+        self.untested = untested
+        """Whether it was kept although its test could not be made, and none has passed since."""
         self.generation = generation
         self.created = created
         self.updated = updated
@@ -368,16 +371,13 @@ class Credential(_Unsharable):
             data["method"] = self.method
         if self.secrets:
             data["secrets"] = {name: value.reveal() for name, value in self.secrets.items()}
-        if self.params:
-            data["params"] = dict(self.params)
         if self.grant is not None:
             data["grant"] = self.grant.dump()
         if self.consents:
             data["consents"] = {name: value.dump() for name, value in self.consents.items()}
-        if self.endpoints:
-            data["endpoints"] = dict(self.endpoints)
+        data |= {n: dict(v) for n in ("params", "endpoints") if (v := getattr(self, n))}
+        data |= {n: True for n in ("incomplete", "shared", "untested") if getattr(self, n)}
         data |= {n: v for n in ("identity", "ends") if (v := getattr(self, n)) is not None}
-        data |= {name: True for name in ("incomplete", "shared") if getattr(self, name)}
         data["created"], data["updated"] = self.created, self.updated
         return data
 

@@ -17,12 +17,11 @@ from typing import Any
 
 import uvicorn
 
-from arcrun_auth.server import accounts
+from arcrun_auth.server import accounts, running
 from arcrun_auth.server.config import Config, Limits
 from arcrun_auth.server.database import open_database
 from arcrun_auth.server.running import listening
 from arcrun_auth.server.shapes import Register
-from arcrun_auth.server.web import Server
 
 NAME = re.compile(r"[A-Za-z0-9_]{1,128}")
 BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
@@ -137,18 +136,19 @@ def main(kind: str, folder: str) -> None:
     path = os.path.join(folder, "server.db")
     database = open_database(path)
     made = database.write(lambda tx: accounts.register(tx, Register(), "open"))
-    if kind == "ours":
-        free = Limits(key_rate=0, address_rate=0)
-        app: Any = Server(database, Config(limits=free))
-    else:
-        make = raw_app if kind == "raw ASGI" else import_module("bench.serving_fastapi").make
-        app = make(Rows(path))
     sock = listening("127.0.0.1", 0)
     print(sock.getsockname()[1], made.api_key, flush=True)
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False
-    )
-    uvicorn.Server(config).run([sock])
+    if kind == "ours":
+        free = Limits(key_rate=0, address_rate=0)
+        serving = running.server(running.application(database, Config(limits=free)))
+    else:
+        make = raw_app if kind == "raw ASGI" else import_module("bench.serving_fastapi").make
+        config = uvicorn.Config(
+            make(Rows(path)), log_config=None, access_log=False, lifespan="off", ws="none",
+            proxy_headers=False,
+        )  # fmt: skip
+        serving = uvicorn.Server(config)
+    serving.run([sock])
 
 
 if __name__ == "__main__":

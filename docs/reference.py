@@ -15,6 +15,7 @@ from arcrun_auth.checkup import Checked
 from arcrun_auth.declared import Needed
 from arcrun_auth.keepalive import Kept
 from arcrun_auth.people import Person
+from arcrun_auth.platform_sdk import Auth, Creds, Workflows
 from arcrun_auth.removal import Removed
 from arcrun_auth.report import Instance, Origin, Service, Why
 from arcrun_auth.stores.base import Store
@@ -49,6 +50,10 @@ SECTIONS: dict[str, tuple[tuple[str, Any], ...]] = {
         ("auth.Secret", arcrun_auth.Secret), ("Service", Service), ("Instance", Instance),
         ("Checked", Checked), ("Why", Why), ("Origin", Origin), ("Needed", Needed),
         ("Kept", Kept), ("Removed", Removed),
+    ),
+    "A platform": (
+        ("auth.Arcrun", arcrun_auth.Arcrun), ("Arcrun.auth", Auth), ("Arcrun.creds", Creds),
+        ("Arcrun.workflows", Workflows),
     ),
     "The broker": (("auth.Broker", arcrun_auth.Broker),),
     "What a broker can be given": (("Store", Store), ("Person", Person)),

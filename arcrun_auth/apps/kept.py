@@ -122,10 +122,13 @@ def keep(
     manage: Secret | None = None,
     server: str = "",
     instance: str = DEFAULT_INSTANCE,
-) -> None:
-    """Saves the app for every service of its family. `ends`: when its secret does; `manage`: the
-    token that manages a client which registered itself (RFC 7591 §3.2.1), `server`: where;
-    `instance`: the only one that it is for, if it is not the default one."""
+) -> Key:
+    """Saves the app for every service of its family; the key that it has then.
+
+    `ends`: when its secret does; `manage`: the token that manages a client which registered
+    itself (RFC 7591 §3.2.1), `server`: where; `instance`: the only one that it is for, if it is
+    not the default one.
+    """
     # What it was given is kept, though the environment may stand over it today.
     primary: Store = getattr(store, "primary", store)
     key = key_of(service, way, instance)
@@ -145,7 +148,7 @@ def keep(
             primary.put(record, expect=generation)
         except StoreConflict:  # somebody else keeps one at the same time: the later word counts
             continue
-        return
+        return key
 
 
 def forget(store: Store, key: Key) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from arcrun_auth.errors import RecipeError
-from arcrun_auth.recipe import NO_SUCH_FIELD, is_base, load, merge, reader
+from arcrun_auth.recipe import NO_SUCH_FIELD, is_base, load, merge, misfits, reader
 from arcrun_auth.recipe.reader import spell
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from arcrun_auth.recipe.model import Method, Recipe
     from arcrun_auth.recipe.reader import Document, Place
+
+NO_RECIPE = ("yaml", "format")
+"""Which rules say that a file is no recipe? No other one looks at it then."""
 
 Severity = Literal["error", "warning"]
 
@@ -95,10 +98,11 @@ def lint(
     for document in documents:
         if is_base(document.data.get("service")):
             continue
+        below = {**(bases or {}), **mine}
         try:
-            subjects.append(subject(document, {**(bases or {}), **mine}, tier=tier))
+            subjects.append(subject(document, below, tier=tier))
         except RecipeError as error:
-            findings.append(_refused(error, "format"))
+            findings += _misshapen(document, below, error)
     for each in subjects:
         findings.extend(judge(each))
     findings.extend(between(subjects, known))
@@ -125,6 +129,18 @@ def between(subjects: Sequence[Subject], known: Sequence[Recipe] = ()) -> Iterat
     from arcrun_auth.lint import names
 
     yield from names.between(subjects, known)
+
+
+def _misshapen(
+    document: Document, bases: Mapping[str, Document], first: RecipeError
+) -> Iterator[Finding]:
+    """What makes it no recipe: the fields that do not fit, else what was found `first`."""
+    try:
+        faults = list(misfits(document, bases))
+    except RecipeError:
+        faults = []
+    for fault in faults or [first]:
+        yield _refused(fault, "format")
 
 
 def _refused(error: RecipeError, rule: str) -> Finding:

@@ -80,13 +80,18 @@ def links(subject: Subject) -> Iterator[Finding]:
                 for url in _IN_TEXT.findall(item.do)
             ]
     for place, url in found:
-        if not url:
-            continue
-        host = re.match(r"https://([A-Za-z0-9.-]+)(?=[/?#]|\Z)", url)
-        if not host or not is_public_name(host[1].lower()) or re.search(r"[\s\\\x00-\x1f]", url):
+        if url and not is_page(url):
             yield subject.finding(
                 "link", place, "This is no https link to a public page.", "Correct the link."
             )
+
+
+def is_page(url: str) -> bool:
+    """Whether this is an https link to a page with a public host."""
+    host = re.match(r"https://([A-Za-z0-9.-]+)(?=[/?#]|\Z)", url)
+    if host is None or re.search(r"[\s\\\x00-\x1f]", url):
+        return False
+    return is_public_name(host[1].lower())
 
 
 def own_hosts(subject: Subject) -> Iterator[Finding]:

@@ -214,7 +214,7 @@ def complete(subject: Subject) -> Iterator[Finding]:
     recipe = subject.recipe
     if recipe.status == "closed":
         return
-    for name in ("display_name", "description", "category", "docs_url", "verified"):
+    for name in ("description", "category", "docs_url", "verified"):
         if not getattr(recipe, name):
             yield subject.finding(
                 "incomplete", (), f"There is no {name}.", f"Add {name}.", "warning"

@@ -26,11 +26,6 @@ def new_key() -> Secret:
     return Secret(ECKey.generate_key("P-256").as_pem(private=True).decode())
 
 
-def thumbprint(key: Secret) -> str:
-    """The name of its public half: RFC 7638, as in `dpop_jkt` (RFC 9449 §10)."""
-    return _read(key).thumbprint()
-
-
 def proof(key: Secret, method: str, url: str, *, now: float, nonce: str = "") -> Secret:
     """The proof for one request (§4.2). `url` is the whole address, its query left out.
 

@@ -250,7 +250,7 @@ class _Reader:
         return pick(self.body, path, self.answer.headers)
 
     def _refused(self) -> TokenRefused:
-        from arcrun_auth import diagnosis
+        from arcrun_auth import diagnosis, usual
         from arcrun_auth.token_answer import MAX_TEXT
 
         said, code = self._at(WORDS), self._at("error.code || error || code")
@@ -259,7 +259,7 @@ class _Reader:
         text = f"{self.which} was refused by {self.host} (status {self.answer.status})"
         text += f": {words}." if words else "."
         meant = diagnosis.find(
-            self.desk.way.diagnose,
+            (*self.desk.way.diagnose, *usual.of_api(self.desk.way)),
             status=self.answer.status,
             error=error,
             text=self.answer.body[:MAX_TEXT].decode(errors="replace"),

@@ -16,15 +16,15 @@ Everything here is pure: text and files are the business of `recipe.reader` and 
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import inspect
 
-from arcrun_auth import primitives
 from arcrun_auth.forks import Mutex
-from arcrun_auth.recipe import kinds, rules
+from arcrun_auth.recipe import derived, kinds, rules
 from arcrun_auth.recipe.account import Federation, Impersonation, ServiceAccount
 from arcrun_auth.recipe.exchange import Step, TokenExchange
 from arcrun_auth.recipe.model import (
@@ -64,8 +64,9 @@ from arcrun_auth.recipe.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from arcrun_auth.errors import RecipeError
     from arcrun_auth.recipe.reader import Document, Place
 
     Bases = Mapping[str, "Document"]
@@ -77,19 +78,14 @@ __all__ = [
     "Read", "Recipe", "Redirect", "Refresh", "RequiredSecret", "Revoke",
     "ServiceAccount", "Step", "Swap", "TestRequest", "TokenExchange", "TokenRequest",
     "TokenResponse", "Verified", "When", "decode", "encode", "is_base", "lays_bases", "load",
-    "merge", "read",
+    "merge", "misfits", "read",
 ]  # fmt: skip
 
 MAX_EXTENDS = 3
 """How many bases may lie under one recipe?"""
 
-# What one method does not have in common with another: everything else is inherited.
-_OWN = {
-    "id", "label", "primitive", "required_secrets", "inject", "oauth2", "token_secret", "jwt",
-    "service_account_kind", "token_exchange", "oauth1", "digest", "mtls", "options",
-    "assume_role",
-}  # fmt: skip
-_INHERITED = tuple(name for name in Method.__struct_fields__ if name not in _OWN)
+MAX_MISFITS = 20
+"""How many fields that do not fit are told at once?"""
 
 
 def read(text: str | bytes, *, path: str | None = None, bases: Bases | None = None) -> Recipe:
@@ -116,7 +112,7 @@ def load(document: Document, *, bases: Bases | None = None, tolerant: bool = Fal
         data = _params_of_host(_prune(data, _type_of_recipe()))
     _decoder()
     try:
-        recipe = msgspec.convert(_complete(data), Recipe)
+        recipe = msgspec.convert(derived.complete(data, ours=not tolerant), Recipe)
     except msgspec.ValidationError as error:
         why, place = _explain(error)
         raise document.error(why, place, service=name) from None
@@ -166,8 +162,10 @@ def merge(document: Document, bases: Bases) -> dict[str, Any]:
     Under a way in that is a kind of service account lies the base of that kind too.
     """
     own = _typed(document)
+    if not lays_bases(own):
+        return own
     chain = [own]
-    seen = {own.get("service")}
+    seen = [own.get("service")]
     while (wanted := chain[-1].get("extends")) is not None:
         if not isinstance(wanted, str) or not is_base(wanted):
             raise document.error("A base has an id that starts with _.", ("extends",))
@@ -177,7 +175,7 @@ def merge(document: Document, bases: Bases) -> dict[str, Any]:
             raise document.error(f"There is no base {wanted!r}.", ("extends",))
         if len(chain) > MAX_EXTENDS:
             raise document.error(f"More than {MAX_EXTENDS} bases lie under this.", ("extends",))
-        seen.add(wanted)
+        seen.append(wanted)
         chain.append(_typed(bases[wanted]))
     merged = chain.pop()
     while chain:
@@ -231,37 +229,6 @@ def _below(kind: inspect.Type, part: str | int) -> inspect.Type | None:
     if isinstance(kind, inspect.DictType):
         return kind.value_type
     return kind.item_type if isinstance(kind, inspect.VarTupleType) else None
-
-
-# -- defaults --------------------------------------------------------------------------
-
-
-def _complete(data: dict[str, Any]) -> dict[str, Any]:
-    """`data` with what the methods inherit, and the defaults that depend on other fields."""
-    methods = data.get("methods")
-    full = _method(data)
-    if isinstance(methods, list) and all(isinstance(method, dict) for method in methods):
-        inherited = {name: data[name] for name in _INHERITED if name in data}
-        full["methods"] = [
-            _method(kinds.inherited({**inherited, **method}, data)) for method in methods
-        ]
-    if isinstance(data.get("service"), str):
-        full.setdefault("account", data["service"])
-    return full
-
-
-def _method(data: dict[str, Any]) -> dict[str, Any]:
-    full = kinds.completed(data)
-    name = data.get("primitive")
-    primitive = primitives.find(name) if isinstance(name, str) else None
-    if "id" not in data and isinstance(name, str):
-        full["id"] = (primitive and primitive.method_id) or name
-    if primitive is not None and primitive.source != "secrets" and "inject" not in data:
-        full["inject"] = {"header": {"Authorization": "Bearer {{token.access_token}}"}}
-    base_url = data.get("base_url")
-    if "allowed_hosts" not in data and isinstance(base_url, str):
-        full["allowed_hosts"] = [host] if (host := rules.host_of(base_url)) else []
-    return full
 
 
 # -- recipes from the platform ---------------------------------------------------------
@@ -326,5 +293,44 @@ def _explain(error: msgspec.ValidationError) -> tuple[str, Place]:
     if unknown := _UNKNOWN.fullmatch(why):
         return NO_SUCH_FIELD, (*place, unknown[1])
     if missing := _MISSING.fullmatch(why):
-        return f"The field {missing[1]!r} is missing.", place
+        return _lacks(missing[1]), place
     return f"{why}.", place
+
+
+def _lacks(name: str) -> str:
+    return f"The field {name!r} is missing."
+
+
+def misfits(document: Document, bases: Bases) -> Iterator[RecipeError]:
+    """The fields that there are not, or whose value is of another type: each is left out while
+    the next one is looked for. Raises RecipeError for bases that cannot be laid under it.
+    """
+    data = deepcopy(merge(document, bases))
+    dropped: list[Place] = []
+    _decoder()
+    for _ in range(MAX_MISFITS):
+        try:
+            msgspec.convert(derived.complete(data), Recipe)
+        except msgspec.ValidationError as error:
+            why, place = _explain(error)
+        else:
+            return
+        if why not in {_lacks(str(gone[-1])) for gone in dropped if gone[:-1] == place}:
+            yield document.error(why, place)
+        gone = _drop(data, place)
+        if gone is None:
+            return
+        dropped.append(gone)
+
+
+def _drop(data: Any, place: Place) -> Place | None:
+    """Takes out the field at `place`, or the list that it is in, and says which; None for none."""
+    while place and isinstance(place[-1], int):
+        place = place[:-1]
+    try:
+        for part in place[:-1]:
+            data = data[part]
+        del data[place[-1]]
+    except (IndexError, KeyError):  # the document itself, or what it inherits
+        return None
+    return place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arcrun_auth.hosts import Fence
+from arcrun_auth.hosts import parse_pattern
 from arcrun_auth.recipe.types import Host, Model
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def faults(way: Method) -> Iterator[tuple[Place, str]]:
             yield place, "Whoever asks for a password names one host: write each of them."
         elif "{{" not in host:
             try:
-                Fence([host])
+                parse_pattern(host)
             except ValueError as error:
                 yield place, f"{error}."
     for place, name in usernames(way):

@@ -6,6 +6,8 @@ The docstring under a field is its description in the JSON Schema that editors u
 from __future__ import annotations
 
 import re
+from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -49,7 +51,8 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Which format version do we read? A higher one is refused."""
 
-
+MAX_METHODS = 32
+"""How many ways in may a service have beside the default one? Each inherits all that it can."""
 MAX_VALUE = 2048
 """How long may the value of a param be? It stands in addresses."""
 
@@ -97,12 +100,17 @@ class Param(Model, frozen=True):
         if len(value) > MAX_VALUE:  # before it is matched: a match can cost the square of it
             raise ValueError(f"the value of {name!r} is too long")
         if self.pattern and not re.fullmatch(self.pattern, value):
-            raise ValueError(f"the value of {name!r} does not look as it should: {self.pattern}")
+            raise ValueError(f"the value of {name!r} does not look as it should: {self.shape}")
         if not value.isprintable():
             raise ValueError(f"the value of {name!r} has a control character in it")
         if self.source == "callback" and not self.pattern and _PATH_BREAK.search(value):
             raise ValueError(f"the value of {name!r} would lead to another address")
         return value
+
+    @property
+    def shape(self) -> str:
+        """What a value looks like: in words where the recipe has some, else by its pattern."""
+        return self.help.rstrip(".") or self.pattern
 
     def _trimmed(self, given: str) -> str:
         value = given.strip()
@@ -240,13 +248,15 @@ class Method(Model, frozen=True, kw_only=True):
     label: Text = ""
     """What it is called in a choice."""
     primitive: Primitive
-    """How it works: `static_key`, `oauth2`, one of the others, or the name of a plug-in's."""
+    """How it works: `static_key`, `oauth2`, one of the others, or the name of a plug-in's. If not
+    given, `oauth2` with a field of that name, else `static_key` with `required_secrets`."""
     base_url: Url = ""
     """What relative URLs are resolved against."""
     required_secrets: tuple[RequiredSecret, ...] = ()
     """The secrets the user has to give."""
     inject: Inject = Inject()
-    """Where the secrets go. OAuth: the header `Authorization: Bearer …` if not given."""
+    """Where the secrets go. If not given, a token or the one secret of a `static_key` goes into
+    the header `Authorization: Bearer …`."""
     oauth2: OAuth2 | None = None
     """The authorization server; for the primitive `oauth2` only."""
     token_secret: str = ""
@@ -256,7 +266,8 @@ class Method(Model, frozen=True, kw_only=True):
     static_headers: Strings = {}
     """Headers that carry no secret: an API version, a User-Agent."""
     root_paths: tuple[str, ...] = ()
-    """URLs that begin with one of these stand at the origin, all others below `base_url`."""
+    """URLs that begin with one of these stand at the origin, all others below `base_url`; the
+    first segment of its path if not given: `/v1/`."""
     allowed_hosts: tuple[Host, ...] = ()
     """The only hosts that may receive the credential; the host of `base_url` if not given."""
     discover: Annotated[tuple[Discover, ...], Meta(max_length=2)] = ()
@@ -295,7 +306,7 @@ class Method(Model, frozen=True, kw_only=True):
     setup_url: Url = ""
     """Where the user starts."""
     app_register_url: Url = ""
-    """Where one's own OAuth app is registered."""
+    """Where one's own OAuth app is registered; the first page of `app_guide` if not given."""
 
     @property
     def renewal(self) -> Refresh:
@@ -326,7 +337,10 @@ class Method(Model, frozen=True, kw_only=True):
         }
 
 
-class Recipe(Method, frozen=True, kw_only=True):
+_of_method = attrgetter(*Method.__struct_fields__)
+
+
+class Recipe(Method, frozen=True, kw_only=True, dict=True):
     """What one service is. The top level is the default method."""
 
     kind: Literal["auth_recipe"] = "auth_recipe"
@@ -342,7 +356,7 @@ class Recipe(Method, frozen=True, kw_only=True):
     account: str = ""
     """Under which name the credential is kept, where several services share one."""
     display_name: Text = ""
-    """What people call the service."""
+    """What people call the service; `service` as a title if not given: `Google Drive`."""
     description: Text = ""
     """One sentence on what it does."""
     aliases: tuple[str, ...] = ()
@@ -357,7 +371,7 @@ class Recipe(Method, frozen=True, kw_only=True):
     """The service to use instead."""
     docs_url: Url = ""
     """The documentation of its API."""
-    methods: tuple[Method, ...] = ()
+    methods: Annotated[tuple[Method, ...], Meta(max_length=MAX_METHODS)] = ()
     """Further ways in, beside the default one."""
     agent: Agent = Agent()
     """What an AI agent may do without being allowed to write."""
@@ -368,11 +382,11 @@ class Recipe(Method, frozen=True, kw_only=True):
     verified: Verified | None = None
     """Where the facts come from."""
 
-    @property
+    @cached_property
     def ways(self) -> tuple[Method, ...]:
         """All methods, the default one first, each complete."""
-        own = {name: getattr(self, name) for name in Method.__struct_fields__}
-        return (Method(**own), *self.methods)
+        own = zip(Method.__struct_fields__, _of_method(self), strict=True)
+        return (Method(**dict(own)), *self.methods)
 
     def way(self, id: str | None = None) -> Method:  # noqa: A002 - the recipe's word for it
         """The method of that id, complete; None: the default. RecipeError names those there are.

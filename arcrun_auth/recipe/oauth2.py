@@ -189,7 +189,8 @@ class OAuth2(Model, frozen=True):
     ] = ("authorization_code", "refresh_token")  # fmt: skip
     """The grants the provider gives to a client of this kind, the preferred way in first."""
     scopes: tuple[Scope, ...] = ()
-    """The scopes asked for unless the user chooses others."""
+    """The scopes asked for unless the user chooses others; the first of `scope_sets` if not
+    given, the least. `[]` asks for none."""
     scope_separator: Literal[" ", ",", "+"] = " "
     """What stands between two scopes in a request."""
     scope_param: Name = "scope"

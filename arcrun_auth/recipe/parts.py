@@ -20,11 +20,17 @@ if TYPE_CHECKING:
     from arcrun_auth.recipe.reader import Place
 
     Names = Mapping[str, frozenset[str]]
+    Strings = Mapping[str, str]
 
 ANSWER_PATHS = (
     "root", "access_token", "refresh_token", "expires_in", "expires_at", "refresh_expires_in",
     "scope", "error", "error_description",
 )  # fmt: skip
+
+INJECTED = ("header", "query", "body", "path", "cookie")
+"""Where can a secret be put into a request?"""
+
+_NO_NAME = frozenset({""})
 
 _NAMING = {
     "oauth1": ("consumer_key", "consumer_secret", "token", "token_secret"),
@@ -66,34 +72,39 @@ def signing_keys(way: Method) -> Iterator[tuple[Place, str]]:
     if way.jwt is not None and not (account is not None and account.document):
         yield ("jwt", "key"), way.jwt.key
     for name, proof in (("oauth1", way.oauth1), ("digest", way.digest), ("mtls", way.mtls)):
-        for field in _NAMING[name]:
-            if proof is not None and (key := getattr(proof, field)):
+        for field in _NAMING[name] if proof is not None else ():
+            if key := getattr(proof, field):
                 yield (name, field), key
 
 
 def templates(way: Method) -> Iterator[tuple[Place, str, Names]]:
     """Every template of a method: where, what, and which names it may use."""
-    everywhere = {"param": frozenset(way.params), "now": frozenset({""}), "uuid": frozenset({""})}
-    early = {**everywhere, "param": _known_before_login(way)}
-    signing = everywhere | _signing(way)
-    for kind in ("header", "query", "body", "path", "cookie"):
-        for name, text in getattr(way.inject, kind).items():
-            yield ("inject", kind, name), text, signing
-    for place, text in urls(way):
-        yield place, text, _in_url(way, place, early, everywhere)
-    yield from ((place, text, everywhere) for place, text in hosts(way))
-    users = {**everywhere, "secret": frozenset(secret.key for secret in way.required_secrets)}
-    yield from ((place, text, users) for place, text in helpers.texts(way))
-    for place, fields in _plain_maps(way):
-        known = early if place[0] == "oauth2" else everywhere
-        for name, text in fields.items():
-            yield (*place, name), text, known
-    for place, fields, names in _secret_maps(way, early, everywhere):
+    everywhere = {"param": frozenset(way.params), "now": _NO_NAME, "uuid": _NO_NAME}
+    early = {**everywhere, "param": _known_before_login(way)} if way.params else everywhere
+    for place, fields, names in _maps(way, early, everywhere):
         for name, text in fields.items():
             yield (*place, name), text, names
+    for place, text in urls(way):
+        yield place, text, _in_url(way, place, early, everywhere)
+    for place, text in hosts(way):
+        yield place, text, everywhere
+
+
+def _maps(way: Method, early: Names, everywhere: Names) -> Iterator[tuple[Place, Strings, Names]]:
+    """The templates that have names of their own: all but those of addresses."""
+    signing = _signing(way)
+    for kind in INJECTED:
+        if fields := getattr(way.inject, kind):
+            yield ("inject", kind), fields, {**everywhere, **signing}
+    for place, text in helpers.texts(way):
+        users = {**everywhere, "secret": frozenset(secret.key for secret in way.required_secrets)}
+        yield place[:-1], {str(place[-1]): text}, users
+    for place, fields in _plain_maps(way):
+        yield place, fields, early if place[0] == "oauth2" else everywhere
+    hidden: Names = {name: signing[name] for name in ("secret", "client") if name in signing}
+    yield from _secret_maps(way, early, everywhere, hidden)
     if way.test is not None:
-        yield ("test", "path"), way.test.path, everywhere
-        yield ("test", "body"), way.test.body, everywhere
+        yield ("test",), {"path": way.test.path, "body": way.test.body}, everywhere
 
 
 def _in_url(way: Method, place: Place, early: Names, everywhere: Names) -> Names:
@@ -107,11 +118,11 @@ def _in_url(way: Method, place: Place, early: Names, everywhere: Names) -> Names
 
 def injected(way: Method, *spaces: str) -> frozenset[str]:
     """The names of these namespaces that `inject` has placeholders for."""
-    places = (getattr(way.inject, kind) for kind in ("header", "query", "body", "path", "cookie"))
     return frozenset(
         name
-        for place in places
-        for text in place.values()
+        for kind in INJECTED
+        for text in getattr(way.inject, kind).values()
+        if "{{" in text
         for space, name, _ in Template.parse(text, strict=False).placeholders
         if space in spaces
     )
@@ -160,7 +171,7 @@ def _signing(way: Method) -> dict[str, frozenset[str]]:
     return secrets | given
 
 
-def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
+def _plain_maps(way: Method) -> Iterator[tuple[Place, Strings]]:
     """The maps of templates that carry no secret."""
     yield ("static_headers",), way.static_headers
     if way.test is not None:
@@ -180,11 +191,9 @@ def _plain_maps(way: Method) -> Iterator[tuple[Place, Mapping[str, str]]]:
 
 
 def _secret_maps(
-    way: Method, early: Names, everywhere: Names
-) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
+    way: Method, early: Names, everywhere: Names, hidden: Names
+) -> Iterator[tuple[Place, Strings, Names]]:
     """The maps of templates that end in a token request, or in its signature."""
-    signing = _signing(way)
-    hidden = {name: signing[name] for name in signing if name in ("secret", "client")}
     mine: Names = {**early, **hidden}
     if way.jwt is not None:
         yield ("jwt", "header"), way.jwt.header, mine
@@ -212,7 +221,7 @@ def hosts(way: Method) -> Iterator[tuple[Place, str]]:
     yield from helpers.hosts(way)
 
 
-def _account_maps(way: Method, known: Names) -> Iterator[tuple[Place, Mapping[str, str], Names]]:
+def _account_maps(way: Method, known: Names) -> Iterator[tuple[Place, Strings, Names]]:
     account = way.service_account
     if account is None:
         return

@@ -11,10 +11,20 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
+from yaml.events import (
+    AliasEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
 
 from arcrun_auth.errors import RecipeError, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     Place = tuple[str | int, ...]
 
 MAX_BYTES = 64 * 1024
@@ -32,6 +42,7 @@ _CONSTANTS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
+_FIRST_OF_VALUES = frozenset({*"+-0123456789", *(text[:1] for text in _CONSTANTS)})
 
 
 class Document:
@@ -124,88 +135,91 @@ class _Builder:
     def __init__(self, document: Document, lines: dict[Place, int] | None = None) -> None:
         self._document = document
         self._event = _Loader(document.text).get_event
-        self._depth = 0
+        self._place: list[str | int] = []
+        """Where the node stands that is built now: one step for each map and list around it."""
         self._lines = lines
 
     def build(self) -> None:
         what = self._document.what
         self._event()  # the start of the stream
         start = self._event()
-        if type(start) is yaml.StreamEndEvent:
+        if type(start) is StreamEndEvent:
             self._fail(f"{what} is a map of fields; this file is empty.", start, ())
-        data = self._node(self._event(), ())
+        data = self._node(self._event())
         self._event()  # the end of the document
         after = self._event()
         if type(data) is not dict:
             self._fail(f"{what} is a map of fields.", start, ())
-        if type(after) is not yaml.StreamEndEvent:
+        if type(after) is not StreamEndEvent:
             self._fail("A file holds one document; here a second document begins.", after, ())
         self._document.data = data
 
-    def _node(self, event: Any, place: Place) -> Any:
+    def _node(self, event: Any) -> Any:
         if self._lines is not None:
-            self._lines[place] = event.start_mark.line + 1
+            self._lines[tuple(self._place)] = event.start_mark.line + 1
         kind = type(event)
-        if kind is yaml.AliasEvent or event.anchor is not None:
-            self._fail("Anchors and aliases (& and *) are not allowed.", event, place)
+        if kind is AliasEvent or event.anchor is not None:
+            self._fail("Anchors and aliases (& and *) are not allowed.", event)
         if event.tag is not None:
-            self._fail("Tags (!) are not allowed.", event, place)
-        if kind is yaml.ScalarEvent:
-            return self._scalar(event, place)
-        self._depth += 1
-        if self._depth > self._document.max_depth:
-            deepest = self._document.max_depth
-            self._fail(f"Maps and lists are nested more than {deepest} deep.", event, place)
-        built = self._map(place) if kind is yaml.MappingStartEvent else self._list(place)
-        self._depth -= 1
-        return built
+            self._fail("Tags (!) are not allowed.", event)
+        if kind is ScalarEvent:
+            # Quoted or a block; else most begin as no constant and no number does.
+            text: str = event.value
+            known = not event.implicit[0] or text[:1] not in _FIRST_OF_VALUES
+            return text if known else self._value(text)
+        return self._map(event) if kind is MappingStartEvent else self._list(event)
 
-    def _list(self, place: Place) -> list[Any]:
+    def _list(self, start: Any) -> list[Any]:
         built: list[Any] = []
-        next_event = self._event
-        while type(event := next_event()) is not yaml.SequenceEndEvent:
-            built.append(self._node(event, (*place, len(built))))
+        place, next_event = self._within(start), self._event
+        while type(event := next_event()) is not SequenceEndEvent:
+            place[-1] = len(built)
+            built.append(self._node(event))
+        place.pop()
         return built
 
-    def _map(self, place: Place) -> dict[str, Any]:
+    def _map(self, start: Any) -> dict[str, Any]:
         built: dict[str, Any] = {}
-        next_event = self._event
-        while type(event := next_event()) is not yaml.MappingEndEvent:
-            key = self._key(event, place)
-            at = (*place, key)
+        place, next_event = self._within(start), self._event
+        while type(event := next_event()) is not MappingEndEvent:
+            if type(event) is not ScalarEvent:
+                self._fail("A key is a text.", event, place[:-1])
+            if event.anchor is not None or event.tag is not None:
+                self._fail("Anchors and tags are not allowed.", event, place[:-1])
+            key: str = event.value
+            if key == "<<" and event.implicit[0]:
+                self._fail("Merge keys (<<) are not allowed.", event, place[:-1])
+            place[-1] = key
             if key in built:
-                self._fail("This key stands here twice.", event, at)
-            built[key] = self._node(next_event(), at)
+                self._fail("This key stands here twice.", event)
+            built[key] = self._node(next_event())
+        place.pop()
         return built
 
-    def _key(self, event: Any, place: Place) -> str:
-        if type(event) is not yaml.ScalarEvent:
-            self._fail("A key is a text.", event, place)
-        if event.anchor is not None or event.tag is not None:
-            self._fail("Anchors and tags are not allowed.", event, place)
-        key: str = event.value
-        if key == "<<" and event.implicit[0]:
-            self._fail("Merge keys (<<) are not allowed.", event, place)
-        return key
+    def _within(self, start: Any) -> list[str | int]:
+        """The place, with a step more for what is in this map or list."""
+        deepest = self._document.max_depth
+        if len(self._place) >= deepest:
+            self._fail(f"Maps and lists are nested more than {deepest} deep.", start)
+        self._place.append("")
+        return self._place
 
-    def _scalar(self, event: Any, place: Place) -> Any:
-        text: str = event.value
-        if not event.implicit[0]:  # quoted, or a block
-            return text
+    def _value(self, text: str) -> Any:
+        """What a plain scalar is, if it is no text after all."""
         if text in _CONSTANTS:
             value: bool | int | None = _CONSTANTS[text]
-        elif text[0] in "-+0123456789" and _INT.fullmatch(text):
+        elif _INT.fullmatch(text):
             value = int(text)
         else:
             return text
         if self._document.typed:
-            self._document.sources.append((place, text))
+            self._document.sources.append((tuple(self._place), text))
         return value
 
-    def _fail(self, why: str, event: Any, place: Place) -> NoReturn:
+    def _fail(self, why: str, event: Any, place: Sequence[str | int] | None = None) -> NoReturn:
         raise RecipeError(
             why,
             path=self._document.path,
             line=event.start_mark.line + 1,
-            field=spell(place) or None,
+            field=spell(tuple(self._place if place is None else place)) or None,
         )

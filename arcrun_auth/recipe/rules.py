@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from arcrun_auth import answers, primitives
-from arcrun_auth.hosts import Fence
+from arcrun_auth.hosts import parse_pattern
 from arcrun_auth.recipe import helpers, parameters, parts, regex
 from arcrun_auth.template import Template
 
@@ -27,13 +27,19 @@ _HOP = frozenset({"host", "content-length", "transfer-encoding", "connection", "
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 §5.6.2
 
 # Scheme, host (with placeholders and port), the rest. No userinfo, no second reading.
-_URL = re.compile(r"(https?)://((?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-])+)((?:[/?].*)?)", re.DOTALL)
-_UNSAFE = re.compile(r"[\x00-\x20\x7f\\#]|[^\x00-\x7f]")
-_HOST = re.compile(r"(\*\.)?(?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-])+")
+_IN_AUTHORITY = r"(?:\{\{[^{}]*\}\}|[A-Za-z0-9._:\[\]-]++)++"
+_URL = re.compile(rf"(https?)://({_IN_AUTHORITY})((?:[/?].*)?)", re.DOTALL)
+_UNSAFE = re.compile(r'[^!"$-\[\]-~]')  # all but ASCII, and of that no white space, # and \
+_HOST = re.compile(rf"(\*\.)?{_IN_AUTHORITY}")
+_HOLE = re.compile(r"(\{\{[^{}]*\}\})")
+_HOLE_FOR_PORT = re.compile(r":\{\{[^{}]*\}\}\Z")
 _IN_HOST = re.compile(r"\{\{([^{}]*)\}\}")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-_AT_END = re.compile(r"\{\{param\.([^{}]*)\}\}$")
+_AT_END = re.compile(r"\{\{param\.([^{}]*)\}\}\Z")
 
+MAX_PATTERNS = 64
+"""How many regular expressions may a recipe have, each counted once? To judge one takes up to
+5 ms."""
 _SHORT = 1000  # far below the limit of a template, whatever its characters
 
 
@@ -54,7 +60,9 @@ def host_of(url: str) -> str:
     match = _URL.fullmatch(url)
     if match is None:
         return ""
-    parts = re.split(r"(\{\{[^{}]*\}\})", match[2])
+    if "{{" not in match[2]:
+        return match[2].lower()
+    parts = _HOLE.split(match[2])
     return "".join(part if part.startswith("{{") else part.lower() for part in parts)
 
 
@@ -65,7 +73,7 @@ def spelled(host: str, params: Mapping[str, Param]) -> tuple[str, ...]:
     >>> spelled("sts.{{param.domain}}", {"domain": Param(enum=("aws.example", "aws.test.example"))})
     ('sts.aws.example', 'sts.aws.test.example')
     """
-    match = _AT_END.search(host)
+    match = _AT_END.search(host) if host.endswith("}}") else None
     param = params.get(match[1]) if match else None
     if match is None or param is None or not all(map(_DOMAIN.fullmatch, param.enum)):
         return (host,)
@@ -79,36 +87,42 @@ def check(recipe: Recipe, *, strict: bool) -> None:
             why = "`author/service` is the name of what an author signed, and never an alias."
             raise Fault(why, ("aliases", index))
     seen: set[str] = set()
+    patterns: set[str] = set()
     for index, way in enumerate(recipe.ways):
         at: Place = () if index == 0 else ("methods", index - 1)
         if way.id in seen:
             raise Fault(f"There are two methods {way.id!r}.", (*at, "id"))
         seen.add(way.id)
-        _check_method(way, at, strict=strict)
+        _check_method(way, at, patterns, strict=strict)
 
 
-def _check_method(way: Method, at: Place, *, strict: bool) -> None:
+def _check_method(way: Method, at: Place, patterns: set[str], *, strict: bool) -> None:
     _check_primitive(way, at)
     _check_secrets(way, at)
-    for place, pattern in parts.patterns(way):
-        _check_pattern(pattern, (*at, *place))
+    _check_patterns(way, at, patterns)
     for name, param in way.params.items():  # a default is matched: its pattern is known to end
         _check_param(param, (*at, "params", name))
-    for place, text, names in parts.templates(way):
-        _check_template(text, names, (*at, *place), strict=strict)
-    for place, name in parts.headers(way):
-        _check_header(name, (*at, *place))
-    for place, url in parts.urls(way):
-        _check_url(url, way.params, (*at, *place))
+    _check_texts(way, at, strict=strict)
     _check_hosts(way, at)
     for place, path in parts.paths(way):
         _check_path(path, (*at, *place))
-    _check_found(way, at)
+    if way.params or way.discover:
+        _check_found(way, at)
     if way.oauth2 is not None:
         _check_oauth2(way.oauth2, (*at, "oauth2"))
         _check_refresh(way.oauth2, (*at, "oauth2"))
         if "jwt_bearer" in way.oauth2.grants and way.jwt is None:
             raise Fault("The grant jwt_bearer needs the assertion to sign.", (*at, "jwt"))
+
+
+def _check_texts(way: Method, at: Place, *, strict: bool) -> None:
+    for place, text, names in parts.templates(way):
+        if "{{" in text or len(text) >= _SHORT:
+            _check_template(text, names, (*at, *place), strict=strict)
+    for place, name in parts.headers(way):
+        _check_header(name, (*at, *place))
+    for place, url in parts.urls(way):
+        _check_url(url, way.params, (*at, *place))
 
 
 def _check_primitive(way: Method, at: Place) -> None:
@@ -218,13 +232,24 @@ def _check_param(param: Param, at: Place) -> None:
             raise Fault(f"The default does not fit: {error}.", (*at, "default")) from None
 
 
+def _check_patterns(way: Method, at: Place, known: set[str]) -> None:
+    """`known` are the patterns of the methods before it; those of this one are added."""
+    for place, pattern in parts.patterns(way):
+        if not pattern:
+            continue
+        known.add(pattern)
+        if len(known) > MAX_PATTERNS:
+            raise Fault(f"A recipe has at most {MAX_PATTERNS} patterns.", (*at, *place))
+        _check_pattern(pattern, (*at, *place))
+
+
 def _check_pattern(pattern: str, at: Place) -> None:
     # These two have to match the whole value; what the others look for may stand anywhere.
     whole = ("params" in at[:-1] and at[-1] == "pattern") or at[-2:] == ("when", "error")
     why = regex.fault(pattern, whole=whole)
     if why is not None:
         raise Fault(f"{why}.", at)
-    if at[-1] == "take" and pattern and not re.compile(pattern).groups:
+    if at[-1] == "take" and not re.compile(pattern).groups:
         raise Fault("It needs a group: what is in it is taken.", at)
 
 
@@ -232,8 +257,6 @@ def _check_pattern(pattern: str, at: Place) -> None:
 
 
 def _check_template(text: str, names: Names, at: Place, *, strict: bool) -> None:
-    if "{{" not in text and len(text) < _SHORT:
-        return
     try:
         template = Template.parse(text, strict=strict)
     except ValueError as error:
@@ -285,10 +308,17 @@ def _check_host(host: str, params: Mapping[str, Param], at: Place) -> None:
 def _check_spelled(host: str, params: Mapping[str, Param], at: Place) -> None:
     if not _HOST.fullmatch(host):
         raise Fault("This is no host: ASCII letters, digits, dots, hyphens, one leading *.", at)
+    filled = host
+    if "{{" in host:
+        _check_holes(host, params, at)
+        filled = _IN_HOST.sub("x.example", _HOLE_FOR_PORT.sub(":1", host))
     try:
-        Fence([_IN_HOST.sub("x.example", re.sub(r":\{\{[^{}]*\}\}$", ":1", host))])
+        parse_pattern(filled)
     except ValueError as error:
         raise Fault(f"{error}.", at) from None
+
+
+def _check_holes(host: str, params: Mapping[str, Param], at: Place) -> None:
     for match in _IN_HOST.finditer(host):
         ns, _, name = match[1].partition(".")
         param = params.get(name)

@@ -60,10 +60,13 @@ def _loosen(definitions: dict[str, Any]) -> None:
             if name not in needed:
                 _or_null(field)
     definitions["Recipe"]["required"] = ["service"]
+    definitions["Method"].pop("required")  # the primitive, which may follow from what it has
     for name in ("Recipe", "Method"):  # a plug-in may bring others: offered, not demanded
         definitions[name]["properties"]["primitive"]["examples"] = list(BUILT_IN)
     definitions["Recipe"]["anyOf"] = [
         {"required": ["primitive"]},
+        {"required": ["oauth2"]},
+        {"required": ["required_secrets"]},
         {"required": ["extends"]},
         {"properties": {"service": {"pattern": "^([a-z0-9-]+/)?_"}}},  # a base says what it likes
     ]

@@ -68,7 +68,12 @@ class Signed:
 
     @property
     def file(self) -> str:
-        return self.name.replace("/", "__") + ".yaml"  # an id has no double underscore
+        return file_of(self.name)
+
+
+def file_of(name: str) -> str:
+    """What the lock calls the text of `author/service`: an id has no double underscore."""
+    return name.replace("/", "__") + ".yaml"
 
 
 def fingerprint(key: str) -> str:
@@ -282,4 +287,20 @@ def add(found: Signed, settings: Settings, catalog: Catalog) -> None:
         texts = lockfile.texts(catalog.folder, "community", held) if held is not None else {}
         fresh = joined(found, held)
         lockfile.store(catalog.folder, "community", fresh, {**texts, found.file: found.text})
+    catalog.reindex()
+
+
+def remove(name: str, settings: Settings, catalog: Catalog) -> None:
+    """Keep this recipe no longer, if it is kept. Its author's key stays pinned."""
+    from arcrun_auth.remote import lockfile
+
+    file = file_of(name)
+    with lockfile.writing(settings.home, LOCK_WAIT):
+        held = lockfile.read(catalog.folder).community
+        if held is not None and file in held.recipes:
+            rest = {other: pin for other, pin in held.recipes.items() if other != file}
+            texts = lockfile.texts(catalog.folder, "community", held)
+            texts.pop(file, None)
+            kept = Held("", rest, authors=held.authors)
+            lockfile.store(catalog.folder, "community", kept, texts)
     catalog.reindex()

@@ -13,7 +13,7 @@ from arcrun_auth.server import ci, device_logins, keys, logins, relay, signin
 from arcrun_auth.server import login_shapes as shapes
 from arcrun_auth.server.problems import Problem
 from arcrun_auth.server.routes import Call, Method, Reply, Route
-from arcrun_auth.server.visits import Site, Visit, as_page
+from arcrun_auth.server.visits import Visit, as_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from arcrun_auth.server.database import Database
     from arcrun_auth.server.keys import Caller
     from arcrun_auth.server.routes import Own
+    from arcrun_auth.server.visits import Site
 
 CODE_GRANT = "authorization_code"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -44,60 +45,13 @@ def token(site: Site, visit: Visit) -> Any:
     raise logins.refusal("unsupported_grant_type", "This is no grant that is given here.")
 
 
-def routes(site: Site) -> list[Route]:
-    """The table, on one site."""
-
-    def page(method: Method, path: str, work: Callable[[Site, Visit], Reply]) -> Route:
-        own = _own(site, method, work, shows=True)
-        return Route(method, path, answers={200: bytes}, form=method == "POST", own=own)
-
-    def form(path: str, work: Callable[[Site, Visit], Any]) -> Route:
-        own = _own(site, "POST", work)
-        return Route("POST", path, answers={200: dict[str, Any]}, form=True, own=own)
-
-    def relayed(method: Method, what: str, work: Callable[..., Any], **more: Any) -> Route:
-        own = _own(site, method, work, keyed=True)
-        return Route(method, f"{RELAY}/{what}", own=own, **more)
-
-    return [
-        page("GET", "/auth/start", logins.start),
-        page("GET", "/auth/go-on", logins.go_on),
-        page("POST", "/auth/go-on", logins.go_on),
-        page("POST", "/auth/confirm", logins.confirm),
-        page("POST", "/auth/provider", signin.choose),
-        page("GET", signin.CALLBACK, signin.callback),
-        page("POST", "/auth/key", signin.by_key),
-        page("POST", "/auth/register", signin.register),
-        page("POST", "/auth/logout", signin.sign_out),
-        page("GET", "/device", device_logins.start),
-        page("POST", "/device", device_logins.typed),
-        page("POST", "/device/confirm", device_logins.confirm),
-        form("/auth/token", token),
-        form("/auth/device", device_code),
-        Route("POST", "/auth/ci", answers={200: shapes.CiKey}, takes=shapes.CiLogin,
-              own=_own(site, "POST", ci.key_for)),
-        relayed("GET", "app", relay.about, answers={200: shapes.RelayApp}),
-        relayed("POST", "start", relay.start, answers={200: shapes.RelayStarted},
-                takes=shapes.RelayStart),
-        relayed("POST", "token", relay.token, answers={200: shapes.Relayed}, takes=EXCHANGES),
-        page("GET", "/oauth/authorize", relay.consent),
-        page("POST", "/oauth/authorize", relay.agreed),
-        page("GET", relay.REDIRECT, relay.redirect),
-    ]  # fmt: skip
-
-
 def _own(
-    site: Site,
-    method: Method,
-    work: Callable[..., Any],
-    *,
-    shows: bool = False,
-    keyed: bool = False,
+    method: Method, work: Callable[..., Any], *, shows: bool = False, keyed: bool = False
 ) -> Own:
     """`work` as what a route runs. `shows` a page, a problem too; `keyed` with whose API key came
     along, if one did."""
 
-    def run(call: Call) -> Reply:
+    def run(site: Site, call: Call) -> Reply:
         visit = _visit(call, method)
         if keyed:
             call.caller = _caller(site, visit)
@@ -108,14 +62,29 @@ def _own(
 
     async def own(database: Database, call: Call) -> Reply:
         del database
+        assert call.site is not None, "whoever runs the table has a site"
         try:
-            return await asyncio.to_thread(run, call)
+            return await asyncio.to_thread(run, call.site, call)
         except Problem as problem:
             problem.shown = as_page(problem) if shows else None
             raise
 
     own.__doc__ = work.__doc__
     return own
+
+
+def _page(method: Method, path: str, work: Callable[[Site, Visit], Reply]) -> Route:
+    own = _own(method, work, shows=True)
+    return Route(method, path, answers={200: bytes}, form=method == "POST", own=own)
+
+
+def _form(path: str, work: Callable[[Site, Visit], Any]) -> Route:
+    answers = {200: dict[str, Any]}
+    return Route("POST", path, answers=answers, form=True, own=_own("POST", work))
+
+
+def _relayed(method: Method, what: str, work: Callable[..., Any], **more: Any) -> Route:
+    return Route(method, f"{RELAY}/{what}", own=_own(method, work, keyed=True), **more)
 
 
 def _visit(call: Call, method: Method) -> Visit:
@@ -146,3 +115,30 @@ def _caller(site: Site, visit: Visit) -> Caller | None:
     if caller.kind == "ci":
         raise Problem(403, "This cannot be done with a key of kind ci.")
     return caller
+
+
+ROUTES = [
+    _page("GET", "/auth/start", logins.start),
+    _page("GET", "/auth/go-on", logins.go_on),
+    _page("POST", "/auth/go-on", logins.go_on),
+    _page("POST", "/auth/confirm", logins.confirm),
+    _page("POST", "/auth/provider", signin.choose),
+    _page("GET", signin.CALLBACK, signin.callback),
+    _page("POST", "/auth/key", signin.by_key),
+    _page("POST", "/auth/register", signin.register),
+    _page("POST", "/auth/logout", signin.sign_out),
+    _page("GET", "/device", device_logins.start),
+    _page("POST", "/device", device_logins.typed),
+    _page("POST", "/device/confirm", device_logins.confirm),
+    _form("/auth/token", token),
+    _form("/auth/device", device_code),
+    Route("POST", "/auth/ci", answers={200: shapes.CiKey}, takes=shapes.CiLogin,
+          own=_own("POST", ci.key_for)),
+    _relayed("GET", "app", relay.about, answers={200: shapes.RelayApp}),
+    _relayed("POST", "start", relay.start, answers={200: shapes.RelayStarted},
+             takes=shapes.RelayStart),
+    _relayed("POST", "token", relay.token, answers={200: shapes.Relayed}, takes=EXCHANGES),
+    _page("GET", "/oauth/authorize", relay.consent),
+    _page("POST", "/oauth/authorize", relay.agreed),
+    _page("GET", relay.REDIRECT, relay.redirect),
+]  # fmt: skip

@@ -78,8 +78,10 @@ def remove(tx: Tx, who: Caller, id_: str) -> None:
 
 
 def key_for(site: Site, visit: Visit) -> CiKey:
-    """A key of kind `ci` for the job whose token is shown. Problem 403 with the reason, which
-    tells whoever sets a job up what its token says wrong."""
+    """A key of kind `ci` for the job whose identity token is shown.
+
+    Problem 403 with the reason: it tells whoever sets a job up what its token says wrong.
+    """
     asked: Any = visit.body
     found = site.read(
         lambda tx: tx.one(

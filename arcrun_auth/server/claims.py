@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from joserfc.jwk import Key
 
 ALGORITHMS = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"}
 )
 """Which algorithms do we take? Those with a public key: a shared secret would make a signer of
 whoever checks, and `none` of everybody (RFC 8725 §2.1)."""
@@ -27,7 +27,7 @@ MAX_TOKEN = 16 * 1024
 """How long may a token be, in characters? Those of CI systems have some 2,000."""
 MAX_SUBJECT = 255  # OpenID Connect Core §2
 
-_FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+_FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC"}
 """Which kind of key goes with an algorithm, by its first letters?"""
 
 

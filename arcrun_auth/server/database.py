@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from arcrun_auth.server import logs
 from arcrun_auth.server.problems import Problem, later
 
 if TYPE_CHECKING:
@@ -70,11 +71,13 @@ class Database(Protocol):
 
 def full() -> Problem:
     """What to say when the disk is full: what was acknowledged is untouched."""
+    logs.database_failed("disk full")
     return Problem(507, "The server's disk is full. Nothing of this request was kept.")
 
 
-def away() -> Problem:
-    """What to say when the database cannot be reached now."""
+def away(cause: str) -> Problem:
+    """What to say when the database cannot be reached now. `cause` is for the log alone."""
+    logs.database_failed(cause)
     return later("The server's database cannot be reached now. Try again.", 1)
 
 

@@ -42,6 +42,8 @@ class OpenId:
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
+    iss_in_callback: bool
+    """Whether each of its answers names it (RFC 9207 §3)."""
 
 
 @dataclass
@@ -132,4 +134,5 @@ def _read(issuer: str, data: dict[str, Any]) -> OpenId:
     texts = {name: value if isinstance(value, str) else "" for name, value in found.items()}
     if not texts["jwks_uri"]:
         raise AuthError(f"The document of {printable(issuer, 100)} names no keys.")
-    return OpenId(**texts)
+    iss = data.get("authorization_response_iss_parameter_supported") is True
+    return OpenId(**texts, iss_in_callback=iss)

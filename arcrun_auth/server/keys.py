@@ -8,7 +8,6 @@ it is a look-up by the hash, and what its time tells is about a hash that nobody
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -31,8 +30,7 @@ _BYTES = 24
 _TAIL = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Whoever showed a valid key."""
 
     account: str
@@ -143,7 +141,7 @@ def listed(tx: Tx, who: Caller) -> list[ApiKey]:
     )
     return [
         ApiKey(id=r[0], kind=r[1], label=r[2], created_at=stamp(r[3]), last_used_at=stamp(r[4]),
-               expires_at=stamp(r[5]))
+               expires_at=stamp(r[5]), current=r[0] == who.key)
         for r in rows
     ]  # fmt: skip
 

@@ -40,11 +40,6 @@ class Buckets:
         self._found[name] = (level - 1, now)
         return 0.0
 
-    def empty(self, name: str) -> float:
-        """As `wait`, and takes nothing."""
-        level = self._level(name, self._clock()) if self._rate else 1.0
-        return 0.0 if level >= 1 else (1 - level) / self._rate
-
     def _level(self, name: str, now: float) -> float:
         level, then = self._found.get(name, (float(self._burst), now))
         return min(float(self._burst), level + (now - then) * self._rate)

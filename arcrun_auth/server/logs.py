@@ -51,3 +51,8 @@ def failed(route: Route) -> None:
     more = {"method": route.method, "route": route.path, "error": kind.__name__ if kind else "",
             "frames": frames}  # fmt: skip
     LOGGER.error("failed", extra={"more": more})
+
+
+def database_failed(cause: str) -> None:
+    """The database did not do what it was asked. `cause` is its name for that."""
+    LOGGER.error("database failed", extra={"more": {"cause": cause}})

@@ -134,7 +134,7 @@ def consent(form: Form, title: str, owner: str, scopes: Sequence[str], port: int
         f"<p>It will be allowed: <b>{escape(wanted)}</b></p>"
         f"<p>Its tokens pass through {escape(owner)}, which keeps none, and end at this computer:"
         f"<code>http://127.0.0.1:{port}/callback</code></p>"
-        "<p>Go on only if you have just asked arcrun for that on this computer.</p>"
+        "<p>Go on only if you have just asked for it on this computer yourself.</p>"
     )
     ask = form.html("/oauth/authorize", _button("Go on", name="answer", value="yes"))
     no = form.html("/oauth/authorize", _button("Cancel", go=False, name="answer", value="no"))

@@ -84,7 +84,7 @@ class Postgres:
         except psycopg.errors.DiskFull:
             raise full() from None
         except (psycopg.OperationalError, PoolTimeout) as error:
-            raise away() from error
+            raise away(type(error).__name__) from error
 
     @contextmanager
     def _begun(self, begin: LiteralString) -> Iterator[psycopg.Connection]:
@@ -93,14 +93,16 @@ class Postgres:
         Where PostgreSQL was restarted, every connection of the pool is dead: nothing has
         happened yet when `BEGIN` says so, and the next one is tried.
         """
-        for attempt in range(SIZE + 1):
+        dead = 0
+        while True:
             with self._pool.connection() as connection:
                 try:
                     connection.execute(begin)
                 except psycopg.OperationalError:
-                    if attempt == SIZE:
-                        raise
                     connection.close()
+                    dead += 1
+                    if dead > SIZE:
+                        raise
                     continue
                 try:
                     yield connection

@@ -13,6 +13,7 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "No such method here",
+    408: "Too slow",
     409: "In conflict with what is stored",
     410: "Gone",
     412: "Changed in the meantime",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from arcrun_auth.seal import encode
 from arcrun_auth.server import audit
 from arcrun_auth.server.problems import Problem
 from arcrun_auth.server.shapes import RecipeGiven, Recipes
@@ -22,11 +24,11 @@ _NEEDED = ("primitive", "base_url")
 _MAY = ("admin", "recipes")
 
 
-def listed(tx: Tx) -> Recipes:
-    """All of them, by name."""
-    rows = tx.all("SELECT body FROM recipes ORDER BY service")
-    found = [msgspec.Raw(row[0].encode()) for row in rows]
-    return Recipes(recipes=found, count=len(found))
+def listed(tx: Tx) -> tuple[Recipes, str]:
+    """All of them, by name; and a mark that is another one when any of them is."""
+    bodies = [row[0].encode() for row in tx.all("SELECT body FROM recipes ORDER BY service")]
+    found = [msgspec.Raw(body) for body in bodies]
+    return Recipes(recipes=found, count=len(found)), sha256(encode(*bodies)).hexdigest()[:32]
 
 
 def one(tx: Tx, service: str) -> RecipeGiven:

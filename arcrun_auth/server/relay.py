@@ -213,12 +213,15 @@ def _once(site: Site, step: str, login: dict[str, Any]) -> None:
 
 
 def token(site: Site, visit: Visit, caller: Caller | None) -> Relayed:
-    """Exchanges a code, or renews: the provider's answer as it is, and what binds a refresh
-    token in it to the key of the login."""
+    """Exchanges a code, renews, or ends a login by the shared app.
+
+    Answers what the provider said as it is, and what binds a refresh token in it to the key.
+    """
     offer, asked = offer_of(site, visit, caller), visit.body
     proof = proven(site, visit, f"/oauth/{visit.path['service']}/token")
     if isinstance(asked, RelayCode):
-        return _sent(site, offer, proof, _code_call(site, visit, offer, proof, caller))
+        call = _code_call(site, visit, offer, proof, caller)
+        return _sent(site, offer, proof, call, limited=True)
     bound = _bound(offer, proof, asked.refresh_token)
     if not site.sealer.marked(BINDING, asked.binding, *bound):
         # Whoever has only found the token gets nothing by it here, not even whether it lives.
@@ -282,7 +285,12 @@ def _bound(offer: Offer, proof: Proof, refresh_token: str) -> tuple[bytes, ...]:
     return offer.service.encode(), offer.app.client_id.encode(), proof.jkt.encode(), digest
 
 
-def _sent(site: Site, offer: Offer, proof: Proof, call: TokenCall) -> Relayed:
+def _sent(
+    site: Site, offer: Offer, proof: Proof, call: TokenCall, *, limited: bool = False
+) -> Relayed:
+    """The provider's answer. `limited`: a grant of more than the admin allows goes to nobody, as
+    the address of a login is in the hands of whoever opens it. A renewal is of what was judged
+    then: to keep its answer back would end the login."""
     try:
         answer = site.issuers.send(call)
     except ProviderUnavailable as error:
@@ -299,21 +307,17 @@ def _sent(site: Site, offer: Offer, proof: Proof, call: TokenCall) -> Relayed:
     headers = {name: answer.headers[name] for name in _HEADERS if name in answer.headers}
     binding = ""
     if answer.status // 100 == SUCCESS:
-        binding = _checked(site, offer, proof, answer)
+        binding = _binding(site, offer, proof, answer, limited=limited)
     return Relayed(status=answer.status, headers=headers, body=body, binding=binding)
 
 
-def _checked(site: Site, offer: Offer, proof: Proof, answer: Answer) -> str:
-    """What binds the refresh token of an answer; nothing where there is none in it.
-
-    A grant of more than the admin allows goes to nobody: the address of a login is in the
-    hands of whoever opens it.
-    """
+def _binding(site: Site, offer: Offer, proof: Proof, answer: Answer, *, limited: bool) -> str:
+    """What binds the refresh token of an answer; nothing where there is none in it."""
     try:
         grant = read_token(offer.oauth2, answer.status, answer.headers, answer.body, now=site.now())
     except AuthError:  # the client reads the same, and tells why
         return ""
-    if offer.beyond(grant.scopes):
+    if limited and offer.beyond(grant.scopes):
         raise Problem(403, "The provider granted more than this server's app may be asked for.")
     if grant.refresh_token is None:
         return ""

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from arcrun_auth.server import (
     accounts,
     audit,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from arcrun_auth.server.config import Config
     from arcrun_auth.server.database import Database, Tx
     from arcrun_auth.server.keys import Caller
+    from arcrun_auth.server.visits import Site
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 KEYS = ("account", "device")
@@ -54,8 +57,7 @@ class Headers:
         return name.encode() in self._raw
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One request, as its function sees it."""
 
     config: Config
@@ -67,6 +69,8 @@ class Call:
     """What `Route.takes` says, read; of a form its fields."""
     address: str = ""
     caller: Caller | None = None
+    site: Site | None = None
+    """What the pages and logins of `browsing` work with."""
 
     @property
     def who(self) -> Caller:
@@ -91,8 +95,7 @@ def whole(text: str) -> int | None:
     return int(text) if fits else None
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """What to answer. `later` is written after it, and nobody waits for that.
 
     Bytes as `body` go out as they are, with the `content-type` that `headers` name; all else is
@@ -101,7 +104,7 @@ class Reply:
 
     body: Any
     status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
     later: Callable[[Tx], None] | None = None
     cookies: tuple[str, ...] = ()
 
@@ -111,8 +114,7 @@ Own = Callable[["Database", Call], Awaitable[Reply]]
 
 
 def _no_work(tx: Tx, call: Call) -> Reply:
-    del tx, call
-    raise AssertionError("a route that has `own` is not run as one transaction")
+    raise AssertionError((tx, call))  # a route that has `own` is not run as one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,11 +245,10 @@ def get_row(tx: Tx, call: Call) -> Reply:
     """One row with its ciphertext."""
     name, who = call.path["name"], call.who
     found = rows.one(tx, who, name)
-    tag = f'"{found.version}"'
-    if call.headers.get("if-none-match").strip() == tag:
-        return Reply(None, 304, {"etag": tag})
-    later = None if rows.of_sync(name) else lambda tx: rows.used(tx, who, name)
-    return Reply(found, 200, {"etag": tag}, later=later)
+    reply = _tagged(call, found, str(found.version))
+    if not rows.of_sync(name):
+        reply.later = lambda tx: rows.used(tx, who, name)
+    return reply
 
 
 def delete_row(tx: Tx, call: Call) -> Reply:
@@ -255,6 +256,14 @@ def delete_row(tx: Tx, call: Call) -> Reply:
     name = call.path["name"]
     rows.delete(tx, call.who, name, call.config.limits, expect=_expected(call))
     return Reply(shapes.RowDeleted(name=name))
+
+
+def _tagged(call: Call, found: Any, mark: str) -> Reply:
+    """An answer, or that it is still the one which the caller has (RFC 9110 §13.1.2)."""
+    tag = f'"{mark}"'
+    if call.headers.get("if-none-match").strip() == tag:
+        return Reply(None, 304, {"etag": tag})
+    return Reply(found, 200, {"etag": tag})
 
 
 def _expected(call: Call) -> int | None:
@@ -327,8 +336,8 @@ def end_enrolment(tx: Tx, call: Call) -> Reply:
 
 def list_recipes(tx: Tx, call: Call) -> Reply:
     """The recipes that this platform offers."""
-    del call
-    return Reply(recipes.listed(tx))
+    found, mark = recipes.listed(tx)
+    return _tagged(call, found, mark)
 
 
 def get_recipe(tx: Tx, call: Call) -> Reply:
@@ -413,7 +422,8 @@ ROUTES: list[Route] = [
     Route("POST", ENROLMENT, send_message, {201: shapes.MessageTaken}, takes=shapes.NewMessage,
           keys=KEYS),
     Route("DELETE", ENROLMENT, end_enrolment, {200: shapes.EnrolmentEnded}, keys=KEYS),
-    Route("GET", "/auth-recipes", list_recipes, {200: shapes.Recipes}, writes=False),
+    Route("GET", "/auth-recipes", list_recipes, {200: shapes.Recipes, 304: None}, writes=False,
+          conditional=True),
     Route("GET", RECIPE, get_recipe, {200: shapes.RecipeGiven}, writes=False),
     Route("POST", "/auth-recipes", publish_recipe,
           {200: shapes.RecipeWritten, 201: shapes.RecipeWritten}, takes=dict[str, Any],

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.server import browsing, first, logs
 from arcrun_auth.server.routes import ROUTES
-from arcrun_auth.server.visits import Site
 from arcrun_auth.server.web import Server
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from arcrun_auth.server.config import Config
     from arcrun_auth.server.database import Database
 
-ALL_ROUTES = [*ROUTES, *first.ROUTES]
+ALL_ROUTES = [*ROUTES, *first.ROUTES, *browsing.ROUTES]
 """All that `arcrun serve` answers, but for what tells of it."""
 KEEP_ALIVE = 60
 """After how many seconds is a connection closed that nobody uses?"""
@@ -53,15 +52,15 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def application(database: Database, config: Config) -> Server:
-    """All that `arcrun serve` answers. AuthError where an app of the configuration cannot be
-    shared."""
-    pages = browsing.routes(Site(database, config))
-    return Server(database, config, [*ALL_ROUTES, *pages])
+    """What `arcrun serve` runs. AuthError where an app of the configuration cannot be shared."""
+    return Server(database, config, ALL_ROUTES)
 
 
 def server(app: Server, reach: Reach | None = None) -> Any:
     """The server for an application: `run(sockets=[…])` until it is told to end."""
     import uvicorn
+
+    from arcrun_auth.server.guarded import Guarded
 
     class Calm(uvicorn.Server):
         """Ends with what is under way done, and the process goes on to its own end."""
@@ -73,7 +72,8 @@ def server(app: Server, reach: Reach | None = None) -> Any:
 
     reach = reach or Reach()
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", server_header=False,
+        app, http=Guarded, log_config=None, access_log=False, lifespan="off", ws="none",
+        server_header=False,
         proxy_headers=bool(reach.proxy), forwarded_allow_ips=reach.proxy or None,
         ssl_certfile=reach.tls_certificate or None, ssl_keyfile=reach.tls_key or None,
         timeout_keep_alive=KEEP_ALIVE, timeout_graceful_shutdown=GRACE,

@@ -80,6 +80,8 @@ class ApiKey(Struct, kw_only=True):
     created_at: str | None
     last_used_at: str | None
     expires_at: str | None
+    current: bool = False
+    """Whether it is the key that this request shows."""
 
 
 class MintedKey(ApiKey, kw_only=True):

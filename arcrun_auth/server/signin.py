@@ -106,7 +106,10 @@ def _asked(site: Site, visit: Visit, held: dict[str, Any]) -> Person:
     try:
         # Parameters that stand there twice are none: `query` has left them out.
         answer = oauth.call.with_query("", visit.query)
-        code, _ = read_callback(answer, state=held["state"], issuer=entry.issuer)
+        code, _ = read_callback(
+            answer, state=held["state"], issuer=entry.issuer,
+            iss_required=bool(entry.issuer) and site.issuers.openid(entry.issuer).iss_in_callback,
+        )  # fmt: skip
         app = App(entry.client_id, secret_of(entry, held["provider"]))
         call = code_request(
             oauth2, app, code=code, redirect_uri=site.url + CALLBACK, state=held["state"],

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from arcrun_auth.server.database import Row, Tx
-    from arcrun_auth.server.problems import Problem
 
 T = TypeVar("T")
 Job = tuple["Callable[[Tx], Any]", "Future[Any]"]
@@ -35,6 +34,8 @@ GROUP = 64
 """How many writes share one commit at most?"""
 
 _FULL = 13  # SQLITE_FULL
+_AWAY = {5, 6, 8, 10, 11, 14, 26}
+"""BUSY, LOCKED, READONLY, IOERR, CORRUPT, CANTOPEN, NOTADB: somebody has to look, or to wait."""
 
 
 class Sqlite:
@@ -96,7 +97,7 @@ class Sqlite:
 
     def _submit(self, work: Callable[[Tx], T]) -> Future[T]:
         if self._closed:
-            raise away()
+            raise away("closed")
         future: Future[T] = Future()
         self._jobs.put((work, future))
         return future
@@ -136,7 +137,7 @@ class Sqlite:
                     connection.execute("ROLLBACK")
                 raise
         except BaseException as error:  # noqa: BLE001 - each of them is told, and the thread lives on
-            told = _translated(error) if isinstance(error, sqlite3.Error) else error
+            told = _translated(error)
             ends = [(future, None, told) for _, future in group]
         for future, result, fault in ends:
             if fault is None:
@@ -156,9 +157,7 @@ class Sqlite:
                 raise
             connection.execute("ROLLBACK TO one")
             connection.execute("RELEASE one")
-            if isinstance(error, sqlite3.Error):
-                error = _translated(error)
-            return None, error
+            return None, _translated(error)
         connection.execute("RELEASE one")
         return result, None
 
@@ -193,5 +192,9 @@ class _Tx:
         self._connection.executemany(sql, rows)
 
 
-def _translated(error: sqlite3.Error) -> Problem:
-    return full() if getattr(error, "sqlite_errorcode", 0) & 0xFF == _FULL else away()
+def _translated(error: BaseException) -> BaseException:
+    """An error of the database as what a client is told; any other is one of ours, and stays."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == _FULL:
+        return full()
+    return away(getattr(error, "sqlite_errorname", "")) if code in _AWAY else error

@@ -7,7 +7,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from arcrun_auth.seal import KEY_BYTES, encode
-from arcrun_auth.server.database import Clash
 from arcrun_auth.server.sealing import Sealer
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ def spend(tx: Tx, purpose: str, text: str, *, ends: float) -> bool:
     """Uses up what holds until `ends`. False where it was used before: then nobody may go on."""
     tx.run("DELETE FROM spent WHERE expires_at <= ?", tx.now())
     name = sha256(encode(purpose.encode(), text.encode())).hexdigest()
-    try:
-        tx.run("INSERT INTO spent (hash, expires_at) VALUES (?, ?)", name, ends)
-    except Clash:
-        return False
-    return True
+    new = tx.run(
+        "INSERT INTO spent (hash, expires_at) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING",
+        name, ends,
+    )  # fmt: skip
+    return new == 1

@@ -7,6 +7,7 @@ stands here once. The size and the shape of the body, the key, the limits, how a
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -19,6 +20,7 @@ from arcrun_auth.server.limits import Buckets
 from arcrun_auth.server.paths import Paths
 from arcrun_auth.server.problems import Problem, later
 from arcrun_auth.server.routes import ROUTES, Call, Headers, Reply, Route
+from arcrun_auth.server.visits import Site
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -31,13 +33,15 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+BODY_SECONDS = 30.0
+"""How long may the body of a request take to come?"""
 
 _JSON_ANSWER = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", b"application/problem+json")
 _ALWAYS = [(b"arcrun-protocol", b"1"), (b"cache-control", b"no-store")]
 _KEY_LENGTH = 200
 _ENCODER = msgspec.json.Encoder()
-_NOT_ALLOWED = (401, 403)
+_UNKNOWN = 401
 
 
 class Disconnected(Exception):
@@ -45,13 +49,17 @@ class Disconnected(Exception):
 
 
 class Server:
-    """The application on one database. `routes` are those of the platform, or more."""
+    """The application on one database. `routes` are those of the platform, or more.
+
+    AuthError where the configuration names an app that cannot be shared.
+    """
 
     def __init__(
         self, database: Database, config: Config | None = None, routes: Sequence[Route] = ROUTES
     ) -> None:
         self.database = database
         self.config = config or Config()
+        self.site = Site(database, self.config)
         limits = self.config.limits
         self.by_key = Buckets(limits.key_rate, limits.key_burst)
         self.by_address = Buckets(limits.address_rate, limits.address_burst)
@@ -93,7 +101,7 @@ class Endpoint:
         client = scope.get("client")
         call = Call(
             self.server.config, names, _query(scope), Headers(scope["headers"]),
-            address=client[0] if client else "",
+            address=client[0] if client else "", site=self.server.site,
         )  # fmt: skip
         reply: Reply | None = None
         try:
@@ -112,8 +120,8 @@ class Endpoint:
             await self._afterwards(call, reply)
 
     async def _reply(self, call: Call, receive: Receive) -> Reply:
-        key = self._key(call)
         try:
+            key = self._key(call)
             try:
                 call.body = await self._given(call, receive)
             except Problem:
@@ -122,8 +130,9 @@ class Endpoint:
                 raise
             return await self._run(call, key)
         except Problem as problem:
-            if problem.status in _NOT_ALLOWED:  # whoever guesses is slowed down
-                self.server.by_address.wait(call.address)
+            # Whoever guesses is slowed down, and whoever has a key is not, behind one address.
+            if problem.status == _UNKNOWN:
+                _check_rate(self.server.by_address.wait(call.address))
             raise
 
     async def _given(self, call: Call, receive: Receive) -> Any:
@@ -174,32 +183,22 @@ class Endpoint:
                 key = rest.strip() if scheme.lower() == "bearer" else ""
             if not key or len(key) > _KEY_LENGTH:
                 raise keys.refused("Show an API key in the header X-Arcrun-API-Key.")
-            wait = server.by_address.empty(call.address) or server.by_key.wait(key)
-        elif route.method == "GET":
-            wait = 0.0
-        else:
-            wait = server.by_address.wait(call.address)
-        if wait:
-            raise later("Too many requests. Wait, then go on.", wait, status=429)
+            _check_rate(server.by_key.wait(key))
+        elif route.method != "GET":
+            _check_rate(server.by_address.wait(call.address))
         return key
 
     async def _body(self, call: Call, receive: Receive) -> bytes:
         most = self.server.config.limits.body
         said = call.headers.get("content-length", "0")
-        parts, size, more = [], int(said) if said.isdigit() else 0, True
-        if size > most:
+        if said.isdigit() and int(said) > most:
             raise _too_large(most)
-        size = 0
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > most:
-                raise _too_large(most)
-            more = message.get("more_body", False)
-        return b"".join(parts)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await _whole(receive, most)
+        except TimeoutError:
+            slow = f"The body did not come within {BODY_SECONDS:g} seconds."
+            raise Problem(408, slow, headers={"connection": "close"}) from None
 
     def _read(self, call: Call, body: bytes) -> Any:
         _check_kind(call, JSON)
@@ -217,6 +216,27 @@ class Endpoint:
             return _fields(body)
         except ValueError:
             raise Problem(400, "The body is no valid form.") from None
+
+
+async def _whole(receive: Receive, most: int) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise _too_large(most)
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _check_rate(wait: float) -> None:
+    """Problem 429 where somebody has to wait."""
+    if wait:
+        raise later("Too many requests. Wait, then go on.", wait, status=429)
 
 
 def _check_kind(call: Call, kind: str) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from arcrun_auth.tokens import Credential
 
 MAGIC = "arcrun secrets"
+_KIND = 2
+"""In which column of `upkeep.COLUMNS` is the kind?"""
 MAX_FILE = 1 << 30
 """How large may an export be, in bytes? More is no export of ours."""
 
@@ -39,7 +41,9 @@ def _text(data: bytes) -> str:
 def write(vault: Vault, path: str) -> int:
     """Export the vault to `path`, over any export there; the number of records.
 
-    Damaged records stay behind. StoreError where there is no vault or a rotation is open.
+    Damaged records stay behind, and so do those of this device: its keys are of no use to
+    another, which would speak in its name. StoreError where there is no vault, or a rotation
+    is open.
     """
 
     def work(session: Session) -> tuple[bytes, int]:
@@ -66,6 +70,8 @@ def write(vault: Vault, path: str) -> int:
 
 def _sound(session: Session) -> Iterator[tuple[Any, ...]]:
     for row in upkeep.rows(connection_of(session)):
+        if row[_KIND] == "device":
+            continue
         try:
             upkeep.unseal(session, row)
         except (ValueError, TypeError):

@@ -22,10 +22,13 @@ APP = ("client_id", "client_secret", "private_key", "key_id", "certificate", "re
 """What one's own OAuth app may consist of."""
 
 
-def open_store(settings: Settings, catalog: Catalog, *, ask: Ask | None = None) -> Store:
+def open_store(
+    settings: Settings, catalog: Catalog, *, ask: Ask | None = None, primary: Store | None = None
+) -> Store:
     """The user's store: `vault` or `keyring`, behind variables, mounted secrets and an export.
 
     Opens nothing yet. `ask` gets a passphrase from a person; it gives None where nobody is.
+    `primary` is used in place of the one that the settings name.
     """
     names = _Variables(catalog)
     overlays: list[Store] = [
@@ -37,7 +40,7 @@ def open_store(settings: Settings, catalog: Catalog, *, ask: Ask | None = None) 
         from arcrun_auth.stores.export import EncFile
 
         overlays.append(EncFile(str(exported), keys=_keys(settings, ask)))
-    return Layers(_primary(settings, ask), overlays)
+    return Layers(primary or _primary(settings, ask), overlays)
 
 
 def _given_apps(settings: Settings) -> Iterator[Store]:

@@ -180,7 +180,7 @@ def create_file(path: str, header: slots.Header, mac: bytes) -> bool:
             connection.execute("COMMIT")
         finally:
             connection.close()
-        return _take_name(temporary, path)
+        return take_name(temporary, path)
     except sqlite3.Error as error:
         raise translated(error, path) from None
     except OSError as error:
@@ -191,7 +191,7 @@ def create_file(path: str, header: slots.Header, mac: bytes) -> bool:
                 os.unlink(name)
 
 
-def _take_name(temporary: str, path: str) -> bool:
+def take_name(temporary: str, path: str) -> bool:
     try:
         os.link(temporary, path)  # unlike a rename, never over an existing file
     except FileExistsError:

@@ -231,7 +231,7 @@ def _public(path: str) -> dict[str, Any]:
             "epoch": header.epoch,
             "rotating": bool(header.previous),
             "slots": [{"number": slot.number, "kind": slot.kind} for slot in header.slots],
-            "records": one("SELECT count(*) FROM rec"),
+            "records": one("SELECT count(*) FROM rec WHERE kind <> 'device'"),
             "quarantined": one("SELECT count(*) FROM quarantine"),
             "journal": one("PRAGMA journal_mode"),
         }

@@ -12,14 +12,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from arcrun_auth.errors import AuthError, ProviderUnavailable
-from arcrun_auth.protocol import envelope, handover, log, membership
-from arcrun_auth.protocol.membership import BadMembership
+from arcrun_auth.protocol import envelope, handover, log
 from arcrun_auth.sync import removed
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.changes import Changes, drop_notes, size
 from arcrun_auth.sync.joining import Here, missing
 from arcrun_auth.sync.judge import Copied, Judge, Suspicion
 from arcrun_auth.sync.outbox import Outbox, batches, land
+from arcrun_auth.sync.roster import read
 from arcrun_auth.sync.state import MEMORY, State
 from arcrun_auth.sync.verdict import alarm, code
 from arcrun_auth.sync.wire import Conflict, everything_since
@@ -173,25 +173,9 @@ class Engine:
                 land(self.state, digest, effects)
 
     def _members(self, delta: Delta) -> Membership:
-        known = self.state.members(self.keys.vault)
         row = delta.get(self.keys.members)
-        if row is None or row.sealed is None:
-            if known is None or row is not None:
-                raise Suspicion("withheld", self.keys.members)
-            return known
-        try:
-            plain = self.keys.open_meta(self.keys.members, row.sealed)
-        except ValueError:
-            raise Suspicion("damaged", self.keys.members) from None
-        try:
-            found = membership.load(plain, self.keys.vault)
-        except BadMembership:
-            raise Suspicion("unknown device", self.keys.members) from None
-        told = known.tip if known is not None else self.state.pins()[0]
-        if told is not None and not found.holds(told):
-            back = found.tip[0] < told[0]
-            raise Suspicion("rolled back" if back else "forked", self.keys.members)
-        return found
+        known = self.state.members(self.keys.vault)
+        return known if row is None and known is not None else read(self.keys, self.state, row)
 
     def _take_epoch(self, members: Membership, delta: Delta) -> None:
         """Gets the content key of a new epoch, which was wrapped for this device."""
@@ -267,8 +251,7 @@ class Engine:
             if row.sealed.hash != placed.entry.hash:  # newer than what we have judged: next time
                 continue
             env = envelope.opened(self.keys, name, row.sealed, placed.entry.epoch)
-            if env.body is not None:
-                here.restore(name, env)
+            if env.body is not None and here.restore(name, env):
                 self._agree({name: placed.agreed(here.records[name].mac)})
 
     # -- push --------------------------------------------------------------------------------

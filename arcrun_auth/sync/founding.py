@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arcrun_auth.errors import AuthError
-from arcrun_auth.protocol import membership
+from arcrun_auth.protocol import log, membership
 from arcrun_auth.protocol.keys import BEACON, VaultKeys
 from arcrun_auth.protocol.words import canonical
 from arcrun_auth.sync import ring as rings
+from arcrun_auth.sync.outbox import ROWS
 from arcrun_auth.sync.wire import Conflict, Write
 
 if TYPE_CHECKING:
@@ -34,6 +35,35 @@ def founded(store: Store, state: State, wire: Wire, identity: Identity, *, now: 
     with state.transaction():
         state.set(founding=None)
     return True
+
+
+def start_over(store: Store, state: State, wire: Wire, identity: Identity) -> None:
+    """Gives up the vault that there is: afterwards this home founds another.
+
+    Its rows are deleted, as far as they can be known: whoever belonged to it is told at once.
+    """
+    ring = rings.stored(store)
+    rows = [BEACON]
+    if ring is not None:
+        rows += sorted(_rows(state, ring.keys, identity.id))
+    for first in range(0, len(rows), ROWS):
+        wire.write([Write(name, None) for name in rows[first : first + ROWS]])
+    rings.leave(store)
+    state.forget()
+
+
+def _rows(state: State, keys: VaultKeys, me: str) -> set[str]:
+    """Every row of the vault that we know of."""
+    members = state.members(keys.vault)
+    devices = {me, *(members.members if members else ()), *(members.revoked if members else ())}
+    names = {keys.members, *state.current(), *state.garbage()}
+    names |= {name for dev in devices for name in (keys.head(dev), keys.wrap(dev))}
+    for dev, known in state.heads().items():
+        head = known.head
+        if head.seq > head.base:
+            last = log.segment_at(head.seq, head.base)
+            names |= {keys.segment(dev, head.gen, number) for number in range(last + 1)}
+    return names
 
 
 def _begin(store: Store, state: State, identity: Identity, now: float) -> tuple[str, rings.Ring]:

@@ -36,6 +36,8 @@ class Suspicion(Exception):
         self.name = name
         """The row; empty where it is about no single one."""
         self.device = device
+        self.count = 1
+        """How many rows are not as they should be."""
 
 
 class Copied(Exception):
@@ -102,10 +104,13 @@ class Judge:
             return
         if known is not None and row.sealed.hash == known.hash:
             return
-        head = self._opened_head(row, dev, public)
         end = self._members.revoked.get(dev)
-        if end is not None and (end.last is None or head.seq > end.last[0]):
+        last = 0 if end is None or end.last is None else end.last[0]
+        if end is not None and known is not None and known.head.seq >= last:
             return  # what it writes afterwards is nobody's business
+        head = self._opened_head(row, dev, public)
+        if end is not None and head.seq > last:
+            return
         self._check_head(head, known, name)
         self._news.heads.append((head, row.sealed.hash))
 
@@ -208,15 +213,23 @@ class Judge:
         for dev, (_, entries) in self._news.logs.items():
             for seq, entry in entries:
                 new.setdefault(entry.name, []).append(Placed(entry, dev, seq))
-        self._new = new
+        found: list[Suspicion] = []
         for name in sorted({*new, *self._dropped, *self._delta}):
-            before = self._state.entries(name)
-            placed = self._current(before, new.get(name, ()))
-            if placed is None:
-                if before:
-                    raise Suspicion("withheld", name)
-                continue  # no row of a record, or none that anybody answers for
+            try:
+                self._row(name, new.get(name, ()))
+            except Suspicion as suspicion:
+                found.append(suspicion)
+        if found:
+            found[0].count = len(found)
+            raise found[0]
+
+    def _row(self, name: str, new: Iterable[Placed]) -> None:
+        before = self._state.entries(name)
+        placed = self._current(before, new)
+        if placed is not None:
             self._check_row(name, placed, before)
+        elif before:  # its entry is gone, and nobody else answers for it
+            raise Suspicion("withheld", name)
 
     def _current(self, before: Iterable[Placed], new: Iterable[Placed]) -> Placed | None:
         """The entry that counts: the highest, of each log its last."""

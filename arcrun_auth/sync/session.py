@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from arcrun_auth.errors import AuthError, RefreshBusy
 from arcrun_auth.locks import CredentialLock
+from arcrun_auth.sync import access, founding
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.account import required
 from arcrun_auth.sync.cloud_wire import CloudWire
+from arcrun_auth.sync.copied import become_new_device
 from arcrun_auth.sync.engine import Engine
-from arcrun_auth.sync.founding import founded
 from arcrun_auth.sync.identity import identity, stored
 from arcrun_auth.sync.joining import Here
 from arcrun_auth.sync.judge import Copied
+from arcrun_auth.sync.logins import Logins, primary
+from arcrun_auth.sync.roster import Vault
 from arcrun_auth.sync.state import FILE, State
 from arcrun_auth.sync.verdict import silent
 
@@ -30,12 +33,11 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.cloud import Cloud
-    from arcrun_auth.protocol.portable import Login
+    from arcrun_auth.recording import Recorder
     from arcrun_auth.settings import Settings
     from arcrun_auth.stores.base import Store
     from arcrun_auth.sync.joining import Report
-    from arcrun_auth.sync.wire import Wire
-    from arcrun_auth.tokens import Credential
+    from arcrun_auth.tokens import Key
 
 
 class Home(Protocol):
@@ -47,6 +49,8 @@ class Home(Protocol):
     def settings(self) -> Settings: ...
     @property
     def recipes(self) -> Catalog: ...
+    @property
+    def audit(self) -> Recorder: ...
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Place:
     store: Store
     settings: Settings
     recipes: Catalog
+    audit: Recorder
 
 
 LOCK_SECONDS = 30.0
@@ -98,32 +103,64 @@ class Status:
 class Session:
     """One home while it syncs: nobody else of it does meanwhile."""
 
-    def __init__(self, home: Home, wire: Wire, state: State) -> None:
-        self._home = home
+    def __init__(self, home: Home, cloud: Cloud, state: State) -> None:
+        self.home = home
         self.store = primary(home.store)
-        self.wire = wire
+        self.cloud = cloud
+        self.wire = CloudWire(cloud)
         self.state = state
+        self.login = Logins(home.recipes).of
         self.founded = False
         """Whether this was the first sync of the account."""
+        self.copied: list[Key] | None = None
+        """Which logins have to be done again, where this home was found to be a copy."""
 
     def engine(self) -> Engine:
         """The engine; the account's vault is founded before, if there is none."""
         me = identity(self.store)
         now = time.time()
-        self.founded = founded(self.store, self.state, self.wire, me, now=now) or self.founded
-        login = Logins(self._home.recipes).of
-        return Engine(self.store, self.state, self.wire, me, login=login)
+        if founding.founded(self.store, self.state, self.wire, me, now=now):
+            self.founded = True
+        audit = self.home.audit.head
+        return Engine(self.store, self.state, self.wire, me, login=self.login, audit=audit)
+
+    def vault(self) -> Vault:
+        """The vault as this device sees it. AuthError where this home belongs to none."""
+        ring, me = rings.stored(self.store), stored(self.store)
+        if ring is None or me is None:
+            raise AuthError("This home belongs to no synced vault.", hint="arcrun sync")
+        return Vault(self.wire, self.state, ring.keys, me)
 
     def sync(self) -> Report:
-        """Syncs once. Raises SyncAlarm, ProviderUnavailable, TokenRefused, StoreError."""
+        """Syncs once. Raises SyncAlarm, ProviderUnavailable, TokenRefused, StoreError.
+
+        Where this home turns out to be a copy of another, or a restored backup, it becomes a
+        device of its own first.
+        """
         try:
-            return self.engine().sync()
+            report = self.engine().sync()
         except Copied:
-            raise AuthError(
-                "This home is a copy of another, or a restored backup: two devices would write "
-                "as one. Nothing was synced.",
-                hint="arcrun devices join makes it a device of its own",
-            ) from None
+            self._become_new_device()
+            report = self.engine().sync()
+        access.note(self.vault(), self.cloud)
+        if any(vars(report).values()):
+            self.home.audit.note("sync")
+        return report
+
+    def _become_new_device(self) -> None:
+        me, self.copied = become_new_device(
+            self.vault(), self.store, login=self.login, now=time.time()
+        )
+        access.own_key(self.store, self.cloud, f"{me.name} {me.id}")
+
+    def start_over(self) -> Report:
+        """A new vault with what is here, in place of the one that there is, and a first sync.
+
+        The other devices have to be let in anew; what they hold stays there.
+        """
+        me = identity(self.store)
+        founding.start_over(self.store, self.state, self.wire, me)
+        return self.sync()
 
     def verify(self) -> str:
         """Checks everything, and gives the code to compare. Raises what `sync` raises."""
@@ -153,42 +190,7 @@ def session(
         if account is not None:
             cloud = stack.enter_context(account.cloud())
         assert cloud is not None
-        yield Session(home, CloudWire(cloud), state)
-
-
-def primary(store: Store) -> Store:
-    """The store itself: what the environment gives is nobody's to send."""
-    found: Store = getattr(store, "primary", store)
-    return found
-
-
-def syncs(store: Store) -> bool:
-    """Whether this home belongs to a synced vault."""
-    return primary(store).get(rings.KEY) is not None
-
-
-class Logins:
-    """What becomes of the grant of a record, by the recipes that are here."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._services: dict[str, list[str]] = {}
-        for entry in catalog.entries():
-            self._services.setdefault(entry.account, []).append(entry.service)
-
-    def of(self, record: Credential) -> Login:
-        """Where no recipe tells, it stays: a login that is used twice may end for both."""
-        for service in self._services.get(record.key.account, ()):
-            try:
-                way = self._catalog.entry(service).method(record.method)
-            except AuthError:  # another service of this account has that way in
-                continue
-            if way.unattended:
-                return "anew"
-            if way.refresh == "no" or (way.refresh == "yes" and way.rotates == "no"):
-                return "travels"
-            return "stays"
-        return "stays"
+        yield Session(home, cloud, state)
 
 
 def status(home: Home) -> Status:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from arcrun_auth.errors import AuthError, LoginRequired, StoreConflict
 from arcrun_auth.locks import CredentialLock
 from arcrun_auth.protocol import portable
-from arcrun_auth.sync.session import Logins, primary, session, syncs
+from arcrun_auth.sync.logins import Logins, primary, syncs
+from arcrun_auth.sync.session import session
 from arcrun_auth.sync.turns import Turn, settled
 from arcrun_auth.tokens import Key
 

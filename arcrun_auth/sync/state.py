@@ -169,6 +169,13 @@ class State:
             for table in ("meta", "row", "head", "entry", "tail", "base", "pending", "garbage"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - of the list above
 
+    def forget_own(self) -> None:
+        """What this home has written as the device that it was: another one begins with nothing."""
+        with self.transaction():
+            for table in ("tail", "pending", "garbage"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - of the list above
+            self.set(sent=0)
+
     # -- rows --------------------------------------------------------------------------------
 
     def version(self, name: str) -> int:

@@ -32,7 +32,8 @@ from arcrun_auth.errors import (
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.account import account
 from arcrun_auth.sync.identity import identity
-from arcrun_auth.sync.session import primary, session
+from arcrun_auth.sync.logins import primary
+from arcrun_auth.sync.session import session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +149,12 @@ class Turn:
         """Pulls and pushes. Raises what `Session.sync` does."""
         with session(self._home, cloud=self._cloud) as here:
             here.sync()
+            if here.copied is not None:  # the turn was taken as the device that this is a copy of
+                raise RefreshBusy(
+                    "This home was a copy of another, and is a device of its own now.",
+                    service=self._name,
+                    hint="try again",
+                )
             by = self._lease.interrupted_by
             members = here.state.members(self._keys.vault)
             devices = members.members.values() if members is not None else ()
@@ -155,21 +162,28 @@ class Turn:
 
     # -- the request -------------------------------------------------------------------------
 
+    def check(self, grant: Grant) -> None:
+        """Before `grant` is renewed, which is what the other homes know. RefreshBusy while one of
+        them may hold a newer one.
+        """
+        lease = self._lease
+        # What the interrupted turn has brought carries its number, so this was before it.
+        self.interrupted = lease.interrupted and (grant.turn or 0) < (lease.interrupted_fence or 0)
+        # By our own intent we know that it was us, and no copy of this home.
+        ours = lease.interrupted_by == self._me and interrupted(grant)
+        if self.interrupted and lease.interrupted_by is not None and not ours:
+            self._check_grace()
+
     def begin(self, grant: Grant) -> int | None:
-        """Before the request that renews `grant`: the number of the grant that it brings; None
-        where it is shared no more. RefreshBusy where it is too soon, or the turn is over.
+        """Just before the request: the number of the grant that it brings; None where it is
+        shared no more. RefreshBusy where the turn is over.
         """
         if self._alone:
             return None
-        lease, known = self._lease, grant.turn or 0
-        # What the interrupted turn has brought carries its number, so this was before it.
-        self.interrupted = lease.interrupted and known < (lease.interrupted_fence or 0)
-        if self.interrupted and lease.interrupted_by not in (None, self._me):
-            self._check_grace()
         with self._translated():
-            self._cloud.renew_lease(self._row, lease.lease, TTL, begins=True)
+            self._cloud.renew_lease(self._row, self._lease.lease, TTL, begins=True)
         self._begun = True
-        return max(known + 1, lease.fence)
+        return max((grant.turn or 0) + 1, self._lease.fence)
 
     def _check_grace(self) -> None:
         passed = (self._lease.interrupted_s or 0.0) + self._clock.passed

@@ -55,5 +55,7 @@ def alarm(suspicion: Suspicion, members: Membership | None) -> SyncAlarm:
         f"{text} Nothing was taken from the server.",
         what=suspicion.what,
         device=dev,
-        hint="arcrun sync verify; docs/sync.md says what may have happened and what to do",
+        count=suspicion.count,
+        hint="ask whoever runs the server; arcrun sync start-over founds a vault anew, with what "
+        "is here",
     )

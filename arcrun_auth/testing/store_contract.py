@@ -192,6 +192,7 @@ def _credential(
         if grant
         else None,
         incomplete=grant,
+        untested=not grant,
         extra=extra,
     )
 

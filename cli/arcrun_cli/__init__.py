@@ -63,12 +63,17 @@ def _hand_out(name: str) -> int:
     import gc
 
     gc.disable()  # a process of some milliseconds leaves nothing worth collecting
+    from arcrun_auth import recording
     from arcrun_cli import handout
 
+    recording.declare("arcrun token", use="reveal", brief=True)
     return handout.hand_out(name)
 
 
 def _help_out(kind: str, action: str) -> int:
+    from arcrun_auth import recording
+
+    recording.declare(f"arcrun credential {kind}", use="reveal", brief=True)
     if kind == "git":
         from arcrun_cli.helpers import git
 

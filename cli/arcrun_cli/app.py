@@ -41,7 +41,14 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },
     "Share": {
+        "login": ("login", "Log in to a platform: your own server, or somebody else's."),
+        "logout": ("logout", "End this device's login there."),
+        "whoami": ("whoami", "Which account is logged in here, and where."),
+        "account": ("account", "The account itself: a new key, or its end."),
         "sync": ("sync", "Keep your connections the same on all your devices."),
+        "devices": ("devices", "The devices that share your synced connections."),
+        "ci": ("ci", "Give some connections to CI jobs, and to them alone."),
+        "audit": ("audit", "What was done with your credentials, and is the trail whole?"),
     },
     "Understand": {
         "why": ("why", "Where each part of a connection comes from."),
@@ -59,6 +66,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 """Under each heading of `--help`: command -> its module under `commands`, and one line."""
 
 COMMANDS = {name: found for group in SECTIONS.values() for name, found in group.items()}
+
+REVEALS = ("token", "run", "inject", "credential")
+"""Which commands hand a secret to somebody else? The trail says so of each first use by them."""
 
 _LONGEST = 16
 """How long may a word be that we repeat as a command that there is not?"""
@@ -194,6 +204,10 @@ def run(args: list[str]) -> int:
 
         ui.put(f"arcrun-auth {__version__}")
         return 0
+    if args and args[0] in COMMANDS:
+        from arcrun_auth import recording
+
+        recording.declare(f"arcrun {args[0]}", use="reveal" if args[0] in REVEALS else "use")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

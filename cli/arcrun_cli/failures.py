@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import errors
@@ -86,6 +87,8 @@ def tell(error: BaseException, args: Sequence[str]) -> int:
             _say(f"{where}: {each.message}", each.hint)
         return worst(exit_code(each) for _, each in error.found)
     code, message, hint = _judge(error, click)
+    if isinstance(error, errors.UnknownService):
+        hint = _as_typed(error, args) or hint
     if "--json" in args and args[0] != "run":  # the words of that are another program's
         ui.put_json({"error": _as_data(error, message, hint)})
     _say(message, hint)
@@ -110,6 +113,18 @@ def _judge(error: BaseException, click: Any) -> tuple[int, str, str | None]:
         ui.tell(_traceback(error))
     # Its text is not ours: it could hold anything, a secret included.
     return 1, f"arcrun has failed in an unexpected way ({type(error).__name__}).", REPORT_AT
+
+
+def _as_typed(error: errors.UnknownService, args: Sequence[str]) -> str | None:
+    """The command that was typed, with the name that may have been meant; None where it cannot be
+    told. Its options are left out: nothing of them is known to be fit for a screen."""
+    ours = takewhile(lambda word: word != "--", args)
+    named = [word for word in ours if word.partition("@")[0] == error.service]
+    if not error.similar or not named:
+        return None
+    _, at, instance = named[0].partition("@")
+    verb = takewhile(lambda word: word != named[0] and not word.startswith("-"), args)
+    return " ".join(("arcrun", *verb, f"{error.similar[0]}{at}{instance}"))
 
 
 def _sentence(text: str) -> str:

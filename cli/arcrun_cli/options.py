@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -23,6 +24,8 @@ else:  # generic only since click 8.4
     ParamType = click.ParamType
 
 F = TypeVar("F", bound="Callable[..., Any]")
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Service(ParamType):
@@ -182,6 +185,18 @@ def app_argument(command: F) -> F:
 def kept_app_argument(command: F) -> F:
     """The name of an app that is kept: `google`, or `google@work` for that of an instance."""
     return click.argument("name", type=KeptApp(), metavar="NAME[@INSTANCE]")(command)
+
+
+def seconds_in(span: str, example: str) -> int:
+    """Seconds of `30m`, `8h`. UsageFault with the `example` for anything else.
+
+    >>> seconds_in("8h", "")
+    28800
+    """
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", span)
+    if found is None:
+        raise UsageFault("A time is a number and a unit: s, m, h or d.", example)
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def json_option(command: F) -> F:

@@ -46,6 +46,12 @@ def only_for_eyes(rule: str, what: str, command: str) -> None:
         raise UsageFault(f"{what} is shown at a terminal only.", command)
 
 
+def show_code(code: str, does: str) -> None:
+    """A recovery code, once. `does` says what for."""
+    ui.put(f"\n    {ui.paint(code, 'bold')}\n")
+    ui.tell(f"Write it down and keep it off this machine: {does}. It is not shown again.")
+
+
 def examine(here: Broker) -> Iterator[Finding]:
     """The doctor's findings on keyring and vault."""
     from arcrun_auth.stores import keyring_backend

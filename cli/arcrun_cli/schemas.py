@@ -33,6 +33,25 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "(`renewed`, `fine`, `left`, `failed`), `warnings`, and where it failed `error`, "
         "`message`, `hint`",
     },
+    "audit": {
+        "entries": "newest first: `n` (its number), `time`, `device`, `action`, `name`, `host`, "
+        "`result`, `program`",
+    },
+    "audit --verify": {
+        "count": "how many entries were read",
+        "head": "the hash of the last one; empty where the chain is broken",
+        "findings": "what is not as it was written: `what`, `n` (at which entry), `text`",
+    },
+    "ci create": {
+        "name": "its name",
+        "services": "the connections that it holds",
+        "secret": "which of the variables are secret",
+        "variables": "what its jobs need in their environment, by name; not shown again",
+    },
+    "ci list": {
+        "vaults": "`name`, `services`, `server`, `key_id` (of the API key, or empty), `vault_id` "
+        "(for identity tokens, or empty), `subject`, `created`",
+    },
     "token": {
         "access_token": "the token",
         "token_type": "as the provider calls it",
@@ -47,7 +66,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "service": "its name",
         "instance": "the instance",
         "method": "the way in",
-        "status": "`connected`, `expired`, `revoked`, `incomplete` or `not connected`",
+        "status": "`connected`, `untested`, `expired`, `revoked`, `incomplete` or `not connected`",
         "recipe": "the recipe's file",
         "tier": "who supplied it: `bundled`, `official`, `community`, `local` or `platform`",
         "hosts": "the only hosts that get the secret",
@@ -65,6 +84,18 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "shared_with": "the other services that use the same credential",
         "project": "the pyproject.toml that chose the instance, or null",
         "app": "of each part of your OAuth app: `key`, `store`, `place`; never the value",
+        "ownership": "whose OAuth app it is, or would be: `own`, `shared` (the recipe's public "
+        "one), `managed` (a server's), or empty",
+        "through": "the server whose app it is, which its tokens pass in passing; else empty",
+    },
+    "whoami": {
+        "server": "the platform's address",
+        "account": "the account's id there",
+        "email": "its address, if it gave one",
+        "display_name": "its name, if it gave one",
+        "role": "`user`, `recipes` or `admin`",
+        "provider": "who signed it in; `key` for an account that has only keys",
+        "source": "where the key comes from: a store, or a variable",
     },
     "app list": {
         "apps": "`name`, `services`, `client_id`, `complete`, `ends` (the day its secret does, or "

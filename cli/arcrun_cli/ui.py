@@ -24,6 +24,8 @@ WIDTH = 80
 
 _GAP = 2
 _SHORTEST = 6
+_OF_USE = 10
+"""How much of a cell that may be cut still says something?"""
 
 # The sixteen colours that every theme adapts to its background; no bright ones, which
 # vanish on white, and no blue, which vanishes on black.
@@ -185,20 +187,39 @@ def _columns(
     return lines, [max(cells(line[i]) for line in lines) for i in range(len(columns))]
 
 
-def fits(rows: Sequence[Sequence[str]], head: Sequence[str]) -> bool:
-    """Whether such a table has room on the terminal without a cell being cut."""
+def listed(
+    rows: Sequence[Sequence[str]], head: Sequence[str], *, gives: Sequence[str] = ()
+) -> None:
+    """A table where it has room on the terminal without a cell being cut, but those of the columns
+    `gives`. Elsewhere each row has its first cell on a line, and below it the others, wrapped."""
     width = width_of(sys.stdout)
-    _, widths = _columns(rows, head)
-    return width is None or sum(widths) + _GAP * (len(widths) - 1) <= width
+    lines, widths = _columns(rows, head)
+    if width is not None:
+        _give(widths, lines[0], gives, width)
+    if width is None or sum(widths) + _GAP * (len(widths) - 1) <= width:
+        table(rows, head, gives=gives)
+        return
+    for first, *others in rows:
+        put(paint(printable(first), "bold"))
+        put(wrap(f"  {printable('; '.join(filter(None, others)), 500)}", width, "    "))
 
 
-def table(rows: Sequence[Sequence[str]], head: Sequence[str], *, indent: str = "") -> None:
-    """Columns on stdout, as wide as the terminal at most; the widest ones give way first.
+def table(
+    rows: Sequence[Sequence[str]],
+    head: Sequence[str],
+    *,
+    indent: str = "",
+    gives: Sequence[str] = (),
+) -> None:
+    """Columns on stdout, as wide as the terminal at most: `gives` give way first, then the widest.
 
     Cells come from outside as often as not: they are made printable here.
     """
     lines, widths = _columns(rows, head)
-    _squeeze(widths, width_of(sys.stdout), len(indent))
+    room = width_of(sys.stdout)
+    if room is not None:
+        _give(widths, lines[0], gives, room - len(indent))
+        _squeeze(widths, room - len(indent))
     for number, line in enumerate(lines):
         padded = [
             cut(cell, width) + " " * (width - cells(cut(cell, width)))
@@ -208,10 +229,17 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str], *, indent: str = "
         put(paint(text, "dim") if number == 0 else text)
 
 
-def _squeeze(widths: list[int], total: int | None, indent: int) -> None:
-    if total is None:
-        return
-    room = total - indent - _GAP * (len(widths) - 1)
+def _give(widths: list[int], head: Sequence[str], gives: Sequence[str], room: int) -> None:
+    """Narrows the columns `gives`, one after the other, by what is missing, but to no less than
+    is of use."""
+    for name in gives:
+        if name in head:
+            column, over = head.index(name), sum(widths) + _GAP * (len(widths) - 1) - room
+            widths[column] = max(min(widths[column], _OF_USE), widths[column] - max(over, 0))
+
+
+def _squeeze(widths: list[int], room: int) -> None:
+    room -= _GAP * (len(widths) - 1)
     while sum(widths) > room:
         widest = max(range(1, len(widths)) if len(widths) > 1 else (0,), key=widths.__getitem__)
         if widths[widest] <= _SHORTEST:

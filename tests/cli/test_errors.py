@@ -34,6 +34,7 @@ MADE = [
     (errors.NoStore("x"), 4),
     (errors.RefreshBusy("x"), 6),
     (errors.SyncConflict("x", mine="a", theirs="b"), 1),
+    (errors.SyncAlarm("x", what="forked"), 7),
     (KeyboardInterrupt(), 130),
     (RuntimeError("x"), 1),
 ]
@@ -78,11 +79,35 @@ def test_with_json_the_error_is_an_object_on_stdout_too(capsys):
         "error": {
             "type": "UnknownService",
             "message": error.message,
-            "hint": "arcrun setup notion",
+            "hint": "arcrun show notion",
             "service": "notoin",
             "similar": ["notion"],
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("setup notoin", "arcrun setup notion"),
+        ("token notoin@work", "arcrun token notion@work"),
+        ("recipes test notoin --json", "arcrun recipes test notion"),
+        ("why --json notoin", "arcrun why notion"),
+        ("run --env T=arcrun://notoin/token -- notoin", "arcrun setup notion"),
+        ("", "arcrun setup notion"),
+    ],
+)
+def test_a_name_that_is_almost_right_is_put_right_in_what_was_typed(capsys, typed, hint):
+    error = errors.UnknownService("notoin", similar=["notion"])
+
+    failures.tell(error, typed.split())
+
+    assert capsys.readouterr().err.splitlines()[-1] == f"  → {hint}"
+
+
+def test_a_name_that_nobody_knows_is_looked_for_in_the_list(capsys):
+    failures.tell(errors.UnknownService("notoin"), ["show", "notoin"])
+    assert capsys.readouterr().err.endswith("→ arcrun list --all\n")
 
 
 def test_an_unexpected_error_shows_neither_its_text_nor_a_traceback(capsys, monkeypatch):
@@ -169,6 +194,16 @@ def test_a_secret_on_the_command_line_is_refused_and_explained(cli, args):
     assert "arcrun setup notion asks for it hidden" in ran.err
     assert "--stdin" in ran.err
     assert "history" in ran.err
+
+
+def test_several_services_are_no_secrets_and_are_set_up_one_by_one(inside):
+    ran = inside("setup", "notion", "gdrive@work")
+
+    assert ran.code == 2
+    assert "One service is set up at a time." in ran.err
+    assert "→ arcrun setup notion; arcrun setup gdrive@work; without a name" in ran.err
+    for other in ("slack@No", "ntn_x"):
+        assert "does not belong on the command line" in inside("setup", "notion", other).err
 
 
 def test_of_several_ends_what_may_pass_hides_nothing_that_needs_a_person():

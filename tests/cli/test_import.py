@@ -135,3 +135,26 @@ def test_it_runs_as_a_program_and_at_a_terminal(served, provider) -> None:
     assert child.exitstatus == 0, plain(child.before)
     assert path.read_text() == ""
     assert served("token", "demo_static").out == provider.static_key + "\n"
+
+
+def test_keys_of_the_platforms_own_file_are_moved_into_the_vault(inside, tmp_path, monkeypatch):
+    from arcrun_auth import Broker, platform_config
+    from tests.world import Told
+
+    home = tmp_path / "given"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("ARCRUN_HOME", str(home))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CLAUDECODE", raising=False)
+    config = home / "config.yaml"
+    before = f"base_url: https://p.example\nencryption_key: {'ab' * 32}\n"
+    config.write_text(before)
+    assert "in clear in" in inside("import").err
+    assert config.read_text() == before
+    assert "in the vault now" in inside("import", "--yes").err
+    assert "nothing new" in inside("import", "--yes").err
+    assert config.read_text() == before
+    inside("import", person=Told())
+    assert config.read_text() == "base_url: https://p.example\n"
+    assert platform_config.encryption_key(Broker().store) is not None
+    assert "platform" not in inside("import").err

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from arcrun_auth.catalog import Catalog
 from arcrun_cli.schemas import SCHEMAS
 from arcrun_cli.snippets import Snippet
+from tests import canary
 from tests.cli.conftest import plain
 
 
@@ -133,6 +135,15 @@ def test_columns_that_do_not_fit_become_lines(connected):
     assert "demo" in lines
     assert any("ada@example.com" in line for line in lines)
     assert [line for line in lines if len(line) > 48] == []
+
+
+def test_what_a_search_finds_is_whole_on_a_narrow_terminal(cli):
+    for args in (("list", "gmail"), ("recipes", "list", "gmail")):
+        child = cli.terminal(*args, COLUMNS="40")
+        shown = plain(child.read())
+        child.wait()
+        assert "\ngmail\n  Gmail; google; oauth, service_account," in f"\n{shown}"
+        assert "…" not in shown
 
 
 def test_list_all_has_both(connected):
@@ -289,3 +300,17 @@ def test_no_colour_reaches_a_pipe_and_a_terminal_may_refuse_it(connected):
     child = connected.terminal("list", NO_COLOR="1")
     assert "\x1b" not in child.read()
     child.wait()
+
+
+def test_a_key_that_nobody_could_try_is_told_as_untested_everywhere(cli):
+    secret = "ntn_" + canary.fresh().replace("-", "")
+    ran = cli("setup", "notion", "--stdin", "--no-input", stdin=secret)
+    assert ran.code == 0, ran.both
+
+    assert re.search(r"notion +key +untested\n", cli("list").out)
+    assert re.search(r"notion +key +untested\n", cli("show", "notion").out)
+    ran = cli("why", "notion")
+    assert "notion  ! untested" in ran.out
+    assert ran.err.endswith("→ arcrun test notion\n")
+    found = json.loads(cli("list", "notion", "--json").out)["services"]
+    assert [i["status"] for s in found for i in s["instances"]] == ["untested"]

@@ -59,7 +59,11 @@ def test_a_dialogue_makes_a_recipe_that_works(cli, tmp_path):
         ("Number [1]: ", "9"),
         ("One of 1 to 6", None),
         ("Number [1]: ", "2"),
+        ("Name of the header [X-API-Key]: ", "X Key"),
+        ("This is no name of a header", None),
         ("Name of the header [X-API-Key]: ", "X-Orders-Key"),
+        ("Page where its key is found or made (empty: none): ", "example.com/keys"),
+        ("Write a public address", None),
         ("Page where its key is found or made (empty: none): ", "https://example.com/keys"),
         ("like /me (empty: none): ", "/me"),
     ):
@@ -124,6 +128,7 @@ def test_options_are_enough_without_a_document(inside, tmp_path, kind):
         (("orders", "--address", "nowhere"), "Write the whole address"),
         (("No Name",), "small letters"),
         (("x" * 65,), "small letters"),
+        (("orders", "--keys-at", "http://127.0.0.1/keys"), "Write a public address"),
     ],
 )
 def test_what_is_missing_where_nobody_is_is_named(inside, tmp_path, args, said):
@@ -160,6 +165,30 @@ def test_whoever_is_there_decides_about_the_file_that_is_there(inside, described
     assert inside("recipes", "new", "--from", "openapi.yaml", person=yes).code == 0
     assert there.read_text() == FROM_OPENAPI
     assert there.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_file_that_is_there_is_asked_about_before_anything_else(inside, tmp_path):
+    class Refuses(Somebody):
+        def confirm(self, question: str) -> bool:
+            super().confirm(question)
+            return False
+
+    (tmp_path / "orders.yaml").write_text("mine")
+    person = Refuses("orders")
+    ran = inside("recipes", "new", person=person)
+    assert (ran.code, "It was left as it is." in ran.err) == (1, True)
+    assert [question[:12] for question in person.asked] == ["Name, as it ", "orders.yaml "]
+
+
+def test_what_comes_to_lie_there_meanwhile_is_not_written_over(inside, described):
+    class Slow(Somebody):
+        def ask(self, question: str, *, hidden: bool = False) -> str | None:
+            (described / "orders.yaml").write_text("mine")
+            return super().ask(question, hidden=hidden)
+
+    ran = inside("recipes", "new", "--from", "openapi.yaml", person=Slow(""))
+    assert (ran.code, "cannot be written: File exists" in ran.err) == (1, True)
+    assert (described / "orders.yaml").read_text() == "mine"
 
 
 def test_a_link_to_nowhere_is_filled(inside, described):

@@ -85,6 +85,14 @@ def test_lint_says_file_line_rule_and_mending(cli, mine):
     assert "1 file, 1 error, 0 warnings." in ran.err
 
 
+def test_lint_says_that_more_may_follow_once_a_file_is_a_recipe(inside, mine):
+    mine.write_text(MINE.replace("category: dev\n", "category: []\nnope: 1\n"))
+    ran = inside("recipes", "lint", str(mine))
+    assert ran.out.count("✗ error  format") == 2
+    assert "1 file, 2 errors, 0 warnings." in ran.err
+    assert "looked at no further" in ran.err
+
+
 ID = "https://id.example.com"
 PLACES = {
     "by discovery": (
@@ -108,6 +116,21 @@ def test_add_tells_where_one_logs_in_whatever_the_recipe_names_of_it(cli, mine, 
         f"service: my_api\nprimitive: oauth2\nbase_url: https://api.example.com\noauth2: {oauth2}\n"
     )
     assert said in cli("recipes", "add", str(mine)).err
+
+
+def test_what_an_address_leaves_open_is_named_where_it_is_shown(inside, mine):
+    mine.write_text(
+        MINE.replace("https://api.example.com\n", "https://{{param.shop}}.example.com\n", 1)
+        + 'params: {shop: {label: Shop, pattern: "[a-z]+"}}\n'
+    )
+    ran = inside("recipes", "add", str(mine), "--yes")
+    assert "what you give it is sent to <shop>.example.com\n" in ran.err
+    for verb in ("show", "why"):
+        shown = inside(verb, "my_api").out
+        assert "<shop>.example.com" in shown
+        assert "{{" not in shown
+    (way,) = json.loads(inside("show", "my_api", "--json").out)["methods"]
+    assert way["hosts"] == ["{{param.shop}}.example.com"]
 
 
 def test_add_tells_which_hosts_a_login_by_calls_sends_it_to(cli, mine):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import pytest
 
+from arcrun_auth import Broker
 from arcrun_auth.errors import ProviderUnavailable
 from arcrun_auth.sync import engine
 from arcrun_auth.sync.session import Session
@@ -16,7 +19,8 @@ from arcrun_auth.tokens import Credential, Key, Secret
 from arcrun_cli import syncing
 from arcrun_cli.commands import sync as commands
 from tests import canary
-from tests.sync_homes import Homes
+from tests.cli.conftest import Agrees
+from tests.sync_homes import MASTER, Homes
 from tests.sync_kit import enrol, key_of
 
 if TYPE_CHECKING:
@@ -163,6 +167,53 @@ def test_watch_goes_on_through_what_passes_and_tells_what_moved(
     assert pauses[2] > 1.2 * 30 >= pauses[0]
 
 
+def test_the_list_marks_the_logins_that_each_device_has_for_itself(
+    inside, two: Homes, provider
+) -> None:
+    for name in ("laptop", "desktop"):
+        recipes = f"{two.path(name)}/recipes"
+        os.makedirs(recipes, mode=0o700)
+        for service, rotates in (("demo", "yes"), ("fixed", "no")):
+            text = re.sub(r"rotates: \S+", f"rotates: {rotates}", provider.recipe_yaml(service))
+            with open(f"{recipes}/{service}.yaml", "w", encoding="utf-8") as file:
+                file.write(text)
+    env = two.env("laptop") | {
+        "ARCRUN_ALLOW_HOSTS": f"{two.desk.origin},{provider.issuer}",
+        "ARCRUN_DEMO_CLIENT_ID": "demo", "ARCRUN_FIXED_CLIENT_ID": "demo",
+        "ARCRUN_KEYRING": "off", "ARCRUN_MASTER_KEY": b64encode(MASTER).decode(),
+    }  # fmt: skip
+    broker = Broker(home=two.path("laptop"), environ=env, person=Agrees(), open_url=provider.follow)
+    for service in ("demo", "fixed"):
+        broker.setup(service)
+    broker.close()
+    inside("sync", **env)
+    inside("sync", **{**env, **two.env("desktop")})
+    for name in ("laptop", "desktop"):
+        here = {**env, "ARCRUN_HOME": two.path(name)}
+        shown = inside("list", **here)
+        assert "demo: each device logs in for itself" in shown.out, shown.both
+        assert "fixed: each" not in shown.out
+        data = json.loads(inside("list", "--json", "--search", "demo", **here).out)
+        demo = next(each for each in data["services"] if each["service"] == "demo")
+        assert demo["instances"][0]["device_local"] is True
+        stays = json.loads(inside("sync", "status", "--json", **here).out)["device_local"]
+        assert stays == (["demo@default"] if name == "laptop" else [])
+
+
+def test_starting_over_asks_and_then_begins_anew(inside, two: Homes, monkeypatch) -> None:
+    monkeypatch.setattr(engine, "LOOKS", ())
+    laptop = two("laptop")
+    laptop.set("notion")
+    inside("sync", **two.env("laptop"))
+    refused = inside("sync", "start-over", **two.env("laptop"))
+    assert refused.code == 2
+    assert "arcrun sync start-over --yes" in refused.err
+    ran = inside("sync", "start-over", "--yes", **two.env("laptop"))
+    assert ran.code == 0
+    assert "This account has a vault now" in ran.err
+    assert inside("sync", **two.env("desktop")).code == 7
+
+
 class TestAfterACommand:
     """Something was changed: sync follows by itself, and is never in the way."""
 
@@ -213,7 +264,28 @@ class TestAfterACommand:
         monkeypatch.setattr(Session, "sync", lambda _: 1 / 0)
         ran = inside("remove", "notion", "--yes", **two.env("laptop"))
         assert ran.code == 0
-        assert "Not synced: an unexpected ZeroDivisionError" in ran.err
+        assert "Not synced: it failed with ZeroDivisionError" in ran.err
+
+    def test_whoever_does_not_wait_for_it_has_done_the_command(
+        self, inside, two: Homes, laptop, monkeypatch
+    ) -> None:
+        class Impatient(threading.Thread):
+            def join(self, timeout=None):
+                super().join(timeout)
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(syncing.threading, "Thread", Impatient)
+        ran = inside("remove", "notion", "--yes", **two.env("laptop"))
+        assert ran.code == 0
+        assert "Not synced: it was interrupted" in ran.err
+
+    def test_a_home_whose_store_fails_costs_one_line(
+        self, inside, two: Homes, laptop, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(syncing, "_syncs", lambda _: 1 / 0)
+        ran = inside("remove", "notion", "--yes", **two.env("laptop"))
+        assert ran.code == 0
+        assert "Not synced" in ran.err
 
     def test_a_home_that_does_not_sync_sends_nothing(self, inside, two: Homes) -> None:
         home = two("alone")

@@ -107,6 +107,44 @@ def test_a_table_for_a_pipe_is_not_cut(capsys):
     assert "x" * 150 in capsys.readouterr().out
 
 
+FOUND = [("gmail", "Gmail", "google", "oauth, service_account"), ("aws_ses", "Amazon", "", "key")]
+HEAD = ("SERVICE", "NAME", "CATEGORY", "WAYS IN")
+
+
+def drawn(monkeypatch, width, rows=FOUND):
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", screen := Tty())
+        patch.setenv("NO_COLOR", "1")
+        patch.setenv("COLUMNS", str(width))
+        ui.listed(rows, HEAD, gives=("WAYS IN", "NAME"))
+    return screen.getvalue().splitlines()
+
+
+def test_what_is_listed_gives_way_where_it_may_and_then_becomes_lines(monkeypatch):
+    assert drawn(monkeypatch, 80)[1] == "gmail    Gmail   google    oauth, service_account"
+    assert drawn(monkeypatch, 43)[1] == "gmail    Gmail   google    oauth, service_…"
+    long = [("a" * 11, *FOUND[0][1:])]
+    assert drawn(monkeypatch, 40, long)[1] == f"{'a' * 11}  Gmail  google    oauth, se…"
+    longer = [("a" * 16, *FOUND[0][1:]), FOUND[1]]
+    assert drawn(monkeypatch, 40, longer) == [
+        "a" * 16,
+        "  Gmail; google; oauth, service_account",
+        "aws_ses",
+        "  Amazon; key",
+    ]
+
+
+@given(
+    st.lists(st.tuples(*[st.text("ab ", max_size=80)] * 4), min_size=1, max_size=5),
+    st.integers(40, 120),
+)
+def test_what_is_listed_fits_its_terminal(rows, width):
+    with pytest.MonkeyPatch.context() as patch:
+        lines = drawn(patch, width, [("short", *row[1:]) for row in rows])
+    words = {word for line in lines for word in line.split(" ")}
+    assert all(ui.cells(line) <= max(width, 2 + max(map(ui.cells, words)) + 2) for line in lines)
+
+
 def test_a_column_that_is_empty_is_left_out(capsys):
     ui.table([("a", "", "c")], ("A", "B", "C"))
 

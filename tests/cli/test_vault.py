@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from arcrun_cli.commands.vault import seconds_in
 from arcrun_cli.faults import UsageFault
+from arcrun_cli.options import seconds_in
 from tests.cli.conftest import plain
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -211,13 +211,13 @@ def test_the_doctor_says_what_opens_this_vault_and_no_other(connected):
     ("span", "seconds"), [("90s", 90), ("30m", 1800), ("8h", 28800), ("2d", 172800)]
 )
 def test_spans(span, seconds):
-    assert seconds_in(span) == seconds
+    assert seconds_in(span, "") == seconds
 
 
 @pytest.mark.parametrize("span", ["", "8", "h", "0h", "-1h", "8 h", "1w", "1.5h", "9" * 9 + "h"])
 def test_spans_that_are_none(span):
     with pytest.raises(UsageFault):
-        seconds_in(span)
+        seconds_in(span, "")
 
 
 def test_the_recovery_code_is_for_eyes_only(connected):

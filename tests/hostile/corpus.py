@@ -169,6 +169,7 @@ NAMES = {
     "a service of 4,000 letters": shop("service: shop", "service: " + "s" * 4000),
     "a service of two slashes": shop("service: shop", "service: a/b/shop"),
     "an author that climbs": shop("service: shop", "service: ../shop"),
+    "an alias that climbs": SHOP + "aliases: ['../shop']\n",
     "a base that there is not": SHOP + "extends: _nowhere\n",
     "a base that is a path": SHOP + "extends: ../_shop\n",
     "itself as a base": SHOP + "extends: shop\n",
@@ -209,6 +210,9 @@ HOSTS = {
     "a secret in the host": at("https://{{secret.shop_key}}.example"),
     "a secret in the user": at("https://{{secret.shop_key}}@evil.example"),
     "a param without a fence": at("https://{{param.x}}.shop.example") + "params: {x: {}}\n",
+    "a param before a line break": SHOP
+    + "params: {x: {enum: [api.shop.example]}}\n"
+    + 'allowed_hosts: [api.shop.example, "{{param.x}}\\n"]\n',
     "a param without a suffix": at("https://{{param.x}}") + "params: {x: {pattern: '[a-z.]+'}}\n",
     "a param with a suffix anybody has": at("https://{{param.x}}.example")
     + "params: {x: {pattern: '[a-z]+'}}\n",
@@ -250,6 +254,16 @@ PATTERNS = {
     "a pattern that is none": secret("pattern: '('"),
     "a pattern that looks ahead for ever": secret("pattern: '(?=(a+)+)b'"),
     "a pattern of 2,000 letters": secret(f"pattern: '{'a?' * 1000}'"),
+    "65 patterns": SHOP
+    + "diagnose:\n"
+    + "".join(f"  - {{when: {{body: code{n}}}, say: No.}}\n" for n in range(65)),
+    "65 patterns in two ways in": SHOP
+    + "params:\n"
+    + "".join(f"  p{n}: {{pattern: a{n}}}\n" for n in range(64))
+    + "methods: [{id: b, primitive: static_key, params: {q: {pattern: z}}}]\n",
+    "33 more ways in": SHOP
+    + "methods:\n"
+    + "".join(f"  - {{id: m{n}, primitive: static_key}}\n" for n in range(33)),
     "a param's pattern that never ends": SHOP
     + "params: {x: {pattern: '([a-z]+)*-', default: a}}\n",
     "what is taken never ends": SHOP + "params: {x: {from: user, take: '((a|aa)+)$'}}\n",
@@ -314,7 +328,7 @@ UNSHIPPED = {
     "a client secret in clear": MAIL.replace("{auth", "{token_request: {params: {client_secret: x}}, auth", 1),
     "a password grant as a parameter": MAIL.replace("{auth", "{token_request: {params: {grant_type: password}}, auth", 1),
     "no PKCE and no secret": MAIL.replace("{auth", "{pkce: no, client: {auth: none}, auth", 1),
-    "an alias that nobody can type": SHOP + "aliases: ['../shop']\n",
+    "an alias that nobody can type": SHOP + "aliases: ['shop@']\n",
 }  # fmt: skip
 
 HARMLESS = {
@@ -322,6 +336,9 @@ HARMLESS = {
         "Shop", "Shop {% import os %} ${7*7} {{7*7}} #{7*7} <%= 7 %>"
     ),
     "a mark of order at the beginning": "\ufeff" + SHOP,
+    "64 patterns": SHOP
+    + "diagnose:\n"
+    + "".join(f"  - {{when: {{status: 4{n:02}, body: code{n}}}, say: No.}}\n" for n in range(64)),
     "64 KB": SHOP + "#" * (MAX_BYTES - len(SHOP)),
     "another language": shop("Shop", "Caf\u00e9 \u65e5\u672c\u8a9e"),
     "words that YAML 1.1 knew": SHOP + "tags: [no, off, 1.10, 1e3, 012, 12:30:45, 2022-06-28]\n",

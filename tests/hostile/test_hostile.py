@@ -14,7 +14,9 @@ from arcrun_auth import agents
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.errors import RecipeError, clean_lines
 from arcrun_auth.lint import errors, lint
-from arcrun_auth.recipe import read
+from arcrun_auth.recipe import read, regex, rules
+from arcrun_auth.recipe.reader import MAX_BYTES
+from arcrun_auth.recipe.rules import MAX_PATTERNS
 from arcrun_cli import hardening
 from tests.hostile import corpus
 
@@ -43,6 +45,32 @@ def test_the_reader_and_the_linter_refuse_it(case):
         assert bad
         for finding in bad:
             assert_can_be_shown(f"{finding.field} {finding.message} {finding.mend}")
+
+
+def test_of_a_file_full_of_patterns_few_are_judged(monkeypatch):
+    judged = []
+    real = regex.fault
+    monkeypatch.setattr(
+        regex, "fault", lambda pattern, whole: judged.append(pattern) or real(pattern, whole=whole)
+    )
+    text = corpus.SHOP + "diagnose:\n"
+    while len(text) < MAX_BYTES - 300:
+        text += f"  - {{when: {{body: 'x{len(text)}[a-z]{{60}}'}}, say: No.}}\n"
+    with pytest.raises(RecipeError, match="at most 64 patterns") as caught:
+        read(text)
+    assert caught.value.field == "diagnose[64].when.body"
+    assert len(judged) == MAX_PATTERNS
+
+
+def test_of_a_file_full_of_ways_in_none_is_judged(monkeypatch):
+    judged = []
+    monkeypatch.setattr(rules, "check", lambda recipe, strict: judged.append(recipe))
+    text = corpus.SHOP + "static_headers: {A: '{{now}}'}\nmethods:\n"
+    while len(text) < MAX_BYTES - 300:
+        text += f"  - {{id: m{len(text)}, primitive: static_key}}\n"
+    with pytest.raises(RecipeError, match="length <= 32") as caught:
+        read(text)
+    assert (caught.value.field, judged) == ("methods", [])
 
 
 @pytest.mark.parametrize("case", corpus.UNSHIPPED.values(), ids=corpus.UNSHIPPED)

@@ -173,7 +173,7 @@ CASES = [
     ("agent-star", "warning", 12, KEY + "deny_paths: ['/**/keys']\n", KEY),
     ("agent-path", "error", 12, KEY + "agent: {read: [{path: /a/../b}]}\n", KEY + "agent: {read: [{path: /a.b/..c}]}\n"),
     ("agent-star", "warning", 12, KEY + "agent: {read: [{path: '/find**'}]}\n", KEY + "agent: {read: [{path: '/find*'}, {path: '/a/*:run'}]}\n"),
-    ("agent-below", "warning", 12, KEY + "deny_paths: [/v1/keys]\n", KEY + "deny_paths: [/v1/keys]\nroot_paths: [/v1/]\n"),
+    ("agent-below", "warning", 12, KEY + "deny_paths: [/v1/keys]\nroot_paths: [/v2/]\n", KEY + "deny_paths: [/v1/keys]\n"),
     ("agent-graphql", "error", 12, KEY + "agent: {read: [{path: /graphql, method: PUT, graphql: true}]}\n",
      KEY + "agent: {read: [{path: /graphql, graphql: true}]}\n"),
     ("agent-unused", "warning", 12, KEY + "agent: {rpc: true}\n", KEY + "agent: {rpc: true, read: [{path: /get, method: GET}]}\n"),

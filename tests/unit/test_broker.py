@@ -333,6 +333,26 @@ def test_a_key_that_cannot_be_tried_is_kept(tmp_path) -> None:
     desk.setup("keyed", key=key)
     assert desk.store.get(Key("credential", "keyed")).secrets["keyed_key"] == Secret(key)
     assert any("untested" in line for line in desk.person.said)
+    assert desk.why("keyed").status == "untested"
+    assert desk.list_services()["keyed"].instances["default"].status == "untested"
+    with pytest.raises(errors.ProviderUnavailable):
+        desk.test("keyed")
+    assert desk.why("keyed").status == "untested"
+
+
+def test_a_key_from_a_program_that_could_not_be_kept_is_sent_nowhere(
+    desk, provider, monkeypatch
+) -> None:
+    monkeypatch.setattr(type(desk.person), "reach", None)
+
+    def prepare() -> None:
+        raise errors.NoStore("There is no place for it.")
+
+    monkeypatch.setattr(desk.store, "prepare", prepare)
+    with pytest.raises(errors.NoStore):
+        desk.setup("keyed", key=provider.static_key)
+    assert provider.requests.total() == 0
+    assert desk.person.said[-1].startswith("The recipe of keyed")
 
 
 def test_an_unanswered_question_stores_nothing(desk) -> None:

@@ -143,7 +143,8 @@ def as_bundled(monkeypatch) -> None:
     [
         ((401, b'{"error": "expired_key"}'), errors.TokenRefused,
          ("Keys of this service end after a year.", "make a new one")),
-        ((401, b'{"error": "other"}'), errors.TokenRefused, ("", "arcrun setup thing")),
+        ((401, b'{"error": "other"}'), errors.TokenRefused,
+         ("The thing_key is mistyped, has expired or was withdrawn.", "arcrun setup thing")),
         ((503, b""), errors.ProviderUnavailable, ("It sleeps at night.", "arcrun test thing")),
         ((404, b'{"ok": true, "message": "share the page first"}'), errors.AuthError,
          ("The page is not shared.", "share it")),

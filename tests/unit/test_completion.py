@@ -288,6 +288,7 @@ def test_a_new_login_during_the_test_request_stands(at, api, now) -> None:
 
 
 def test_what_is_not_complete_is_still_so_when_it_is_read_again() -> None:
-    held = Credential(DEMO, incomplete=True)
-    assert Credential.load(held.dump()).incomplete is True
-    assert "incomplete" not in Credential(DEMO).dump()
+    for name in ("incomplete", "untested"):
+        held = Credential(DEMO, **{name: True})
+        assert getattr(Credential.load(held.dump()), name) is True
+        assert name not in Credential(DEMO).dump()

@@ -99,10 +99,6 @@ def test_the_token_endpoint_s_refusal_is_explained() -> None:
     assert error.message == "id.example refused: invalid_grant. It means this."
     plain = answer(error="invalid_client")
     assert (plain.meaning, plain.hint) == (None, "arcrun setup demo")
-    assert "Check the id and the secret" in plain.message
-    # The recipe knows better than we do.
-    known = answer(error="invalid_client", rules=(rule(error="invalid_client"),))
-    assert "Check the id" not in known.message
 
 
 def test_only_so_much_of_an_answer_is_looked_at() -> None:

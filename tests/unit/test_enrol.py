@@ -126,6 +126,47 @@ def test_a_value_that_does_not_fit_the_address_is_refused(home, params, said) ->
     assert stored(broker) is None
 
 
+def test_what_does_not_fit_is_asked_for_again_with_the_help_and_no_pattern(home) -> None:
+    broker = desk(home, "A B", "acme", "sk_1", "")
+    broker.setup("shop")
+    assert stored(broker).params["shop"] == "acme"
+    again = "This is no Shop name as the service writes it: The first part of its address"
+    assert again in broker.person.said
+    with pytest.raises(errors.RecipeError, match="as it should: The first part of its address\\."):
+        desk(home).setup("shop", params={"shop": "A B"}, key="sk_1")
+
+
+def test_where_a_recipe_has_no_help_its_pattern_is_all_there_is(tmp_path) -> None:
+    with Provider() as provider:
+        bare = SHOP.replace("    help: The first part of its address.\n", "")
+        broker = desk(home_with(tmp_path, provider, shop=bare), "A B", "acme", "sk_1", "")
+    broker.setup("shop")
+    assert "This is no Shop name as the service writes it: [a-z]+" in broker.person.said
+
+
+def test_what_an_address_leaves_open_is_named_before_anybody_agrees(tmp_path) -> None:
+    """What the login brings is not known yet."""
+    recipe = {
+        "service": "orders",
+        "primitive": "oauth2",
+        "base_url": "https://{{param.site}}.orders.example",
+        "params": {"site": {"from": "callback", "enum": ["us", "eu"]}},
+        "oauth2": {
+            "authorization_endpoint": "https://id.orders.example/a",
+            "token_endpoint": "https://id.orders.example/t",
+            "callback": {"keep": ["site"]},
+        },
+    }
+    with Provider() as provider:
+        home = home_with(tmp_path, provider, orders=yaml.safe_dump(recipe))
+    person = Told(yes=False)
+    with pytest.raises(errors.ConsentRequired):
+        Broker(home=home, store=Memory(), person=person, environ={}).setup("orders")
+    said = "\n".join(person.said)
+    assert "sent to: <site>.orders.example" in said
+    assert "{{" not in said
+
+
 def test_an_unanswered_address_is_an_error(home) -> None:
     with pytest.raises(errors.RecipeError, match="'shop' is missing") as caught:
         desk(home).setup("shop", key="sk_1")

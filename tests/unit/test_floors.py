@@ -16,19 +16,19 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry cloud_answers consent diagnosis differences digest dotenv drafting
-        fields finding hosts jwt landing lifetimes lint masking members moments oauth oauth1
-        primitives profile protocol recipe references rendering scopes seal server_words sharing
-        signing sigv4 template token_answer
+        answers catalog_entry catalog_rows cloud_answers consent diagnosis differences
+        digest dotenv drafting fields finding hosts jwt landing lifetimes lint masking
+        members moments oauth oauth1 primitives profile protocol recipe references rendering
+        scopes seal server_words sharing signing sigv4 template token_answer usual
         """,
     ),
     (
         "world",
         """
-        agents ambient browser catalog catalog_add catalog_build catalog_faults catalog_fetched
-        catalog_index ci_identity cloud kept_line keyfile keyform listener locks loopback notebook
-        people platform_api ports programs project qr remote retrieval settings stores
-        surroundings workload
+        agents ambient audit browser catalog catalog_add catalog_build catalog_faults
+        catalog_fetched catalog_index catalog_remove ci_identity cloud kept_line keyfile
+        keyform listener locks loopback notebook people platform_api ports programs project
+        qr remote retrieval settings stores surroundings workload
         """,
     ),
     ("works", "custody login sources"),
@@ -37,12 +37,13 @@ FLOORS = [
         "hall",
         """
         adoption agreement apps authority bound broker checkup compared completion connections
-        declared desk discovery ends enrol found helpers keepalive named parts presigned referred
-        ownership relayed removal renewal report resolve shared signin sync trial
+        declared desk discovery ends enrol found helpers keepalive named parts platform_config
+        presigned recording referred ownership relayed removal renewal report resolve shared
+        signin sync trial
         """,
     ),
     ("bridge", "adapters"),
-    ("door", "__init__ testing"),
+    ("door", "__init__ platform_sdk testing"),
     ("roof", "importers publishing server"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}

@@ -58,18 +58,24 @@ def test_a_code_has_16_bytes(code):
 
 @given(st.binary(max_size=600))
 def test_its_row_opens_with_the_codes_public_half(plain):
-    assert recovery.opened(PAPER.box, recovery.sealed(PAPER.box, plain)) == plain
+    assert recovery.opened(PAPER.box, "keys", recovery.sealed(PAPER.box, "keys", plain)) == plain
 
 
 @given(st.integers(0, 127), st.binary(min_size=16, max_size=16))
 def test_a_code_that_differs_in_one_bit_finds_another_row_and_opens_nothing(bit, junk):
     other = int.from_bytes(CODE, "big") ^ 1 << bit
     theirs = Identity.of_seeds("x", *recovery.seeds(other.to_bytes(16, "big")), "recovery").device
-    assert recovery.row(theirs.box) != recovery.row(PAPER.box)
+    assert recovery.row(theirs.box, "keys") != recovery.row(PAPER.box, "keys")
     with pytest.raises(ValueError):
-        recovery.opened(theirs.box, recovery.sealed(PAPER.box, junk))
+        recovery.opened(theirs.box, "keys", recovery.sealed(PAPER.box, "keys", junk))
 
 
 def test_its_row_looks_like_every_other():
-    assert len(recovery.row(PAPER.box)) == len(KEYS.members)
-    assert recovery.row(PAPER.box).startswith("s_")
+    names = {recovery.row(PAPER.box, what) for what in recovery.ROWS}
+    assert len(names) == 2
+    assert all(len(name) == len(KEYS.members) and name.startswith("s_") for name in names)
+
+
+def test_its_two_rows_are_not_exchanged():
+    with pytest.raises(ValueError):
+        recovery.opened(PAPER.box, "vault", recovery.sealed(PAPER.box, "keys", b"x"))

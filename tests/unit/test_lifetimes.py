@@ -157,3 +157,33 @@ def test_an_access_token_that_has_ended_is_worth_a_look() -> None:
     record = Credential(KEY, grant=grant(expires=at(1), refresh_expires=at(900)))
     assert not lifetimes.soon(record, at(0.5))
     assert lifetimes.soon(record, at(2))
+
+
+def test_a_dead_login_says_why_it_is():
+    assert lifetimes.end_of("revoked") == "the provider has ended this login"
+    assert "copy" in lifetimes.end_of(lifetimes.COPIED)
+
+
+# -- keys without an end -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "days", "told"),
+    [
+        ({}, 364, False),
+        ({}, 366, True),
+        ({"ends": at(9999)}, 366, False),  # its end is what counts
+        ({"grant": grant()}, 366, False),  # a login is no key
+        ({"generation": 0}, 366, False),  # the environment's
+        ({"secrets": {}}, 366, False),
+        ({"updated": 0.0}, 366, False),  # nobody knows since when
+    ],
+)
+def test_a_key_that_was_not_changed_for_a_year_is_worth_a_word(fields, days, told):
+    secrets = {"token": Secret(canary.fresh("key"))}
+    given = {"secrets": secrets, "generation": 3, "updated": START, "created": START, **fields}
+    record = Credential(KEY, **given)
+    found = lifetimes.warnings(record, None, None, name="demo", now=at(days))
+    expected = ("the key has been the same for 366 days → arcrun setup demo",)
+    assert found == (expected if told else ())
+    assert not lifetimes.soon(record, at(days)), "no script is bothered with it"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from arcrun_auth import settings
@@ -50,6 +51,55 @@ def test_each_rule(rule, severity, line, broken, fine):
             (".", "name", "none", "no or maybe}", "age_s: [590000, 700000]")
         ), hit
     assert [finding for finding in found(fine) if finding.rule == rule] == []
+
+
+MISFIT = """\
+service: shop
+primitive: static_key
+base_url: https://api.shop.example/v1
+nope: 1
+display_name: [Shop]
+verified: {date: 2026-01-01, method: doc, sources: [1, https://docs.shop.example], by: me}
+required_secrets:
+  - {key: shop_key, optional: perhaps}
+  - {label: Key}
+  - {key: 7}
+params: {shop: {enum: us}}
+methods: [{primitive: static_key, inject: {heder: {}}}]
+inject: {header: {Authorization: "Bearer {{secret.shop_key}}"}}
+"""
+
+
+def test_every_field_that_does_not_fit_is_told_at_once():
+    shown = [(f.line, f.field, f.message) for f in found(MISFIT) if f.rule == "format"]
+    assert shown == [
+        (4, "nope", "There is no such field."),
+        (5, "display_name", "Expected `str`, got `array`."),
+        (6, "verified.by", "There is no such field."),
+        (8, "required_secrets[0].optional", "Expected `bool`, got `str`."),
+        (9, "required_secrets[1]", "The field 'key' is missing."),
+        (11, "params", "Expected `array`, got `str`."),
+        (12, "methods[0].inject.heder", "There is no such field."),
+    ]
+    assert "Did you mean header?" in next(f.mend for f in found(MISFIT) if f.line == 12)
+
+
+def test_a_field_that_was_left_out_to_look_further_is_not_called_missing():
+    broken = swap(MISFIT, "service: shop", "service: {a: b}")
+    broken = swap(broken, "primitive: static_key", "primitive: []")
+    fields = {f.field for f in found(broken, names=["shop"])}
+    assert {"service", "primitive", "nope"} <= fields
+    assert "" not in fields
+
+
+@trials(max_examples=150)
+@given(st.data())
+def test_of_whatever_a_recipe_is_made_something_is_said_and_nothing_twice(data):
+    lines = MISFIT.splitlines(keepends=True)
+    kept = data.draw(st.lists(st.sampled_from(lines), unique=True))
+    shown = [(f.line, f.field, f.message) for f in found("".join(kept), names=["shop"])]
+    assert shown
+    assert len(shown) == len(set(shown))
 
 
 ELSEWHERE = {

@@ -77,6 +77,23 @@ def test_a_yes_is_a_yes(terminal, monkeypatch, typed, meant) -> None:
     assert Here(environ={}).confirm("Really?") is meant
 
 
+@pytest.mark.parametrize(("then", "meant"), [("y", True), ("No", False), ("", False)])
+def test_what_is_neither_yes_nor_no_is_asked_again(terminal, monkeypatch, capsys, then, meant):
+    terminal(True)
+    typed = iter(("ja\n", "Y es\n", f"{then}\n"))
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(readline=lambda: next(typed)))
+    assert Here(environ={}).confirm("Really?") is meant
+    said = capsys.readouterr().err
+    assert said.count("Really? [y/N]: ") == 3
+    assert said.count("Type y for yes, or n for no.\n") == 2
+
+
+def test_who_never_says_yes_or_no_has_said_no(terminal, monkeypatch) -> None:
+    terminal(True)
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(readline=lambda: "perhaps\n"))
+    assert Here(environ={}).confirm("Really?") is False
+
+
 def test_nobody_answers_nothing(terminal) -> None:
     nobody = Nobody()
     nobody.say("hello?")

@@ -494,3 +494,11 @@ def test_malformed_secrets_of_a_platform_recipe_are_a_recipe_error():
     for value in ("x", "[1]", "[{label: x}]"):
         with pytest.raises(RecipeError):
             tolerant(KEY.replace("[{key: shop_key}]", value))
+
+
+@pytest.mark.parametrize("name", ["{a: b}", "[shop]", "~"])
+def test_a_service_that_is_no_text_is_told_like_any_other_fault(name):
+    with pytest.raises(RecipeError, match="no base '_base'"):
+        read(f"service: {name}\nprimitive: static_key\nextends: _base\n", bases={})
+    with pytest.raises(RecipeError, match="service: Expected `str`"):
+        read(f"service: {name}\nprimitive: static_key\n")

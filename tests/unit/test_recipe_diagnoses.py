@@ -43,7 +43,6 @@ ANSWERS = [
     (SLACK, 200, "", '{"ok": false, "error": "token_revoked"}', 0.0, "withdrawn", "Install"),
     (SLACK, 200, "invalid_refresh_token", '{"ok": false, "error": "invalid_refresh_token"}', 0.0, "used elsewhere", "one place"),
     ("notion", 404, "", '{"object": "error", "code": "object_not_found"}', 0.0, "not shared", "add the connection"),
-    ("notion", 400, "invalid_grant", '{"error": "invalid_grant"}', 0.0, "withdrawn", "Log in again"),
     ("github", 400, "device_flow_disabled", "Device Flow must be explicitly enabled for this App", 0.0, "with a code", "Enable Device Flow"),
     ("github", 403, "", "Resource protected by organization SAML enforcement. You must grant your token access", 0.0, "single sign-on", "Configure SSO"),
     ("github", 403, "", "the organization has enabled OAuth App access restrictions", 0.0, "approved", "approval"),

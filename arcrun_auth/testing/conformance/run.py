@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -222,7 +223,7 @@ class _Run:
         secret = max(self.service.carried(), key=len, default="")
         rule = next(
             (r for r in self.way.diagnose if r.when.status in (None, 401) and not r.when.error
-             and not r.when.age_s), None)  # fmt: skip
+             and not r.when.age_s and not self._lets_in(diagnoses.words(r))), None)  # fmt: skip
         words = diagnoses.words(rule) if rule is not None else "no"
         # Of an answer that is looked for with its quotes, the very text; else as APIs word it.
         said = f"{words} {secret}"
@@ -232,6 +233,7 @@ class _Run:
             self.broker.test(self.recipe.service)
         except TokenRefused as error:
             self._check_error(error)
+            self.given.expect(error.meaning is not None, "nobody says what it means")
             if rule is not None:
                 shown = f"{error.message} {error.hint}"
                 first = diagnoses.first(self.way.diagnose, status=401, text=str(message))
@@ -243,6 +245,11 @@ class _Run:
             raise Broken("the test request was refused, and nobody was told")
         finally:
             self.service.fails = None
+
+    def _lets_in(self, words: str) -> bool:
+        """Whether such an answer proves the connection: only this request is not allowed."""
+        denied = self.way.test.denied if self.way.test is not None else ""
+        return bool(denied) and re.search(denied, words) is not None
 
     def explained(self) -> None:
         """Each rule of `diagnose` is the one that speaks, on some answer."""

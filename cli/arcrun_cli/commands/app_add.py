@@ -121,7 +121,7 @@ def command(
         chosen = None if no_login else choose(group, here, person)
         app = _walked(app, [chosen] if chosen else group, app_name, person)
     before = here.store.get(Key("app", app_name))
-    apps.keep(here.store, use.service, use.way, app, ends=ends)
+    here.audit.note("app add", apps.keep(here.store, use.service, use.way, app, ends=ends))
     syncing.afterwards(here)
     ui.tell(f"{ui.mark('ok', ui.err)} Saved to the {here.store.description} as the app {app_name}.")
     if before is not None and before.secrets.get("client_id") != Secret(app.client_id):

@@ -150,6 +150,7 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
             f"The app {app} is not in the {here.store.name}: there is nothing stored to remove.",
             hint="arcrun app list says from which variable or file it comes",
         )
+    here.audit.note("app remove", app)
     syncing.afterwards(here)
     ui.tell(f"{ui.mark('ok', ui.err)} The app {app} is forgotten here.")
     page = next((use.way.app_register_url for use in group if use.way.app_register_url), "")

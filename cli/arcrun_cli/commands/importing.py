@@ -9,7 +9,7 @@ import click
 from arcrun_auth.errors import AuthError, PolicyRefused, printable
 from arcrun_auth.importers import NAMES, Services, Where, find, find_in, originals
 from arcrun_auth.importers.taking import Taking
-from arcrun_cli import agents, failures, syncing, ui
+from arcrun_cli import agents, failures, platform_keys, syncing, ui
 from arcrun_cli.app import Command
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import Service, broker, json_option, no_input_option
@@ -76,6 +76,8 @@ def command(
     if not as_json:
         session.show(plans)
     asks = not yes and not as_json and here.person.reach in _ASKABLE and not agents.marker()
+    if not sources and path is None and not as_json:
+        platform_keys.look(here, asks=asks, yes=yes)
     if yes or asks:
         session.take(plans, asks=asks)
         syncing.afterwards(here)

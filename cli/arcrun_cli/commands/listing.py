@@ -135,17 +135,14 @@ def connections(here: Broker, services: Iterable[Service]) -> None:
     """
     rows = list(_rows(here, services))
     head = ("CONNECTED", "METHOD", "ACCOUNT", "STATUS", "EXPIRES")
-    if rows and ui.fits([row for row, _, _ in rows], head):
-        ui.table([row for row, _, _ in rows], head)
-    else:
-        for row, _, _ in rows:
-            ui.put(ui.paint(printable(row[0]), "bold"))
-            ui.put(
-                ui.wrap(f"  {printable(', '.join(filter(None, row[1:])), 500)}", _width(), "    ")
-            )
+    if rows:
+        ui.listed([row for row, _, _ in rows], head)
     for (name, *_), also, instance in rows:
         if also:
             ui.put(ui.wrap(f"  {name} serves {', '.join(also)} too", _width(), "    "))
+        if instance.device_local:
+            text = f"  {name}: each device logs in for itself, this login is not synced"
+            ui.put(ui.wrap(text, _width(), "    "))
         warn(name, instance.warnings)
 
 
@@ -192,7 +189,7 @@ def _found(services: Iterable[Service], unsure: Container[str]) -> None:
         for service in services
     ]
     if rows:
-        ui.table(rows, ("SERVICE", "NAME", "CATEGORY", "WAYS IN", ""))
+        ui.listed(rows, ("SERVICE", "NAME", "CATEGORY", "WAYS IN", ""), gives=("WAYS IN", "NAME"))
 
 
 def _note(service: Service, unsure: Container[str]) -> str:
@@ -277,6 +274,7 @@ def instances(service: Service) -> list[dict[str, Any]]:
             "secret_expires_at": instance.secret_expires_at,
             "warnings": instance.warnings,
             "scopes": instance.scopes,
+            "device_local": instance.device_local,
         }
         for name, instance in in_order(service)
     ]

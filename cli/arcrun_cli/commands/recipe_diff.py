@@ -176,11 +176,12 @@ def show_new(recipes: Catalog, recipe: Recipe) -> None:
 def _show_way(way: Method) -> None:
     from arcrun_auth.consent import named_servers
     from arcrun_auth.recipe.helpers import receivers
+    from arcrun_auth.template import in_words
 
-    ui.tell(f"  by {way.id}: what you give it is sent to {', '.join(receivers(way))}")
-    servers = ", ".join(named_servers(way))
+    hosts, servers = in_words(", ".join(receivers(way))), in_words(", ".join(named_servers(way)))
+    ui.tell(f"  by {way.id}: what you give it is sent to {hosts}")
     if way.oauth2 is not None and way.oauth2.login_at:
-        ui.tell(f"    you log in at {printable(way.oauth2.login_at)}")
+        ui.tell(f"    you log in at {printable(in_words(way.oauth2.login_at))}")
     if way.primitive == "oauth2":
         ui.tell(f"    your login and your app are sent to {servers}")
     elif servers:

@@ -22,18 +22,25 @@ _PRIVATE = frozenset({"url-https", "url-public"})
 """By which findings of the linter do we know addresses that only the user can allow?"""
 
 
-def written(person: Person, path: str, text: str) -> bool:
-    """Whether it was written: over a file that is there only if the person wants that."""
-    if os.path.lexists(path):
-        if person.reach is None:
-            raise UsageFault(f"{printable(path)} is there already.", "choose another: -o FILE")
-        if not person.confirm(f"{printable(path)} is there already. Replace it?"):
-            ui.tell("It was left as it is.")
-            return False
+def may_replace(person: Person, path: str) -> bool | None:
+    """Whether somebody wants what is at `path` replaced; None where nothing is there."""
+    if not os.path.lexists(path):
+        return None
+    if person.reach is None:
+        raise UsageFault(f"{printable(path)} is there already.", "choose another: -o FILE")
+    if person.confirm(f"{printable(path)} is there already. Replace it?"):
+        return True
+    ui.tell("It was left as it is.")
+    return False
+
+
+def write(path: str, text: str, *, replace: bool) -> None:
+    """RecipeError where it cannot be written, or something is there that may not be replaced."""
+    if replace and os.path.lexists(path):
         place = os.path.realpath(path)
         like = os.stat(place) if os.path.exists(place) else None
         private.write_atomically(place, text.encode(), like=like)
-        return True
+        return
     try:
         with open(path, "x", encoding="utf-8", newline="\n") as file:
             file.write(text)
@@ -41,7 +48,6 @@ def written(person: Person, path: str, text: str) -> bool:
         raise RecipeError(
             f"This file cannot be written: {error.strerror}.", path=printable(path)
         ) from None
-    return True
 
 
 def judged(recipe: Recipe, path: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -77,9 +78,15 @@ def command(
     """
     from arcrun_auth import drafting
 
+    if fault := _page_fault(keys_at or ""):
+        raise UsageFault(fault, USAGE)
     asks = Questions(options.terminal(interactive=False if no_input else None), USAGE)
     document, at = _document(source) if source else ({}, "")
     service = _service(asks, name, document)
+    path = output or f"{service}.yaml"
+    replace = recipe_file.may_replace(asks.person, path)
+    if replace is False:
+        return 1
     title = _title(asks, document, service)
     where = _address(asks, address, document, at)
     said = Said(**way)
@@ -91,9 +98,7 @@ def command(
         draft = drafting.blank(service, title, where, chosen)
     draft = _completed(asks, draft, keys_at, test, ask_test=not document)
     recipe = draft.recipe()
-    path = output or f"{service}.yaml"
-    if not recipe_file.written(asks.person, path, draft.text()):
-        return 1
+    recipe_file.write(path, draft.text(), replace=bool(replace))
     ways = ", ".join(way.id for way in recipe.ways)
     ui.tell(f"{ui.mark('ok', ui.err)} {printable(path)} was written. Ways in: {ways}.")
     return recipe_file.judged(recipe, path)
@@ -180,7 +185,9 @@ def _way(asks: Questions, service: str, said: Said) -> Way:
 
     kind, field = said.auth or _kind(asks), said.field
     if kind in drafting.FIELDS and field is None:
-        field = asks.ask(f"Name of the {kind}", drafting.FIELDS[kind])
+        question, usual = f"Name of the {kind}", drafting.FIELDS[kind]
+        fault = partial(_field_fault, kind, service)
+        field = asks.until(question, fault, usual, missing="--field")
     ends = ("", "")
     if kind == "login":
         ends = (
@@ -188,6 +195,15 @@ def _way(asks: Questions, service: str, said: Said) -> Way:
             _url(asks, said.token_at, "Token endpoint", "--token-at"),
         )
     return drafting.way_of(kind, service, field=field or "", login_at=ends[0], token_at=ends[1])
+
+
+def _field_fault(kind: str, service: str, name: str) -> str:
+    """Why this can be no name of a header, parameter or cookie; empty where it can."""
+    from arcrun_auth import drafting
+
+    way = drafting.way_of(kind, service, field=name)
+    anywhere = drafting.Address("https://api.example.com")
+    return drafting.blank(service, "", anywhere, way).fits(way) or ""
 
 
 def _kind(asks: Questions) -> str:
@@ -208,12 +224,19 @@ def _kind(asks: Questions) -> str:
     return words[int(answer) - 1] if answer.isdecimal() else answer
 
 
+def _page_fault(url: str) -> str:
+    from arcrun_auth.lint.rules import is_page
+
+    return "" if not url or is_page(url) else "Write a public address: https://host/path."
+
+
 def _completed(
     asks: Questions, draft: Draft, keys_at: str | None, test: str | None, *, ask_test: bool
 ) -> Draft:
     """With what no document says, and what was said instead of it."""
     if keys_at is None and any("required_secrets" in way.fields for way in draft.ways):
-        keys_at = asks.ask("Page where its key is found or made (empty: none)")
+        question = "Page where its key is found or made (empty: none)"
+        keys_at = asks.until(question, _page_fault, missing="")
     if keys_at:
         draft = draft.with_help(keys_at)
     if test is None and ask_test:

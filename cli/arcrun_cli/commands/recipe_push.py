@@ -43,7 +43,7 @@ def command(what: str, *, server: str | None, yes: bool, no_input: bool) -> int:
 
     With --yes nobody is asked, if the platform is the one of the setting `server`: your API key
     is for that one. Afterwards it is read back, and what was lost on the way is listed: exit
-    code 1. The API key comes from ARCRUN_API_KEY, or is asked for.
+    code 1. The API key comes from ARCRUN_API_KEY, or from `arcrun login`, or is asked for.
     """
     from arcrun_auth.sharing import lost
 
@@ -69,7 +69,7 @@ def command(what: str, *, server: str | None, yes: bool, no_input: bool) -> int:
             ui.tell(f"  {printable(line)}")
         if not yes and not agreed(person, "Replace it?", again):
             return 1
-    key = _api_key(person, service)
+    key = _logged_in(there) or _api_key(person, service)
     with Waiting(f"Publishing {service}"):
         there.publish(data, key)
         after = there.recipe(service)
@@ -145,6 +145,18 @@ def _show(there: Platform, data: dict[str, Any]) -> None:
     ui.tell(f"The public platform keeps: {', '.join(name for name in data if name in KEPT)}.")
     if gone := dropped(data):
         ui.tell(f"{ui.mark('warn', ui.err)} It would drop: {printable(', '.join(gone), 2000)}.")
+
+
+def _logged_in(there: Platform) -> Secret | None:
+    """The key of the login to this very platform; None where there is none, or the environment
+    has one."""
+    from arcrun_auth.sync import account
+
+    if os.environ.get(KEY):
+        return None
+    here = options.broker(interactive=False)
+    found = account.of_record(here.store.get(account.KEY), here.settings)
+    return found.api_key() if found is not None and found.server == there.url else None
 
 
 def _api_key(person: Person, service: str) -> Secret:

@@ -1,4 +1,4 @@
-"""`arcrun recipes`: list, show, new, lint, diff, add, test, push; more in `recipe_*`."""
+"""`arcrun recipes`: list, show, new, lint, diff, add, remove, test, push; more in `recipe_*`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from arcrun_cli.commands import (
     recipe_new,
     recipe_publish,
     recipe_push,
+    recipe_remove,
     recipe_test,
     recipe_update,
     show,
@@ -79,7 +80,7 @@ def list_(word: str | None, *, as_json: bool) -> int:
         )
         for entry in found
     ]
-    ui.table(rows, ("RECIPE", "NAME", "CATEGORY", "METHODS", "FROM"))
+    ui.listed(rows, ("RECIPE", "NAME", "CATEGORY", "METHODS", "FROM"), gives=("METHODS", "NAME"))
     for problem in problems:
         ui.tell(f"{ui.mark('fail', ui.err, 'not usable:')} {printable(problem.message)}")
         ui.tell(f"  → {printable(problem.hint or '')}")
@@ -117,7 +118,7 @@ command.add_command(recipe_push.command, "push")
 @json_option
 def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
     """Check recipe files: what is wrong, in which line, and how to mend it."""
-    from arcrun_auth.lint import errors
+    from arcrun_auth.lint import NO_RECIPE, errors
 
     files = [file for path in paths for file in _files(path)]
     found = findings(catalog(), files)
@@ -129,6 +130,8 @@ def lint_(paths: tuple[str, ...], *, as_json: bool) -> int:
         show_finding(finding)
     counted = ((len(files), "file"), (len(bad), "error"), (len(found) - len(bad), "warning"))
     ui.tell(", ".join(ui.count(number, what) for number, what in counted) + ".")
+    if any(finding.rule in NO_RECIPE for finding in found):
+        ui.tell("What is no valid recipe was looked at no further: lint it again once it is one.")
     return 1 if bad else 0
 
 
@@ -225,4 +228,5 @@ def add(file: str, *, override: bool, yes: bool, url: str | None, no_input: bool
     return 0
 
 
+command.add_command(recipe_remove.command, "remove")
 command.add_command(recipe_diff.command, "diff")

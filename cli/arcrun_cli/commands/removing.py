@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arcrun_auth.errors import AuthError, printable
+from arcrun_auth.errors import AuthError, UnknownService, printable
+from arcrun_auth.removal import orphan
 from arcrun_cli import failures, syncing, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands.testing import connected
@@ -49,7 +50,12 @@ def command(name: str | None, *, everything: bool, revoke: bool, yes: bool, no_i
 
 
 def _one(here: Broker, name: str, *, revoke: bool, yes: bool) -> int:
-    why = here.why(name)
+    try:
+        why = here.why(name)
+    except UnknownService:
+        if orphan(here.store, here.recipes, name) is None:
+            raise
+        return _without_recipe(here, name, yes=yes)
     if why.status == "not connected":
         ui.tell(f"{name} is not connected: there is nothing to remove.")
         return 0
@@ -69,6 +75,13 @@ def _one(here: Broker, name: str, *, revoke: bool, yes: bool) -> int:
         )
     syncing.afterwards(here)
     return _tell(here, removed, why, revoke=revoke)
+
+
+def _without_recipe(here: Broker, name: str, *, yes: bool) -> int:
+    question = f"Forget {name}, whose recipe is gone?"
+    if not yes and not agreed(here.person, question, f"arcrun remove {name} --yes"):
+        return 1
+    return _tell(here, here.remove(name), None, revoke=False)
 
 
 def _all(here: Broker, *, revoke: bool, yes: bool) -> int:

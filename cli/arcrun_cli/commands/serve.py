@@ -140,16 +140,17 @@ def _serve(database: Database, folder: str, given: Mapping[str, Any]) -> int:
             hint="arcrun serve --port 0 takes one that is free",
         ) from None
     url = given["url"] or _own_url(given, sock.getsockname()[1])
+    config = Config(
+        registration=given["registration"], url=url.rstrip("/"), folder=folder, providers=found
+    )
+    app = running.application(database, config)
     ui.tell(f"The platform listens at {url}")
     link = database.write(accounts.first_invite)
     if link is not None:
         ui.tell(f"Make the admin's account within the hour, with this link:\n  {url}/first/{link}")
-    config = Config(
-        registration=given["registration"], url=url.rstrip("/"), folder=folder, providers=found
-    )
     reach = running.Reach(given["tls_cert"] or "", given["tls_key"] or "", given["proxy"] or "")
     running.log_to_stderr()
-    running.run(running.application(database, config), sock, reach)
+    running.run(app, sock, reach)
     return 0
 
 

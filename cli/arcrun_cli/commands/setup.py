@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from arcrun_auth.errors import AuthError
 from arcrun_auth.settings import OWNERSHIPS
 from arcrun_cli import stdin, syncing, ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands.setup_all import set_up_all
-from arcrun_cli.faults import UsageFault
+from arcrun_cli.faults import UsageFault, checked_name
 from arcrun_cli.options import (
     Way,
     broker,
@@ -54,7 +55,24 @@ class SetupCommand(Command):
             ) from None
 
     def too_many(self, ctx: click.Context) -> None:
-        raise on_command_line([ctx.params.get("name") or ""], ctx.command_path)
+        words = [ctx.params.get("name") or "", *ctx.args]
+        if all(map(is_service, words)):
+            each = "; ".join(f"{ctx.command_path} {word}" for word in words)
+            raise UsageFault(
+                "One service is set up at a time.",
+                f"{each}; without a name: all that the project's pyproject.toml declares",
+            )
+        raise on_command_line(words[:1], ctx.command_path)
+
+
+def is_service(word: str) -> bool:
+    """Whether this is a service, or a connection of one, and so no secret."""
+    try:
+        catalog().entry(word.partition("@")[0])
+        checked_name(word, "arcrun setup")
+    except (AuthError, UsageFault):
+        return False
+    return True
 
 
 def on_command_line(args: Sequence[str], path: str = "arcrun setup") -> UsageFault:
@@ -301,7 +319,7 @@ def may_replace(here: Broker, name: str) -> bool:
     """What works is replaced only if the person wants that."""
     why = here.why(name)
     stored = [origin for origin in why.origins if origin.store in ("vault", "keyring")]
-    if not stored or why.status not in ("connected", "expired"):
+    if not stored or why.status not in ("connected", "untested", "expired"):
         return True
     name = full_name(here, why.service, why.instance)
     whose = f" as {why.identity}" if why.identity else ""

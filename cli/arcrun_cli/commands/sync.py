@@ -10,16 +10,19 @@ import click
 
 from arcrun_auth.errors import ProviderUnavailable, RefreshBusy, printable
 from arcrun_auth.sync import session as sessions
-from arcrun_cli import ui
+from arcrun_cli import syncing, ui
 from arcrun_cli.app import Group
 from arcrun_cli.commands.sync_share import share, unshare
-from arcrun_cli.options import broker, json_option
+from arcrun_cli.options import agreed, broker, json_option, no_input_option
 from arcrun_cli.talk import Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from arcrun_auth.broker import Broker
     from arcrun_auth.sync.joining import Report
     from arcrun_auth.sync.session import Session, Status
+    from arcrun_auth.tokens import Key
 
 WATCH_SECONDS = 30.0
 """How often does --watch look?"""
@@ -65,6 +68,9 @@ def command(ctx: click.Context, *, watch: bool, as_json: bool) -> int:
     with Waiting("Syncing"), sessions.session(here) as open_session:
         report = open_session.sync()
     _tell(report, open_session, as_json=as_json)
+    stale = syncing.ci_vaults(here)
+    if stale:
+        ui.tell(f"{ui.mark('warn', ui.err)} {printable(stale)}\n  → arcrun ci update")
     return 0
 
 
@@ -91,7 +97,12 @@ def _moved(report: Report) -> bool:
 
 def _tell(report: Report, open_session: Session, *, as_json: bool) -> None:
     if as_json:
-        ui.put_json({"founded": open_session.founded, **_as_data(report)})
+        copied = open_session.copied
+        ui.put_json({
+            "founded": open_session.founded,
+            "log_in_again": None if copied is None else [_key_as_data(key) for key in copied],
+            **_as_data(report),
+        })  # fmt: skip
         return
     if open_session.founded:
         ui.tell(
@@ -99,6 +110,8 @@ def _tell(report: Report, open_session: Session, *, as_json: bool) -> None:
             "Its keys are here, and nowhere else."
         )
         ui.tell("  → arcrun devices add lets another in")
+    if open_session.copied is not None:
+        _tell_copied(open_session.copied)
     lines = (
         ("got", report.pulled), ("removed here", report.removed),
         ("got back, it was missing here", report.restored), ("sent", report.pushed),
@@ -121,7 +134,17 @@ def _tell(report: Report, open_session: Session, *, as_json: bool) -> None:
         ui.tell(f"{ui.mark('ok', ui.err)} All is the same here and there.")
 
 
-def _name(key: Any) -> str:
+def _tell_copied(again: Sequence[Key]) -> None:
+    ui.tell(
+        f"{ui.mark('warn', ui.err)} This home is a copy of another, or a restored backup. It is a "
+        "device of its own now."
+    )
+    for key in again:
+        ui.tell(f"The login of {_name(key)} belongs to the other one: log in here again.")
+        ui.tell(f"  → arcrun setup {_name(key)}")
+
+
+def _name(key: Key) -> str:
     from arcrun_auth.tokens import DEFAULT_INSTANCE
 
     name = key.account if key.instance == DEFAULT_INSTANCE else str(key)
@@ -192,6 +215,29 @@ def _status_as_data(found: Status) -> dict[str, Any]:
         "silent",
     )  # fmt: skip
     return {name: getattr(found, name) for name in names} | {"devices": devices}
+
+
+@command.command(
+    "start-over",
+    short_help="Give up the vault on the server, and found another with what is here.",
+    examples=("arcrun sync start-over", "arcrun sync start-over --yes"),
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@no_input_option
+def start_over(*, yes: bool, no_input: bool) -> int:
+    """Found another vault with what this device holds, in place of the one on the server.
+
+    For when the server has lost or changed what was there, and cannot be made to give it back.
+    Your other devices keep what they hold, and have to be let in again.
+    """
+    here = broker(interactive=False if no_input else None)
+    question = "Give up the vault on the server? Your other devices have to be let in again."
+    if not yes and not agreed(here.person, question, "arcrun sync start-over --yes"):
+        return 1
+    with Waiting("Syncing"), sessions.session(here) as open_session:
+        report = open_session.start_over()
+    _tell(report, open_session, as_json=False)
+    return 0
 
 
 @command.command(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
 import click
@@ -13,11 +12,9 @@ from arcrun_cli import agents, ui
 from arcrun_cli.app import Group
 from arcrun_cli.commands import vault_keys
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import broker, json_option
+from arcrun_cli.options import broker, json_option, seconds_in
 from arcrun_cli.safe import OPENED_BY, vault_of
 from arcrun_cli.talk import Waiting
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.group(
@@ -108,7 +105,7 @@ def unlock(span: str) -> int:
     from arcrun_auth.stores import unlock as keeper
     from arcrun_auth.stores.upkeep import passphrase_slot
 
-    seconds = seconds_in(span)
+    seconds = seconds_in(span, "arcrun vault unlock --for 8h")
     vault = vault_of(broker())
     passphrase_slot(vault)
     typed = broker().person.ask("The vault's passphrase", hidden=True)
@@ -118,20 +115,6 @@ def unlock(span: str) -> int:
         keeper.unlock(vault, typed, seconds=seconds)
     ui.tell(f"{ui.mark('ok', ui.err)} Unlocked for {span}.\n  → arcrun vault lock ends it")
     return 0
-
-
-def seconds_in(span: str) -> int:
-    """Seconds of `30m`, `8h`. UsageFault for anything else.
-
-    >>> seconds_in("8h")
-    28800
-    """
-    found = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", span)
-    if found is None:
-        raise UsageFault(
-            "--for takes a number and a unit: s, m, h or d.", "arcrun vault unlock --for 8h"
-        )
-    return int(found[1]) * _UNITS[found[2]]
 
 
 @command.command("lock", short_help="End an unlock.", examples=("arcrun vault lock",))
@@ -161,7 +144,9 @@ def export(file: str) -> int:
     from arcrun_auth.stores import export as exported
 
     with Waiting("Exporting"):
-        count = exported.write(vault_of(broker()), file)
+        here = broker()
+        count = exported.write(vault_of(here), file)
+    here.audit.note("export")
     ui.tell(f"{ui.mark('ok', ui.err)} {ui.count(count, 'record')} in {printable(file)}, sealed.")
     return 0
 

@@ -13,11 +13,14 @@ from arcrun_cli import ui
 from arcrun_cli.app import Command, Group
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import broker
-from arcrun_cli.safe import only_for_eyes, vault_of
+from arcrun_cli.safe import only_for_eyes, show_code, vault_of
 from arcrun_cli.talk import Waiting
 
 if TYPE_CHECKING:
     from arcrun_auth.broker import Broker
+
+OPENS = "it opens the vault if all else is lost"
+"""What its recovery code does."""
 
 
 def join(group: click.Group) -> None:
@@ -134,20 +137,14 @@ def recovery_code() -> int:
     if _has_code(vault.status()) and not here.person.confirm("The code from before ends. Go on?"):
         ui.tell("It was left as it is.")
         return 1
-    _show_code(upkeep.new_recovery_code(vault))
+    code = upkeep.new_recovery_code(vault)
+    here.audit.note("recovery code")
+    show_code(code, OPENS)
     return 0
 
 
 def _has_code(status: dict[str, list[dict[str, str]]]) -> bool:
     return any(slot["kind"] == "recovery" for slot in status.get("slots", ()))
-
-
-def _show_code(code: str) -> None:
-    ui.put(f"\n    {ui.paint(code, 'bold')}\n")
-    ui.tell(
-        "Write it down and keep it off this machine: it opens the vault if all else is lost. "
-        "It is not shown again."
-    )
 
 
 @click.command(
@@ -160,15 +157,17 @@ def rotate() -> int:
     """Seal everything again under a new master key, if an old one may have leaked."""
     from arcrun_auth.stores import rotation
 
-    vault = vault_of(broker())
+    here = broker()
+    vault = vault_of(here)
     if _has_code(vault.status()):
         only_for_eyes("agent-recovery-code", "The new recovery code", "arcrun vault rotate")
     with Waiting("Sealing the records again"):
         code = rotation.rotate(vault)
+    here.audit.note("rotate")
     ui.tell(
         f"{ui.mark('ok', ui.err)} The vault has a new master key; exports from before keep "
         "the old one."
     )
     if code is not None:
-        _show_code(code)
+        show_code(code, OPENS)
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from arcrun_auth.errors import printable
+from arcrun_auth.template import in_words
 from arcrun_cli import ui
 from arcrun_cli.app import Command
 from arcrun_cli.commands import listing
@@ -47,7 +48,7 @@ def command(name: str, *, as_json: bool) -> int:
             ("secrets", "\n".join(origins(why.origins))),
             ("app", owner(why)),
             ("your app", "\n".join(origins(why.app))),
-            ("goes to", "\n".join(why.hosts) + "\nand to no other host"),
+            ("goes to", in_words("\n".join(why.hosts)) + "\nand to no other host"),
             ("scopes", ", ".join(why.scopes)),
             ("missing", ", ".join(why.missing_scopes)),
             ("expires", expiry(why)),
@@ -59,14 +60,17 @@ def command(name: str, *, as_json: bool) -> int:
     )
     listing.warn(full, why.warnings)
     if why.status not in GOOD:
-        ui.tell(f"  → arcrun setup {full}")
+        verb = "test" if why.status == "untested" else "setup"
+        ui.tell(f"  → arcrun {verb} {full}")
     return 0
 
 
 def owner(why: Why) -> str:
-    """Whose OAuth app it is, and what passes through whose server for that."""
+    """Whose OAuth app it is, where that is not one's own that is listed anyway; and what passes
+    through whose server for that."""
     if why.ownership != "managed":
-        return {"own": "your own", "shared": "the recipe's own public one"}.get(why.ownership, "")
+        own = "" if why.app else "your own"
+        return {"own": own, "shared": "the recipe's own public one"}.get(why.ownership, "")
     if not why.through:
         return "that of a server; none is configured"
     there = printable(why.through)

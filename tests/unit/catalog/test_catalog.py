@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import arcrun_auth
-from arcrun_auth import catalog_build, consent
+from arcrun_auth import catalog_rows, consent
 from arcrun_auth.catalog import Catalog, env_name
 from arcrun_auth.errors import RecipeError, UnknownService
 from arcrun_auth.recipe import read
@@ -49,7 +49,7 @@ def test_the_digest_of_an_entry_is_that_of_the_projection(home, bundled):
 def test_a_closed_service_names_its_successor(home, bundled):
     entry = Catalog(home, bundled=bundled).entry("gone")
     assert (entry.status, entry.successor, entry.account) == ("closed", "notion", "shared")
-    assert entry.display_name == "gone"
+    assert entry.display_name == "Gone"
 
 
 def test_entries_are_values(home, bundled):
@@ -83,7 +83,7 @@ def test_a_method_is_found_by_its_id(home, bundled):
 )
 def test_the_token_of_a_static_key_is_the_only_secret_or_the_one_named(secrets, named, expected):
     text = f"service: x\nprimitive: static_key\nrequired_secrets: {secrets}\n{named}"
-    assert catalog_build.token_secret(read(text).way()) == expected
+    assert catalog_rows.token_secret(read(text).way()) == expected
 
 
 def test_an_alias_leads_to_its_service(home, bundled, local):

@@ -85,20 +85,20 @@ def test_an_update_that_dies_half_way_leaves_the_index_as_it_was(home, bundled, 
     Catalog(home, bundled=bundled).names()
     (local / "a.yaml").write_text(key("a", display_name="New"))
     (local / "b.yaml").write_text(key("b", display_name="New"))
-    real = catalog_build._Builder._recipe
+    real = catalog_build._Builder._describe
 
-    def die(builder, document):
-        if document.data["service"] == "b":
+    def die(builder, file):
+        if file.recipe.service == "b":
             raise KeyboardInterrupt
-        real(builder, document)
+        real(builder, file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalog_build._Builder, "_recipe", die)
+        patch.setattr(catalog_build._Builder, "_describe", die)
         with pytest.raises(KeyboardInterrupt):
             Catalog(home, bundled=bundled).names()
     db = sqlite3.connect(local / "index.db")
     assert db.execute("SELECT display_name FROM recipe ORDER BY service").fetchall() == [
-        ("Old",), ("b",),
+        ("Old",), ("B",),
     ]  # fmt: skip
     db.close()
     assert Catalog(home, bundled=bundled).entry("b").display_name == "New"

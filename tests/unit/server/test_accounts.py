@@ -138,13 +138,20 @@ def test_a_device_may_not_do_what_takes_the_account_from_its_owner(database, ann
         create(database, device, "account")
     with refused(403):
         database.write(lambda tx: keys.remove(tx, device, anna.key))
-    with refused(403):
-        database.write(lambda tx: accounts.delete(tx, device))
     other = create(database, device)
     database.write(lambda tx: keys.remove(tx, device, other.id))
     database.write(lambda tx: keys.remove(tx, device, device.key))
     with refused(404):
         database.write(lambda tx: keys.remove(tx, anna, device.key))
+
+
+def test_a_device_may_end_the_account_as_it_may_delete_every_row_of_it(database, anna) -> None:
+    device = caller(database, create(database, anna).api_key)
+    database.write(lambda tx: accounts.delete(tx, device))
+    with refused(401):
+        database.read(lambda tx: keys.authenticate(tx, "ak_" + "0" * 48))
+    assert database.read(lambda tx: tx.all("SELECT id FROM api_keys WHERE account = ?",
+                                           anna.account)) == []  # fmt: skip
 
 
 def test_an_account_has_only_so_many_keys(database, anna) -> None:

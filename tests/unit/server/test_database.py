@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 
+import psycopg
 import pytest
 
 from arcrun_auth.errors import StoreError
@@ -49,6 +50,13 @@ def test_nothing_of_a_failed_transaction_stays(bare) -> None:
     with pytest.raises(Clash):
         bare.write(add("one"))
     assert bare.read(lambda tx: tx.one(COUNT)) == (1,)
+
+
+def test_a_statement_that_is_wrong_is_an_error_of_ours_and_no_outage(bare) -> None:
+    for run in (bare.read, bare.write):
+        with pytest.raises((sqlite3.Error, psycopg.ProgrammingError)):
+            run(lambda tx: tx.one("SELECT nothing FROM nowhere"))
+    assert bare.read(lambda tx: tx.one(COUNT)) == (0,)
 
 
 def test_what_is_read_in_one_transaction_is_one_picture(bare) -> None:
@@ -112,6 +120,11 @@ def test_several_who_start_at_once_make_the_tables_once(tmp_path) -> None:
     finally:
         for database in opened:
             database.close()
+
+
+def test_the_clock_of_all_processes_is_about_that_of_this_one(bare) -> None:
+    ours, shared = bare.read(lambda tx: (tx.now(), tx.shared_now()))
+    assert abs(ours - shared) < 60
 
 
 # --- SQLite alone
@@ -181,8 +194,6 @@ def test_a_file_that_somebody_else_holds_is_away_for_now(tmp_path, monkeypatch) 
         assert isinstance(caught.value, Problem)
         other.execute("ROLLBACK")
         database.write(add("one"))
-        with refused(503):
-            database.read(lambda tx: tx.one("SELECT nothing FROM nowhere"))
     finally:
         other.close()
         database.close()
@@ -222,6 +233,37 @@ def _patiently(work):
         except Problem as problem:
             if problem.status != 503 or time.monotonic() > end:
                 raise
+
+
+@pytest.mark.peer
+def test_a_full_disk_of_postgresql_is_told(postgres) -> None:
+    database = open_database(postgres.url)
+
+    def full(tx):
+        # Nobody fills the disk of a machine for a test: this is how the server says it.
+        tx.all("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$")
+
+    try:
+        with refused(507):
+            database.write(full)
+    finally:
+        database.close()
+
+
+@pytest.mark.peer
+def test_connections_that_are_all_dead_are_tried_and_then_told(postgres, monkeypatch) -> None:
+    database = open_database(postgres.url)
+
+    def dead(_: object) -> None:
+        raise psycopg.OperationalError
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(psycopg.Connection, "execute", lambda self, *_: dead(self))
+            with refused(503):
+                database.read(lambda tx: tx.one(COUNT))
+    finally:
+        database.close()
 
 
 @pytest.mark.peer
@@ -278,12 +320,35 @@ def test_the_tests_run_on_a_watched_database(database) -> None:
         database.read(lambda tx: tx.all("SELECT name FROM credentials"))
 
 
+def test_what_fails_at_its_commit_is_told_to_all_who_waited(tmp_path) -> None:
+    database = open_database(str(tmp_path / "server.db"))
+
+    def broken(tx):
+        tx.run("PRAGMA defer_foreign_keys = ON")
+        tx.run(
+            "INSERT INTO leases (account, name, lease, holder, fence, held, interrupted,"
+            " expires_at) VALUES ('nobody', 'x', '', '', 0, 0, 0, 0)"
+        )
+
+    async def go():
+        jobs = [database.writing(add("one")), database.writing(broken), database.writing(add("2"))]
+        return await asyncio.gather(*jobs, return_exceptions=True)
+
+    try:
+        results = asyncio.run(go())
+        failed = [isinstance(result, sqlite3.IntegrityError) for result in results]
+        assert failed[1]
+        assert database.read(lambda tx: tx.one(COUNT)) == (failed.count(False),)
+    finally:
+        database.close()
+
+
 def test_the_writer_lives_on_after_whatever_a_piece_of_work_does(tmp_path) -> None:
     database = open_database(str(tmp_path / "server.db"))
     try:
         with pytest.raises(KeyboardInterrupt):
             database.write(_interrupt)
-        with refused(503):
+        with pytest.raises(sqlite3.OperationalError):
             database.write(lambda tx: tx.run("ROLLBACK"))
         done = threading.Event()
         threading.Thread(target=lambda: (database.write(add("one")), done.set())).start()

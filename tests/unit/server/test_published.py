@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from arcrun_auth.server import audit, recipes
 from tests.unit.server.test_rows import refused
@@ -30,7 +29,10 @@ def test_a_recipe_is_kept_with_every_field_and_noted(database, editor, bob) -> N
     found = database.read(lambda tx: recipes.one(tx, "weather"))
     assert msgspec.json.decode(found.recipe) == RECIPE
     assert publish(database, replace(bob, role="admin"), {**RECIPE, "x": 1}) == ("weather", False)
-    listed = database.read(recipes.listed)
+    listed, mark = database.read(recipes.listed)
+    assert mark == database.read(recipes.listed)[1]
+    publish(database, editor, {**RECIPE, "service": "other"})
+    assert mark != database.read(recipes.listed)[1]
     assert (listed.count, msgspec.json.decode(listed.recipes[0])) == (1, {**RECIPE, "x": 1})
     for who, n in ((editor, 2), (bob, 2)):
         entry = database.read(lambda tx, who=who: audit.entries(tx, who.account, 1)).entries[0]
@@ -60,7 +62,7 @@ def test_nobody_publishes_without_the_role(database, anna, editor) -> None:
 def test_what_is_no_recipe_is_refused(database, editor, wrong) -> None:
     with refused(400):
         publish(database, editor, wrong)
-    assert database.read(recipes.listed).count == 0
+    assert database.read(recipes.listed)[0].count == 0
 
 
 def test_a_recipe_that_extends_another_may_say_less(database, editor) -> None:

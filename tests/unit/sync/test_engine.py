@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
-from arcrun_auth.errors import AuthError
+from arcrun_auth.errors import AuthError, ProviderUnavailable, SyncAlarm
+from arcrun_auth.protocol.keys import BEACON, Sealed, VaultKeys
+from arcrun_auth.stores.memory import Memory
 from arcrun_auth.sync import ring as rings
-from arcrun_auth.sync.engine import DAY
+from arcrun_auth.sync.engine import DAY, LOOKS, TRIES
+from arcrun_auth.sync.founding import start_over
+from arcrun_auth.sync.judge import Copied
 from arcrun_auth.sync.outbox import CHANGES
+from arcrun_auth.sync.wire import Conflict, Row
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
-from tests.sync_kit import Home, Server, enrol, key_of, names, pair, settle
+from tests.sync_kit import Home, Server, enrol, key_of, names, pair, settle, write_members
 
 
 def test_a_key_that_is_set_on_one_device_is_on_the_other_after_a_sync_of_each() -> None:
@@ -345,3 +353,232 @@ def test_two_devices_show_one_code_and_another_after_a_change() -> None:
     laptop.set("notion")
     settle([laptop, desktop])
     assert laptop.engine().verify() == desktop.engine().verify() != code
+
+
+def test_starting_over_founds_another_vault_with_what_is_here() -> None:
+    server = Server()
+    laptop, desktop = pair(server)
+    for name in names(3):
+        laptop.set(name)
+    settle([laptop, desktop])
+    vault, before = laptop.engine().keys.vault, dict(server.live)
+    start_over(laptop.store, laptop.state, server, laptop.identity)
+    assert not server.live
+    laptop.now += 1
+    laptop.sync()
+    assert laptop.engine().keys.vault != vault
+    assert not set(server.live) & set(before) - {BEACON}
+    with pytest.raises(SyncAlarm, match="not shown"):
+        desktop.sync()
+    assert len(desktop.secrets()) == 3
+    own = desktop.set("service1")
+    enrol(laptop, desktop)
+    settle([laptop, desktop])
+    assert laptop.secrets() == desktop.secrets()
+    assert own in laptop.secrets().values()
+
+
+def test_starting_over_works_without_any_memory_of_the_vault() -> None:
+    server = Server()
+    laptop = pair(server, "laptop")[0]
+    key = laptop.set("notion")
+    laptop.sync()
+    laptop.state.forget()
+    start_over(laptop.store, laptop.state, server, laptop.identity)
+    laptop.sync()
+    assert laptop.get("notion") == key
+
+
+def test_a_copy_of_a_home_is_recognised_and_syncs_nothing() -> None:
+    server = Server()
+    laptop, desktop = pair(server)
+    laptop.set("notion")
+    laptop.sync()
+    copy = Home("laptop", server, store=clone(laptop))
+    copy.identity = laptop.identity
+    with pytest.raises(Copied):  # it remembers nothing, and its own head is there
+        copy.sync()
+    laptop.set("notion")
+    laptop.sync()
+    copy.state = laptop.state  # its vault is older than what it remembers
+    with pytest.raises(Copied):
+        copy.sync()
+    desktop.sync()
+
+
+def clone(home: Home) -> Memory:
+    """As a backup of the vault has it."""
+    store = Memory()
+    store._records = dict(home.store._records)
+    return store
+
+
+def test_a_head_that_another_device_has_seen_of_us_and_we_have_not_is_a_copys() -> None:
+    server = Server()
+    laptop, desktop = pair(server)
+    laptop.set("notion")
+    laptop.sync()
+    desktop.set("slack")
+    desktop.sync()
+    known = laptop.state.heads()[laptop.identity.id]
+    laptop.state.note_head(replace(known.head, seq=0), known.hash)
+    with pytest.raises(Copied):
+        laptop.sync()
+
+
+def test_a_store_that_is_written_in_the_middle_of_a_join_loses_neither() -> None:
+    server = Server()
+    laptop, desktop = pair(server)
+    laptop.set("notion")
+    laptop.set("slack")
+    settle([laptop, desktop])
+    laptop.set("notion")
+    laptop.set("github")
+    laptop.remove("slack")
+    laptop.sync()
+
+    real, busy = desktop.store.put, ["notion", "github", "github"]
+    real_delete, deleted = desktop.store.delete, []
+
+    def put(record, *, expect):
+        name = record.key.account
+        if name in busy:
+            busy.remove(name)
+            held = desktop.store.get(record.key)
+            new = (held or record).replace(identity="somebody")
+            real(new, expect=held.generation if held else 0)
+        return real(record, expect=expect)
+
+    def delete(key, *, expect):
+        if not deleted:
+            deleted.append(key)
+            real(desktop.store.get(key), expect=expect)
+        real_delete(key, expect=desktop.store.get(key).generation if deleted[1:] else expect)
+
+    desktop.store.put, desktop.store.delete = put, delete
+    desktop.sync()
+    desktop.store.put, desktop.store.delete = real, real_delete
+    settle([laptop, desktop])
+    assert laptop.secrets() == desktop.secrets()
+    assert not busy
+
+
+def test_one_that_never_gets_its_turn_gives_up_for_now() -> None:
+    class Busy(Server):
+        busy = False
+
+        def write(self, batch):
+            if self.busy:
+                raise Conflict
+            return super().write(batch)
+
+    server = Busy()
+    laptop, desktop = pair(server)
+    laptop.set("notion")
+    server.busy = True
+    with pytest.raises(ProviderUnavailable, match="write all the time"):
+        laptop.sync()
+    assert len(laptop.slept) == TRIES
+    server.busy = False
+    settle([laptop, desktop])
+    assert desktop.get("notion") == laptop.get("notion")
+
+
+def test_a_moment_in_which_the_server_shows_too_little_is_no_alarm() -> None:
+    class Forgetful(Server):
+        forgets = 0
+        hidden = ""
+
+        def rows_since(self, cursor):
+            page = super().rows_since(cursor)
+            self.forgets -= 1
+            shown = [row for row in page.rows if self.forgets < 0 or row.name != self.hidden]
+            return type(page)(shown, page.cursor)
+
+    server = Forgetful(page=100)
+    laptop, desktop = pair(server)
+    for name in names(5):
+        laptop.set(name)
+    laptop.sync()
+    server.hidden = laptop.engine().keys.record(key_of("service3"))
+    server.forgets = len(LOOKS)
+    desktop.sync()
+    assert desktop.slept == list(LOOKS)
+    assert desktop.secrets() == laptop.secrets()
+    laptop.set("service3")
+    laptop.sync()
+    server.forgets = len(LOOKS) + 1
+    with pytest.raises(SyncAlarm) as alarm:
+        desktop.sync()
+    assert (alarm.value.what, alarm.value.count) == ("withheld", 1)
+    desktop.sync()
+
+
+def test_a_home_without_keys_has_no_engine() -> None:
+    with pytest.raises(AuthError, match="belongs to no synced vault"):
+        Home("laptop", Server()).engine()
+
+
+def test_what_the_server_makes_of_the_members_is_an_alarm() -> None:
+    server = Server(page=100)
+    laptop, desktop = pair(server)
+    keys = laptop.engine().keys
+    row = server.rows[keys.members]
+    other = pair(Server(), "stranger")[0]
+    forged = other.state.members(other.engine().keys.vault).dump()
+    first = membership_of(laptop, 1)
+    cases = {
+        "damaged": Sealed(row.sealed.iv, row.sealed.data[::-1]),
+        "unknown device": keys.seal_meta(keys.members, forged),
+        "rolled back": keys.seal_meta(keys.members, first),
+        "withheld": None,
+    }
+    for what, sealed in cases.items():
+        server.seq += 1
+        server.rows[keys.members] = Row(keys.members, server.seq, sealed)
+        with pytest.raises(SyncAlarm) as alarm:
+            desktop.sync()
+        assert alarm.value.what == what
+        with pytest.raises(SyncAlarm):
+            desktop.engine().verify()
+    server.seq += 1
+    server.rows[keys.members] = Row(keys.members, server.seq, row.sealed)
+    settle([laptop, desktop])
+
+
+def membership_of(home: Home, statements: int) -> bytes:
+    """The chain as it was after so many statements."""
+    data = json.loads(home.state.members(home.engine().keys.vault).dump())
+    data["chain"] = data["chain"][:statements]
+    return json.dumps(data).encode()
+
+
+def test_a_newcomer_is_shown_nothing_older_than_what_it_was_told() -> None:
+    server = Server(page=100)
+    laptop, desktop = pair(server)
+    laptop.set("notion")
+    settle([laptop, desktop])
+    phone = Home("phone", server)
+    enrol(laptop, phone)
+    head = server.rows[laptop.engine().keys.head(laptop.identity.id)]
+    for told, what in (((99, "00" * 32), "rolled back"), ((3, "00" * 32), "forked")):
+        n = laptop.state.heads()[laptop.identity.id].head.n if what == "forked" else told[0]
+        fresh = Home("fresh", server)
+        members = laptop.state.members(laptop.engine().keys.vault)
+        more = members.add(
+            fresh.identity.device, by=laptop.identity.id, sign=laptop.identity.sign, at=1
+        )
+        write_members(laptop, laptop.engine().keys, more)
+        keys = laptop.engine().keys
+        rings.begin(fresh.store, VaultKeys(keys.vault, keys.root, keys.contents))
+        fresh.state.pin(more.tip, {laptop.identity.id: (n, told[1])})
+        with pytest.raises(SyncAlarm) as alarm:
+            fresh.sync()
+        assert alarm.value.what == what
+        laptop.sync()
+    assert head.sealed is not None
+    server.rows.pop(head.name)
+    fresh.state.pin(more.tip, {laptop.identity.id: (n, head.sealed.hash)})
+    with pytest.raises(SyncAlarm) as alarm:
+        fresh.sync()
+    assert alarm.value.what == "withheld"

@@ -1,0 +1,167 @@
+"""Reading a trail: its entries, and whether all of it is as it was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from arcrun_auth.audit import BROKEN, fields_of, link
+from arcrun_auth.errors import printable
+
+if TYPE_CHECKING:
+    from arcrun_auth.audit import Row, Trail
+
+What = Literal["changed", "missing", "inserted", "cut off", "rolled back", "other end", "broken"]
+
+_SHOWN = 300
+"""How many characters of a text are shown at most?"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a trail. Its texts are fit for a terminal."""
+
+    n: int
+    """Its number, from 1."""
+    time: float
+    """In epoch seconds."""
+    action: str
+    """`use`, `reveal`, `renew`, `setup`, `remove`, `revoke`, `consent`, and what else there is."""
+    name: str = ""
+    """The connection or app it was done with, as it is typed."""
+    host: str = ""
+    """Where something went, if it went anywhere."""
+    result: str = "ok"
+    program: str = ""
+    """The script, or the verb of `arcrun`."""
+    device: str = ""
+    """The id of the device it was done on; empty for this one before it has an id."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is not as it was written."""
+
+    what: What
+    n: int
+    """At which entry; of several, the first."""
+    text: str
+    """A sentence for people."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What became of a check: the entries that were read, and what is wrong."""
+
+    count: int
+    tip: str
+    """The hash of the chain, in hex."""
+    findings: tuple[Finding, ...]
+    hashes: dict[int, str]
+    """The hash at each entry that was asked about; none where the chain does not lead there."""
+
+
+def entries(trail: Trail, *, since: float = 0.0, device: str = "") -> list[Entry]:
+    """Those that can be read, newest first, down to the moment `since`. sqlite3.Error."""
+    found = []
+    for row in trail.connection().execute("SELECT n, nonce, ct FROM entry ORDER BY n DESC"):
+        entry = _entry(trail, row, device)
+        if entry is None:
+            continue
+        if entry.time < since:
+            break
+        found.append(entry)
+    return found
+
+
+def _entry(trail: Trail, row: Row, device: str) -> Entry | None:
+    try:
+        return entry_of(row[0], fields_of(trail.key.open_entry(row)), device)
+    except (ValueError, TypeError):
+        return None
+
+
+def entry_of(number: int, fields: dict[str, Any], device: str) -> Entry:
+    """An entry out of what was written. ValueError for a time that is none."""
+    texts = {
+        name: printable(str(fields[name]), _SHOWN)
+        for name in ("action", "name", "host", "result", "program")
+        if name in fields
+    }
+    return Entry(number, float(fields.get("time", 0.0)), **{"action": "", **texts}, device=device)
+
+
+def check(trail: Trail, *, at: tuple[int, ...] = ()) -> Checked:
+    """Reads all of it. `at` are numbers of entries whose hashes are wanted. sqlite3.Error."""
+    walk = _Walk(trail, at)
+    # In one transaction: another process may be writing.
+    connection = trail.connection()
+    connection.execute("BEGIN")
+    try:
+        for row in connection.execute("SELECT n, nonce, ct FROM entry ORDER BY n"):
+            walk.step(row)
+        row = connection.execute("SELECT v FROM meta WHERE k='tail'").fetchone()
+    finally:
+        connection.execute("COMMIT")
+    walk.end(row[0] if row is not None else b"")
+    tip = walk.chain.hex() if walk.chain is not None else ""
+    return Checked(walk.count, tip, tuple(walk.findings), walk.hashes)
+
+
+class _Walk:
+    """Goes along a chain. After a fault its hash is unknown, until an entry says where it was."""
+
+    def __init__(self, trail: Trail, at: tuple[int, ...]) -> None:
+        self.key = trail.key
+        self.chain: bytes | None = trail.key.genesis
+        self.count = self.last = 0
+        self.findings: list[Finding] = []
+        self.hashes: dict[int, str] = {}
+        self._at = frozenset(at)
+        self._inserted = False
+
+    def step(self, row: Row) -> None:
+        number = row[0]
+        if number != self.last + 1:
+            self._missing(self.last + 1, number - 1)
+        self.last = number
+        try:
+            plain = self.key.open_entry(row)
+            fields = fields_of(plain)
+        except (ValueError, TypeError):
+            text = f"Entry {number} was changed, or put there by somebody else."
+            self._find("changed", number, text)
+            return
+        self.count += 1
+        if fields.get("action") == "trail" and fields.get("result") == BROKEN:
+            text = f"Before entry {number} the end of the trail was tampered with."
+            self._find("broken", number, text)
+            self.chain = bytes.fromhex(str(fields.get("before")))
+        if self.chain is not None:
+            self.chain = link(self.chain, plain)
+            if number in self._at:
+                self.hashes[number] = self.chain.hex()
+
+    def end(self, sealed: bytes) -> None:
+        """Whether the end of the chain is the one that was written last."""
+        try:
+            tail = self.key.open_tail(sealed)
+        except (ValueError, TypeError):
+            self._find("other end", self.last, "The end of the trail is not this trail's own.")
+            return
+        if tail.count > self.last:
+            text = f"The last entries are missing, from {self.last + 1} to {tail.count}."
+            self._find("cut off", self.last + 1, text)
+        elif tail.count < self.last:
+            text = f"After the end, at {tail.count}, stand entries that were not added by us."
+            self._find("inserted", tail.count + 1, text)
+        elif self.chain is not None and tail.hash != self.chain:
+            self._find("rolled back", self.last, "The end is that of another state of the trail.")
+
+    def _missing(self, first: int, last: int) -> None:
+        span = f"Entry {first} is" if first == last else f"The entries {first} to {last} are"
+        self._find("missing", first, f"{span} missing.")
+
+    def _find(self, what: What, number: int, text: str) -> None:
+        self.findings.append(Finding(what, number, text))
+        self.chain = None
