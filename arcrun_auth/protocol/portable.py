@@ -137,11 +137,22 @@ def with_login(record: Credential, other: Credential) -> Credential:
     if until:
         record = record.replace(extra={**record.extra, _TAKEN_BACK: until})
     if sharing:
-        newest = max(sharing, key=_age)  # of equals the first: it has what is only here
-        return record.replace(shared=True, grant=newest.grant, identity=newest.identity)
+        newest = max(sharing, key=_age)
+        grant = _as_known_here(newest.grant, other.grant, record.grant)
+        return record.replace(shared=True, grant=grant, identity=newest.identity)
     if record.shared:
         return record.replace(shared=False, grant=None if other.shared else other.grant)
     return record
+
+
+def _as_known_here(newest: Grant | None, *held: Grant | None) -> Grant | None:
+    """With what is known of its refresh token on this device alone: that it was sent, or refused."""
+    for grant in held:
+        if newest is None or grant is None or grant.refresh_token != newest.refresh_token:
+            continue
+        if grant.intent or grant.dead:
+            return newest.replace(intent=grant.intent, dead=grant.dead)
+    return newest
 
 
 def taken_back(record: Credential) -> int:
