@@ -146,7 +146,7 @@ def with_login(record: Credential, other: Credential) -> Credential:
 
 
 def _as_known_here(newest: Grant | None, *held: Grant | None) -> Grant | None:
-    """With what is known of its refresh token on this device alone: that it was sent, or refused."""
+    """With what only this device knows of its refresh token: that it was sent, or refused."""
     for grant in held:
         if newest is None or grant is None or grant.refresh_token != newest.refresh_token:
             continue

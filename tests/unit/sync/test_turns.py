@@ -551,6 +551,26 @@ def test_a_home_that_does_not_sync_shares_nothing(own: Sharing) -> None:
     assert caught.value.hint == "arcrun sync"
 
 
+def test_a_write_that_comes_in_between_is_no_reason_to_stop(sharing: Sharing, monkeypatch) -> None:
+    """Before each write of what is noted here another process edits the record."""
+    edits: list[float] = []
+
+    def between(real, self, record, *, expect):
+        if record.key == DEMO and len(edits) < 3 and edits.count(expect) == 0:
+            edits.append(expect)
+            held = self.get(DEMO)
+            real(self, held.replace(ends=2e9 + expect), expect=held.generation)
+        return real(self, record, expect=expect)
+
+    laptop = sharing.broker("laptop")
+    with instead(monkeypatch, Vault, "put", between):
+        assert unshare(laptop, "demo", "default")
+    record = sharing.record("laptop")
+    assert record is not None
+    assert (record.shared, sharing.grant("laptop").turn, len(edits)) == (False, None, 3)
+    assert record.ends is not None, "and the edits are there"
+
+
 def test_what_is_shared_no_more_stays_with_who_said_so(sharing: Sharing) -> None:
     assert unshare(sharing.broker("desktop"), "demo", "default")
     assert not unshare(sharing.broker("desktop"), "demo", "default")
