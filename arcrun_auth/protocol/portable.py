@@ -85,10 +85,11 @@ def merged(local: Credential | None, key: Key, body: Body, *, own: bool = False)
     """
     data = {name: value for name, value in body.items() if name not in _LOCAL}
     fields = Credential.load({**data, "key": key.parts})
-    ours = local.grant if local is not None and not local.shared else None
-    fields = fields.replace(grant=_grant(ours, body))
     if local is None:
-        return fields
+        return fields.replace(grant=_grant(None, body))
+    until = max(taken_back(local), taken_back(fields))
+    lost = local.shared and not fields.shared and not _counts(local, until)
+    fields = fields.replace(grant=_grant(None if lost else local.grant, body))
     if own and "grant" not in body and _tenant(local) != _tenant(fields):
         return local
     if (own or local.shared) and local.shared != fields.shared and _others(local, fields):
@@ -133,16 +134,21 @@ def with_login(record: Credential, other: Credential) -> Credential:
     with whoever ended it, and is taken from all others. The same comes out on every device.
     """
     until = max(taken_back(record), taken_back(other))
-    sharing = [each for each in (other, record) if each.shared and turn_of(each) > until]
+    sharing = [each for each in (other, record) if _counts(each, until)]
     if until:
         record = record.replace(extra={**record.extra, _TAKEN_BACK: until})
     if sharing:
         newest = max(sharing, key=_age)
         grant = _as_known_here(newest.grant, other.grant, record.grant)
         return record.replace(shared=True, grant=grant, identity=newest.identity)
-    if record.shared:
+    if record.shared and until:
         return record.replace(shared=False, grant=None if other.shared else other.grant)
     return record
+
+
+def _counts(record: Credential, until: int) -> bool:
+    """Whether it has a login that is shared, for all that is known."""
+    return record.shared and record.grant is not None and (not until or turn_of(record) > until)
 
 
 def _as_known_here(newest: Grant | None, *held: Grant | None) -> Grant | None:

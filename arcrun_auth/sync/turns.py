@@ -193,7 +193,7 @@ class Turn:
                 f"{self._name}: {who} was interrupted while it renewed the login that is shared, "
                 f"and may hold the new one. The old one is tried in {GRACE - passed:.0f} seconds.",
                 service=self._name,
-                hint="arcrun sync on that device brings the new login",
+                hint="on that device: arcrun sync",
             )
 
     # -- ending it ---------------------------------------------------------------------------
@@ -225,7 +225,7 @@ class Turn:
         except AuthError as error:
             _logger.warning(
                 "%s was renewed, and the devices that share it could not be told (%s). They wait "
-                "for it; arcrun sync tells them.",
+                "for the next use or sync here.",
                 self._name,
                 error.message,
             )

@@ -27,7 +27,7 @@ def test_a_login_is_shared_used_on_both_and_taken_back(inside, sharing: Sharing)
     ran = inside("sync", "share", "demo", **laptop)
     assert ran.code == 0, ran.both
     assert "✓ demo is shared." in ran.err
-    assert "→ arcrun sync on your other devices" in ran.err
+    assert "→ on your other devices: arcrun sync" in ran.err
     again = inside("sync", "share", "demo", **laptop)
     assert again.err.strip() == "✓ demo is shared already."
     assert inside("sync", **desktop).code == 0

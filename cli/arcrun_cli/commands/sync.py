@@ -47,7 +47,6 @@ class SyncGroup(Group):
         "arcrun sync --watch         until Ctrl-C",
         "arcrun sync status          what is synced with whom, and what stays here",
         "arcrun sync verify          a code to compare with another device's",
-        "arcrun sync share notion    one login for all devices, where it changes with each use",
     ),
 )
 @click.option("--watch", is_flag=True, help="Go on, and look every half minute.")

@@ -38,7 +38,7 @@ def share(name: str) -> int:
         anew = shares.share(here, service, instance)
     ui.tell(f"{ui.mark('ok', ui.err)} {name} is shared{'' if anew else ' already'}.")
     if anew:
-        ui.tell("  → arcrun sync on your other devices, and they have it")
+        ui.tell("  → on your other devices: arcrun sync")
     return 0
 
 
