@@ -253,7 +253,7 @@ class Storm:
 
 @pytest.fixture
 def storm(tmp_path) -> Iterator[Storm]:
-    with Provider() as provider:
+    with Provider(latency=0.03) as provider:  # so long that some die in it
         made = Storm(tmp_path, provider)
         yield made
         made.close()
