@@ -27,7 +27,7 @@ GENERATED = ("cli.md", "faults.md", "bench.md")
 WITH_SDK = ("docs/howto/aws.md",)
 """Which pages are played in tests/sdk, since their examples need an SDK?"""
 
-WITH_PLATFORM = ("docs/howto/ci-github-actions.md", "docs/howto/several-machines.md")
+WITH_PLATFORM = ("README.md", "docs/howto/ci-github-actions.md", "docs/howto/several-machines.md")
 """And which are played with a server, in test_platform_pages?"""
 
 PAGES = [

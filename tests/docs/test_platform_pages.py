@@ -19,6 +19,7 @@ from arcrun_auth.sync import account
 from tests.docs.pages import DOCS, ROOT, blocks
 from tests.docs.playing import play
 from tests.docs.stage import PATIENCE, Stage
+from tests.docs.test_examples import ENVIRON
 from tests.needs import needs
 from tests.platform_desk import FREE, desk
 from tests.servers import Reply
@@ -34,17 +35,23 @@ PLATFORM = "arcrun.example.com"
 PAGE = DOCS / "howto" / "ci-github-actions.md"
 MACHINES = DOCS / "howto" / "several-machines.md"
 
-BROWSER = """\
+VISITOR = """\
 import sys
 sys.path.insert(0, {root!r})
-from tests.surfer import Surfer
+if "//{platform}/" in sys.argv[1]:
+    from tests.surfer import Surfer
 
-person = Surfer(proxies=None)  # those of the environment
-person.open(sys.argv[1])
-person.press("Sign in with the key", key=open({key!r}).read())
-person.press("Log in")
+    person = Surfer(proxies=None)  # those of the environment
+    person.open(sys.argv[1])
+    person.press("Sign in with the key", key=open({key!r}).read())
+    person.press("Log in")
+else:
+    from tests.docs.props import BROWSER
+
+    exec(BROWSER)
 """
-"""Signs in at the server's page with the account's key, and agrees to the login."""
+"""Signs in at the server's page with the account's key, and agrees to the login; elsewhere it
+does what the browser of the other pages does."""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the examples are typed into bash")
 
@@ -52,8 +59,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the examples ar
 class PlatformStage(Stage):
     """A stage on which a platform answers, too."""
 
-    def __init__(self, folder: Path, address: str) -> None:
-        super().__init__(folder, hosts=[PLATFORM])
+    def __init__(self, folder: Path, address: str, environ: dict[str, str] | None = None) -> None:
+        super().__init__(folder, environ, hosts=[PLATFORM])
         self._address = address
 
     def _answer(self, seen: Seen) -> Reply:
@@ -74,7 +81,7 @@ class PlatformStage(Stage):
         """Somebody who has the key of an account, at the browser of this machine."""
         kept = self._bin / "account.key"
         kept.write_text(key.reveal())
-        script = BROWSER.format(root=str(ROOT), key=str(kept))
+        script = VISITOR.format(root=str(ROOT), key=str(kept), platform=PLATFORM)
         (self._bin / "browse.py").write_text(script)
 
 
@@ -87,19 +94,20 @@ def platform(folder: Path) -> Iterator[tuple[Desk, str]]:
         yield server, urlsplit(server.origin).netloc
 
 
-def test_the_page_on_several_machines_does_what_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [MACHINES, ROOT / "README.md"], ids=lambda path: path.name)
+def test_a_page_on_several_machines_does_what_it_says(page: Path, tmp_path: Path) -> None:
     for program in ("bash", "openssl"):
         needs(shutil.which(program), program)
     with (
         platform(tmp_path) as (server, address),
         server.account() as cloud,
-        PlatformStage(tmp_path / "first", address) as first,
+        PlatformStage(tmp_path / "first", address, ENVIRON.get(page.name)) as first,
         PlatformStage(tmp_path / "second", address) as second,
     ):
         for stage in (first, second):
             stage.sits_down(cloud.key)
-        play(MACHINES, first, second)
-        lying = (tmp_path / "server" / "server.db").read_bytes()
+        play(page, first, second)
+        lying = b"".join(path.read_bytes() for path in (tmp_path / "server").iterdir())
         assert b"notion" not in lying
         assert cloud.key.reveal().encode() not in lying
 
