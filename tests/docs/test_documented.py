@@ -15,6 +15,7 @@ from arcrun_auth import errors, primitives, recipe, settings, template
 from arcrun_auth.lint import lint
 from arcrun_auth.recipe import model as recipe_model
 from arcrun_auth.recipe import reader
+from arcrun_auth.server import problems
 from arcrun_auth.server.database import open_database
 from tests.docs.pages import DOCS, ROOT, blocks, pages, prose, section
 
@@ -100,6 +101,12 @@ def test_every_column_of_the_servers_database_is_told(tmp_path: Path) -> None:
         re.MULTILINE,
     )  # fmt: skip
     assert {table: set(columns.replace("`", "").split()) for table, columns in rows} == kept
+
+
+def test_every_status_of_the_server_is_explained() -> None:
+    rows = re.findall(r"^\| ([\d, ]+) \|", section(DOCS / "server.md", "Rules"), re.MULTILINE)
+    told = {int(status) for row in rows for status in row.split(", ")}
+    assert told == set(problems.TITLES)
 
 
 def test_the_tests_that_the_rules_of_sync_name_are_there() -> None:
