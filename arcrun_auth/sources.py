@@ -269,7 +269,7 @@ class GrantSource(Source):
         """Everything that forbids a request, before one is sent."""
         service, store = self._service, self._custody.store
         if grant.dead:
-            raise self._ended(interrupted(grant))
+            raise self._ended(interrupted(grant), dead=grant.dead)
         if self._mode == "reissue":
             return
         over = grant.expires is not None and grant.expires <= self._clock()
@@ -293,8 +293,13 @@ class GrantSource(Source):
                 hint=f"arcrun setup {service}",
             )
 
-    def _ended(self, was_interrupted: bool, error: TokenRefused | None = None) -> LoginRequired:
-        text = f"{self._service}: the provider has ended this login (invalid_grant)."
+    def _ended(
+        self, was_interrupted: bool, error: TokenRefused | None = None, *, dead: str = PERMANENT
+    ) -> LoginRequired:
+        from arcrun_auth.lifetimes import COPIED, end_of
+
+        said = "" if dead == COPIED else f" ({PERMANENT})"
+        text = f"{self._service}: {end_of(dead)}{said}."
         if was_interrupted:
             text += (
                 " An earlier renewal was begun and never ended. If its answer was lost on the way "

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from arcrun_auth.server import (
     accounts,
     audit,
@@ -55,8 +57,7 @@ class Headers:
         return name.encode() in self._raw
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One request, as its function sees it."""
 
     config: Config
@@ -94,8 +95,7 @@ def whole(text: str) -> int | None:
     return int(text) if fits else None
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """What to answer. `later` is written after it, and nobody waits for that.
 
     Bytes as `body` go out as they are, with the `content-type` that `headers` name; all else is
@@ -104,7 +104,7 @@ class Reply:
 
     body: Any
     status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
     later: Callable[[Tx], None] | None = None
     cookies: tuple[str, ...] = ()
 

@@ -93,14 +93,15 @@ class Here:
                 if env is None or env.body is None:
                     mac = self._leave(name, local, base)
                 elif local is None:
-                    mac = self._take(name, env.key, env.body, None)
+                    new = portable.merged(None, env.key, env.body)
+                    mac = self._put(name, new, self.report.pulled).mac
                 else:
                     mac = self._merge(name, local, env, base)
             except StoreConflict:  # somebody uses or changes it just now
                 self._read_again(name, env.key if env is not None else _key(local))
                 continue
             return placed.agreed(mac)
-        raise StoreError("A record is being changed all the time.", hint="arcrun sync")
+        raise _contended()
 
     def take_all(self, new: Mapping[str, Envelope]) -> dict[str, str]:
         """Puts records that are not here yet, all at once. Their contents; none if that fails."""
@@ -118,13 +119,6 @@ class Here:
         self.records |= {n: self._local(r) for n, r in zip(records, stored, strict=True)}
         self.report.pulled += [record.key for record in stored]
         return {name: self.records[name].mac for name in records}
-
-    def _take(self, name: str, key: Key, body: portable.Body, local: Local | None) -> str:
-        """Puts what is told into the store."""
-        before = local.record if local is not None else None
-        own = before is not None and self.own_login(before)
-        record = portable.merged(before, key, body, own=own)
-        return self._put(name, record, self.report.pulled).mac
 
     def _merge(self, name: str, local: Local, env: Envelope, base: Base | None) -> str:
         assert env.body is not None
@@ -162,8 +156,9 @@ class Here:
         self.report.removed.append(local.record.key)
         return REMOVED
 
-    def restore(self, name: str, env: Envelope) -> None:
-        """A record that is missing here though nobody removed it."""
+    def restore(self, name: str, env: Envelope) -> bool:
+        """Puts a record that is missing here though nobody removed it. False where somebody has
+        set it up meanwhile: that is a change like any other."""
         assert env.body is not None
         for _ in range(_TRIES):
             try:
@@ -172,9 +167,10 @@ class Here:
             except StoreConflict:
                 self._read_again(name, env.key)
                 if name in self.records:
-                    return
-                continue
-            return
+                    return False
+            else:
+                return True
+        raise _contended()
 
     # -- the store --------------------------------------------------------------------------
 
@@ -216,6 +212,10 @@ class Here:
             self.records.pop(name, None)
         else:
             self.records[name] = self._local(record)
+
+
+def _contended() -> StoreError:
+    return StoreError("A record is being changed all the time.", hint="arcrun sync")
 
 
 def _key(local: Local | None) -> Key:

@@ -207,3 +207,16 @@ def test_a_recipe_is_published_with_the_key_of_the_login(run, there, monkeypatch
     assert done.code == 0, done.err
     with there.cloud() as nobody:
         assert nobody.ask("GET", "/auth-recipes/weather")["recipe"]["service"] == "weather"
+
+
+def test_why_says_whose_app_a_login_would_use_and_what_passes_through_whom(run, there, monkeypatch):
+    shown = run("why", "google_drive").out
+    assert f"that of {there.url}, if it shares one; tokens pass through it" in " ".join(
+        shown.split()
+    )
+    monkeypatch.setenv("ARCRUN_OWNERSHIP", "own")
+    assert "your own" in run("why", "google_drive").out
+    monkeypatch.setenv("ARCRUN_OWNERSHIP", "managed")
+    monkeypatch.delenv("ARCRUN_SERVER")
+    assert "none is configured" in run("why", "google_drive").out
+    assert run("setup", "openai", "--ownership", "own").code == 2

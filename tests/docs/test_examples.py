@@ -32,7 +32,7 @@ WITH_PLATFORM = (
     "README.md",
     "docs/howto/ci-github-actions.md",
     "docs/howto/sealed-values.md",
-    "docs/howto/several-machines.md",
+    "docs/howto/second-machine.md",
 )
 """And which are played with a server, in test_platform_pages?"""
 

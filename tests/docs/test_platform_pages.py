@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PLATFORM = "arcrun.example.com"
 PAGE = DOCS / "howto" / "ci-github-actions.md"
-MACHINES = DOCS / "howto" / "several-machines.md"
+SECOND = DOCS / "howto" / "second-machine.md"
 VALUES = DOCS / "howto" / "sealed-values.md"
 
 VISITOR = """\
@@ -95,7 +95,7 @@ def platform(folder: Path) -> Iterator[tuple[Desk, str]]:
         yield server, urlsplit(server.origin).netloc
 
 
-@pytest.mark.parametrize("page", [MACHINES, VALUES, ROOT / "README.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("page", [SECOND, VALUES, ROOT / "README.md"], ids=lambda path: path.name)
 def test_a_page_that_needs_a_server_does_what_it_says(page: Path, tmp_path: Path) -> None:
     for program in ("bash", "openssl"):
         needs(shutil.which(program), program)
