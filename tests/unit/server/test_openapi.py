@@ -55,6 +55,7 @@ class Checked:
 def test_every_route_answers_as_the_document_says(web) -> None:
     web.database.database.write(lambda tx: tx.run("UPDATE accounts SET role = 'admin'"))
     ask = Checked(web)
+    ask("GET", "/")
     ask("GET", "/health")
     ask("GET", "/readyz")
     ask("GET", "/openapi.json")
