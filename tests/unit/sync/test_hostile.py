@@ -233,3 +233,33 @@ def test_a_number_that_no_database_holds_is_none() -> None:
     for number in (1 << 53, 1 << 64, 10**40):
         with pytest.raises(ValueError, match="no number"):
             Entry.of(["0" * 40, number, "0" * 64, 1])
+
+
+# -- what is left of one that was shut out --------------------------------------------------
+
+
+def test_a_removal_by_one_that_was_shut_out_stays_one_without_its_log() -> None:
+    """Its rows are its own to spoil while its API key holds: nothing may hang on them."""
+    server = Server()
+    laptop, stolen = pair(server, "laptop", "stolen")
+    laptop.set("notion")
+    key = laptop.set("slack")
+    settle([laptop, stolen])
+    stolen.remove("notion")
+    settle([laptop, stolen])
+    assert laptop.get("notion") is None
+    laptop.set("later")  # whose head tells that it has seen the removal
+    settle([laptop, stolen])
+    assert any(placed.entry.gone for placed in laptop.state.log_of(stolen.identity.id))
+    gone(laptop, stolen.identity.device)
+    settle([laptop])
+    keys = laptop.engine().keys
+    for name in (keys.head(stolen.identity.id), keys.segment(stolen.identity.id, 0, 0)):
+        server.write([Write(name, keys.seal_meta(name, b"{}"))])
+    laptop.sync()
+    phone = Home("phone", server)
+    meet(laptop, phone)
+    phone.sync()
+    assert (phone.get("notion"), phone.get("slack")) == (None, key)
+    assert laptop.engine().verify()
+    settle([laptop, phone])
