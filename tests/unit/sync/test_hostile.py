@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arcrun_auth.errors import SyncAlarm
+from arcrun_auth.errors import ProviderUnavailable, SyncAlarm
 from arcrun_auth.protocol import log
 from arcrun_auth.protocol.envelope import Envelope
 from arcrun_auth.protocol.handover import Handover
@@ -263,3 +263,52 @@ def test_a_removal_by_one_that_was_shut_out_stays_one_without_its_log() -> None:
     assert (phone.get("notion"), phone.get("slack")) == (None, key)
     assert laptop.engine().verify()
     settle([laptop, phone])
+
+
+# -- a server that makes a home believe that it is a copy ------------------------------------
+
+
+class Forking(Server):
+    """Takes one batch, says that it has failed, and shows it to one of two homes alone."""
+
+    def __init__(self) -> None:
+        super().__init__(page=1000)
+        self.fails = False
+        self.hidden: dict[str, Row] = {}
+
+    def write(self, batch):
+        if not self.fails:
+            return super().write(batch)
+        self.fails, before = False, dict(self.rows)
+        super().write(batch)
+        self.hidden, self.rows = dict(self.rows), before
+        raise ProviderUnavailable("no answer", sent=True)
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_server_cannot_make_a_home_take_itself_for_a_copy(goes_on) -> None:
+    """It would take new keys, and give up each login that only one home can use."""
+    server = Forking()
+    laptop, desktop = pair(server, "laptop", "desktop")
+    settle([laptop, desktop])
+    for name in ("one", "two"):
+        laptop.set(name)
+    server.fails = True
+    with pytest.raises(ProviderUnavailable):
+        laptop.sync()
+    shown_to_laptop, server.rows = server.rows, server.hidden
+    desktop.set("three")
+    desktop.sync()
+    # The desktop's head says that it has seen what the laptop has never heard to have arrived.
+    head = desktop.engine().keys.head(desktop.identity.id)
+    ours = {laptop.engine().keys.head(laptop.identity.id)}
+    lies = {name: row for name, row in server.rows.items() if name not in ours}
+    if goes_on:
+        server.rows = shown_to_laptop
+        laptop.store.delete(key_of("two"), expect=laptop.store.get(key_of("two")).generation)
+        laptop.sync()
+        lies = {**server.rows, head: lies[head]}
+    server.seq += 1
+    server.rows = {**lies, head: Row(head, server.seq, lies[head].sealed)}
+    with pytest.raises(SyncAlarm):
+        laptop.sync()
