@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from arcrun_auth.errors import ProviderUnavailable, SyncAlarm
@@ -11,12 +13,13 @@ from arcrun_auth.protocol.handover import Handover
 from arcrun_auth.protocol.head import Head
 from arcrun_auth.protocol.keys import VaultKeys
 from arcrun_auth.protocol.log import Entry
+from arcrun_auth.protocol.membership import BadMembership, Device, Statement
 from arcrun_auth.protocol.wraps import wrap
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.outbox import Change, Outbox
 from arcrun_auth.sync.wire import Row, Write
 from tests import canary
-from tests.sync_kit import Home, Server, enrol, key_of, pair, settle
+from tests.sync_kit import Home, Server, enrol, key_of, pair, settle, write_members
 from tests.unit.sync.test_devices import gone, meet
 
 
@@ -310,5 +313,29 @@ def test_a_server_cannot_make_a_home_take_itself_for_a_copy(goes_on) -> None:
         lies = {**server.rows, head: lies[head]}
     server.seq += 1
     server.rows = {**lies, head: Row(head, server.seq, lies[head].sealed)}
+    with pytest.raises(SyncAlarm):
+        laptop.sync()
+
+
+# -- a member that is there only so that nobody can be shut out ------------------------------
+
+
+@pytest.mark.parametrize("box", [bytes(32), b"\x01" + bytes(31), b"\xed" + b"\xff" * 30 + b"\x7f"])
+def test_a_device_that_no_key_can_be_wrapped_for_is_none(box) -> None:
+    """RFC 7748 §6.1: with such a point every exchange ends in zeros, and HPKE refuses it. Each
+    new epoch would fail of it, so whoever brought it in could not be revoked."""
+    server = Server()
+    laptop, evil = pair(server, "laptop", "evil")
+    settle([laptop, evil])
+    ghost = Device("ghost", bytes(range(32)), box)
+    members = evil.state.members(evil.engine().keys.vault)
+    with pytest.raises(BadMembership):
+        members.add(ghost, by=evil.identity.id, sign=evil.identity.sign, at=evil.now)
+    # By hand, as a member that does not look would write it:
+    n, prev = members.tip
+    plain = Statement(n + 1, prev, "add", ghost, members.epoch, evil.identity.id, int(evil.now))
+    added = replace(plain, sig=evil.identity.sign(plain.signed()))
+    forged = replace(members, statements=(*members.statements, added))
+    write_members(evil, evil.engine().keys, forged)
     with pytest.raises(SyncAlarm):
         laptop.sync()
