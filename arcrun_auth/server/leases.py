@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from arcrun_auth.server.keys import Caller
     from arcrun_auth.server.shapes import NewLease
 
+MOST = 1000
+"""How many names may an account take leases of? Each is kept: its `fence` never begins anew."""
+
 # What is set on the right of `=` reads the row as it was: `held` tells of the holder before.
 _TAKE = """
 INSERT INTO leases (account, name, lease, holder, fence, held, interrupted, expires_at)
@@ -40,6 +43,10 @@ def take(tx: Tx, who: Caller, asked: NewLease) -> Lease:
             "SELECT expires_at FROM leases WHERE account = ? AND name = ?", who.account, asked.name
         )
         raise later("Somebody else has this lease.", held[0] - now if held else 1, status=409)
+    if found[0] == 1:  # a new name
+        count = tx.one("SELECT count(*) FROM leases WHERE account = ?", who.account)
+        if count is not None and count[0] > MOST:
+            raise Problem(413, f"This account has its {MOST} names of leases.")
     return Lease(lease=lease, fence=found[0], expires_at=stamp(ends), interrupted=bool(found[1]))
 
 
