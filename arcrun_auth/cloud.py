@@ -258,19 +258,32 @@ class Cloud:
 
     # --- leases
 
-    def take_lease(self, name: str, ttl: float, holder: str) -> answers.Lease:
-        """A lease for `ttl` seconds, at most 120. `Conflict` while somebody else has it."""
-        body = {"name": name, "ttl_s": ttl, "holder": holder}
+    def take_lease(self, name: str, ttl: float, holder: str, *, after: int = 0) -> answers.Lease:
+        """A lease for `ttl` seconds, at most 120, with a fence above `after`.
+
+        `Conflict` while another holder has it. The same one gets it anew: whoever was it before
+        has died, or never heard that it had it.
+        """
+        body = {"name": name, "ttl_s": ttl, "holder": holder, "after": after}
         return self._read(self.ask("POST", "/leases", body), answers.Lease)
 
-    def renew_lease(self, name: str, lease: str, ttl: float) -> answers.Lease:
-        """The same for longer. `Conflict` if it is somebody else's by now, or nobody's."""
-        body = {"lease": lease, "ttl_s": ttl}
+    def renew_lease(
+        self, name: str, lease: str, ttl: float, *, begins: bool = False
+    ) -> answers.Lease:
+        """The same for longer. `Conflict` if it is somebody else's by now, or nobody's.
+
+        `begins` says that the holder now begins what it may not be able to tell the end of.
+        """
+        body = {"lease": lease, "ttl_s": ttl, "begins": begins}
         return self._read(self.ask("PUT", f"/leases/{quote(name, safe='')}", body), answers.Lease)
 
-    def release_lease(self, name: str, lease: str) -> None:
-        """Lets go of it. `Conflict` if it is somebody else's by now."""
-        self.ask("DELETE", f"/leases/{quote(name, safe='')}", {"lease": lease})
+    def release_lease(self, name: str, lease: str, *, unknown: bool = False) -> None:
+        """Lets go of it. `Conflict` if it is somebody else's by now.
+
+        `unknown` says that nobody can know whether what was begun has happened.
+        """
+        body = {"lease": lease, "unknown": unknown}
+        self.ask("DELETE", f"/leases/{quote(name, safe='')}", body)
 
     # --- enrolments
 
@@ -325,7 +338,7 @@ class Cloud:
         if answer.headers.get(PROTOCOL_HEADER) != PROTOCOL:
             raise AuthError(
                 f"{self.host} does not speak version {PROTOCOL} of the platform's protocol.",
-                hint="see that it is an arcrun server; then: pip install --upgrade arcrun-auth",
+                hint="see that it is a platform of ours; then: pip install --upgrade arcrun-auth",
             )
         return data
 

@@ -143,11 +143,18 @@ class Written(Struct, frozen=True):
 
 
 class Lease(Struct, frozen=True):
-    """A lease. `interrupted`: its holder before never released it."""
+    """A lease. `interrupted`: a holder before began something, and never said how it ended.
+
+    That one had the fence `interrupted_fence`; who it was, and how many seconds ago it was to
+    let go, stands there as long as it may still know what came of it.
+    """
 
     lease: str
     fence: int
     interrupted: bool
+    interrupted_fence: int | None = None
+    interrupted_by: str | None = None
+    interrupted_s: float | None = None
     expires_at: str | None = None
 
 

@@ -34,6 +34,9 @@ OLD_DAYS = 365.0
 IDLE_WARNING = 0.5
 """After which share of its idle limit do we warn?"""
 
+COPIED = "copied"
+"""What a grant is dead of whose refresh token another home uses, which this one is a copy of."""
+
 ARROW = " → "
 """What stands in a warning before the command to type."""
 
@@ -42,6 +45,20 @@ def ended(grant: Grant, now: float) -> bool:
     """Whether only a person can bring it back to life."""
     over = grant.refresh_expires is not None and grant.refresh_expires <= now
     return bool(grant.dead) or over
+
+
+def end_of(dead: str) -> str:
+    """Why a grant is dead, in words that follow the name of a connection."""
+    if dead == COPIED:
+        return "this login belongs to the home that this one is a copy of"
+    return "the provider has ended this login"
+
+
+def absence(grant: Grant | None) -> str:
+    """Why a connection cannot be used that has this grant, in words that follow its name."""
+    if grant is None:
+        return " is not connected"
+    return f": {end_of(grant.dead)}" if grant.dead else ": the login is not complete"
 
 
 def can_renew(grant: Grant, refresh: Refresh, now: float) -> bool:

@@ -27,7 +27,8 @@ class Instance:
     method: str
     status: str
     """`connected`, `untested` (kept although its test could not be made), `expired` (renewed at
-    the next use), `revoked` or `incomplete`."""
+    the next use), `revoked`, `copied` (the login belongs to the home that this one is a copy of)
+    or `incomplete`."""
     identity: str | None = None
     expires_at: datetime | None = None
     """When the access token ends."""

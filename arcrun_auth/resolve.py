@@ -249,12 +249,11 @@ class Resolver:
                 hint=connection.setup,
             )
         grant = connection.record.grant if connection.record is not None else None
-        dead = grant is not None and bool(grant.dead)
-        ended = ": the provider has ended this login" if dead else ": the login is not complete"
-        text = " is not connected" if grant is None else ended
+        from arcrun_auth.lifetimes import absence
+
         return LoginRequired(
-            f"{name}{text}.", service=service, hint=connection.setup,
-            why="revoked" if dead else "never",
+            f"{name}{absence(grant)}.", service=service, hint=connection.setup,
+            why="revoked" if grant is not None and grant.dead else "never",
         )  # fmt: skip
 
     def missing_scopes(

@@ -27,7 +27,7 @@ ROWS = {
     12: ("listing", "row_12", 15),
     13: ("signatures", "row_13", 61),
     14: ("signing", "row_14", 31),
-    15: ("serving", "row_15", 31),
+    15: ("serving", "row_15", 15),
     17: ("syncing", "row_17", 15),
     18: ("logins", "row_18", 31),
 }

@@ -23,25 +23,26 @@ from arcrun_auth.sync.identity import identity
 from arcrun_auth.sync.state import FILE, State
 from arcrun_auth.sync.wire import Wire, Write
 from arcrun_auth.tokens import Secret
-from bench import board, place
-from bench.board import Line
+from bench import place
+from bench.board import Line, Row
 from bench.measure import Samples, loop, rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from arcrun_auth.stores.vault import Vault
-    from arcrun_auth.sync.wire import Page, Row, Written
+    from arcrun_auth.sync.wire import Page, Written
+    from arcrun_auth.sync.wire import Row as Shown
 
 FEW, MANY = 100, 10_000
 TIMES = 3
 """How often is a whole vault pushed and pulled?"""
 
 
-def row_17(runs: int) -> board.Row:
+def row_17(runs: int) -> Row:
     """The first push, the first pull, and one change on each side."""
     many = MANY if runs > TIMES else 1000
-    row = board.Row(17, f"sync of {many:,} records over loopback")
+    row = Row(17, f"sync of {many:,} records over loopback")
     first = {name: Samples() for name in ("push", "pull", "one file")}
     for _ in range(min(runs, TIMES)):
         with _place(many) as (desk, homes):
@@ -127,7 +128,7 @@ class _Counted(Wire):
         self.inner = inner
         self.requests = self.sent = 0
 
-    def _count(self, rows: Iterable[Row | Write]) -> None:
+    def _count(self, rows: Iterable[Shown | Write]) -> None:
         self.requests += 1
         self.sent += sum(len(row.sealed.data) for row in rows if row.sealed is not None)
 
@@ -136,7 +137,7 @@ class _Counted(Wire):
         self._count(page.rows)
         return page
 
-    def row(self, name: str) -> Row | None:
+    def row(self, name: str) -> Shown | None:
         found = self.inner.row(name)
         self._count([found] if found is not None else [])
         return found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GUARD = 60.0
-TABLES = "accounts, invites, recipes"
+TABLES = "accounts, invites, recipes, device_logins, server_keys, spent"
 """What everything else hangs on."""
 
 

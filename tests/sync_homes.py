@@ -18,20 +18,36 @@ from tests.sync_kit import Home
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from arcrun_auth.cloud import Cloud
     from arcrun_auth.tokens import Secret
 
 MASTER = b64decode("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 """What opens each of these vaults: what `inside` runs commands with."""
 
 
+def opened(stack: ExitStack, path: str, name: str, cloud: Cloud) -> Home:
+    """The home at `path`, its files made as they are needed; `stack` closes it and the client."""
+    stack.enter_context(cloud)
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    store = Vault(f"{path}/secrets.db", keys=Keys(key=MASTER, environ={}))
+    state = State(f"{path}/{FILE}")
+    stack.callback(state.close)
+    stack.callback(store.close)
+    home = Home(name, CloudWire(cloud), store=store, state=state)
+    home.now = time.time()
+    return home
+
+
 class Homes:
     """A server, an account on it, and homes by their names."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, desk: Desk | None = None) -> None:
         self.folder = folder
-        (folder / "server").mkdir()
         self.stack = ExitStack()
-        self.desk = Desk(folder / "server")
+        if desk is None:
+            (folder / "server").mkdir()
+            desk = Desk(folder / "server")
+        self.desk = desk
         self.stack.callback(self.desk.close)
         with self.desk.account() as client:
             assert client.key is not None
@@ -42,15 +58,7 @@ class Homes:
 
     def __call__(self, name: str) -> Home:
         """The home of that name, opened; its files are made as they are needed."""
-        cloud = self.stack.enter_context(self.desk.cloud(self.key))
-        os.makedirs(self.path(name), mode=0o700, exist_ok=True)
-        store = Vault(f"{self.path(name)}/secrets.db", keys=Keys(key=MASTER, environ={}))
-        state = State(f"{self.path(name)}/{FILE}")
-        self.stack.callback(state.close)
-        self.stack.callback(store.close)
-        home = Home(name, CloudWire(cloud), store=store, state=state)
-        home.now = time.time()
-        return home
+        return opened(self.stack, self.path(name), name, self.desk.cloud(self.key))
 
     def env(self, name: str) -> dict[str, str]:
         """With which a command is run there."""

@@ -19,16 +19,22 @@ if TYPE_CHECKING:
 
 # Which settings have a variable? Those of `settings.KNOWN`, a floor up; a test compares.
 SETTINGS = (
-    "allow_executables", "allow_hosts", "community_url", "interactive", "keyring",
-    "login_timeout", "project", "recipes_root", "recipes_url", "secrets_dir", "secrets_file",
-    "server", "store",
+    "allow_executables", "allow_hosts", "ci_vault", "community_url", "interactive", "keyring",
+    "login_timeout", "ownership", "project", "recipes_root", "recipes_url", "secrets_dir",
+    "secrets_file", "server", "store", "sync_auto",
 )  # fmt: skip
 
 # Which services would have variables that mean something else already?
 RESERVED = frozenset({"master", "api", "encryption", "home"})
 RESERVED_VARIABLES = frozenset(
     f"ARCRUN_{name.upper()}"
-    for name in (*RESERVED, *(f"{r}_key" for r in RESERVED), *SETTINGS, "database_url")
+    for name in (
+        *RESERVED,
+        *(f"{r}_key" for r in RESERVED),
+        *SETTINGS,
+        "database_url",
+        "server_config",
+    )
 )
 
 # Characters that look alike in many fonts, by the one that stands for all of them here.

@@ -44,11 +44,11 @@ class Guarded(HttpToolsProtocol):
             self._close()
             return
         self._head += len(data)
-        if self._in_head:
-            self._start(HEAD_SECONDS)
         super().data_received(data)
         if not self._in_head:
             self._start(WHOLE_SECONDS)
+        elif self._head:  # most requests come whole: they cost no timer
+            self._start(HEAD_SECONDS)
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head = False, 0

@@ -8,7 +8,6 @@ it is a look-up by the hash, and what its time tells is about a hash that nobody
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -41,8 +40,7 @@ _BYTES = 24
 _TAIL = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Whoever showed a valid key."""
 
     account: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def stamp(seconds: float | None) -> str | None:
@@ -13,5 +14,9 @@ def stamp(seconds: float | None) -> str | None:
     """
     if seconds is None:
         return None
-    whole = datetime.fromtimestamp(int(seconds), UTC)
-    return whole.isoformat().replace("+00:00", "Z")
+    return _stamp(int(seconds))
+
+
+@lru_cache(maxsize=4096)
+def _stamp(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from arcrun_auth.server import (
     accounts,
     audit,
@@ -55,8 +57,7 @@ class Headers:
         return name.encode() in self._raw
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One request, as its function sees it."""
 
     config: Config
@@ -94,8 +95,7 @@ def whole(text: str) -> int | None:
     return int(text) if fits else None
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """What to answer. `later` is written after it, and nobody waits for that.
 
     Bytes as `body` go out as they are, with the `content-type` that `headers` name; all else is
@@ -104,7 +104,7 @@ class Reply:
 
     body: Any
     status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
     later: Callable[[Tx], None] | None = None
     cookies: tuple[str, ...] = ()
 
@@ -291,19 +291,18 @@ def _expected(call: Call) -> int | None:
 
 
 def take_lease(tx: Tx, call: Call) -> Reply:
-    """Takes a lease; 409 with Retry-After while somebody else has it."""
+    """Takes a lease; 409 with Retry-After while another holder has it."""
     return Reply(leases.take(tx, call.who, call.body), 201)
 
 
 def renew_lease(tx: Tx, call: Call) -> Reply:
-    """Keeps a lease for longer."""
-    asked = call.body
-    return Reply(leases.renew(tx, call.who, call.path["name"], asked.lease, asked.ttl_s))
+    """Keeps a lease for longer, or begins what it is for."""
+    return Reply(leases.renew(tx, call.who, call.path["name"], call.body))
 
 
 def release_lease(tx: Tx, call: Call) -> Reply:
-    """Lets go of a lease."""
-    leases.release(tx, call.who, call.path["name"], call.body.lease)
+    """Lets go of a lease, and says whether its end is known."""
+    leases.release(tx, call.who, call.path["name"], call.body)
     return Reply(shapes.Done())
 
 

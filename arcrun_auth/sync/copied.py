@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from arcrun_auth.errors import AuthError, StoreConflict
+from arcrun_auth.lifetimes import COPIED
 from arcrun_auth.protocol import portable
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync import roster
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 NEXT: Final = Key("device", "next")
 """Where the new keys lie until the vault knows them."""
-
-COPIED: Final = "copied"
-"""Why a grant is dead whose other half may be used by the home that this one is a copy of."""
 
 
 def become_new_device(
@@ -115,4 +113,3 @@ def _begin_anew(state: State, store: Store) -> None:
         heads = {dev: (known.head.n, known.hash) for dev, known in state.heads().items()}
         state.forget()
         state.pin(members.tip, heads)
-    rings.marked(store, 0)

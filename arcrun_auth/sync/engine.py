@@ -254,8 +254,7 @@ class Engine:
             if row.sealed.hash != placed.entry.hash:  # newer than what we have judged: next time
                 continue
             env = envelope.opened(self.keys, name, row.sealed, placed.entry.epoch)
-            if env.body is not None:
-                here.restore(name, env)
+            if env.body is not None and here.restore(name, env):
                 self._agree({name: placed.agreed(here.records[name].mac)})
 
     # -- push --------------------------------------------------------------------------------

@@ -93,14 +93,15 @@ class Here:
                 if env is None or env.body is None:
                     mac = self._leave(name, local, base)
                 elif local is None:
-                    mac = self._take(name, env.key, env.body, None)
+                    new = portable.merged(None, env.key, env.body)
+                    mac = self._put(name, new, self.report.pulled).mac
                 else:
                     mac = self._merge(name, local, env, base)
             except StoreConflict:  # somebody uses or changes it just now
                 self._read_again(name, env.key if env is not None else _key(local))
                 continue
             return placed.agreed(mac)
-        raise StoreError("A record is being changed all the time.", hint="arcrun sync")
+        raise _contended()
 
     def take_all(self, new: Mapping[str, Envelope]) -> dict[str, str]:
         """Puts records that are not here yet, all at once. Their contents; none if that fails."""
@@ -119,32 +120,33 @@ class Here:
         self.report.pulled += [record.key for record in stored]
         return {name: self.records[name].mac for name in records}
 
-    def _take(self, name: str, key: Key, body: portable.Body, local: Local | None) -> str:
-        """Puts what is told into the store."""
-        before = local.record if local is not None else None
-        own = before is not None and self.own_login(before)
-        record = portable.merged(before, key, body, own=own)
-        return self._put(name, record, self.report.pulled).mac
-
     def _merge(self, name: str, local: Local, env: Envelope, base: Base | None) -> str:
         assert env.body is not None
         own = self.own_login(local.record)
         theirs = self._local(portable.merged(local.record, env.key, env.body, own=own))
         if theirs.mac == local.mac:
-            return local.mac
+            return self._agreed(local, env.body)
         if base is not None and base.mac == theirs.mac:
             return ""  # sealed anew, not changed: the change is ours alone
         if base is not None and base.mac == local.mac:
-            return self._put(name, theirs.record, self.report.pulled).mac
+            return self._agreed(self._put(name, theirs.record, self.report.pulled), env.body)
         mine = (base.ver + 1, self._me) if base is not None else (0, self._me)
         if mine > (env.ver, env.dev):
             self._keep_copy(theirs.record, env.dev, local.record)
             won = portable.with_consents(local.record, env.body)
+            if local.record.shared or theirs.record.shared:  # no change wins over a login
+                won = portable.with_login(won, theirs.record)
         else:
             self._keep_copy(local.record, self._me, theirs.record)
             won = portable.with_consents(theirs.record, self.body(local.record))
         stored = self._put(name, won, self.report.pulled)
-        return stored.mac if stored.mac == theirs.mac else ""
+        return self._agreed(stored, env.body) if stored.mac == theirs.mac else ""
+
+    def _agreed(self, local: Local, body: portable.Body) -> str:
+        """The content that is the same here and there; empty where a newer login is only here."""
+        if local.record.shared and local.mac != self._keys.mac(portable.content(body)):
+            return ""
+        return local.mac
 
     def _leave(self, name: str, local: Local | None, base: Base | None) -> str:
         """What another device removed."""
@@ -162,8 +164,9 @@ class Here:
         self.report.removed.append(local.record.key)
         return REMOVED
 
-    def restore(self, name: str, env: Envelope) -> None:
-        """A record that is missing here though nobody removed it."""
+    def restore(self, name: str, env: Envelope) -> bool:
+        """Puts a record that is missing here though nobody removed it. False where somebody has
+        set it up meanwhile: that is a change like any other."""
         assert env.body is not None
         for _ in range(_TRIES):
             try:
@@ -172,9 +175,10 @@ class Here:
             except StoreConflict:
                 self._read_again(name, env.key)
                 if name in self.records:
-                    return
-                continue
-            return
+                    return False
+            else:
+                return True
+        raise _contended()
 
     # -- the store --------------------------------------------------------------------------
 
@@ -216,6 +220,10 @@ class Here:
             self.records.pop(name, None)
         else:
             self.records[name] = self._local(record)
+
+
+def _contended() -> StoreError:
+    return StoreError("A record is being changed all the time.", hint="arcrun sync")
 
 
 def _key(local: Local | None) -> Key:

@@ -235,6 +235,39 @@ def test_a_key_that_another_device_uses_too_is_left_and_it_says_so(inside, homes
     assert inside("sync", **homes.env("laptop")).code == 0
 
 
+def test_the_accounts_own_key_is_left_to_its_owner_and_it_says_so(inside, homes, quick):
+    logged_in(homes, "laptop")
+    inside("sync", **env(homes, "laptop"))
+    account.keep(homes("desktop").store, homes.desk.url, homes.key, account="a", email="")
+    let_in(inside, homes, "desktop")
+    inside("sync", **env(homes, "desktop"))
+    ran = inside("devices", "revoke", "desktop", "--yes", **env(homes, "laptop"))
+    assert ran.code == 0, ran.both
+    assert "the account's own" in ran.err
+
+
+def test_one_that_never_synced_never_told_its_key(inside, homes, quick):
+    inside("sync", **homes.env("laptop"))
+    let_in(inside, homes, "desktop")
+    ran = inside("devices", "revoke", "desktop", "--yes", **homes.env("laptop"))
+    assert ran.code == 0, ran.both
+    assert "It never told its API key" in ran.err
+    assert "It could read nothing" in ran.err
+
+
+def test_one_that_writes_all_the_time_is_left_for_another_try(inside, two: Homes, monkeypatch):
+    from arcrun_auth.sync import revoking
+    from arcrun_auth.sync.wire import Conflict
+
+    def always(*_args, **_more):
+        raise Conflict
+
+    monkeypatch.setattr(revoking.devices, "revoke", always)
+    ran = inside("devices", "revoke", "desktop", "--yes", **env(two, "laptop"))
+    assert ran.code == 6
+    assert "The device writes all the time" in ran.err
+
+
 def test_revoking_asks_first(inside, two: Homes):
     ran = inside("devices", "revoke", "desktop", person=Sits("n"), **env(two, "laptop"))
     assert ran.code == 1

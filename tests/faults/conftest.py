@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from arcrun_auth.testing import Provider
 from tests.faults import board as boards
 from tests.faults.desk import Desk
+from tests.needs import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,3 +37,18 @@ def desk(tmp_path: Path, provider: Provider) -> Iterator[Desk]:
     with Desk(tmp_path, provider) as made:
         made.broker.setup("demo")
         yield made
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MB."""
+    needs(sys.platform == "linux" and os.geteuid() == 0, "root (to mount a tmpfs)")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    mounted = subprocess.run(mount, capture_output=True)
+    needs(mounted.returncode == 0, "the right to mount a tmpfs")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)

@@ -94,11 +94,11 @@ class Desk:
 
 
 class Caller:
-    """Another process on the same vault: `caller.py`, which does what it is told by a line."""
+    """Another process, which does what it is told by a line: `caller.py`, on the same vault."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], program: str = CALLER) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, CALLER],
+            [sys.executable, program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=dict(environ),

@@ -6,7 +6,6 @@ import contextlib
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,10 +17,6 @@ from tests.faults.board import count
 from tests.faults.desk import GUARD, Desk
 from tests.faults.test_crashes import ENVIRON, STATES, WRITER
 from tests.needs import needs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.fault
 
@@ -135,20 +130,6 @@ def test_row_2_what_is_acknowledged_was_synced_before(tmp_path, board) -> None:
         + (f": {disk.missing[0]}" if disk.missing else ""),
         held=not disk.missing and disk.acks == rounds * 4 and disk.syncs >= disk.acks,
     )
-
-
-@pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
-    needs(sys.platform == "linux" and os.geteuid() == 0, "root (to mount a tmpfs)")
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    mounted = subprocess.run(mount, capture_output=True)
-    needs(mounted.returncode == 0, "the right to mount a tmpfs")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_row_3_a_full_disk_costs_nothing_that_was_kept(small_disk, provider, board) -> None:

@@ -159,6 +159,11 @@ def test_an_access_token_that_has_ended_is_worth_a_look() -> None:
     assert lifetimes.soon(record, at(2))
 
 
+def test_a_dead_login_says_why_it_is():
+    assert lifetimes.end_of("revoked") == "the provider has ended this login"
+    assert "copy" in lifetimes.end_of(lifetimes.COPIED)
+
+
 # -- keys without an end -----------------------------------------------------------------------
 
 

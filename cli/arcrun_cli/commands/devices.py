@@ -92,6 +92,7 @@ def add() -> int:
         waiting = OtherSide(CloudMailbox(open_session.cloud))
         new = rules.admit(open_session.vault(), waiting, same, now=time.time())
         open_session.sync()
+    here.audit.note("device added", new.id)
     ui.tell(f"{ui.mark('ok', ui.err)} {printable(new.name, 64)} is a device of this vault now.")
     return 0
 
@@ -118,6 +119,7 @@ def join(*, recovery: bool) -> int:
             ui.tell(f"{ui.mark('ok', ui.err)} {printable(old.name, 64)} has let this device in.")
         with Waiting("Syncing"):
             report = home.sync()
+    here.audit.note("device joined")
     ui.tell(f"{ui.mark('ok', ui.err)} {ui.count(len(report.pulled), 'record')} came along.")
     ui.tell("  → arcrun list")
     return 0
@@ -158,6 +160,7 @@ def recovery() -> int:
     if listing.has_code(here) and not here.person.confirm("The code from before ends. Go on?"):
         ui.tell("It was left as it is.")
         return 1
+    here.audit.note("recovery code")
     with Waiting("Making the code"), sessions.session(here) as open_session:
         open_session.sync()
         code = rules.new_code(open_session.vault(), now=time.time())
@@ -191,6 +194,7 @@ def revoke(name: str, *, yes: bool, as_json: bool) -> int:
 
     with Waiting("Sealing everything again"), sessions.session(here) as open_session:
         done = run(open_session, device)
+    here.audit.note("device revoked", device.id)
     if as_json:
         ui.put_json(_revoked_as_data(done))
     else:
@@ -200,8 +204,10 @@ def revoke(name: str, *, yes: bool, as_json: bool) -> int:
 
 _ACCESS = {
     "shared": "Its API key is another device's, too, and was left: arcrun login gives a new one.",
-    "kept": "Its API key is the account's own, and was left: give the account a new one.",
-    "unknown": "It never told its API key: end it on the server's page of keys.",
+    "kept": "Its API key is the account's own, and was left. Log in with it once more, and run: "
+    "arcrun account rotate-key",
+    "unknown": "It never told its API key: arcrun account keys lists them, arcrun account end-key "
+    "ends it.",
 }
 
 

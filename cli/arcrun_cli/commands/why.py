@@ -66,9 +66,11 @@ def command(name: str, *, as_json: bool) -> int:
 
 
 def owner(why: Why) -> str:
-    """Whose OAuth app it is, and what passes through whose server for that."""
+    """Whose OAuth app it is, where that is not one's own that is listed anyway; and what passes
+    through whose server for that."""
     if why.ownership != "managed":
-        return {"own": "your own", "shared": "the recipe's own public one"}.get(why.ownership, "")
+        own = "" if why.app else "your own"
+        return {"own": own, "shared": "the recipe's own public one"}.get(why.ownership, "")
     if not why.through:
         return "that of a server; none is configured"
     there = printable(why.through)

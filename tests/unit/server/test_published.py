@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from arcrun_auth.server import audit, recipes
 from tests.unit.server.test_rows import refused

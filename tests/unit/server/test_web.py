@@ -54,6 +54,13 @@ def test_a_problem_is_told_as_rfc_9457_says_and_as_older_clients_read_it(web) ->
     assert web("HEAD", "/health").status_code == 200
 
 
+def test_who_opens_the_address_in_a_browser_is_told_what_to_type(web) -> None:
+    answer = web("GET", "/")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "arcrun login --server" in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
 def test_every_route_wants_a_key_but_those_that_are_for_anybody(web) -> None:
     free = {
         ("POST", "/register"), ("GET", "/health"), ("GET", "/readyz"),

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from arcrun_auth.errors import AuthError
+from arcrun_auth.lifetimes import COPIED
 from arcrun_auth.stores.keys import Keys
 from arcrun_auth.stores.vault import Vault as VaultStore
 from arcrun_auth.sync import devices, roster
 from arcrun_auth.sync import identity as own
 from arcrun_auth.sync import ring as rings
-from arcrun_auth.sync.copied import COPIED, NEXT, become_new_device
+from arcrun_auth.sync.copied import NEXT, become_new_device
 from arcrun_auth.sync.judge import Copied
 from arcrun_auth.sync.roster import Vault
 from arcrun_auth.sync.state import FILE, State
