@@ -100,12 +100,16 @@ class Fleet:
     def change(self, number: int, *homes: Home) -> None:
         """Something of everything on each of `homes`: new, changed, removed, in conflict."""
         for home in homes:
-            own = home.name.replace("-", "_")
             self.drop_copies(home)
-            self.set(home, own)
-            self.set(home, f"{own}_{number}")
-            self.remove(home, f"{own}_{number - 2}")
+            self.change_own(number, home)
             self.set(home, BOTH)
+
+    def change_own(self, number: int, home: Home) -> None:
+        """The same without a conflict: what becomes of one among many who never stop is moot."""
+        own = home.name.replace("-", "_")
+        self.set(home, own)
+        self.set(home, f"{own}_{number}")
+        self.remove(home, f"{own}_{number - 2}")
 
     def settle(self) -> None:
         settle(self.homes, rounds=6)

@@ -10,9 +10,10 @@ import pytest
 
 from arcrun_auth.sync.verdict import silent
 from tests.faults.board import count
-from tests.faults.fleet import Fleet, Tally, tried
+from tests.faults.fleet import Fleet, Tally, strays, tried
 from tests.faults.relay import Relay
-from tests.platform_desk import desk
+from tests.platform_desk import IV, cipher, desk
+from tests.sync_kit import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,3 +120,24 @@ def test_wrong_clocks_decide_nothing(tmp_path: Path, server: Desk, board: Board)
 
 def server_now(server: Desk) -> float:
     return server.database.read(lambda tx: tx.shared_now())
+
+
+def test_what_is_lost_doubled_or_astray_is_found(tmp_path: Path, server: Desk) -> None:
+    """Else the rows prove nothing."""
+    with server.account() as account:
+        with Fleet(tmp_path, server.url, account.key, "laptop", "desktop") as fleet:
+            laptop, desktop = fleet.homes
+            fleet.change(0, *fleet.homes)
+            fleet.settle()
+            assert fleet.judge(codes=True).clean
+            fleet.values.add("gone")
+            assert fleet.judge() == Tally(lost=2)
+            fleet.values.remove("gone")
+            laptop.set("twice", laptop.get("laptop"))
+            assert fleet.judge() == Tally(doubled=2, apart=0)
+            desktop.set("twice")
+            assert fleet.judge() == Tally(doubled=2, apart=1)
+            account.put_row(f"s_{'f' * 40}", cipher(), IV)
+            assert fleet.judge().stray == 1
+            account.delete_row(laptop.engine().keys.record(key_of("laptop")))
+            assert strays(laptop) == 2
