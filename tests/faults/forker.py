@@ -25,10 +25,12 @@ from arcrun_auth.server.database import open_database
 from arcrun_auth.sync.session import session
 
 LATER = (
-    "arcrun_auth.catalog", "arcrun_auth.catalog_index", "arcrun_auth.scrub", "arcrun_auth.server.guarded",
+    "arcrun_auth.catalog", "arcrun_auth.catalog_index", "arcrun_auth.scrub",
+    "arcrun_auth.server.guarded",
     "arcrun_auth.server.migrations", "arcrun_auth.server.sqlite", "arcrun_auth.settings",
     "arcrun_auth.stores.create", "arcrun_auth.stores.kdf", "arcrun_auth.stores.upkeep",
-    "arcrun_auth.stores.vault", "arcrun_auth.threads", "click", "ctypes.util", "filelock", "httpcore",
+    "arcrun_auth.stores.vault", "arcrun_auth.threads", "click", "ctypes.util", "filelock",
+    "httpcore",
     "httpx", "uvicorn", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.auto",
     "cryptography.hazmat.primitives.asymmetric.rsa", "h11", "idna", "certifi",
 )  # fmt: skip

@@ -6,7 +6,6 @@ import contextlib
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,9 +17,6 @@ from tests.faults.board import count
 from tests.faults.desk import GUARD, Desk
 from tests.faults.test_crashes import ENVIRON, STATES, WRITER
 from tests.needs import needs
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.fault
 
