@@ -130,7 +130,8 @@ def test_a_server_that_is_killed_anywhere_loses_nothing(tmp_path: Path, board: B
                     died = tracer.over(bool(said))
                 server.restart()
                 desktop.sync()
-                sent = set() if said else set(laptop.secrets().values())
+                held = set(laptop.secrets().values())
+                sent = set() if said else held & fleet.values
                 unkept = len(sent - set(desktop.secrets().values()))
                 fleet.settle()
                 tally.add(fleet.judge())
