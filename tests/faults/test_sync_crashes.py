@@ -105,7 +105,7 @@ class Platform:
         return f"http://127.0.0.1:{self.port}"
 
     def restart(self) -> None:
-        """As a machine that lost its power does, if it still ran."""
+        """As what watches over a server does; one that still runs is killed."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         assert os.WIFSIGNALED(self._forker.ended()), "the server gave up"
