@@ -18,7 +18,7 @@ from arcrun_auth.hosts import fence_of
 from arcrun_auth.kept_line import Line
 from arcrun_auth.oauth.call import TokenCall
 from arcrun_auth.platform_api import KEY_HEADER, understood
-from arcrun_auth.server_words import retry_after
+from arcrun_auth.server_words import Censor, retry_after
 from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
@@ -160,7 +160,8 @@ class Cloud:
 
     def rotate(self) -> Secret:
         """The new text of this key, which this client goes on with. The old one has ended."""
-        self.key = Secret(str(self.ask("PUT", "/me/api-key/rotate")["api_key"]))
+        made = self._read(self.ask("PUT", "/me/api-key/rotate"), answers.Rotated)
+        self.key = Secret(made.api_key)
         return self.key
 
     def delete_key(self) -> None:
@@ -206,7 +207,10 @@ class Cloud:
     def rows_since(self, cursor: int, limit: int = PAGE) -> answers.Page:
         """The rows of sync that changed after `cursor`, deleted ones too."""
         query = urlencode({"since": cursor, "limit": limit})
-        return self._read(self.ask("GET", f"/credentials?{query}"), answers.Page)
+        page = self._read(self.ask("GET", f"/credentials?{query}"), answers.Page)
+        if not page.follows(cursor):
+            raise answers.senseless(self.host)
+        return page
 
     def row(self, name: str) -> answers.Row | None:
         """One row, with its ciphertext; None where there is none."""
@@ -242,7 +246,11 @@ class Cloud:
     def named_rows(self) -> Iterator[answers.Named]:
         """The rows that have their names in clear, one after the other."""
         after: str | None = ""
+        asked: set[str] = set()
         while after is not None:
+            if after in asked:
+                raise answers.senseless(self.host)
+            asked.add(after)
             query = urlencode({"after": after, "limit": PAGE})
             page = self._read(self.ask("GET", f"/credentials?{query}"), answers.NamedPage)
             yield from page.credentials
@@ -250,19 +258,32 @@ class Cloud:
 
     # --- leases
 
-    def take_lease(self, name: str, ttl: float, holder: str) -> answers.Lease:
-        """A lease for `ttl` seconds, at most 120. `Conflict` while somebody else has it."""
-        body = {"name": name, "ttl_s": ttl, "holder": holder}
+    def take_lease(self, name: str, ttl: float, holder: str, *, after: int = 0) -> answers.Lease:
+        """A lease for `ttl` seconds, at most 120, with a fence above `after`.
+
+        `Conflict` while another holder has it. The same one gets it anew: whoever was it before
+        has died, or never heard that it had it.
+        """
+        body = {"name": name, "ttl_s": ttl, "holder": holder, "after": after}
         return self._read(self.ask("POST", "/leases", body), answers.Lease)
 
-    def renew_lease(self, name: str, lease: str, ttl: float) -> answers.Lease:
-        """The same for longer. `Conflict` if it is somebody else's by now, or nobody's."""
-        body = {"lease": lease, "ttl_s": ttl}
+    def renew_lease(
+        self, name: str, lease: str, ttl: float, *, begins: bool = False
+    ) -> answers.Lease:
+        """The same for longer. `Conflict` if it is somebody else's by now, or nobody's.
+
+        `begins` says that the holder now begins what it may not be able to tell the end of.
+        """
+        body = {"lease": lease, "ttl_s": ttl, "begins": begins}
         return self._read(self.ask("PUT", f"/leases/{quote(name, safe='')}", body), answers.Lease)
 
-    def release_lease(self, name: str, lease: str) -> None:
-        """Lets go of it. `Conflict` if it is somebody else's by now."""
-        self.ask("DELETE", f"/leases/{quote(name, safe='')}", {"lease": lease})
+    def release_lease(self, name: str, lease: str, *, unknown: bool = False) -> None:
+        """Lets go of it. `Conflict` if it is somebody else's by now.
+
+        `unknown` says that nobody can know whether what was begun has happened.
+        """
+        body = {"lease": lease, "unknown": unknown}
+        self.ask("DELETE", f"/leases/{quote(name, safe='')}", body)
 
     # --- enrolments
 
@@ -310,14 +331,14 @@ class Cloud:
         call = self._call(method, path, body, headers or {}, secrets)
         answer = self._send(call)
         if answer.status in _CONFLICT:
-            raise self._conflict(answer)
+            raise self._conflict(answer, call.secrets)
         if answer.status == _NOT_FOUND and PROTOCOL_HEADER in answer.headers:
             raise NotThere(f"{self.host} has no such thing.")
         data = understood(answer, self.host, self._now(), call.secrets)
         if answer.headers.get(PROTOCOL_HEADER) != PROTOCOL:
             raise AuthError(
                 f"{self.host} does not speak version {PROTOCOL} of the platform's protocol.",
-                hint="see that it is an arcrun server; then: pip install --upgrade arcrun-auth",
+                hint="see that it is a platform of ours; then: pip install --upgrade arcrun-auth",
             )
         return data
 
@@ -360,18 +381,13 @@ class Cloud:
                 raise
             return self._line.send(call)
 
-    def _conflict(self, answer: Answer) -> Conflict:
+    def _conflict(self, answer: Answer, secrets: tuple[Secret, ...]) -> Conflict:
         data = json_object(answer.body) or {}
-        found = data.get("conflicts")
-        versions = {
-            row["name"]: row["version"]
-            for row in (found if isinstance(found, list) else ())
-            if isinstance(row, dict)
-            and isinstance(row.get("name"), str)
-            and isinstance(row.get("version"), int)
-        }
+        versions = answers.differing(data.get("conflicts"))
         said = data.get("detail")
-        words = printable(said) if isinstance(said, str) else "it is in conflict with what is there"
+        words = "it is in conflict with what is there"
+        if isinstance(said, str):
+            words = printable(Censor(secrets)(said))
         return Conflict(
             f"{self.host} says: {words}", versions, retry_after(answer.headers, self._now())
         )

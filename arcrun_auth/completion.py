@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import agreement, found, scopes
 from arcrun_auth.errors import AuthError, LoginFailed, LoginRequired, StoreConflict, TokenRefused
+from arcrun_auth.protocol.portable import relogged
 from arcrun_auth.resolve import Connection, unfit
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ class Completion:
             held = store.get(record.key)
             generation = held.generation if held is not None else 0
             created = held.created if held is not None else 0.0
+            record = relogged(held, record)
             try:
                 return store.put(record.replace(created=created), expect=generation)
             except StoreConflict:  # a renewal in another process

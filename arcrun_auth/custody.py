@@ -14,9 +14,29 @@ from arcrun_auth.tokens import Intent
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from typing import Protocol
 
+    from arcrun_auth.errors import TokenRefused
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Grant, Key
+
+    class Turn(Protocol):
+        """The turn of this home, of all that share a login, to renew it."""
+
+        interrupted: bool
+        """Whether a turn, perhaps this one, ended between its request and what it was to tell."""
+
+        def check(self, grant: Grant) -> None:
+            """Before the intent. RefreshBusy where another may hold a newer grant."""
+
+        def begin(self, grant: Grant) -> int | None:
+            """Before the request: the number that the new grant will have, if it is shared."""
+            ...
+
+    Turns = Callable[[Credential, float], AbstractContextManager[Turn]]
+    """Takes the turn, for which it waits so many seconds, and tells the others what came of it.
+    What it raises forbids a request."""
 
 CONFLICTS = 10
 """How often may others get in between before we give up for now?"""
@@ -145,9 +165,65 @@ class Custody:
         return theirs.replace(grant=grant)
 
 
+def forbidden(grant: Grant, custody: Custody, *, rotates: str, mode: str, now: float) -> None:
+    """Raises what forbids a renewal, before a request is sent: LoginRequired, StoreError.
+
+    `rotates` and `mode` are those of `GrantSource`.
+    """
+    service, store = custody.service, custody.store
+    if grant.dead:
+        raise ended(service, interrupted(grant), dead=grant.dead)
+    if mode == "reissue":
+        return
+    over = grant.expires is not None and grant.expires <= now
+    hopeless = {"exchange": over, "no": True}.get(mode, grant.refresh_token is None)
+    if hopeless:
+        raise LoginRequired(
+            f"{service}: the access token has expired or was refused, and the provider gave "
+            "no refresh token to renew it with.",
+            service=service,
+            why="expired",
+        )
+    if grant.refresh_expires is not None and grant.refresh_expires <= now:
+        raise LoginRequired(
+            f"{service}: the refresh token has expired.", service=service, why="expired"
+        )
+    if not store.writable and rotates != "no" and mode == "yes":
+        raise StoreError(
+            f"{service}: renewing would give a new refresh token, and the {store.name} "
+            "store cannot keep it. Nothing was sent.",
+            service=service,
+            hint=f"arcrun setup {service}",
+        )
+
+
+def ended(
+    service: str, was_interrupted: bool, error: TokenRefused | None = None, *, dead: str = ""
+) -> LoginRequired:
+    """What to say of a login that has ended: by the refusal `error`, or as what `dead` says."""
+    from arcrun_auth.lifetimes import COPIED, end_of
+
+    said = "" if dead == COPIED else " (invalid_grant)"
+    text = f"{service}: {end_of(dead)}{said}."
+    if was_interrupted:
+        text += (
+            " An earlier renewal was begun and never ended. If its answer was lost on the way "
+            "(rotation interrupted), that is why: the provider takes a refresh token only once."
+        )
+    if error is None or error.meaning is None:
+        return LoginRequired(text, service=service, why="revoked")
+    return LoginRequired(f"{text} {error.meaning}", service=service, why="revoked", hint=error.hint)
+
+
 def interrupted(grant: Grant) -> bool:
     """Whether a renewal with this very refresh token was begun before, and never ended."""
     return grant.intent is not None and grant.intent.refresh_hash == fingerprint(grant)
+
+
+def untold(record: Credential) -> bool:
+    """Whether the homes that share this login have yet to be told of its last renewal."""
+    grant = record.grant
+    return grant is not None and bool(grant.turn and grant.intent) and not interrupted(grant)
 
 
 def _same(one: Grant, other: Grant) -> bool:

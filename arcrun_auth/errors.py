@@ -288,7 +288,7 @@ class NoStore(StoreError):
 
 
 class RefreshBusy(AuthError):
-    """Another process has been renewing this grant for longer than we wait. Try again."""
+    """Another process or device is renewing this grant, or may hold its successor. Try again."""
 
 
 class SyncConflict(AuthError):

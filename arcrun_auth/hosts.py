@@ -154,12 +154,15 @@ def fence_of(url: str, allow: Iterable[str] = ()) -> Fence:
     fence = Fence([parts.netloc], allow)
     if fence.permits(parts.scheme, host, port):
         return fence
+    from shlex import quote
+
     from arcrun_auth.errors import HostNotAllowed, printable
 
+    origin = quote(printable(f"{parts.scheme}://{parts.netloc}", 200))
     raise HostNotAllowed(
         f"{printable(host, 100)} is not reached by https, or is not public. Nothing was sent.",
         host=host,
-        hint="if you want that, name its origin in ARCRUN_ALLOW_HOSTS",
+        hint=f"if you want that: export ARCRUN_ALLOW_HOSTS={origin}",
     )
 
 

@@ -34,7 +34,9 @@ h1{margin:16px 0 6px;font-size:22px;line-height:1.3;text-wrap:balance;overflow-w
 p{margin:0;color:var(--soft);overflow-wrap:anywhere}
 p+p{margin-top:20px}
 code{display:block;margin-top:6px;padding:10px 12px;border-radius:8px;background:var(--code);
-color:var(--ink);font:14px/1.5 ui-monospace,SFMono-Regular,Consolas,monospace;text-align:left}
+color:var(--ink);font:14px/1.5 ui-monospace,SFMono-Regular,Consolas,monospace;text-align:left;
+overflow-wrap:anywhere}
+code+p{margin-top:20px}
 form{margin-top:24px;text-align:left}
 form+form{margin-top:10px}
 label{display:block;font-weight:600;overflow-wrap:anywhere}

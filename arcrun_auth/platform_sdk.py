@@ -149,15 +149,17 @@ class Creds:
     def list(self) -> builtins.list[str]:
         """The names of the values, sorted. Rows of sync are not among them."""
         found: set[str] = set()
+        asked: set[str] = set()
         after: str | None = ""
-        while after is not None:
+        while after is not None and after not in asked:  # pages may lead in a circle
+            asked.add(after)
             path = f"/credentials?after={quote(after, safe='')}" if after else "/credentials"
             page = self._keys.ask("GET", path)
             rows = page.get("credentials")
             names = [row.get("name") for row in rows or () if isinstance(row, dict)]
             found |= {name for name in names if isinstance(name, str) and _NAME.fullmatch(name)}
             following = page.get("next")
-            after = following if isinstance(following, str) and following != after else None
+            after = following if isinstance(following, str) else None
         return sorted(name for name in found if not _SYNC.fullmatch(name))
 
     def delete(self, name: str) -> bool:
@@ -212,6 +214,9 @@ class _Keys:
         self.given_url = url
 
     def platform(self) -> Platform:
+        return Platform(self._url(), _broker().settings.allow_hosts, time.time())
+
+    def _url(self) -> str:
         settings = _broker().settings
         url = self.given_url or settings.get("server")
         url = url or (self._stored.server if self._stored is not None else "")
@@ -220,13 +225,15 @@ class _Keys:
             raise AuthError(
                 "No platform is named.", hint='Arcrun(base_url="https://..."), or set ARCRUN_SERVER'
             )
-        return Platform(str(url), settings.allow_hosts, time.time())
+        return str(url).rstrip("/")
 
     def api_key(self) -> Secret:
         found = self._key or self._variable("ARCRUN_API_KEY")
-        if found is None and self._stored is not None:
+        # What was stored for one platform is shown to no other, whoever names that.
+        if found is None and self._stored is not None and self._is_for(self._stored.server):
             found = self._stored.api_key()
-        found = found or self._of_config("api_key")
+        if found is None and self._config is not None and self._is_for(self._config.base_url):
+            found = self._of_config("api_key")
         if found is None:
             raise AuthError(
                 "There is no API key for the platform.",
@@ -256,6 +263,9 @@ class _Keys:
             return False
         understood(answer, platform.host, time.time(), (key,))
         return True
+
+    def _is_for(self, server: str) -> bool:
+        return server.rstrip("/") in ("", self._url())
 
     def _variable(self, name: str) -> Secret | None:
         text = _broker().settings.environ.get(name, "").strip()

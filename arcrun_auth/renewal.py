@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from arcrun_auth.resolve import Connection, Resolver
     from arcrun_auth.sources import GrantSource
     from arcrun_auth.stores.base import Store
+    from arcrun_auth.sync.turns import Turn
 
 
 def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
@@ -38,6 +39,13 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         _check_locks(folder, connection)
         return CredentialLock(folder, connection.key).acquire(timeout)
 
+    def turns(record: Credential, wait: float) -> Turn:
+        from arcrun_auth.sync.session import Place
+        from arcrun_auth.sync.turns import Turn
+
+        home = Place(resolver.store, resolver.settings, resolver.catalog, resolver.audit)
+        return Turn(home, record, connection.name, wait=wait)
+
     def check(stored: Credential) -> None:
         if resolver.is_elsewhere(connection, stored):
             resolver.moved(connection)
@@ -58,6 +66,7 @@ def grant_source(resolver: Resolver, connection: Connection) -> GrantSource:
         mode=connection.method.refresh,
         injected=connection.method.injected,
         check=check,
+        turns=turns,
         clock=resolver.clock,
     )
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 
-from arcrun_auth.custody import CONFLICTS, Custody, interrupted
+from arcrun_auth.custody import CONFLICTS, Custody, ended, forbidden, interrupted, untold
 from arcrun_auth.errors import (
     AuthError,
-    LoginRequired,
     ProviderUnavailable,
     RefreshBusy,
     StoreConflict,
     StoreError,
+    SyncAlarm,
     TokenRefused,
 )
 from arcrun_auth.forks import Mutex
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from arcrun_auth.custody import Turn, Turns
     from arcrun_auth.stores.base import Store
     from arcrun_auth.tokens import Credential, Grant, Key, Secret
 
@@ -145,12 +146,14 @@ class GrantSource(Source):
         mode: str = "yes",
         injected: Sequence[str] = (),
         check: Callable[[Credential], None] = lambda _: None,
+        turns: Turns | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`rotates` is the recipe's word on its refresh tokens: yes, no, maybe. `mode` says how
         it is renewed: yes (by a refresh token), reissue (asked for again), exchange (the live
         token for a newer one), no. `injected` are the stored secrets that sign with the token,
-        `check` raises for a stored record that is not for this source.
+        `check` raises for a stored record that is not for this source. `turns` is asked before a
+        login that several homes share is renewed.
         """
         self._custody = Custody(store, key, service, check)
         self._renew = renew
@@ -159,12 +162,15 @@ class GrantSource(Source):
         self._rotates = rotates
         self._mode = mode
         self._injected = tuple(injected)
+        self._turns = turns
         self._clock = clock
         self._mutex = Mutex()
         self._held: _Held | None = None
         self._failed: ProviderUnavailable | None = None
         self._failures = 0
-        self._not_before = 0.0
+        self._not_before = self._tell_at = 0.0
+        self._told = True
+        """Whether nobody waits to be told of the last renewal; until then the store is read."""
 
     def peek(self) -> Token | None:
         held = self._held
@@ -182,17 +188,34 @@ class GrantSource(Source):
             return held.token
         arrived = self._failures
         with self._mutex:
-            held = (
-                self._in_memory(rejected)
-                or self._in_store(self._custody.read(), rejected)
-                or self._renewed(rejected, arrived)
-            )
-            self._held = held
+            held = self._in_memory(rejected) or self._read(rejected)
+            if held is None:
+                held = self._renewed(rejected, arrived)
+            self._held = held if self._told else None
             return held.token
 
     def _in_memory(self, rejected: str | None) -> _Held | None:
         held = self._held
         return held if held is not None and held.good(self._clock(), rejected) else None
+
+    def _read(self, rejected: str | None) -> _Held | None:
+        record = self._custody.read()
+        held = self._in_store(record, rejected)
+        if held is not None:
+            self._told = not untold(record) or self._tell(record)
+        return held
+
+    def _tell(self, record: Credential) -> bool:
+        """Tells the other homes what they wait for, if that is possible now. Whether it was."""
+        assert self._turns is not None
+        if time.monotonic() < self._tell_at:
+            return False
+        try:
+            with self._turns(record, 0.0):  # taking it tells them
+                return True
+        except AuthError:
+            self._tell_at = time.monotonic() + BACK_OFF[1]
+            return False
 
     def _in_store(self, record: Credential, rejected: str | None) -> _Held | None:
         """What the store holds, if it is good: perhaps another process has renewed it."""
@@ -219,35 +242,53 @@ class GrantSource(Source):
         try:
             with self._lock(LOCK_WAIT):
                 return self._under_lock(rejected)
-        except (RefreshBusy, StoreError) as error:
+        except (RefreshBusy, StoreError, SyncAlarm) as error:
             return self._last_use(rejected, error)
         except ProviderUnavailable as error:
             self._remember(error)
             return self._last_use(rejected, error)
 
     def _under_lock(self, rejected: str | None) -> _Held:
+        record = self._custody.read(locked=True)
+        held = self._in_store(record, rejected)
+        if held is not None:
+            return held
+        if self._turns is None or not (record.shared or (record.grant and record.grant.turn)):
+            return self._ours(record, rejected)
+        with self._turns(record, LOCK_WAIT) as turn:  # it may be another one's by now
+            held = self._ours(self._custody.read(locked=True), rejected, turn)
+        self._told = not untold(self._custody.read(locked=True))
+        return held
+
+    def _ours(self, record: Credential, rejected: str | None, turn: Turn | None = None) -> _Held:
         tries = CONFLICTS
         while True:
-            record = self._custody.read(locked=True)
             held = self._in_store(record, rejected)
             if held is not None:
                 return held
             try:
-                grant = self._request(record)
+                grant = self._request(record, turn)
             except StoreConflict:  # a login wrote it without the lock: its grant may be good
                 tries -= 1
                 if not tries:
                     raise
+                record = self._custody.read(locked=True)
                 continue
             self._failed, self._failures = None, 0
             return self._holding(record, grant)
 
-    def _request(self, record: Credential) -> Grant:
+    def _request(self, record: Credential, turn: Turn | None = None) -> Grant:
         assert record.grant is not None
-        self._check(record.grant)
-        was_interrupted = interrupted(record.grant)
+        forbidden(
+            record.grant, self._custody, rotates=self._rotates, mode=self._mode, now=self._clock()
+        )
+        if turn is not None:
+            turn.check(record.grant)
+        was_interrupted = interrupted(record.grant) or (turn is not None and turn.interrupted)
         if self._mode == "yes":
             record = self._custody.intend(record, self._clock())
+        assert record.grant is not None
+        number = None if turn is None else turn.begin(record.grant)
         try:
             try:
                 grant = self._renew(record)
@@ -256,60 +297,20 @@ class GrantSource(Source):
                     raise
                 # Its fate is unknown, as after a crash: one more try tells.
                 was_interrupted = True
+                if turn is not None:
+                    turn.interrupted = True
                 grant = self._renew(record)
         except TokenRefused as error:
             # Where the same can simply be asked for again, nothing has died.
             if error.error != PERMANENT or self._mode == "reissue":
                 raise
             self._custody.bury(record)
-            raise self._ended(was_interrupted, error) from None
+            raise ended(self._service, was_interrupted, error) from None
+        if number is not None:  # the intent stays until the other homes are told: see `untold`
+            rotated = grant.refresh_token != record.grant.refresh_token
+            intent = record.grant.intent if rotated else None
+            grant = grant.replace(turn=number, intent=intent)
         return self._custody.commit(record, grant)
-
-    def _check(self, grant: Grant) -> None:
-        """Everything that forbids a request, before one is sent."""
-        service, store = self._service, self._custody.store
-        if grant.dead:
-            raise self._ended(interrupted(grant), dead=grant.dead)
-        if self._mode == "reissue":
-            return
-        over = grant.expires is not None and grant.expires <= self._clock()
-        hopeless = {"exchange": over, "no": True}.get(self._mode, grant.refresh_token is None)
-        if hopeless:
-            raise LoginRequired(
-                f"{service}: the access token has expired or was refused, and the provider gave "
-                "no refresh token to renew it with.",
-                service=service,
-                why="expired",
-            )
-        if grant.refresh_expires is not None and grant.refresh_expires <= self._clock():
-            raise LoginRequired(
-                f"{service}: the refresh token has expired.", service=service, why="expired"
-            )
-        if not store.writable and self._rotates != "no" and self._mode == "yes":
-            raise StoreError(
-                f"{service}: renewing would give a new refresh token, and the {store.name} "
-                "store cannot keep it. Nothing was sent.",
-                service=service,
-                hint=f"arcrun setup {service}",
-            )
-
-    def _ended(
-        self, was_interrupted: bool, error: TokenRefused | None = None, *, dead: str = PERMANENT
-    ) -> LoginRequired:
-        from arcrun_auth.lifetimes import COPIED, end_of
-
-        said = "" if dead == COPIED else f" ({PERMANENT})"
-        text = f"{self._service}: {end_of(dead)}{said}."
-        if was_interrupted:
-            text += (
-                " An earlier renewal was begun and never ended. If its answer was lost on the way "
-                "(rotation interrupted), that is why: the provider takes a refresh token only once."
-            )
-        if error is None or error.meaning is None:
-            return LoginRequired(text, service=self._service, why="revoked")
-        return LoginRequired(
-            f"{text} {error.meaning}", service=self._service, why="revoked", hint=error.hint
-        )
 
     def _recent_failure(self, arrived: int) -> ProviderUnavailable | None:
         """One failure serves everybody who was waiting for it, and those who come too soon."""

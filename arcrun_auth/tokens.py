@@ -172,7 +172,20 @@ def split_name(text: str) -> tuple[str, str]:
     return service, instance
 
 
-class Intent:
+class _Plain:
+    """What is all plain data, by the names of its slots."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def dump(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def load(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{name: data[name] for name in cls.__slots__})
+
+
+class Intent(_Plain):
     """A renewal that was about to be sent: what is left behind if the process dies in it."""
 
     __slots__ = ("boot_id", "pid", "refresh_hash", "time")
@@ -183,13 +196,6 @@ class Intent:
         self.pid = pid
         self.boot_id = boot_id
 
-    def dump(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def load(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{name: data[name] for name in cls.__slots__})
-
 
 class Grant(_Unsharable):
     """What an authorization server gave us: RFC 6749 §5.1, and when. Times are epoch seconds."""
@@ -197,6 +203,7 @@ class Grant(_Unsharable):
     __slots__ = (
         "access_token", "client", "dead", "expires", "intent", "issued", "kept", "refresh_expires",
         "refresh_token", "relay", "requested", "scopes", "secrets", "since", "token_type",
+        "turn",
     )  # fmt: skip
     _HIDDEN = ("access_token", "refresh_token", "relay")
 
@@ -218,6 +225,7 @@ class Grant(_Unsharable):
         dead: str | None = None,
         client: str | None = None,
         relay: Secret | None = None,
+        turn: int | None = None,
     ) -> None:
         self.access_token = access_token
         self.refresh_token = refresh_token
@@ -235,12 +243,11 @@ class Grant(_Unsharable):
         self.secrets: Mapping[str, Secret] = secrets or {}
         """Further secrets that came with the token, and sign together with it."""
         self.intent = intent
-        self.dead = dead
-        """Why no renewal can succeed any more (`revoked`, `expired`); None while it may."""
-        self.client = client
-        """The id of the app that it was given to; None where that was not noted."""
-        self.relay = relay
-        """How to renew it by a server's shared app (see `relayed`); None where we do it."""
+        self.dead, self.turn = dead, turn
+        """Why no renewal can succeed any more (`revoked`, `expired`), and the renewal's number
+        among the homes that share it (see `sync.turns`); None while one may, or if none do."""
+        self.client, self.relay = client, relay
+        """The id of its app, and how a server's shared app renews it (see `relayed`), or None."""
 
     def replace(self, **changes: Any) -> Grant:
         return Grant(**({name: getattr(self, name) for name in self.__slots__} | changes))
@@ -266,7 +273,7 @@ class Grant(_Unsharable):
         return f"Grant(token_type={self.token_type!r}, scopes={self.scopes!r}, dead={self.dead!r})"
 
 
-class Consent:
+class Consent(_Plain):
     """The recipe as it was agreed to: everything in it that decides where secrets go.
 
     `projection` is plain data (nothing secret), `digest` its hash, `hosts` the hosts as
@@ -290,13 +297,6 @@ class Consent:
         self.hosts = tuple(hosts)
         self.tier = tier
         self.release = release
-
-    def dump(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def load(cls, data: Mapping[str, Any]) -> Self:
-        return cls(**{name: data[name] for name in cls.__slots__})
 
     def __repr__(self) -> str:
         return f"Consent(tier={self.tier!r}, hosts={self.hosts!r})"

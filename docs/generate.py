@@ -18,11 +18,11 @@ sys.path[:0] = [str(DOCS.parent)]
 
 from fields import with_fields
 from reference import reference
-from routes import with_routes
+from routes import api, with_routes
 from services import table
 
-API, DESIGN, RECIPES, SERVER, SERVICES = (
-    DOCS / name for name in ("api.md", "design.md", "recipes.md", "server.md", "services.md")
+API, DESIGN, RECIPES, SERVER, SERVER_API, SERVICES = (
+    DOCS / f"{name}.md" for name in ("api", "design", "recipes", "server", "server-api", "services")
 )
 
 
@@ -60,6 +60,7 @@ def main(*, check: bool) -> int:
         DESIGN: with_picture(DESIGN.read_text("utf-8")),
         RECIPES: with_fields(RECIPES.read_text("utf-8")),
         SERVER: with_routes(SERVER.read_text("utf-8")),
+        SERVER_API: api(),
         SERVICES: table(),
     }
     for path, text in made.items():

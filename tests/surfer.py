@@ -20,9 +20,11 @@ from tests.servers import GUARD
 class Surfer:
     """One person's browser. `page` is what it shows, `url` where it is."""
 
-    def __init__(self):
+    def __init__(self, proxies=()):
+        """`proxies` by scheme; none if not given, those of the environment for None."""
         self.jar = CookieJar()
-        self._opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(self.jar), _Stays())
+        ways = ProxyHandler(None if proxies is None else dict(proxies))
+        self._opener = build_opener(ways, HTTPCookieProcessor(self.jar), _Stays())
         self.url, self.status, self.headers, self.page = "", 0, {}, Page("")
         self.visited = []
 

@@ -41,11 +41,13 @@ def opened(stack: ExitStack, path: str, name: str, cloud: Cloud) -> Home:
 class Homes:
     """A server, an account on it, and homes by their names."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, desk: Desk | None = None) -> None:
         self.folder = folder
-        (folder / "server").mkdir()
         self.stack = ExitStack()
-        self.desk = Desk(folder / "server")
+        if desk is None:
+            (folder / "server").mkdir()
+            desk = Desk(folder / "server")
+        self.desk = desk
         self.stack.callback(self.desk.close)
         with self.desk.account() as client:
             assert client.key is not None

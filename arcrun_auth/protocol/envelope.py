@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from arcrun_auth.protocol import shape
 from arcrun_auth.protocol.words import VERSION, canonical, number, parsed
 from arcrun_auth.tokens import Key
 
@@ -57,6 +58,8 @@ def opened(keys: VaultKeys, name: str, sealed: Sealed, epoch: int) -> Envelope:
     body = data.get("body")
     if keys.record(key) != name or isinstance(body, dict) == bool(data.get("del")):
         raise ValueError("it is not what its name says")
+    if body is not None:
+        shape.check(key, body)
     dev, prev = data.get("dev"), data.get("prev")
     if not isinstance(dev, str) or not isinstance(prev, str):
         raise ValueError("it tells no device")  # noqa: TRY004 - of what was sent

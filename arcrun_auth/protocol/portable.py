@@ -2,11 +2,13 @@
 
 Keys, params, consents and apps travel whole. Of a login only a grant travels that many can use:
 one whose refresh token stays the same. One that rotates belongs to one device, since a second
-user of it would end it for both (RFC 9700 §4.14.2). What a renewal changes is no change.
+user of it would end it for both (RFC 9700 §4.14.2); unless its devices share it, and renew it in
+turns. What a renewal changes is no change, but for a shared login.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from arcrun_auth.protocol.words import canonical
@@ -41,6 +43,9 @@ _BESIDE = ("refresh_expires",)
 _TENANT = ("method", "params", "endpoints")
 """What a login was made for. With another tenant's it would reach the wrong one."""
 
+_TAKEN_BACK = "taken_back"
+"""Which field of a record tells up to which turn its login was shared?"""
+
 
 def portable(record: Credential, login: Login) -> Body:
     """The record as it travels; `login` says what becomes of its grant."""
@@ -73,39 +78,137 @@ def own_login(record: Credential, login: Login) -> bool:
 def merged(local: Credential | None, key: Key, body: Body, *, own: bool = False) -> Credential:
     """The record that a body makes of the one that is here, at the generation of that.
 
-    `own` says that the one here has a login of its own: it keeps it, and where the body is for
-    another tenant or another way in it stays as it is. KeyError, TypeError or ValueError for a
-    body that is none.
+    `own` says that the one here has a login of its own: it keeps it, unless the body brings one
+    that all share. Where the body is for another tenant or another way in, or shares another
+    person's login, the one here stays as it is. KeyError, TypeError or ValueError for a body
+    that is none.
     """
     data = {name: value for name, value in body.items() if name not in _LOCAL}
     fields = Credential.load({**data, "key": key.parts})
     if local is None:
         return fields.replace(grant=_grant(None, body))
+    until = max(taken_back(local), taken_back(fields))
+    lost = local.shared and not fields.shared and not _counts(local, until)
+    fields = fields.replace(grant=_grant(None if lost else local.grant, body))
     if own and "grant" not in body and _tenant(local) != _tenant(fields):
         return local
+    if (own or local.shared) and local.shared != fields.shared and _others(local, fields):
+        return local
     kept = {name: getattr(local, name) for name in ("generation", "created", "updated")}
-    identity = local.identity if own else fields.identity
-    return fields.replace(grant=_grant(local.grant, body), identity=identity, **kept)
+    if own and not fields.shared:
+        kept["identity"] = local.identity
+    return with_login(fields.replace(**kept), local)
 
 
 def _tenant(record: Credential) -> list[Any]:
     return [getattr(record, name) for name in _TENANT]
 
 
+def _others(one: Credential, other: Credential) -> bool:
+    """Whether the two are of different tenants or people, as far as is known."""
+    people = {one.identity, other.identity} - {None}
+    return len(people) > 1 or _tenant(one) != _tenant(other)
+
+
 def _grant(local: Grant | None, body: Body) -> Grant | None:
     data: Mapping[str, Any] | None = body.get("grant")
     if data is None:
         return local
-    if "access_token" in data:  # the login itself, or a shared one: the newer of two
-        told = Grant.load(data)
-        older = local is not None and bool(body.get("shared")) and local.issued > told.issued
-        return local if older else told
+    if "access_token" in data:  # the login itself, or a shared one
+        return Grant.load(data)
     # The access token is asked for at the first use, as for a login that nobody has used yet.
     told = Grant.load({"access_token": "", "issued": 0.0, "expires": 0.0, **data})
     if local is None or local.refresh_token != told.refresh_token:
         return told
     here = ("access_token", "issued", "expires", "intent", "dead")
     return told.replace(**{name: getattr(local, name) for name in here})
+
+
+# -- logins that are shared ------------------------------------------------------------------
+
+
+def with_login(record: Credential, other: Credential) -> Credential:
+    """`record`, with what both of the two say of a login that is shared, or was.
+
+    The newest that is shared counts, on whichever side. Where sharing was ended the login stays
+    with whoever ended it, and is taken from all others. The same comes out on every device.
+    """
+    until = max(taken_back(record), taken_back(other))
+    sharing = [each for each in (other, record) if _counts(each, until)]
+    if until:
+        record = record.replace(extra={**record.extra, _TAKEN_BACK: until})
+    if sharing:
+        newest = max(sharing, key=_age)
+        grant = _as_known_here(newest.grant, other.grant, record.grant)
+        return record.replace(shared=True, grant=grant, identity=newest.identity)
+    if record.shared and until:
+        return record.replace(shared=False, grant=None if other.shared else other.grant)
+    return record
+
+
+def _counts(record: Credential, until: int) -> bool:
+    """Whether it has a login that is shared, for all that is known."""
+    return record.shared and record.grant is not None and (not until or turn_of(record) > until)
+
+
+def _as_known_here(newest: Grant | None, *held: Grant | None) -> Grant | None:
+    """With what only this device knows of its refresh token: that it was sent, or refused."""
+    for grant in held:
+        if newest is None or grant is None or grant.refresh_token != newest.refresh_token:
+            continue
+        if grant.intent or grant.dead:
+            return newest.replace(intent=grant.intent, dead=grant.dead)
+    return newest
+
+
+def taken_back(record: Credential) -> int:
+    """Up to which turn a login was shared that is not any more; 0 where none was."""
+    return int(record.extra.get(_TAKEN_BACK, 0))
+
+
+def turn_of(record: Credential) -> int:
+    """How often, as far as is known here, the homes that share this login have renewed it."""
+    return (record.grant.turn or 0) if record.grant is not None else 0
+
+
+def _age(record: Credential) -> tuple[float, int, float, str]:
+    """Orders the grants of a shared login: by the login, then by whose turn it was.
+
+    No clock decides: each turn has a higher number than all that its home knew of, and each
+    login is later than the one it replaced. The rest only makes all devices choose the same.
+    """
+    assert record.grant is not None
+    grant = record.grant
+    return grant.since, grant.turn or 0, grant.issued, grant.access_token.reveal()
+
+
+def share(record: Credential) -> Credential:
+    """The record with its login shared. It has a grant."""
+    assert record.grant is not None
+    turn = max(turn_of(record), taken_back(record) + 1)
+    return record.replace(shared=True, grant=record.grant.replace(turn=turn))
+
+
+def take_back(record: Credential) -> Credential:
+    """The record with its login on this device alone, as all will know once they are told."""
+    until = max(turn_of(record), taken_back(record))
+    return record.replace(shared=False, extra={**record.extra, _TAKEN_BACK: until})
+
+
+def relogged(held: Credential | None, record: Credential) -> Credential:
+    """A record with a new login in place of `held`: what is shared stays shared.
+
+    It is later than the login before, whatever the clocks of the devices say.
+    """
+    if held is None or record.grant is None:
+        return record
+    if taken_back(held):
+        record = record.replace(extra={**record.extra, _TAKEN_BACK: taken_back(held)})
+    if not held.shared or held.grant is None or record.grant is None:
+        return record
+    since = max(record.grant.since, math.nextafter(held.grant.since, math.inf))
+    turn = max(turn_of(held), taken_back(held)) + 1
+    return record.replace(shared=True, grant=record.grant.replace(since=since, turn=turn))
 
 
 def with_consents(record: Credential, body: Body) -> Credential:

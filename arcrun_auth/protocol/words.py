@@ -25,9 +25,13 @@ def parsed(plain: bytes, **expected: Any) -> dict[str, Any]:
     return data
 
 
+LARGEST = (1 << 53) - 1
+"""What every language and every database holds exactly (RFC 8259 §6)."""
+
+
 def number(value: Any, least: int = 0) -> int:
     """`value` as a whole number from `least` on; ValueError for anything else."""
-    if type(value) is not int or value < least:
+    if type(value) is not int or not least <= value <= LARGEST:
         raise ValueError("no number where one belongs")
     return value
 

@@ -75,7 +75,8 @@ def _own(
 
 def _page(method: Method, path: str, work: Callable[[Site, Visit], Reply]) -> Route:
     own = _own(method, work, shows=True)
-    return Route(method, path, answers={200: bytes}, form=method == "POST", own=own)
+    answers = {200: bytes}
+    return Route(method, path, answers=answers, form=method == "POST", own=own, guessed=True)
 
 
 def _form(path: str, work: Callable[[Site, Visit], Any]) -> Route:
@@ -84,7 +85,8 @@ def _form(path: str, work: Callable[[Site, Visit], Any]) -> Route:
 
 
 def _relayed(method: Method, what: str, work: Callable[..., Any], **more: Any) -> Route:
-    return Route(method, f"{RELAY}/{what}", own=_own(method, work, keyed=True), **more)
+    own = _own(method, work, keyed=True)
+    return Route(method, f"{RELAY}/{what}", own=own, guessed=True, **more)
 
 
 def _visit(call: Call, method: Method) -> Visit:

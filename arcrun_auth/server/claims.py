@@ -130,8 +130,8 @@ def _check(
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
-    ends, made = _moment(claims.get("exp")), _moment(claims.get("iat"))
-    starts = _moment(claims.get("nbf", 0))
+    ends, made = moment(claims.get("exp")), moment(claims.get("iat"))
+    starts = moment(claims.get("nbf", 0))
     if ends is None or made is None or starts is None:
         raise BadToken("its times are missing, or are none")
     if ends <= now:
@@ -140,11 +140,14 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
         raise BadToken("it does not hold yet")
 
 
-def _moment(value: object) -> float | None:
+def moment(value: object) -> float | None:
     """A NumericDate (RFC 7519 §2); None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number of any length is JSON
+        return None
 
 
 def _is_text(value: object, longest: int) -> bool:

@@ -82,13 +82,13 @@ def redeem(site: Site, form: dict[str, str]) -> dict[str, Any]:
 def _polled(tx: Tx, name: str, most: int) -> dict[str, Any] | Problem:
     now = tx.now()
     found = tx.one(
-        "SELECT status, account, label, pause, asked_at FROM device_logins"
+        "SELECT status, account, made_by, label, pause, asked_at FROM device_logins"
         " WHERE hash = ? AND expires_at > ?",
         name, now,
     )  # fmt: skip
     if found is None:
         return refusal("expired_token", "This code is over, or none of ours.")
-    status, account, label, pause, asked = found
+    status, account, key, label, pause, asked = found
     if status == "pending":
         quick = now < asked + pause
         tx.run(
@@ -103,7 +103,7 @@ def _polled(tx: Tx, name: str, most: int) -> dict[str, Any] | Problem:
         return refusal("expired_token", "This code was used before.")
     if status == "denied":
         return refusal("access_denied", "Somebody has said no.")
-    return logins.device_key(tx, account, label, most)
+    return logins.device_key(tx, logins.Guest(account, key), label, most)
 
 
 # -- the pages -----------------------------------------------------------------------------
@@ -140,16 +140,16 @@ def typed(site: Site, visit: Visit) -> Reply:
 def confirm(site: Site, visit: Visit) -> Reply:
     """The person's word about the device."""
     site.check_form(visit)
-    flow, account = site.sealed(FLOW, visit.form.get(FLOW, "")), logins.who(site, visit)
-    if flow["for"] != "device" or account is None:
+    flow, guest = site.sealed(FLOW, visit.form.get(FLOW, "")), logins.who(site, visit)
+    if flow["for"] != "device" or guest is None:
         return logins.go_on(site, visit)
     yes = visit.form.get("answer") == "yes"
-    status, whose = ("approved", account) if yes else ("denied", None)
+    status, whose, by = ("approved", *guest) if yes else ("denied", None, None)
     changed = site.write(
         lambda tx: tx.run(
-            "UPDATE device_logins SET status = ?, account = ?"
+            "UPDATE device_logins SET status = ?, account = ?, made_by = ?"
             " WHERE user_code = ? AND status = 'pending' AND expires_at > ?",
-            status, whose, flow["code"], tx.now(),
+            status, whose, by, flow["code"], tx.now(),
         )
     )  # fmt: skip
     if not changed:

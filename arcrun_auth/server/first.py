@@ -1,6 +1,7 @@
-"""The first start: a link that makes the admin's account, once, for whoever sees the terminal.
+"""What somebody sees who opens the server in a browser, and the first start: a link that makes the
+admin's account, once, for whoever sees the terminal.
 
-The page has a button, as programs that preview a link would use it up otherwise.
+The page of that has a button, as programs that preview a link would use it up otherwise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from arcrun_auth.server.database import Database, Tx
 
 PATH = "/first/{invite}"
+
+
+async def front(database: Database, call: Call) -> Reply:
+    """The page for whoever opens the server's address in a browser."""
+    del database
+    body = (
+        "<p>It keeps what your machines share, sealed. To use it, type on one of them:</p>"
+        f"{_login(call)}"
+    )
+    return shown(page(KEY, "This is a server of arcrun-auth", body, "ask"))
 
 
 async def ask(database: Database, call: Call) -> Reply:
@@ -44,9 +55,13 @@ def make(tx: Tx, call: Call) -> Reply:
     body = (
         "<p>This is its API key. Keep it: nobody can show it again.</p>"
         f"<code>{key}</code><p>Then log in, and paste it when you are asked:</p>"
-        f"<code>arcrun login --server {escape(call.config.url)}</code>"
+        f"{_login(call)}"
     )
     return shown(page(TICK, "Your account is there", body))
+
+
+def _login(call: Call) -> str:
+    return f"<code>arcrun login --server {escape(call.config.url)}</code>"
 
 
 def shown(body: bytes, status: int = 200, *, policy: str = POLICY) -> Reply:
@@ -59,6 +74,7 @@ def shown(body: bytes, status: int = 200, *, policy: str = POLICY) -> Reply:
 
 
 ROUTES = [
+    Route("GET", "/", answers={200: bytes}, own=front),
     Route("GET", PATH, answers={200: bytes}, own=ask),
     Route("POST", PATH, make, {200: bytes}, form=True),
 ]

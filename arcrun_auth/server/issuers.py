@@ -31,6 +31,9 @@ ANEW_SECONDS = 30.0
 could have us ask an issuer as often as they like."""
 MOST = 100
 """How many issuers are remembered? Those of CI vaults are any account's choice."""
+STRANGERS = 2
+"""How many of those are asked at once? Each that does not answer holds a thread for a while, and
+every login and every page needs one."""
 
 _OK = 200
 
@@ -64,6 +67,7 @@ class Issuers:
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._lock = threading.Lock()
+        self._strangers = threading.Semaphore(STRANGERS)
 
     def send(self, call: TokenCall) -> Answer:
         """One request, to the host of its address alone. ProviderUnavailable, HostNotAllowed."""
@@ -78,10 +82,14 @@ class Issuers:
         return self._of(issuer).document
 
     def verified(
-        self, token: str, *, issuer: str, audience: str, now: float, nonce: str | None = None
-    ) -> dict[str, Any]:
-        """The claims of an identity token of `issuer`; BadToken where it is not believed."""
-        known = self._of(issuer)
+        self, token: str, *, issuer: str, audience: str, now: float, nonce: str | None = None,
+        strange: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
+        """The claims of an identity token of `issuer`; BadToken where it is not believed.
+
+        `strange` says that it is no issuer of the admin's choice: few of those are asked at once.
+        """
+        known = self._of(issuer, strange=strange)
         try:
             return verified(
                 token, known.keys, issuer=issuer, audience=audience, now=now, nonce=nonce
@@ -89,14 +97,26 @@ class Issuers:
         except BadToken as error:
             if not error.unknown_key or self._clock() - known.read < ANEW_SECONDS:
                 raise
-        keys = self._of(issuer, anew=True).keys
+        keys = self._of(issuer, anew=True, strange=strange).keys
         return verified(token, keys, issuer=issuer, audience=audience, now=now, nonce=nonce)
 
-    def _of(self, issuer: str, *, anew: bool = False) -> _Known:
+    def _of(self, issuer: str, *, anew: bool = False, strange: bool = False) -> _Known:
         with self._lock:
             known = self._known.get(issuer)
         if known is not None and not anew and self._clock() - known.read < KEPT_SECONDS:
             return known
+        if not strange:
+            return self._asked(issuer)
+        if not self._strangers.acquire(blocking=False):
+            if known is not None:  # its keys are old, and most likely still the same
+                return known
+            raise ProviderUnavailable("Other issuers are being asked. Try again.", retry_after=5)
+        try:
+            return self._asked(issuer)
+        finally:
+            self._strangers.release()
+
+    def _asked(self, issuer: str) -> _Known:
         document = _read(issuer, self._json(_place(issuer), issuer))
         known = _Known(document, self._json(document.jwks_uri, issuer), self._clock())
         with self._lock:

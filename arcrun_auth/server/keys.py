@@ -26,6 +26,16 @@ PREFIX = "ak_"
 USED_EVERY = 3600.0
 """How old may `last_used_at` be, in seconds, before it is written again?"""
 
+_WITH_MADE = """
+WITH RECURSIVE made (id) AS (
+  SELECT id FROM api_keys WHERE account = ? AND id = ?
+  UNION
+  SELECT k.id FROM api_keys k JOIN made ON k.made_by = made.id
+  WHERE k.account = ? AND k.kind = 'device'
+)
+DELETE FROM api_keys WHERE account = ? AND id IN (SELECT id FROM made)
+"""
+
 _BYTES = 24
 _TAIL = 4
 
@@ -90,15 +100,19 @@ def mint(
     *,
     rows: list[str] | None = None,
     expires_in: float | None = None,
+    made_by: str | None = None,
 ) -> tuple[str, ApiKey]:
-    """A new key of an account: its text, which is kept nowhere, and what is known of it."""
+    """A new key of an account: its text, which is kept nowhere, and what is known of it.
+
+    `made_by` is the id of the key that asked for it, or that somebody signed in with.
+    """
     text, id_, now = PREFIX + secrets.token_hex(_BYTES), new_id("key"), tx.now()
     ends = None if expires_in is None else now + expires_in
     tx.run(
         "INSERT INTO api_keys (id, account, hash, tail, kind, label, row_names, created_at,"
-        " expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " expires_at, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         id_, account, hashed(text), text[-_TAIL:], kind, label,
-        None if rows is None else msgspec.json.encode(rows).decode(), now, ends,
+        None if rows is None else msgspec.json.encode(rows).decode(), now, ends, made_by,
     )  # fmt: skip
     return text, ApiKey(
         id=id_, kind=kind, label=label, created_at=stamp(now), last_used_at=None,
@@ -126,8 +140,9 @@ def create(tx: Tx, who: Caller, new: NewKey, most: int) -> MintedKey:
     if count is not None and count[0] >= most:
         raise Problem(413, f"This account has its {most} API keys. Delete one first.")
     text, made = mint(
-        tx, who.account, new.kind, new.label, rows=new.rows, expires_in=new.expires_in
-    )
+        tx, who.account, new.kind, new.label, rows=new.rows, expires_in=new.expires_in,
+        made_by=who.key,
+    )  # fmt: skip
     audit.note(tx, who.account, actor=who.key, action="key.create", name=made.id)
     return MintedKey(api_key=text, **msgspec.structs.asdict(made))
 
@@ -146,14 +161,37 @@ def listed(tx: Tx, who: Caller) -> list[ApiKey]:
     ]  # fmt: skip
 
 
+_HOLDS = "SELECT id FROM api_keys WHERE account = ? AND {} = ? AND coalesce(expires_at, ?) >= ?"
+
+
+def holds(tx: Tx, account: str, id_: str) -> bool:
+    """Whether a key of an account is there, and has not ended."""
+    now = tx.now()
+    return tx.one(_HOLDS.format("id"), account, id_, now, now) is not None
+
+
+def of_hash(tx: Tx, account: str, digest: str) -> str | None:
+    """The id of the key of an account whose text has this hash; None where it has ended."""
+    now = tx.now()
+    found = tx.one(_HOLDS.format("hash"), account, digest, now, now)
+    return None if found is None else str(found[0])
+
+
 def remove(tx: Tx, who: Caller, id_: str) -> None:
-    """Ends a key of the caller's account. Problem 404 where it has none of that id."""
+    """Ends a key of the caller's account. Problem 404 where it has none of that id.
+
+    With the key of a device end those that it made for devices: whoever has stolen one would
+    stay with another.
+    """
     found = tx.one("SELECT kind FROM api_keys WHERE account = ? AND id = ?", who.account, id_)
     if found is None:
         raise Problem(404, "This account has no such key.")
     if found[0] == "account" and id_ != who.key:
         who.may_manage()
-    tx.run("DELETE FROM api_keys WHERE account = ? AND id = ?", who.account, id_)
+    if found[0] == "device":
+        tx.run(_WITH_MADE, who.account, id_, who.account, who.account)
+    else:
+        tx.run("DELETE FROM api_keys WHERE account = ? AND id = ?", who.account, id_)
     audit.note(tx, who.account, actor=who.key, action="key.delete", name=id_)
 
 

@@ -7,6 +7,7 @@ through; what they protect is the process, and what they slow down is guessing.
 from __future__ import annotations
 
 import time
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,27 @@ if TYPE_CHECKING:
 
 MOST = 10_000
 """How many buckets are kept? The fullest are forgotten first: they say the least."""
+
+
+NETWORK = 64
+"""How many bits of an address of IPv6 are one line's? It has all the others to itself."""
+
+
+def origin(address: str) -> str:
+    """Whose bucket an address is counted in.
+
+    >>> origin("192.0.2.1"), origin("::ffff:192.0.2.1"), origin("2001:db8::1")
+    ('192.0.2.1', '192.0.2.1', '2001:db8::')
+    """
+    if ":" not in address:
+        return address
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:  # what a proxy says, whatever that is
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(IPv6Address(int(found) >> (128 - NETWORK) << (128 - NETWORK)))
 
 
 class Buckets:

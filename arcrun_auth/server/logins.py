@@ -12,7 +12,7 @@ import re
 import secrets
 from base64 import urlsafe_b64encode
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from arcrun_auth.errors import printable
@@ -73,14 +73,25 @@ def _flow(query: dict[str, str]) -> dict[str, Any]:
     return {"for": "cli", "port": port, "challenge": challenge, "state": back}
 
 
-def who(site: Site, visit: Visit) -> str | None:
-    """The account that this browser is signed in to."""
+class Guest(NamedTuple):
+    """Whoever is signed in at a browser: the account, and the key that they showed, if one."""
+
+    account: str
+    key: str | None
+
+
+def who(site: Site, visit: Visit) -> Guest | None:
+    """Who is signed in at this browser; nobody where the key that they showed has ended, or got
+    a new text."""
     session = site.given(visit, SESSION)
     if session is None:
         return None
-    account = str(session["account"])
+    account, shown = str(session["account"]), session["key"]
+    if shown is not None:
+        key = site.read(lambda tx: keys.of_hash(tx, account, shown))
+        return None if key is None else Guest(account, key)
     there = site.read(lambda tx: tx.one("SELECT id FROM accounts WHERE id = ?", account))
-    return account if there is not None else None
+    return Guest(account, None) if there is not None else None
 
 
 def go_on(site: Site, visit: Visit) -> Reply:
@@ -96,15 +107,15 @@ def shown(site: Site, visit: Visit, text: str, wrong: str = "") -> Reply:
     flow = site.sealed(FLOW, text)
     cookies: list[str] = []
     form = site.form(visit, cookies, flow=text)
-    account = who(site, visit)
-    if account is None:
+    guest = who(site, visit)
+    if guest is None:
         titles = {name: each.title for name, each in site.providers.signin.items()}
         registration = site.config.registration
         body = pages.sign_in(form, titles, registration=registration, wrong=wrong)
     elif flow["for"] == "device":
-        body = device_logins.page(site, form, account, str(flow.get("code", "")))
+        body = device_logins.page(site, form, guest.account, str(flow.get("code", "")))
     else:
-        body = pages.confirm(form, name_of(site, account), flow["port"])
+        body = pages.confirm(form, name_of(site, guest.account), flow["port"])
     return show(body, cookies=cookies)
 
 
@@ -121,13 +132,13 @@ def confirm(site: Site, visit: Visit) -> Reply:
     """The person's word. The code goes to the port that the login named, and to no other."""
     site.check_form(visit)
     flow = site.sealed(FLOW, visit.form.get(FLOW, ""))
-    account = who(site, visit)
-    if flow["for"] != "cli" or account is None:
+    guest = who(site, visit)
+    if flow["for"] != "cli" or guest is None:
         return go_on(site, visit)
     if visit.form.get("answer") != "yes":
         answer = {"error": "access_denied", "state": flow["state"]}
     else:
-        data = {"account": account, "id": secrets.token_hex(16),
+        data = {"account": guest.account, "by": guest.key, "id": secrets.token_hex(16),
                 "challenge": flow["challenge"], "port": flow["port"]}  # fmt: skip
         code = site.sealer.seal("code", data, ends=site.now() + CODE_SECONDS)
         answer = {"code": code, "state": flow["state"]}
@@ -158,18 +169,22 @@ def redeem(site: Site, visit: Visit) -> dict[str, Any]:
         raise refusal("invalid_grant", "This code is not for you, or was used before.")
     label = visit.headers.get(LABEL)
     most = site.config.limits.keys
-    return site.write(lambda tx: device_key(tx, found["account"], label, most))
+    guest = Guest(found["account"], found["by"])
+    return site.write(lambda tx: device_key(tx, guest, label, most))
 
 
-def device_key(tx: Tx, account: str, label: str, most: int) -> dict[str, Any]:
+def device_key(tx: Tx, guest: Guest, label: str, most: int) -> dict[str, Any]:
     """A fresh key of kind `device` as a token answer: RFC 6749 §5.1."""
+    account = guest.account
     found = tx.one("SELECT email FROM accounts WHERE id = ?", account)
-    if found is None:
-        raise refusal("invalid_grant", "This account is no longer there.")
+    if found is None or not (guest.key is None or keys.holds(tx, account, guest.key)):
+        raise refusal("invalid_grant", "This account is no longer there, or its key has ended.")
     count = tx.one("SELECT count(*) FROM api_keys WHERE account = ?", account)
     if count is not None and count[0] >= most:
         raise refusal("access_denied", f"This account has its {most} API keys. Delete one first.")
-    key, made = keys.mint(tx, account, "device", printable(label, MAX_LABEL) or "a device")
+    key, made = keys.mint(
+        tx, account, "device", printable(label, MAX_LABEL) or "a device", made_by=guest.key
+    )
     audit.note(tx, account, actor=made.id, action="login")
     answer = {"access_token": key, "token_type": "Bearer", "account": account, "key": made.id}
     return answer | ({"email": found[0]} if found[0] else {})

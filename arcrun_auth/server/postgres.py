@@ -19,6 +19,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from arcrun_auth.errors import StoreError
 from arcrun_auth.server.database import Clash, away, full
+from arcrun_auth.server.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -81,6 +82,8 @@ class Postgres:
                 result = work(_Tx(connection, self._clock))
                 connection.execute("COMMIT")
                 return result
+        except psycopg.DataError:  # a NUL in a text: SQLite takes it, and nobody needs it
+            raise Problem(400, "The request has a character or a number that is none.") from None
         except psycopg.errors.DiskFull:
             raise full() from None
         except (psycopg.OperationalError, PoolTimeout) as error:

@@ -19,7 +19,6 @@ TITLES = {
     412: "Changed in the meantime",
     413: "Too large",
     415: "Of another kind",
-    422: "The request is not valid",
     429: "Too many requests",
     500: "The server failed",
     502: "A server behind this one failed",

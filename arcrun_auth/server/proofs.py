@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.oauth.dpop import ALG, TYPE
+from arcrun_auth.server.claims import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +17,8 @@ WINDOW = 300.0
 """How far may the clock of a client be off, in seconds, before a nonce of ours has to do? As
 long is a proof remembered, so that none is taken twice."""
 MAX_PROOF = 4096
+_ID = re.compile(r"[!-~]{8,200}")
+"""What is a random id? Text that can be remembered, too: JSON has such as no encoding holds."""
 
 _MEMBERS = {"crv", "x", "y", "kty"}
 """What the public half of our kind of key has, and nothing of the private one (RFC 7518 §6.2)."""
@@ -95,14 +99,14 @@ def _claims(text: str, key: ECKey) -> dict[str, Any]:
 def _check(
     claims: dict[str, Any], method: str, url: str, *, now: float, is_ours: Callable[[str], bool]
 ) -> None:
-    jti, iat, nonce = claims.get("jti"), claims.get("iat"), claims.get("nonce")
+    jti, iat, nonce = claims.get("jti"), moment(claims.get("iat")), claims.get("nonce")
     if claims.get("htm") != method or claims.get("htu") != url:
         raise BadProof("it is for another request")
-    if not isinstance(jti, str) or not 8 <= len(jti) <= 200:  # noqa: PLR2004 - a random id
+    if not isinstance(jti, str) or not _ID.fullmatch(jti):
         raise BadProof("it has no id")
     if nonce is not None:
         if not isinstance(nonce, str) or not is_ours(nonce):
             raise BadProof("its nonce is over", nonce=True)
         return
-    if isinstance(iat, bool) or not isinstance(iat, int | float) or abs(iat - now) > WINDOW:
+    if iat is None or abs(iat - now) > WINDOW:
         raise BadProof("its time is not ours", nonce=True)

@@ -142,6 +142,13 @@ class Route:
     query: tuple[str, ...] = ()
     conditional: bool = False
     """Whether `If-Match` and `If-None-Match` are heeded."""
+    guessed: bool = False
+    """Whether something can be tried out by reading it, or is asked of others for it."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether requests without a key count against the address that they come from."""
+        return self.guessed or self.method != "GET"
 
     @property
     def says(self) -> str:
@@ -284,19 +291,18 @@ def _expected(call: Call) -> int | None:
 
 
 def take_lease(tx: Tx, call: Call) -> Reply:
-    """Takes a lease; 409 with Retry-After while somebody else has it."""
+    """Takes a lease; 409 with Retry-After while another holder has it."""
     return Reply(leases.take(tx, call.who, call.body), 201)
 
 
 def renew_lease(tx: Tx, call: Call) -> Reply:
-    """Keeps a lease for longer."""
-    asked = call.body
-    return Reply(leases.renew(tx, call.who, call.path["name"], asked.lease, asked.ttl_s))
+    """Keeps a lease for longer, or begins what it is for."""
+    return Reply(leases.renew(tx, call.who, call.path["name"], call.body))
 
 
 def release_lease(tx: Tx, call: Call) -> Reply:
-    """Lets go of a lease."""
-    leases.release(tx, call.who, call.path["name"], call.body.lease)
+    """Lets go of a lease, and says whether its end is known."""
+    leases.release(tx, call.who, call.path["name"], call.body)
     return Reply(shapes.Done())
 
 

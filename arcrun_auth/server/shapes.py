@@ -197,6 +197,8 @@ class NewLease(Struct, kw_only=True):
     name: LeaseName
     ttl_s: Ttl
     holder: Annotated[str, Meta(min_length=1, max_length=128)]
+    after: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    """What the fence has to be above, if the holder knows of a higher one than this server."""
 
 
 class Lease(Struct, kw_only=True):
@@ -206,16 +208,26 @@ class Lease(Struct, kw_only=True):
     """Higher with each new holder."""
     expires_at: str | None
     interrupted: bool
-    """Whether the holder before never released it."""
+    """Whether a holder before began what it was about, and never said how it ended."""
+    interrupted_fence: int | None = None
+    """And which fence it had."""
+    interrupted_by: str | None = None
+    """And who it was, if that one may still know."""
+    interrupted_s: float | None = None
+    """And how many seconds ago that was."""
 
 
 class RenewLease(Struct, kw_only=True):
     lease: Annotated[str, Meta(max_length=64)]
     ttl_s: Ttl
+    begins: bool = False
+    """Whether the holder begins now: from here on it is told if it never says how it ended."""
 
 
 class ReleaseLease(Struct, kw_only=True):
     lease: Annotated[str, Meta(max_length=64)]
+    unknown: bool = False
+    """Whether what was begun may have happened or not, and its holder does not know."""
 
 
 class NewEnrolment(Struct, kw_only=True):

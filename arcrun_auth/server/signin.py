@@ -94,7 +94,7 @@ def callback(site: Site, visit: Visit) -> Reply:
         raise Problem(403, "This answer was used before. Begin the login again.")
     person = _asked(site, visit, held)
     account = site.write(lambda tx: _account(site, tx, person, held["invite"]))
-    cookies = [site.cookie(visit, COOKIE, "", 0), _session(site, visit, account)]
+    cookies = [site.cookie(visit, COOKIE, "", 0), _session(site, visit, account, None)]
     return elsewhere(f"/auth/go-on?{logins.FLOW}={held['flow']}", cookies)
 
 
@@ -205,7 +205,9 @@ def by_key(site: Site, visit: Visit) -> Reply:
         return logins.shown(site, visit, text, wrong="This API key is not known here.")
     if caller.kind == "ci":
         return logins.shown(site, visit, text, wrong="A key of a CI job lets nobody in.")
-    return _in(site, visit, caller.account, text)
+    site.sealed(logins.FLOW, text)
+    cookie = _session(site, visit, caller.account, key)
+    return elsewhere(f"/auth/go-on?{logins.FLOW}={text}", [cookie])
 
 
 def register(site: Site, visit: Visit) -> Reply:
@@ -218,7 +220,7 @@ def register(site: Site, visit: Visit) -> Reply:
         made = site.write(lambda tx: accounts.register(tx, asked, site.config.registration))
     except Problem as problem:
         return logins.shown(site, visit, text, wrong=problem.detail)
-    cookies = [_session(site, visit, made.account)]
+    cookies = [_session(site, visit, made.account, made.api_key)]
     form = site.form(visit, cookies, flow=text)
     return show(pages.new_key(form, made.api_key), cookies=cookies)
 
@@ -230,10 +232,7 @@ def sign_out(site: Site, visit: Visit) -> Reply:
     return show(body, cookies=[site.cookie(visit, SESSION, "", 0)])
 
 
-def _in(site: Site, visit: Visit, account: str, flow: str) -> Reply:
-    site.sealed(logins.FLOW, flow)
-    return elsewhere(f"/auth/go-on?{logins.FLOW}={flow}", [_session(site, visit, account)])
-
-
-def _session(site: Site, visit: Visit, account: str) -> str:
-    return site.hand(visit, SESSION, {"account": account}, SESSION_SECONDS)
+def _session(site: Site, visit: Visit, account: str, key: str | None) -> str:
+    """A session holds no longer than the key that somebody showed for it."""
+    data = {"account": account, "key": None if key is None else keys.hashed(key)}
+    return site.hand(visit, SESSION, data, SESSION_SECONDS)

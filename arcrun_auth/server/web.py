@@ -16,7 +16,7 @@ import msgspec
 
 from arcrun_auth.server import keys, logs, openapi
 from arcrun_auth.server.config import Config
-from arcrun_auth.server.limits import Buckets
+from arcrun_auth.server.limits import Buckets, origin
 from arcrun_auth.server.paths import Paths
 from arcrun_auth.server.problems import Problem, later
 from arcrun_auth.server.routes import ROUTES, Call, Headers, Reply, Route
@@ -132,7 +132,7 @@ class Endpoint:
         except Problem as problem:
             # Whoever guesses is slowed down, and whoever has a key is not, behind one address.
             if problem.status == _UNKNOWN:
-                _check_rate(self.server.by_address.wait(call.address))
+                _check_rate(self.server.by_address.wait(origin(call.address)))
             raise
 
     async def _given(self, call: Call, receive: Receive) -> Any:
@@ -184,8 +184,8 @@ class Endpoint:
             if not key or len(key) > _KEY_LENGTH:
                 raise keys.refused("Show an API key in the header X-Arcrun-API-Key.")
             _check_rate(server.by_key.wait(key))
-        elif route.method != "GET":
-            _check_rate(server.by_address.wait(call.address))
+        elif route.counted:
+            _check_rate(server.by_address.wait(origin(call.address)))
         return key
 
     async def _body(self, call: Call, receive: Receive) -> bytes:

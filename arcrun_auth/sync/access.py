@@ -1,7 +1,8 @@
 """Which API key of the platform each device uses: told in a row, so that revoking can end it.
 
-The row says the id of a key, which opens nothing. It is in no log: a server that hides it
-keeps one of its own keys alive, and reads no more for that.
+The row says the id of a key, which opens nothing. It is in no log, and each device writes its
+own: a server that hides it, or a device that lies there, keeps a key alive, and reads no more for
+that.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def end(vault: Vault, cloud: Cloud, device: str, members: Membership) -> Ended:
     """Ends the API key of a device.
 
     `shared`: another device uses the same one; `kept`: it is the account's own, which only
-    its owner may end; `unknown`: the device has never told it.
+    its owner may end; `unknown`: the device has never told it, or has told one that is none.
     """
     key = _key_of(vault, device)
     if key is None:
@@ -58,11 +59,17 @@ def end(vault: Vault, cloud: Cloud, device: str, members: Membership) -> Ended:
     others = (each for each in members.live if each != device)
     if any(_key_of(vault, other) == key for other in others):
         return "shared"
+    ended = vault.state.get("ended", [])
     try:
-        cloud.remove_key(key)
+        there = cloud.remove_key(key)
     except TokenRefused:
         return "kept"
-    return "ended"
+    if there:
+        with vault.state.transaction():
+            vault.state.set(ended=[*ended, key])
+    # One that was not there is ours of the last time, or was never a key: then the device has
+    # another, and goes on with it.
+    return "ended" if there or key in ended else "unknown"
 
 
 def _key_of(vault: Vault, device: str) -> str | None:

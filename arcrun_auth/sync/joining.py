@@ -125,20 +125,28 @@ class Here:
         own = self.own_login(local.record)
         theirs = self._local(portable.merged(local.record, env.key, env.body, own=own))
         if theirs.mac == local.mac:
-            return local.mac
+            return self._agreed(local, env.body)
         if base is not None and base.mac == theirs.mac:
             return ""  # sealed anew, not changed: the change is ours alone
         if base is not None and base.mac == local.mac:
-            return self._put(name, theirs.record, self.report.pulled).mac
+            return self._agreed(self._put(name, theirs.record, self.report.pulled), env.body)
         mine = (base.ver + 1, self._me) if base is not None else (0, self._me)
         if mine > (env.ver, env.dev):
             self._keep_copy(theirs.record, env.dev, local.record)
             won = portable.with_consents(local.record, env.body)
+            if local.record.shared or theirs.record.shared:  # no change wins over a login
+                won = portable.with_login(won, theirs.record)
         else:
             self._keep_copy(local.record, self._me, theirs.record)
             won = portable.with_consents(theirs.record, self.body(local.record))
         stored = self._put(name, won, self.report.pulled)
-        return stored.mac if stored.mac == theirs.mac else ""
+        return self._agreed(stored, env.body) if stored.mac == theirs.mac else ""
+
+    def _agreed(self, local: Local, body: portable.Body) -> str:
+        """The content that is the same here and there; empty where a newer login is only here."""
+        if local.record.shared and local.mac != self._keys.mac(portable.content(body)):
+            return ""
+        return local.mac
 
     def _leave(self, name: str, local: Local | None, base: Base | None) -> str:
         """What another device removed."""

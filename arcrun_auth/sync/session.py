@@ -53,6 +53,16 @@ class Home(Protocol):
     def audit(self) -> Recorder: ...
 
 
+@dataclass(frozen=True)
+class Place:
+    """The same for who has no broker."""
+
+    store: Store
+    settings: Settings
+    recipes: Catalog
+    audit: Recorder
+
+
 LOCK_SECONDS = 30.0
 """How long to wait for another process of this home that syncs?"""
 
@@ -84,6 +94,8 @@ class Status:
     """What has changed here since."""
     device_local: tuple[str, ...]
     """Whose login stays on this device."""
+    shared: tuple[str, ...]
+    """Whose login all devices share, and renew in turns."""
     silent: bool
     """Whether no other device has written for two weeks, as far as the server shows."""
 
@@ -156,13 +168,15 @@ class Session:
 
 
 @contextmanager
-def session(home: Home, *, wait: float = LOCK_SECONDS) -> Iterator[Session]:
-    """A home, for as long as `with` holds it.
+def session(
+    home: Home, *, wait: float = LOCK_SECONDS, cloud: Cloud | None = None
+) -> Iterator[Session]:
+    """A home, for as long as `with` holds it. `cloud` is a client to use in place of an own.
 
     Raises LoginRequired where nobody is logged in, RefreshBusy where another process of this
     home syncs for longer than `wait` seconds.
     """
-    account = required(primary(home.store), home.settings)
+    account = required(primary(home.store), home.settings) if cloud is None else None
     lock = CredentialLock(home.settings.locks_path, rings.KEY)
     with ExitStack() as stack:
         try:
@@ -173,7 +187,9 @@ def session(home: Home, *, wait: float = LOCK_SECONDS) -> Iterator[Session]:
             ) from None
         state = State(os.path.join(home.settings.home, FILE))
         stack.callback(state.close)
-        cloud = stack.enter_context(account.cloud())
+        if account is not None:
+            cloud = stack.enter_context(account.cloud())
+        assert cloud is not None
         yield Session(home, cloud, state)
 
 
@@ -183,7 +199,7 @@ def status(home: Home) -> Status:
     account = required(store, home.settings)
     ring, me = rings.stored(store), stored(store)
     if ring is None or me is None:
-        return Status(account.server, account.email, None, 0, (), None, (), (), silent=False)
+        return Status(account.server, account.email, None, 0, (), None, (), (), (), silent=False)
     here = Here(store, ring.keys, me.id, Logins(home.recipes).of)
     state = State(os.path.join(home.settings.home, FILE))
     try:
@@ -205,9 +221,10 @@ def status(home: Home) -> Status:
         if name not in bases or bases[name].mac != local.mac
     ]
     own = [local.record.key for local in here.records.values() if here.own_login(local.record)]
+    shared = [local.record.key for local in here.records.values() if local.record.shared]
     return Status(
         server=account.server, account=account.email or account.account, vault=ring.keys.vault,
         epoch=ring.keys.epoch, devices=devices, synced=synced,
         waiting=tuple(map(str, sorted(waiting))), device_local=tuple(map(str, sorted(own))),
-        silent=quiet,
+        shared=tuple(map(str, sorted(shared))), silent=quiet,
     )  # fmt: skip

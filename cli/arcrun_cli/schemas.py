@@ -88,6 +88,11 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "one), `managed` (a server's), or empty",
         "through": "the server whose app it is, which its tokens pass in passing; else empty",
     },
+    "account keys": {
+        "keys": "`id`, `kind` (`account`, `device` or `ci`), `label`, `created_at`, "
+        "`last_used_at`, `expires_at` (empty where there is none), `current` (the one that "
+        "asked); never a text",
+    },
     "whoami": {
         "server": "the platform's address",
         "account": "the account's id there",

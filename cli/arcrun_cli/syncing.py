@@ -34,8 +34,8 @@ def now(here: Broker) -> None:
         if here.settings.flag("sync_auto") is False or not _syncs(here):
             return
         failure = _within(here, SECONDS)
-    except AuthError as error:
-        failure = error.message
+    except Exception as error:  # noqa: BLE001 - a fault of sync is none of the command's
+        failure = _words(error)
     if failure:
         ui.tell(f"{ui.mark('warn', ui.err)} Not synced: {printable(failure)}")
         ui.tell("  → arcrun sync")
@@ -50,6 +50,13 @@ def ci_vaults(here: Broker) -> str:
     return ""
 
 
+def _words(error: Exception) -> str:
+    """What to say of it. The text of an error that is not ours could hold anything."""
+    if isinstance(error, AuthError):
+        return error.message
+    return f"it failed with {type(error).__name__}."
+
+
 def _syncs(here: Broker) -> bool:
     from arcrun_auth.sync.logins import syncs
 
@@ -62,7 +69,10 @@ def _within(here: Broker, seconds: float) -> str:
     # A daemon: nobody waits for a server that does not answer, not even the end of the process.
     thread = threading.Thread(target=lambda: found.append(_sync(here)), daemon=True)
     thread.start()
-    thread.join(seconds)
+    try:
+        thread.join(seconds)
+    except KeyboardInterrupt:
+        return "it was interrupted."
     return found[0] if found else f"it takes longer than {seconds:g} seconds."
 
 
@@ -73,8 +83,5 @@ def _sync(here: Broker) -> str:
         with session(here, wait=SECONDS) as open_session:
             open_session.sync()
         return ci_vaults(here)
-    except AuthError as error:
-        return error.message
-    except Exception as error:  # noqa: BLE001 - a fault of sync is none of the command's
-        return f"an unexpected {type(error).__name__}."
-    return ""
+    except Exception as error:  # noqa: BLE001 - it ends a thread, and nobody would see it
+        return _words(error)

@@ -28,6 +28,9 @@ class Waiting:
     Any thread may `pause` it to write, and `resume` it after.
     """
 
+    current: Waiting | None = None
+    """The one that writes now: a process has one terminal, and who asks there pauses it."""
+
     def __init__(self, what: str) -> None:
         self._what = what
         # A bare lock and flags: Ctrl-C amid threading.Event can leave its lock held.
@@ -35,8 +38,10 @@ class Waiting:
         self._over = False
         self._silent_since: float | None = None
         self._shown = False
+        self._before: Waiting | None = None
 
     def __enter__(self) -> Self:
+        self._before, Waiting.current = Waiting.current, self
         self.resume()
         threads.start(self._show, "arcrun-waiting")
         return self
@@ -47,6 +52,7 @@ class Waiting:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        Waiting.current = self._before
         self.close()
 
     def resume(self) -> None:
@@ -94,18 +100,13 @@ class Waiting:
 class Terminal(Here):
     """Whoever sits at this terminal: what is said is wrapped and freed of control characters."""
 
-    _waiting: Waiting | None = None
     _pasting = False
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """While this lasts, a long silence is filled with `what` and a count of seconds."""
-        with Waiting(what) as waiting:
-            self._waiting = waiting
-            try:
-                yield
-            finally:
-                self._waiting = None
+        with Waiting(what):
+            yield
 
     def say(self, text: str) -> None:
         self._pause()
@@ -137,11 +138,11 @@ class Terminal(Here):
             self._pasting = False
 
     def _resume(self) -> None:
-        waiting = self._waiting  # the thread that pastes comes here too
+        waiting = Waiting.current  # the thread that pastes comes here too
         if waiting is not None and not self._pasting:
             waiting.resume()
 
     def _pause(self) -> None:
-        waiting = self._waiting
+        waiting = Waiting.current
         if waiting is not None:
             waiting.pause()

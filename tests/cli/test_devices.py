@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from arcrun_auth.people import Nobody
+from arcrun_auth.protocol.words import canonical
 from arcrun_auth.sync import account, devices
 from arcrun_auth.sync import identity as own
+from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.cloud_mailbox import CloudMailbox
 from arcrun_auth.sync.enrolling import Waiting
+from arcrun_auth.sync.wire import Write
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
 from tests.cli.conftest import Cli, plain
@@ -204,6 +207,17 @@ def test_who_is_revoked_is_shut_out_and_what_it_could_read_is_named(inside, two:
     assert {each["name"] for each in again["replace"]} == {"notion", "google", "unheard_of@work"}
 
 
+def test_a_device_that_lies_about_its_key_is_not_said_to_be_shut_out_by_it(inside, two: Homes):
+    desktop = two("desktop")
+    ring = rings.stored(desktop.store)
+    name = ring.keys.name(b"access", desktop.identity.id.encode())
+    lie = ring.keys.seal_meta(name, canonical({"key": "key_0123456789abcdef"}))
+    desktop.wire.write([Write(name, lie)])
+    ran = inside("devices", "revoke", "desktop", "--yes", **env(two, "laptop"))
+    assert ran.code == 0
+    assert "end it on the server's page of keys" in ran.err
+
+
 def test_one_that_comes_back_by_another_key_is_told_that_it_was_removed(inside, two: Homes):
     inside("devices", "revoke", "desktop", "--yes", **env(two, "laptop"))
     ran = inside("sync", **two.env("desktop"))
@@ -219,6 +233,39 @@ def test_a_key_that_another_device_uses_too_is_left_and_it_says_so(inside, homes
     ran = inside("devices", "revoke", "desktop", "--yes", **homes.env("laptop"))
     assert "another device's, too" in ran.err
     assert inside("sync", **homes.env("laptop")).code == 0
+
+
+def test_the_accounts_own_key_is_left_to_its_owner_and_it_says_so(inside, homes, quick):
+    logged_in(homes, "laptop")
+    inside("sync", **env(homes, "laptop"))
+    account.keep(homes("desktop").store, homes.desk.url, homes.key, account="a", email="")
+    let_in(inside, homes, "desktop")
+    inside("sync", **env(homes, "desktop"))
+    ran = inside("devices", "revoke", "desktop", "--yes", **env(homes, "laptop"))
+    assert ran.code == 0, ran.both
+    assert "the account's own" in ran.err
+
+
+def test_one_that_never_synced_never_told_its_key(inside, homes, quick):
+    inside("sync", **homes.env("laptop"))
+    let_in(inside, homes, "desktop")
+    ran = inside("devices", "revoke", "desktop", "--yes", **homes.env("laptop"))
+    assert ran.code == 0, ran.both
+    assert "It never told its API key" in ran.err
+    assert "It could read nothing" in ran.err
+
+
+def test_one_that_writes_all_the_time_is_left_for_another_try(inside, two: Homes, monkeypatch):
+    from arcrun_auth.sync import revoking
+    from arcrun_auth.sync.wire import Conflict
+
+    def always(*_args, **_more):
+        raise Conflict
+
+    monkeypatch.setattr(revoking.devices, "revoke", always)
+    ran = inside("devices", "revoke", "desktop", "--yes", **env(two, "laptop"))
+    assert ran.code == 6
+    assert "The device writes all the time" in ran.err
 
 
 def test_revoking_asks_first(inside, two: Homes):

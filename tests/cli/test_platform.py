@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from arcrun_auth.tokens import Secret
 from arcrun_cli.schemas import SCHEMAS
 from tests.platform_desk import desk
 from tests.surfer import Surfer
@@ -89,6 +90,47 @@ def test_a_login_through_the_browser(run, there, monkeypatch):
     assert done.code == 0, done.err
     assert "as ada@example.com" in done.err
     assert json.loads(run("whoami", "--json").out)["email"] == "ada@example.com"
+
+
+def test_the_keys_of_the_account_are_listed_and_one_of_them_is_ended(run, there, monkeypatch):
+    key = with_key(run, there, monkeypatch)
+    with there.cloud(key) as cloud:
+        made = cloud.create_key("device", "old\x1b laptop")
+    shown = json.loads(run("account", "keys", "--json").out)
+    assert set(shown) == {"schema", *SCHEMAS["account keys"]}
+    (own, other) = sorted(shown["keys"], key=lambda each: not each["current"])
+    assert (own["kind"], other["kind"], other["label"]) == ("account", "device", "old laptop")
+    table = run("account", "keys").out
+    assert own["id"] + " (this one)" in table
+    assert key.reveal() not in table
+    assert made.api_key not in table
+    assert run("account", "end-key", other["id"]).code == 0
+    assert [each["id"] for each in json.loads(run("account", "keys", "--json").out)["keys"]] == [
+        own["id"]
+    ]
+    again = run("account", "end-key", other["id"])
+    assert again.code == 2
+    assert "→ arcrun account keys" in again.err
+    with there.cloud(Secret(made.api_key)) as old, pytest.raises(Exception, match="not take"):
+        old.me()
+
+
+def test_a_key_of_a_device_does_not_end_that_of_the_account(run, there, monkeypatch):
+    key = with_key(run, there, monkeypatch)
+    own = json.loads(run("account", "keys", "--json").out)["keys"][0]["id"]
+    with there.cloud(key) as cloud:
+        monkeypatch.setenv("ARCRUN_API_KEY", cloud.create_key("device", "laptop").api_key)
+    refused = run("account", "end-key", own)
+    assert refused.code != 0
+    assert len(json.loads(run("account", "keys", "--json").out)["keys"]) == 2
+
+
+def test_a_server_of_this_machine_is_named_by_the_command_that_lets_it(run, there, monkeypatch):
+    with_key(run, there, monkeypatch)
+    monkeypatch.delenv("ARCRUN_ALLOW_HOSTS")
+    refused = run("whoami")
+    assert refused.code == 7
+    assert f"export ARCRUN_ALLOW_HOSTS={there.url}" in refused.err
 
 
 def test_an_account_is_deleted_by_whoever_types_its_name(run, there, monkeypatch):

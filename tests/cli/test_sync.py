@@ -264,7 +264,28 @@ class TestAfterACommand:
         monkeypatch.setattr(Session, "sync", lambda _: 1 / 0)
         ran = inside("remove", "notion", "--yes", **two.env("laptop"))
         assert ran.code == 0
-        assert "Not synced: an unexpected ZeroDivisionError" in ran.err
+        assert "Not synced: it failed with ZeroDivisionError" in ran.err
+
+    def test_whoever_does_not_wait_for_it_has_done_the_command(
+        self, inside, two: Homes, laptop, monkeypatch
+    ) -> None:
+        class Impatient(threading.Thread):
+            def join(self, timeout=None):
+                super().join(timeout)
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(syncing.threading, "Thread", Impatient)
+        ran = inside("remove", "notion", "--yes", **two.env("laptop"))
+        assert ran.code == 0
+        assert "Not synced: it was interrupted" in ran.err
+
+    def test_a_home_whose_store_fails_costs_one_line(
+        self, inside, two: Homes, laptop, monkeypatch
+    ) -> None:
+        monkeypatch.setattr(syncing, "_syncs", lambda _: 1 / 0)
+        ran = inside("remove", "notion", "--yes", **two.env("laptop"))
+        assert ran.code == 0
+        assert "Not synced" in ran.err
 
     def test_a_home_that_does_not_sync_sends_nothing(self, inside, two: Homes) -> None:
         home = two("alone")

@@ -95,6 +95,26 @@ def test_the_count_stands_still_while_somebody_is_asked(screen, monkeypatch):
     assert screen.getvalue().count("Working… 0 s") >= 2
 
 
+def test_what_waits_is_silent_for_a_question_that_it_knows_nothing_of(screen, monkeypatch):
+    monkeypatch.setattr(talk.Here, "reach", property(lambda _: "terminal"))
+    shown: list[str] = []
+
+    def answer(question: str) -> str:
+        screen.written.clear()
+        time.sleep(0.05)
+        shown.append(screen.getvalue())
+        return "value"
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    with talk.Waiting("Syncing"):
+        with talk.Waiting("Testing"):
+            pass
+        assert screen.written.wait(HANG)
+        assert talk.Terminal(interactive=True).ask("The vault's passphrase", hidden=True)
+    assert shown[0].endswith("\r\x1b[K")
+    assert talk.Waiting.current is None
+
+
 def test_while_somebody_may_paste_nothing_is_written_over_it(screen, monkeypatch):
     person, stop, inside = talk.Terminal(interactive=True), threading.Event(), threading.Event()
 

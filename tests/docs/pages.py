@@ -3,7 +3,8 @@
 A comment right above a block says what a reader sees without it: which file the block is
 (`<!-- file: acme.yaml -->`), that it is a test for pytest (`<!-- pytest -->`), what is
 printed by the program above (`<!-- prints -->`), which SDK it needs, to be run in tests/sdk
-(`<!-- sdk: openai -->`), or why it is not run here (`<!-- not run: the reason -->`).
+(`<!-- sdk: openai -->`), that it is typed on a second machine (`<!-- on: the new machine -->`), or
+why it is not run here (`<!-- not run: the reason -->`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 _FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
-_NOTE = re.compile(r"^<!-- (file|pytest|prints|not run|sdk)(?:: (.+?))? -->$")
+_NOTE = re.compile(r"^<!-- (file|pytest|prints|not run|sdk|on)(?:: (.+?))? -->$")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 

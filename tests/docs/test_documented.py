@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
+import sqlite3
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -12,7 +15,12 @@ from arcrun_auth import errors, primitives, recipe, settings, template
 from arcrun_auth.lint import lint
 from arcrun_auth.recipe import model as recipe_model
 from arcrun_auth.recipe import reader
+from arcrun_auth.server import problems
+from arcrun_auth.server.database import open_database
 from tests.docs.pages import DOCS, ROOT, blocks, pages, prose, section
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # -- errors --------------------------------------------------------------------------------
 
@@ -73,6 +81,44 @@ def test_every_variable_that_the_code_reads_is_documented() -> None:
         for name in _VARIABLE.findall(path.read_text(encoding="utf-8")):
             if not any(name.startswith(example) for example in examples):
                 assert f"`{name}`" in text, f"{path.name} reads {name}"
+
+
+# -- what a server holds -------------------------------------------------------------------
+
+
+def test_every_column_of_the_servers_database_is_told(tmp_path: Path) -> None:
+    """Who judges what a server can see reads one table: nothing else is kept."""
+    open_database(str(tmp_path / "server.db")).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "server.db")) as connection:
+        kept = {
+            table: {column for _, column, *_ in connection.execute(f"PRAGMA table_info({table})")}
+            for (table,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+            )
+        }
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([`\w ]+) \|", section(DOCS / "server.md", "What lies in its database"),
+        re.MULTILINE,
+    )  # fmt: skip
+    assert {table: set(columns.replace("`", "").split()) for table, columns in rows} == kept
+
+
+def test_every_status_of_the_server_is_explained() -> None:
+    rows = re.findall(r"^\| ([\d, ]+) \|", section(DOCS / "server.md", "Rules"), re.MULTILINE)
+    told = {int(status) for row in rows for status in row.split(", ")}
+    assert told == set(problems.TITLES)
+
+
+def test_the_tests_that_the_rules_of_sync_name_are_there() -> None:
+    """The page on security names them; a rule whose test was renamed is one without."""
+    words = re.findall(r"`(tests/[\w/]+\.py|test_\w+)`", prose(DOCS / "security.md"))
+    path = ""
+    for word in words:
+        if word.endswith(".py"):
+            path = word
+        else:
+            assert f"def {word}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}: {word}"
+    assert len(words) > 20
 
 
 # -- recipes -------------------------------------------------------------------------------

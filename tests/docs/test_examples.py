@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN = ("python", "console")
-SHOWN_ONLY = ("sh", "toml", "yaml", "text", "json", "ini", "dockerfile", "markdown", "make", "")
+SHOWN_ONLY = ("sh", "toml", "yaml", "text", "json", "ini", "dockerfile", "markdown", "make", "js",
+              "")  # fmt: skip
 """Blocks that are read, not run: what another system runs, or what an answer looks like."""
 
 GENERATED = ("cli.md", "faults.md", "bench.md")
@@ -27,7 +28,12 @@ GENERATED = ("cli.md", "faults.md", "bench.md")
 WITH_SDK = ("docs/howto/aws.md",)
 """Which pages are played in tests/sdk, since their examples need an SDK?"""
 
-WITH_PLATFORM = ("docs/howto/ci-github-actions.md", "docs/howto/second-machine.md")
+WITH_PLATFORM = (
+    "README.md",
+    "docs/howto/ci-github-actions.md",
+    "docs/howto/sealed-values.md",
+    "docs/howto/second-machine.md",
+)
 """And which are played with a server, in test_platform_pages?"""
 
 PAGES = [

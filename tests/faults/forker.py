@@ -26,12 +26,11 @@ from arcrun_auth.sync.session import session
 
 LATER = (
     "arcrun_auth.catalog", "arcrun_auth.catalog_index", "arcrun_auth.scrub",
-    "arcrun_auth.server.guarded",
-    "arcrun_auth.server.migrations", "arcrun_auth.server.sqlite", "arcrun_auth.settings",
-    "arcrun_auth.stores.create", "arcrun_auth.stores.kdf", "arcrun_auth.stores.upkeep",
-    "arcrun_auth.stores.vault", "arcrun_auth.threads", "click", "ctypes.util", "filelock",
-    "httpcore",
-    "httpx", "uvicorn", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.auto",
+    "arcrun_auth.server.guarded", "arcrun_auth.server.migrations", "arcrun_auth.server.sqlite",
+    "arcrun_auth.settings", "arcrun_auth.stores.create", "arcrun_auth.stores.kdf",
+    "arcrun_auth.stores.upkeep", "arcrun_auth.stores.vault", "arcrun_auth.threads", "click",
+    "ctypes.util", "filelock", "httpcore", "httpx", "uvicorn",
+    "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.auto",
     "cryptography.hazmat.primitives.asymmetric.rsa", "h11", "idna", "certifi",
 )  # fmt: skip
 """What these programs import when they get there: so much is traced, or is not."""

@@ -155,11 +155,11 @@ class LeavesNoIntent(Broken):
 class NeverRetries(Broken):
     """A silent server is taken for a refusal."""
 
-    def _request(self, record):
+    def _request(self, record, turn=None):
         from arcrun_auth.errors import LoginRequired, ProviderUnavailable
 
         try:
-            return super()._request(record)
+            return super()._request(record, turn)
         except ProviderUnavailable:
             raise LoginRequired("gone", service="demo", why="revoked") from None
 

@@ -6,11 +6,13 @@ import shutil
 
 import pytest
 
+from arcrun_auth.server import accounts
+from arcrun_auth.server.config import Config
 from arcrun_auth.testing import Provider
 from tests.needs import needs
 from tests.peers.drive_chromium import chromium
 from tests.peers.test_chromium_login import HANG
-from tests.platform_desk import desk
+from tests.platform_desk import FREE, desk
 from tests.unit.test_platform_login import Home, key_of
 from tests.unit.test_relay import CREDENTIAL, World
 
@@ -84,3 +86,14 @@ def test_a_login_by_the_servers_app_goes_through_its_pages_and_the_providers(tmp
             assert len(hosts) == 3
         finally:
             world.close()
+
+
+def test_the_page_with_the_admins_key_is_no_wider_than_a_telephone(tmp_path):
+    with desk(tmp_path / "server", Config(limits=FREE)) as there, chromium() as page:
+        page.set_viewport_size({"width": 360, "height": 700})
+        page.goto(f"{there.url}/first/{there.database.write(accounts.first_invite)}")
+        page.click("button")
+        assert "ak_" in page.inner_text("main")
+        wide = page.evaluate("[...document.querySelectorAll('main, code')].map(e => e.scrollWidth)")
+        assert max(wide) <= 360
+        assert page.evaluate("document.documentElement.scrollWidth") == 360

@@ -133,6 +133,7 @@ BAD = {
     "over": signed(exp=int(NOW) - 1),
     "over just now": signed(exp=int(NOW)),
     "without an end": signed(exp=...),
+    "to end after all numbers": signed(exp=10**400),
     "with an end that is a text": by_hand({"alg": "RS256", "kid": "rsa"}, {**GOOD, "exp": "never"}),
     "without a beginning": signed(iat=...),
     "made in an hour": signed(iat=int(NOW) + 3600),

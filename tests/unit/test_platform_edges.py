@@ -133,6 +133,8 @@ def test_a_proof_that_is_not_right_is_not_taken():
         proof(key, htm="GET"), proof(key, htu=URL + "/"), proof(key, htu=URL + "?x"),
         proof(key, jti=7), proof(key, jti="short"), proof(key, jti="x" * 201),
         proof(key, iat="now"), proof(key, iat=True), proof(key, iat=int(NOW) - 301),
+        proof(key, iat=float("nan")), proof(key, iat=float("inf")), proof(key, iat=10**400),
+        proof(key, jti="x" * 22 + "é"), proof(key, jti="x" * 22 + "\n"),
         proof(key, nonce="theirs"), proof(key, nonce=7),
         good[:-4] + "AAAA", good + "." + good, "",
     ):  # fmt: skip
@@ -408,7 +410,7 @@ def test_a_code_of_an_account_that_is_gone_gives_no_key(there):
 
 def test_an_account_has_only_so_many_vaults(there, monkeypatch):
     monkeypatch.setattr(ci, "MOST", 1)
-    body = {"label": "x", "rows": ["s_0"], "issuer": "https://id.example.com", "subject": "a:*"}
+    body = {"label": "x", "rows": ["s_0"], "issuer": "https://id.example.com", "subject": "a:b/*"}
     with there.account() as cloud:
         cloud.ask("POST", "/me/ci", body)
         with pytest.raises(errors.AuthError, match="Delete one first"):
@@ -421,7 +423,7 @@ def test_an_issuer_of_jobs_that_is_away_or_none_is_told(tmp_path):
             registration="open", limits=FREE, providers=Providers(allow_hosts=(server.origin,))
         )
         with desk(tmp_path / "server", config) as there, there.account() as cloud:
-            body = {"label": "x", "rows": ["s_0"], "issuer": server.origin, "subject": "a:*"}
+            body = {"label": "x", "rows": ["s_0"], "issuer": server.origin, "subject": "a:b/*"}
             vault = cloud.ask("POST", "/me/ci", body)["id"]
             asked = {"vault": vault, "token": "x.y.z"}
             with pytest.raises(errors.ProviderUnavailable):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,7 +20,8 @@ from arcrun_auth.sync.job import job_key
 from tests import canary
 from tests.issuer import Issuer
 from tests.platform_desk import FREE, desk
-from tests.servers import Reply, recorder
+from tests.servers import GUARD, Reply, raw_server, recorder
+from tests.surfer import Surfer
 
 MAIN = "repo:ada/site:ref:refs/heads/main"
 
@@ -216,3 +219,56 @@ def test_a_platform_that_answers_without_a_key_is_told_as_one(job):
         with pytest.raises(errors.AuthError):
             job_key(odd.origin, job.vault, settings, time.time)
         assert token_for is job.server.answer
+
+
+# -- whoever has an account, and means harm ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["*", "*:x", "repo:*", "repo:*:ref:refs/heads/main", "repo:ada*", "repo:ada*:x", "r*", "a:*"],
+)
+def test_a_pattern_says_whose_jobs_before_it_leaves_anything_open(there, owner, issuer, subject):
+    """Anybody has a job at a public CI system, in a repository of whatever name is free."""
+    with pytest.raises(errors.AuthError, match="whose jobs"):
+        vault(owner, issuer, subject=subject)
+
+
+@pytest.mark.parametrize("subject", [MAIN, "1234567", "repo:ada/*:ref:x", "org:ada:project:*"])
+def test_one_that_does_is_taken(there, owner, issuer, subject):
+    assert vault(owner, issuer, subject=subject)
+
+
+def test_an_issuer_that_does_not_answer_holds_up_nobody_else(tmp_path, issuer):
+    """Its address is any account's choice."""
+    held, asking = threading.Event(), threading.Semaphore(0)
+
+    def hold(sock):
+        asking.release()
+        held.wait(GUARD)
+
+    with raw_server(hold) as silent:
+        allow = (issuer.issuer, silent)
+        config = Config(registration="open", limits=FREE, providers=Providers(allow_hosts=allow))
+        with desk(tmp_path / "server", config) as there, there.account() as owner:
+            known = vault(owner, issuer)
+            assert asked(there, known, issuer.token(audience=there.url))["api_key"]
+            hung = [
+                owner.ask("POST", "/me/ci", {"label": "x", "rows": ["s_0"],
+                          "issuer": f"{silent}/{n}", "subject": "a:b/*"})["id"]
+                for n in range(40)
+            ]  # fmt: skip
+            with ThreadPoolExecutor(40) as pool:
+                tries = [pool.submit(asked, there, each, "x.y.z") for each in hung]
+                try:
+                    assert asking.acquire(timeout=GUARD)
+                    there.app.site.issuers._clock = lambda: time.monotonic() + 7200
+                    surfer = Surfer()
+                    surfer.only(f"{there.url}/device")
+                    assert surfer.status == 200
+                    assert asked(there, known, issuer.token(audience=there.url))["api_key"]
+                    assert not held.is_set()
+                finally:
+                    held.set()
+                for each in tries:
+                    assert isinstance(each.exception(GUARD), errors.AuthError)

@@ -524,3 +524,78 @@ def test_a_client_that_is_not_ours_gets_no_code(there):
     surfer = Surfer()
     surfer.only(f"{there.url}/auth/device", {"client_id": "other"})
     assert json.loads(surfer.page.text)["error"] == "invalid_client"
+
+
+# -- a key that has ended ----------------------------------------------------------------
+
+
+def code_in(surfer) -> str:
+    onward = surfer.page.links["Go on"]
+    return parse_qs(urlsplit(onward).query)["code"][0]
+
+
+def at_the_question(there, key) -> Surfer:
+    """A browser that is signed in with a key, and asked whether to log a device in."""
+    surfer = Surfer()
+    surfer.open(f"{there.url}/auth/start?{urlencode(ASKED)}")
+    surfer.press("Sign in with the key", key=key.reveal())
+    assert "Log in on this computer?" in surfer.page.text
+    return surfer
+
+
+def test_a_browser_that_was_signed_in_by_a_key_is_out_when_that_has_ended(there):
+    with there.account() as cloud:
+        stolen = cloud.create_key("device", "stolen")
+        surfer = at_the_question(there, Secret(stolen.api_key))
+        cloud.remove_key(stolen.id)
+        before = len(cloud.keys())
+        surfer._load(f"{there.url}/auth/go-on?{urlencode({'flow': _flow_of(surfer)})}", None, {})
+        assert "Who are you?" in surfer.page.text
+        assert len(cloud.keys()) == before
+        assert cloud.key is not None
+        surfer = at_the_question(there, cloud.key)
+        cloud.rotate()
+        surfer._load(f"{there.url}/auth/go-on?{urlencode({'flow': _flow_of(surfer)})}", None, {})
+        assert "Who are you?" in surfer.page.text
+
+
+def test_a_code_that_such_a_browser_got_gives_no_key(there):
+    with there.account() as cloud:
+        stolen = cloud.create_key("device", "stolen")
+        surfer = at_the_question(there, Secret(stolen.api_key))
+        form = next(f for f in surfer.page.forms if f.button == "Log in")
+        surfer.only(form.action, form.fields)
+        code = code_in(surfer)
+        cloud.remove_key(stolen.id)
+        status, said = redeemed(there, code)
+        assert (status, said["error"]) == (400, "invalid_grant")
+        assert len(cloud.keys()) == 1
+
+
+def test_what_it_let_in_before_ends_with_it(there):
+    with there.account() as cloud:
+        stolen = cloud.create_key("device", "stolen")
+        surfer = at_the_question(there, Secret(stolen.api_key))
+        form = next(f for f in surfer.page.forms if f.button == "Log in")
+        surfer.only(form.action, form.fields)
+        status, _ = redeemed(there, code_in(surfer))
+        assert status == 200
+        assert len(cloud.keys()) == 3
+        cloud.remove_key(stolen.id)
+        assert len(cloud.keys()) == 1
+
+
+def _flow_of(surfer) -> str:
+    return next(f for f in surfer.page.forms if f.button == "Log in").fields["flow"]
+
+
+def test_codes_are_guessed_at_the_rate_of_an_address_by_reading_pages_too(tmp_path):
+    limits = Limits(key_rate=0, address_rate=0.01, address_burst=9)
+    with desk(tmp_path / "server", Config(registration="open", limits=limits)) as there:
+        surfer, codes = Surfer(), []
+        for number in range(12):
+            surfer.only(f"{there.url}/device?user_code=BCDF-{number:04}")
+            codes.append(surfer.status)
+        assert codes == [200] * 9 + [429] * 3
+        surfer.only(f"{there.url}/health")
+        assert surfer.status == 200

@@ -283,6 +283,37 @@ def test_the_login_of_this_home_stands_before_the_file(home, platform, monkeypat
     assert platform.seen[-1][2]["x-arcrun-api-key"] == "ak_login"
 
 
+def test_a_key_goes_to_the_platform_that_it_is_for_and_to_no_other(home, platform, monkeypatch):
+    broker = use(monkeypatch, shared.default(), ARCRUN_ALLOW_HOSTS=platform.url)
+    config = home / "config.yaml"
+    account.keep(
+        broker.store, "https://real.example", Secret(canary.fresh("login")), account="a", email=""
+    )
+    config.write_text(f"api_key: {canary.fresh('file')}\nbase_url: https://other.example\n")
+    with pytest.raises(AuthError, match="no API key"):
+        Arcrun(base_url=platform.url).creds.list()
+    use(monkeypatch, broker, ARCRUN_SERVER=platform.url)
+    with pytest.raises(AuthError, match="no API key"):
+        Arcrun().creds.list()
+    assert platform.seen == []
+    config.write_text("api_key: ak_file\n")  # which is for no platform alone
+    Arcrun().creds.list()
+    assert platform.seen[-1][2]["x-arcrun-api-key"] == "ak_file"
+
+
+def test_pages_of_names_that_lead_in_a_circle_have_an_end(home, platform):
+    turns = iter("bcbcbcbc")
+    answer = platform.answer
+
+    def turn(method, path, key, body):
+        if method == "GET" and path.startswith("/credentials"):
+            return 200, {"credentials": [{"name": "a"}], "next": next(turns)}
+        return answer(method, path, key, body)
+
+    platform.answer = turn
+    assert client(platform).creds.list() == ["a"]
+
+
 def test_with_nothing_at_all_it_says_what_to_set(home):
     with pytest.raises(AuthError, match="No platform is named") as caught:
         Arcrun().health()

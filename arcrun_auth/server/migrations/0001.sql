@@ -63,8 +63,11 @@ CREATE TABLE leases (
   holder TEXT NOT NULL,
   fence BIGINT NOT NULL,
   held SMALLINT NOT NULL,
-  interrupted SMALLINT NOT NULL,
+  begun SMALLINT NOT NULL,
   expires_at DOUBLE PRECISION NOT NULL,
+  interrupted_fence BIGINT,
+  interrupted_by TEXT,
+  interrupted_at DOUBLE PRECISION,
   PRIMARY KEY (account, name)
 );
 

@@ -2,26 +2,93 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from arcrun_auth.errors import printable
 from arcrun_cli import ui
 from arcrun_cli.app import Command, Group
 from arcrun_cli.commands.login import called
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import broker
+from arcrun_cli.options import broker, json_option
 from arcrun_cli.talk import Waiting
+
+if TYPE_CHECKING:
+    from arcrun_auth.cloud_answers import ApiKey
 
 
 @click.group(
     cls=Group,
     short_help="The account itself: a new key, or its end.",
     examples=(
+        "arcrun account keys          which keys open the account",
         "arcrun account rotate-key    this device gets a new key; all stays as it is",
         "arcrun account delete        the account with all its rows",
     ),
 )
 def command() -> None:
     """The account at the platform that this device is logged in to."""
+
+
+@command.command(
+    "keys",
+    cls=Command,
+    short_help="The API keys of the account, without their texts.",
+    examples=("arcrun account keys", "arcrun account keys --json"),
+)
+@json_option
+def keys(*, as_json: bool) -> int:
+    """Which API keys the account has: of itself, of its devices, of CI jobs."""
+    from arcrun_auth.sync.account import required
+
+    here = broker()
+    with Waiting("Asking the platform"), required(here.store, here.settings).cloud() as cloud:
+        found = [_shown(key) for key in cloud.keys()]
+    if as_json:
+        ui.put_json({"keys": found})
+        return 0
+    ui.table(
+        [
+            (
+                key["id"] + (" (this one)" if key["current"] else ""), key["kind"], key["label"],
+                key["created_at"][:10], key["last_used_at"][:10], key["expires_at"][:10],
+            )
+            for key in found
+        ],
+        ("ID", "KIND", "LABEL", "MADE", "LAST USED", "ENDS"),
+    )  # fmt: skip
+    return 0
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
+    told = ("id", "kind", "label", "created_at", "last_used_at", "expires_at")
+    return {
+        **{name: printable(getattr(key, name) or "", 64) for name in told},
+        "current": key.current,
+    }
+
+
+@command.command(
+    "end-key",
+    cls=Command,
+    short_help="End one of them: whoever has it is logged out.",
+    examples=("arcrun account end-key key_0123456789abcdef",),
+)
+@click.argument("key", metavar="ID")
+def end_key(key: str) -> int:
+    """End the key ID: whoever has it is logged out. What is stored stays. A key of kind account
+    is ended only by one of its kind.
+    """
+    from arcrun_auth.sync.account import required
+
+    here = broker()
+    with Waiting("Asking the platform"), required(here.store, here.settings).cloud() as cloud:
+        there = cloud.remove_key(key)
+    if not there:
+        raise UsageFault("This account has no such key.", "arcrun account keys")
+    ui.tell(f"{ui.mark('ok', ui.err)} {printable(key, 64)} has ended.")
+    return 0
 
 
 @command.command(

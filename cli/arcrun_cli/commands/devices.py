@@ -204,8 +204,10 @@ def revoke(name: str, *, yes: bool, as_json: bool) -> int:
 
 _ACCESS = {
     "shared": "Its API key is another device's, too, and was left: arcrun login gives a new one.",
-    "kept": "Its API key is the account's own, and was left: give the account a new one.",
-    "unknown": "It never told its API key: end it on the server's page of keys.",
+    "kept": "Its API key is the account's own, and was left. Log in with it once more, and run: "
+    "arcrun account rotate-key",
+    "unknown": "It never told its API key: arcrun account keys lists them, arcrun account end-key "
+    "ends it.",
 }
 
 

@@ -37,7 +37,8 @@ ROLES = ("user", "recipes", "admin")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True,
               help="The port; 0 for one that is free.")  # fmt: skip
-@click.option("--data", type=click.Path(), help="The folder of the database.")
+@click.option("--data", type=click.Path(),
+              help="The folder of the server, if not ~/.arcrun/server.")  # fmt: skip
 @click.option("--url", help="The address that people and programs reach it at.")
 @click.option("--tls-cert", type=click.Path(), help="The certificate and its chain, PEM.")
 @click.option("--tls-key", type=click.Path(), help="The certificate's key, PEM.")

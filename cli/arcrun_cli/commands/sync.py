@@ -12,6 +12,7 @@ from arcrun_auth.errors import ProviderUnavailable, RefreshBusy, printable
 from arcrun_auth.sync import session as sessions
 from arcrun_cli import syncing, ui
 from arcrun_cli.app import Group
+from arcrun_cli.commands.sync_share import share, unshare
 from arcrun_cli.options import agreed, broker, json_option, no_input_option
 from arcrun_cli.talk import Waiting
 
@@ -56,7 +57,7 @@ def command(ctx: click.Context, *, watch: bool, as_json: bool) -> int:
 
     The server gets ciphertext and learns no name of a service. The first sync of an account
     founds its vault, whose keys never leave your devices; further ones are let in by arcrun
-    devices. A login whose refresh token changes at each use stays on its device.
+    devices. A login whose refresh token changes at each use stays on its device, or is shared.
     """
     if ctx.invoked_subcommand is not None:
         return 0
@@ -185,6 +186,7 @@ def status(*, as_json: bool) -> int:
         ("devices", "\n".join(_device(device, now) for device in found.devices)),
         ("waiting", ", ".join(found.waiting)),
         ("stay here", ", ".join(found.device_local)),
+        ("shared", ", ".join(found.shared)),
     ])  # fmt: skip
     if found.vault is None:
         ui.tell("  → arcrun sync")
@@ -207,7 +209,10 @@ def _status_as_data(found: Status) -> dict[str, Any]:
         {"id": d.id, "name": printable(d.name, 64), "this": d.ours, "written": d.written}
         for d in found.devices
     ]
-    names = ("server", "account", "vault", "epoch", "synced", "waiting", "device_local", "silent")
+    names = (
+        "server", "account", "vault", "epoch", "synced", "waiting", "device_local", "shared",
+        "silent",
+    )  # fmt: skip
     return {name: getattr(found, name) for name in names} | {"devices": devices}
 
 
@@ -254,3 +259,7 @@ def verify(*, as_json: bool) -> int:
         ui.tell("Everything there is what your devices have written.")
         ui.tell("  → arcrun sync verify on another device shows the same")
     return 0
+
+
+command.add_command(share)
+command.add_command(unshare)

@@ -60,7 +60,8 @@ def command(*, as_json: bool) -> int:
             ("role", who.role),
             ("signed in by", who.provider),
             ("key from", who.source),
-        ]
+        ],
+        label=len("signed in by"),
     )
     return 0
 

@@ -200,3 +200,34 @@ def test_a_note_about_an_account_that_has_ended_is_none(database, anna) -> None:
     database.write(lambda tx: audit.note(tx, anna.account, actor="x", action="key.rotate"))
     trail = database.read(lambda tx: audit.entries(tx, anna.account, 0))
     assert (trail.entries, trail.head) == ([], audit.START)
+
+
+def test_with_a_devices_key_end_those_that_it_made_for_devices(database, anna, bob) -> None:
+    """Whoever has stolen a device's key would stay by another one that it made."""
+    stolen = caller(database, create(database, anna).api_key)
+    second = caller(database, create(database, stolen).api_key)
+    third = create(database, second)
+    job = create(database, stolen, "ci", rows=["s_1"])
+    other = create(database, anna)
+    theirs = create(database, bob)
+    database.write(lambda tx: keys.remove(tx, anna, stolen.key))
+    for ended in (second.key, third.id):
+        with refused(404):
+            database.write(lambda tx, ended=ended: keys.remove(tx, anna, ended))
+    left = {each.id for each in database.read(lambda tx: keys.listed(tx, anna))}
+    assert left == {anna.key, other.id, job.id}
+    assert theirs.id in {each.id for each in database.read(lambda tx: keys.listed(tx, bob))}
+
+
+def test_nor_does_it_stay_by_ending_itself(database, anna) -> None:
+    stolen = caller(database, create(database, anna).api_key)
+    create(database, stolen)
+    database.write(lambda tx: keys.remove(tx, stolen, stolen.key))
+    assert [each.id for each in database.read(lambda tx: keys.listed(tx, anna))] == [anna.key]
+
+
+def test_the_keys_that_an_accounts_own_key_made_outlive_it(database, anna) -> None:
+    second = caller(database, create(database, anna, "account").api_key)
+    device = create(database, second)
+    database.write(lambda tx: keys.remove(tx, second, second.key))
+    assert device.id in {each.id for each in database.read(lambda tx: keys.listed(tx, anna))}

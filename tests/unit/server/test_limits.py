@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrun_auth.server import limits
-from arcrun_auth.server.limits import Buckets
+from arcrun_auth.server.limits import Buckets, origin
 from arcrun_auth.server.paths import Paths
 
 
@@ -69,3 +70,21 @@ def test_two_patterns_of_one_length_are_told_apart() -> None:
     assert paths.find("/b/1/c") == (2, {"y": "1"})
     assert paths.find("/c/1") is None
     assert paths.find("") is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("somewhere", "elsewhere", False),
+        ("", "", True),
+    ],
+)
+def test_who_has_a_network_of_addresses_is_one(one, other, same) -> None:
+    """A line gets 2^64 addresses of IPv6 (RFC 6177): each of them would be a guess for free."""
+    assert (origin(one) == origin(other)) is same

@@ -55,6 +55,7 @@ class Checked:
 def test_every_route_answers_as_the_document_says(web) -> None:
     web.database.database.write(lambda tx: tx.run("UPDATE accounts SET role = 'admin'"))
     ask = Checked(web)
+    ask("GET", "/")
     ask("GET", "/health")
     ask("GET", "/readyz")
     ask("GET", "/openapi.json")
@@ -79,7 +80,7 @@ def test_every_route_answers_as_the_document_says(web) -> None:
     ask("GET", "/credentials/token", at="/credentials/{name}", headers=etag)
     ask("DELETE", "/credentials/token", at="/credentials/{name}")
     lease = ask("POST", "/leases", {"name": "l", "ttl_s": 60, "holder": "x"})["lease"]
-    ask("POST", "/leases", {"name": "l", "ttl_s": 60, "holder": "x"})
+    ask("POST", "/leases", {"name": "l", "ttl_s": 60, "holder": "y"})
     ask("PUT", "/leases/l", {"lease": lease, "ttl_s": 9.5}, at="/leases/{name}")
     ask("DELETE", "/leases/l", {"lease": lease}, at="/leases/{name}")
     one = ask("POST", "/devices/enrolments", {"body": {"any": ["thing"]}})["id"]

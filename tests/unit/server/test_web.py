@@ -54,6 +54,13 @@ def test_a_problem_is_told_as_rfc_9457_says_and_as_older_clients_read_it(web) ->
     assert web("HEAD", "/health").status_code == 200
 
 
+def test_who_opens_the_address_in_a_browser_is_told_what_to_type(web) -> None:
+    answer = web("GET", "/")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "arcrun login --server" in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
 def test_every_route_wants_a_key_but_those_that_are_for_anybody(web) -> None:
     free = {
         ("POST", "/register"), ("GET", "/health"), ("GET", "/readyz"),
@@ -397,3 +404,40 @@ def test_the_first_link_makes_the_admin_once_and_only_by_its_button(database) ->
         assert web("POST", "/register", {}).status_code == 403
     finally:
         web.close()
+
+
+# -- what no database, or not every one, can hold -------------------------------------------
+
+
+def test_a_character_that_a_database_cannot_hold_is_no_fault_of_the_server(web, caplog) -> None:
+    """PostgreSQL keeps no NUL (its manual, §8.3), and SQLite does."""
+    made = web("POST", "/devices/enrolments", {"body": "x"}, key="anna").json()["id"]
+    asked = [
+        ("POST", "/register", {"display_name": "a\0b"}),
+        ("POST", "/register", {"email": "a\0b@example.com"}),
+        ("POST", "/me/keys", {"kind": "device", "label": "a\0b"}),
+        ("POST", "/leases", {"name": "x", "ttl_s": 9, "holder": "a\0b"}),
+        ("PUT", "/leases/x%00", {"lease": "a\0b", "ttl_s": 9}),
+        ("DELETE", "/leases/x", {"lease": "a\0b"}),
+        ("POST", "/me/ci", {"label": "a\0b", "rows": ["x"], "issuer": "https://i.example.com",
+                            "subject": "repo:a\0b"}),
+        ("POST", "/auth/ci", {"vault": "a\0b", "token": "x"}),
+        ("POST", "/credentials", {"name": "x", "encrypted": cipher(), "iv": IV, "service": "\0"}),
+        ("GET", "/credentials?after=%00", None),
+        ("GET", "/credentials/%00", None),
+        ("DELETE", "/credentials/%00", None),
+        ("DELETE", "/me/keys/%00", None),
+        ("DELETE", "/me/ci/%00", None),
+        ("GET", "/devices/enrolments/%00", None),
+        ("DELETE", "/devices/enrolments/%00", None),
+        ("POST", f"/devices/enrolments/{made}", {"from": "old", "body": "a\0b"}),
+        ("GET", "/auth-recipes/%00", None),
+        ("GET", "/device?user_code=%00", None),
+        ("GET", "/first/%00", None),
+    ]  # fmt: skip
+    for method, path, body in asked:
+        more = {"content": json.dumps(body), "headers": {"content-type": "application/json"}}
+        answer = web(method, path, key="anna", **(more if body is not None else {}))
+        assert answer.status_code < 500, (method, path, body, answer.text)
+    assert "failed" not in caplog.text
+    assert web("GET", "/me", key="anna").status_code == 200

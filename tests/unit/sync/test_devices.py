@@ -8,8 +8,8 @@ import sqlite3
 
 import pytest
 
-from arcrun_auth.errors import AuthError, SyncAlarm
-from arcrun_auth.protocol import envelope, handover, membership, recovery
+from arcrun_auth.errors import AuthError, ProviderUnavailable, SyncAlarm
+from arcrun_auth.protocol import envelope, handover, membership, recovery, wraps
 from arcrun_auth.protocol.keys import VaultKeys
 from arcrun_auth.protocol.words import canonical
 from arcrun_auth.stores import kdf
@@ -445,6 +445,20 @@ def test_a_former_member_cannot_lead_a_code_into_a_vault_of_his_own():
         assert alarmed.value.what == "swapped"
 
 
+def test_a_code_is_not_given_keys_with_members_of_an_earlier_time():
+    """Whoever was a member then could hand over keys that have ended since."""
+    server, _, code = with_code()
+    paper = devices._paper(kdf.parse_recovery(code))
+    data = devices._row_of(server, paper, "keys")
+    chain = membership.load(data["members"].encode(), devices._vouched(server, paper))
+    first = {"v": 1, "chain": [chain.statements[0].dump()]}
+    earlier = canonical({**data, "members": canonical(first).decode()})
+    box = paper.device.box
+    server.write([Write(recovery.row(box, "keys"), recovery.sealed(box, "keys", earlier))])
+    with pytest.raises(SyncAlarm):
+        recovered(server, code)
+
+
 def test_a_recovery_row_that_was_damaged_is_an_alarm():
     server, _, code = with_code()
     box = devices._paper(kdf.parse_recovery(code)).device.box
@@ -477,3 +491,129 @@ def test_of_two_devices_of_one_name_none_is_guessed():
     laptop, *_ = pair(Server(), "laptop", "phone", "phone")
     with pytest.raises(AuthError, match="2 devices"):
         devices.named(members(laptop), "phone")
+
+
+# -- what goes wrong on the way -------------------------------------------------------------
+
+
+def test_one_that_lost_its_keys_is_let_in_again_as_the_same_device():
+    server = Server()
+    laptop, desktop = Home("laptop", server), Home("desktop", server)
+    key = laptop.set("notion")
+    laptop.sync()
+    meet(laptop, desktop)
+    me, tip = desktop.identity.id, members(laptop).tip
+    rings.leave(desktop.store)
+    meet(laptop, desktop)
+    desktop.sync()
+    assert (desktop.identity.id, members(laptop).tip) == (me, tip)
+    assert desktop.get("notion") == key
+
+
+def test_a_device_that_was_revoked_is_not_let_in_with_the_keys_of_then():
+    server = Server()
+    laptop, desktop = Home("laptop", server), Home("desktop", server)
+    laptop.sync()
+    meet(laptop, desktop)
+    former = desktop.identity.device
+    gone(laptop, former)
+    rings.leave(desktop.store)
+    new, old = meet(laptop, desktop)
+    assert "was a member before" in old.message
+    assert isinstance(new, AuthError)
+
+
+def test_keys_of_an_epoch_that_has_ended_are_not_handed_on():
+    server = Server()
+    laptop, desktop, phone = pair(server, "laptop", "desktop", "phone")
+    laptop.sync()
+    stale = vault(laptop)
+    gone(desktop, phone.identity.device)
+    with pytest.raises(AuthError, match="revoked meanwhile"):
+        devices._added(stale, Identity.fresh("new").device, now=1)
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [b"", b"{}", handover.Handover(VaultKeys.fresh("cd" * 32), (0, "ef" * 32)).dump()],
+    ids=["nothing", "another shape", "another vault"],
+)
+def test_keys_that_are_none_are_an_alarm_and_change_nothing(plain):
+    old, new = Identity.fresh("old"), Identity.fresh("new")
+    given = {"vault": "ab" * 32, "epoch": 1, "to": new.device, "by": old.id, "sign": old.sign}
+    with pytest.raises(SyncAlarm) as alarmed:
+        devices._opened(new, wraps.wrap(plain, **given), "ab" * 32, {old.id: old.device.sign})
+    assert alarmed.value.what == "swapped"
+
+
+def test_others_that_change_the_members_at_once_are_waited_for():
+    server = Server()
+    laptop, desktop = pair(server)
+    laptop.sync()
+    desktop.sync()
+    slept, write = [], server.write
+
+    def overtaken(batch):
+        server.write = write
+        devices.new_code(vault(desktop), now=1)
+        return write(batch)
+
+    fresh = Identity.fresh("fresh").device
+    server.write = overtaken
+    roster.changed(vault(laptop), adding(laptop, fresh), sleep=slept.append)
+    assert len(slept) == 1
+    assert fresh.id in members(laptop).live
+    assert len(devices.codes_of(members(laptop))) == 1
+
+
+def adding(home: Home, device):
+    me = home.identity
+    return lambda chain: chain.add(device, by=me.id, sign=me.sign, at=1)
+
+
+def test_others_that_never_stop_are_given_up_on_for_now():
+    server = Server()
+    laptop, _ = pair(server)
+
+    def always(batch):
+        raise Conflict
+
+    server.write = always
+    with pytest.raises(ProviderUnavailable):
+        roster.changed(
+            vault(laptop), adding(laptop, Identity.fresh("x").device), sleep=lambda _: None
+        )
+
+
+@pytest.mark.parametrize("lie", ["gone", "damaged", "older", "another"])
+def test_a_server_that_lies_about_the_members_changes_nothing(lie):
+    server = Server()
+    laptop, phone = pair(server, "laptop", "phone")
+    keys, name = vault(laptop).keys, vault(laptop).keys.members
+    first = server.rows[name].sealed
+    gone(laptop, phone.identity.device)
+    shown = {
+        "gone": None,
+        "damaged": keys.seal_meta("another row", b"x"),
+        "older": first,
+        "another": keys.seal_meta(name, b"{}"),
+    }[lie]
+    server.write([Write(name, shown)])
+    with pytest.raises(SyncAlarm):
+        devices.new_code(vault(laptop), now=1)
+
+
+def test_two_processes_that_keep_an_identity_at_once_end_with_the_later_one():
+    home = Home("laptop", Server())
+    one, other = Identity.fresh("one"), Identity.fresh("other")
+    devices.keep(home.store, one)
+    put = home.store.put
+
+    def overtaken(record, *, expect):
+        home.store.put = put
+        devices.keep(home.store, other)
+        return put(record, expect=expect)
+
+    home.store.put = overtaken
+    devices.keep(home.store, one)
+    assert own.stored(home.store).id == one.id

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcrun_auth.protocol import portable
 from arcrun_auth.protocol.words import canonical
 from arcrun_auth.tokens import Consent, Credential, Grant, Intent, Key, Secret
 from tests import canary
+
+FEW = settings(max_examples=40)
+"""Each example seals and opens something: a few of many kinds find what many find."""
 
 words = st.text("abcdef", min_size=1, max_size=6)
 secrets = st.dictionaries(words, st.text(max_size=9).map(Secret), max_size=3)
@@ -44,6 +47,7 @@ records = st.builds(
 logins = st.sampled_from(["travels", "stays", "anew"])
 
 
+@FEW
 @given(records, logins)
 def test_what_travels_makes_the_same_body_where_it_arrives(record, login):
     body = json.loads(canonical(portable.portable(record, login)))
@@ -54,6 +58,7 @@ def test_what_travels_makes_the_same_body_where_it_arrives(record, login):
     assert portable.merged(there, record.key, body).dump() == there.dump()
 
 
+@FEW
 @given(records, logins)
 def test_generation_times_and_a_renewal_under_way_never_travel(record, login):
     body = portable.portable(record, login)
@@ -63,6 +68,7 @@ def test_generation_times_and_a_renewal_under_way_never_travel(record, login):
         assert "grant" not in body
 
 
+@FEW
 @given(records, records, logins, st.booleans())
 def test_a_grant_of_this_device_is_never_lost_to_a_body_without_one(local, other, login, own):
     body = portable.portable(other.replace(grant=None), login)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from arcrun_auth.protocol import envelope, log, words
@@ -16,6 +16,9 @@ from arcrun_auth.protocol.keys import BLOCK, Sealed, VaultKeys
 from arcrun_auth.protocol.log import Entry
 from arcrun_auth.sync.identity import Identity
 from arcrun_auth.tokens import Key
+
+FEW = settings(max_examples=40)
+"""Each example seals and opens something: a few of many kinds find what many find."""
 
 VAULT = "ab" * 32
 KEYS = VaultKeys(VAULT, b"r" * 32, {1: b"1" * 32, 2: b"2" * 32})
@@ -43,6 +46,7 @@ entries = st.builds(
 )
 
 
+@FEW
 @given(envelopes, st.sampled_from([1, 2]))
 def test_an_envelope_comes_back_as_it_was_and_under_no_other_name_epoch_or_vault(env, epoch):
     name, sealed = KEYS.record(env.key), env.sealed(KEYS, epoch)
@@ -59,6 +63,7 @@ def test_an_envelope_comes_back_as_it_was_and_under_no_other_name_epoch_or_vault
             envelope.opened(vault, place, sealed, at)
 
 
+@FEW
 @given(envelopes, st.data())
 def test_one_changed_bit_anywhere_opens_nothing(env, data):
     name, sealed = KEYS.record(env.key), env.sealed(KEYS, 1)
@@ -69,6 +74,7 @@ def test_one_changed_bit_anywhere_opens_nothing(env, data):
         envelope.opened(KEYS, name, Sealed(bytes(raw[:12]), bytes(raw[12:])), 1)
 
 
+@FEW
 @given(bodies, bodies)
 def test_the_length_of_a_row_tells_blocks_alone(one, other):
     sizes = [
@@ -108,6 +114,7 @@ def test_an_envelope_whose_name_is_a_lie_is_none_though_its_key_fits() -> None:
         envelope.opened(KEYS, place, KEYS.seal(place, b"[]", 1), 1)
 
 
+@FEW
 @given(st.lists(st.tuples(*[st.binary(max_size=5)] * 2), min_size=2, max_size=2, unique=True))
 def test_two_things_never_share_a_name(parts):
     assert KEYS.name(*parts[0]) != KEYS.name(*parts[1])
@@ -136,6 +143,7 @@ def test_keys_show_nothing_and_are_whole() -> None:
 # -- the log ------------------------------------------------------------------------------------
 
 
+@FEW
 @given(st.lists(entries, min_size=1, max_size=log.SEGMENT), st.integers(0, 9), st.integers(0, 9))
 def test_a_segment_comes_back_and_is_no_other(found, gen, i):
     plain = log.dump_segment(VAULT, ME.id, gen, i, found)
@@ -145,6 +153,7 @@ def test_a_segment_comes_back_and_is_no_other(found, gen, i):
             log.load_segment(plain, *place)
 
 
+@FEW
 @given(st.lists(entries, min_size=1, max_size=9), st.data())
 def test_any_edit_of_a_log_has_another_tip(found, data):
     start = log.start(VAULT, ME.id, 0, 0)
@@ -175,6 +184,7 @@ def test_a_log_begins_at_its_own_place() -> None:
     assert len(starts) == 5
 
 
+@FEW
 @given(
     st.recursive(st.none() | st.integers() | st.text(max_size=3), lambda x: st.lists(x, max_size=6))
 )
@@ -210,6 +220,7 @@ def test_a_head_comes_back_with_the_key_of_its_device_and_with_no_other() -> Non
             heads.read(plain, **({"vault": VAULT, "dev": ME.id, "public": public} | place))
 
 
+@FEW
 @given(st.integers(0, 10_000), st.integers(0, 7))
 def test_a_head_that_was_changed_is_not_signed(at, bit):
     plain = bytearray(HEAD.signed(ME.sign))
