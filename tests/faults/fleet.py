@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -16,9 +16,11 @@ from tests.sync_homes import opened
 from tests.sync_kit import enrol, settle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from arcrun_auth.tokens import Secret
+    from tests.platform_desk import Desk
     from tests.sync_kit import Home
 
 BOTH = "both"
@@ -100,12 +102,16 @@ class Fleet:
     def change(self, number: int, *homes: Home) -> None:
         """Something of everything on each of `homes`: new, changed, removed, in conflict."""
         for home in homes:
-            own = home.name.replace("-", "_")
             self.drop_copies(home)
-            self.set(home, own)
-            self.set(home, f"{own}_{number}")
-            self.remove(home, f"{own}_{number - 2}")
+            self.change_own(number, home)
             self.set(home, BOTH)
+
+    def change_own(self, number: int, home: Home) -> None:
+        """The same without a conflict: what becomes of one among many who never stop is moot."""
+        own = home.name.replace("-", "_")
+        self.set(home, own)
+        self.set(home, f"{own}_{number}")
+        self.remove(home, f"{own}_{number - 2}")
 
     def settle(self) -> None:
         settle(self.homes, rounds=6)
@@ -132,6 +138,15 @@ class Fleet:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+
+@contextmanager
+def fleet_at(folder: Path, server: Desk, *names: str, url: str = "") -> Iterator[Fleet]:
+    """Homes of a new account at `server`, which they reach at `url` where that is another."""
+    with server.account() as account:
+        assert account.key is not None
+        with Fleet(folder, url or server.url, account.key, *names) as fleet:
+            yield fleet
 
 
 def strays(home: Home) -> int:

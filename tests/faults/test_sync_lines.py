@@ -10,9 +10,10 @@ import pytest
 
 from arcrun_auth.sync.verdict import silent
 from tests.faults.board import count
-from tests.faults.fleet import Fleet, Tally, tried
+from tests.faults.fleet import Tally, fleet_at, strays, tried
 from tests.faults.relay import Relay
-from tests.platform_desk import desk
+from tests.platform_desk import IV, cipher, desk
+from tests.sync_kit import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,21 +39,23 @@ def server(tmp_path: Path) -> Iterator[Desk]:
 def test_a_line_that_is_cut_anywhere_costs_nothing(
     tmp_path: Path, server: Desk, board: Board
 ) -> None:
-    chance, total, tally = random.Random(6), count(400), Tally()
+    chance, total, tally = random.Random(6), count(300), Tally()
     outcomes: Counter[str] = Counter()
-    with server.account() as account, Relay(server.port) as relay:
-        with Fleet(tmp_path, relay.url, account.key, "laptop", "desktop") as fleet:
-            laptop, desktop = fleet.homes
-            for number in range(total):
-                fleet.change(number, laptop, desktop)
-                way = chance.choice(("up", "down"))
-                relay.left[way] = chance.randrange(LONGEST[way])
-                outcomes[tried(laptop) or "synced"] += 1
-                outcomes[tried(desktop) or "synced"] += 1
-                relay.left.clear()
-                fleet.settle()
-                tally.add(fleet.judge())
-            tally.add(fleet.judge(codes=True))
+    with (
+        Relay(server.port) as relay,
+        fleet_at(tmp_path, server, "laptop", "desktop", url=relay.url) as fleet,
+    ):
+        laptop, desktop = fleet.homes
+        for number in range(total):
+            fleet.change(number, laptop, desktop)
+            way = chance.choice(("up", "down"))
+            relay.left[way] = chance.randrange(LONGEST[way])
+            outcomes[tried(laptop) or "synced"] += 1
+            outcomes[tried(desktop) or "synced"] += 1
+            relay.left.clear()
+            fleet.settle()
+            tally.add(fleet.judge())
+        tally.add(fleet.judge(codes=True))
     told = ", ".join(f"{name}: {times}" for name, times in sorted(outcomes.items()))
     board.note(
         "sync", "a connection that is cut",
@@ -66,16 +69,18 @@ def test_a_line_that_is_cut_anywhere_costs_nothing(
 def test_a_slow_line_only_takes_its_time(tmp_path: Path, server: Desk, board: Board) -> None:
     total, tally = count(40), Tally()
     outcomes: Counter[str] = Counter()
-    with server.account() as account, Relay(server.port) as relay:
-        with Fleet(tmp_path, relay.url, account.key, "laptop", "desktop") as fleet:
-            for number in range(total):
-                for relay.piece, relay.delay in ((97, 0.001), (1 << 16, 0.05)):
-                    fleet.change(2 * number + (relay.piece > 97), *fleet.homes)
-                    for home in fleet.homes:
-                        outcomes[tried(home) or "synced"] += 1
-                relay.piece, relay.delay = 1 << 16, 0.0
-                fleet.settle()
-                tally.add(fleet.judge())
+    with (
+        Relay(server.port) as relay,
+        fleet_at(tmp_path, server, "laptop", "desktop", url=relay.url) as fleet,
+    ):
+        for number in range(total):
+            for relay.piece, relay.delay in ((97, 0.001), (1 << 16, 0.05)):
+                fleet.change(2 * number + (relay.piece > 97), *fleet.homes)
+                for home in fleet.homes:
+                    outcomes[tried(home) or "synced"] += 1
+            relay.piece, relay.delay = 1 << 16, 0.0
+            fleet.settle()
+            tally.add(fleet.judge())
     board.note(
         "sync", "a slow connection",
         injected=f"97 bytes each ms, then 50 ms for each piece; {outcomes.total()} syncs",
@@ -87,27 +92,26 @@ def test_a_slow_line_only_takes_its_time(tmp_path: Path, server: Desk, board: Bo
 
 def test_wrong_clocks_decide_nothing(tmp_path: Path, server: Desk, board: Board) -> None:
     """Who wrote last has seen what was there before, whatever any clock says."""
-    total, won, quiet, tally = count(200), 0, 0, Tally()
+    total, won, quiet, tally = count(120), 0, 0, Tally()
     chance = random.Random(24)
-    with server.account() as account:
-        with Fleet(tmp_path, server.url, account.key, "late", "right", "early") as fleet:
-            for number in range(total):
-                skews = chance.sample((-DAY, 0.0, DAY), 3)  # clocks are set, too
-                for home, skew in zip(fleet.homes, skews, strict=True):
-                    home.now = server_now(server) + skew
-                for writer in chance.sample(fleet.homes, 3):
-                    writer.sync()
-                    fleet.drop_copies(writer)
-                    fleet.set(writer, "one")  # the last of the three has seen the others'
-                    writer.sync()
-                fleet.settle()
-                won += len({home.get("one") for home in fleet.homes} & {writer.get("one")})
-                won -= any(".conflict-" in name for name in writer.secrets())
-                fleet.change(number, *fleet.homes)
-                fleet.settle()
-                quiet += sum(silent(h.state, h.identity.id, h.now) for h in fleet.homes)
-                tally.add(fleet.judge())
-            tally.add(fleet.judge(codes=True))
+    with fleet_at(tmp_path, server, "late", "right", "early") as fleet:
+        for number in range(total):
+            skews = chance.sample((-DAY, 0.0, DAY), 3)  # clocks are set, too
+            for home, skew in zip(fleet.homes, skews, strict=True):
+                home.now = server_now(server) + skew
+            for writer in chance.sample(fleet.homes, 3):
+                writer.sync()
+                fleet.drop_copies(writer)
+                fleet.set(writer, "one")  # the last of the three has seen the others'
+                writer.sync()
+            fleet.settle()
+            won += len({home.get("one") for home in fleet.homes} & {writer.get("one")})
+            won -= any(".conflict-" in name for name in writer.secrets())
+            fleet.change(number, *fleet.homes)
+            fleet.settle()
+            quiet += sum(silent(h.state, h.identity.id, h.now) for h in fleet.homes)
+            tally.add(fleet.judge())
+        tally.add(fleet.judge(codes=True))
     board.note(
         "sync", "clocks that are wrong, and are set",
         injected=f"3 devices, each a day behind, right or a day ahead; {total} rounds",
@@ -119,3 +123,23 @@ def test_wrong_clocks_decide_nothing(tmp_path: Path, server: Desk, board: Board)
 
 def server_now(server: Desk) -> float:
     return server.database.read(lambda tx: tx.shared_now())
+
+
+def test_what_is_lost_doubled_or_astray_is_found(tmp_path: Path, server: Desk) -> None:
+    """Else the rows prove nothing."""
+    with fleet_at(tmp_path, server, "laptop", "desktop") as fleet, fleet.cloud() as cloud:
+        laptop, desktop = fleet.homes
+        fleet.change(0, *fleet.homes)
+        fleet.settle()
+        assert fleet.judge(codes=True).clean
+        fleet.values.add("gone")
+        assert fleet.judge() == Tally(lost=2)
+        fleet.values.remove("gone")
+        laptop.set("twice", laptop.get("laptop"))
+        assert fleet.judge() == Tally(doubled=2, apart=0)
+        desktop.set("twice")
+        assert fleet.judge() == Tally(doubled=2, apart=1)
+        cloud.put_row(f"s_{'f' * 40}", cipher(), IV)
+        assert fleet.judge().stray == 1
+        cloud.delete_row(laptop.engine().keys.record(key_of("laptop")))
+        assert strays(laptop) == 2
