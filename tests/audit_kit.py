@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from typing import TYPE_CHECKING
 
-from arcrun_auth.audit import path_in
+from arcrun_auth.audit import EVERY, path_in
 from arcrun_auth.recording import Recorder
 from arcrun_auth.settings import Settings
 from arcrun_auth.stores.keys import Keys
@@ -142,12 +142,12 @@ def swap_ends(house: House, other: House, n: int) -> None:
 
 def roll_back(house: House, other: House, n: int) -> None:
     """The whole file as it was before, which fits itself."""
-    del other
+    del other, n
     house.close()
     older = f"{house.path}.older"
     shutil.copy(house.path, older)
     house.open()
-    house.write(n + 200)
+    house.write(EVERY)
     house.whole()
     os.replace(older, house.path)
 

@@ -123,7 +123,8 @@ class Trail:
         """`at` is the file's inode and a connection to it, for this process."""
         self.path = path
         self.key = key
-        self._mutex = forks.Mutex()
+        self.lock = forks.Mutex()
+        """Held by whoever uses the connection: threads share it."""
         # By generation of fork: a child neither uses nor closes what its parent opened.
         self._open = {forks.generation: at}
 
@@ -138,7 +139,7 @@ class Trail:
 
     def append(self, fields: Fields, *, device: str | None = None) -> Tail:
         """Adds an entry; the tail after it. `device` is whose trail it is from now on."""
-        with self._mutex:
+        with self.lock:
             connection = self.connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -153,7 +154,7 @@ class Trail:
 
     def tail(self) -> Tail | None:
         """How far it goes; None where its end does not fit."""
-        with self._mutex:
+        with self.lock:
             return self._sound(self.connection())
 
     def connection(self) -> sqlite3.Connection:

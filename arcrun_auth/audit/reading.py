@@ -64,13 +64,14 @@ class Checked:
 def entries(trail: Trail, *, since: float = 0.0, device: str = "") -> list[Entry]:
     """Those that can be read, newest first, down to the moment `since`. sqlite3.Error."""
     found = []
-    for row in trail.connection().execute("SELECT n, nonce, ct FROM entry ORDER BY n DESC"):
-        entry = _entry(trail, row, device)
-        if entry is None:
-            continue
-        if entry.time < since:
-            break
-        found.append(entry)
+    with trail.lock:
+        for row in trail.connection().execute("SELECT n, nonce, ct FROM entry ORDER BY n DESC"):
+            entry = _entry(trail, row, device)
+            if entry is None:
+                continue
+            if entry.time < since:
+                break
+            found.append(entry)
     return found
 
 
@@ -94,15 +95,15 @@ def entry_of(number: int, fields: dict[str, Any], device: str) -> Entry:
 def check(trail: Trail, *, at: tuple[int, ...] = ()) -> Checked:
     """Reads all of it. `at` are numbers of entries whose hashes are wanted. sqlite3.Error."""
     walk = _Walk(trail, at)
-    # In one transaction: another process may be writing.
-    connection = trail.connection()
-    connection.execute("BEGIN")
-    try:
-        for row in connection.execute("SELECT n, nonce, ct FROM entry ORDER BY n"):
-            walk.step(row)
-        row = connection.execute("SELECT v FROM meta WHERE k='tail'").fetchone()
-    finally:
-        connection.execute("COMMIT")
+    with trail.lock:
+        connection = trail.connection()
+        connection.execute("BEGIN")  # one picture: another process may be writing
+        try:
+            for row in connection.execute("SELECT n, nonce, ct FROM entry ORDER BY n"):
+                walk.step(row)
+            row = connection.execute("SELECT v FROM meta WHERE k='tail'").fetchone()
+        finally:
+            connection.execute("COMMIT")
     walk.end(row[0] if row is not None else b"")
     tip = walk.chain.hex() if walk.chain is not None else ""
     return Checked(walk.count, tip, tuple(walk.findings), walk.hashes)

@@ -424,3 +424,22 @@ def test_a_head_that_cannot_be_kept_costs_no_line_and_makes_none_twice(house, mo
     assert len(house.recorder.entries()) == EVERY
     monkeypatch.undo()
     assert house.findings() == []
+
+
+def test_a_trail_is_checked_while_threads_write(house):
+    house.write(1)
+    stop, failed = threading.Event(), []
+
+    def write():
+        while not stop.is_set():
+            if not house.recorder.note("use", "notion"):
+                failed.append("a line")
+
+    threads = [threading.Thread(target=write) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    found = [house.recorder.verify().findings for _ in range(4)]
+    stop.set()
+    for thread in threads:
+        thread.join(60)
+    assert (failed, [each for each in found if each]) == ([], [])

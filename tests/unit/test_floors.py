@@ -36,10 +36,10 @@ FLOORS = [
     (
         "hall",
         """
-        adoption agreement apps authority bound broker checkup compared completion connections
-        declared desk discovery ends enrol found helpers keepalive named parts platform_config
-        presigned recording referred ownership relayed removal renewal report resolve shared
-        signin sync trial
+        adoption agreement apps authority bound broker checkup compared completion
+        connections declared desk discovery ends enrol found helpers keepalive named
+        ownership parts platform_config presigned recording referred relayed removal renewal
+        report resolve shared signin sync trial
         """,
     ),
     ("bridge", "adapters"),

@@ -78,21 +78,17 @@ def test_a_job_gets_a_key_to_its_rows_for_fifteen_minutes(there, owner, issuer):
     assert owner.ask("GET", "/me/ci")["vaults"][0]["id"] == name
 
 
-@pytest.mark.parametrize("change", [
-    {"sub": "repo:eve/site:ref:refs/heads/main"},
-    {"sub": "repo:ada/site:pull_request"},
-    {"aud": "https://other.example"},
-    {"aud": ["https://other.example"]},
-    {"iss": "https://evil.example"},
-    {"exp": 1},
-])  # fmt: skip
-def test_another_job_gets_none(there, owner, issuer, change):
+def test_another_job_gets_none(there, owner, issuer):
     name = vault(owner, issuer)
-    given = {"audience": change.pop("aud", there.url), **change}
-    with pytest.raises(errors.TokenRefused):
-        asked(there, name, issuer.token(**given))
-    keys = there.database.read(lambda tx: tx.all("SELECT id FROM api_keys WHERE kind = 'ci'"))
-    assert keys == []
+    for change in (
+        {"sub": "repo:eve/site:ref:refs/heads/main"}, {"sub": "repo:ada/site:pull_request"},
+        {"audience": "https://other.example"}, {"audience": ["https://other.example"]},
+        {"iss": "https://evil.example"}, {"exp": 1},
+    ):  # fmt: skip
+        with pytest.raises(errors.TokenRefused):
+            asked(there, name, issuer.token(**{"audience": there.url, **change}))
+        keys = there.database.read(lambda tx: tx.all("SELECT id FROM api_keys WHERE kind = 'ci'"))
+        assert keys == [], change
 
 
 def test_a_vault_that_is_gone_gives_no_key(there, owner, issuer):
