@@ -327,6 +327,21 @@ def test_a_home_that_may_hold_the_new_login_is_waited_for(sharing: Sharing, monk
     assert (sharing.requests, sharing.well) == (2, True)
 
 
+@pytest.mark.parametrize("who", BOTH)
+def test_once_somebody_has_logged_in_anew_nobody_is_waited_for(
+    sharing: Sharing, monkeypatch, who
+) -> None:
+    dies(monkeypatch, sharing, "laptop", "after the answer")
+    sharing.lapse()
+    sharing.broker(who).setup("demo")
+    sharing.sync(who)
+    for name in BOTH:
+        sharing.sync(name)
+        sharing.expire(name)
+        assert sharing.token(name)
+    assert sharing.well
+
+
 def test_after_a_while_the_old_token_is_tried_once(sharing: Sharing, monkeypatch) -> None:
     dies(monkeypatch, sharing, "laptop", "before the request")
     sharing.lapse()
