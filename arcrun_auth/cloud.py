@@ -259,29 +259,21 @@ class Cloud:
     # --- leases
 
     def take_lease(self, name: str, ttl: float, holder: str, *, after: int = 0) -> answers.Lease:
-        """A lease for `ttl` seconds, at most 120, with a fence above `after`.
-
-        `Conflict` while another holder has it. The same one gets it anew: whoever was it before
-        has died, or never heard that it had it.
-        """
+        """A lease for `ttl` seconds, at most 120, with a fence above `after`. `Conflict` while
+        another holder has it; the same one gets it anew."""
         body = {"name": name, "ttl_s": ttl, "holder": holder, "after": after}
         return self._read(self.ask("POST", "/leases", body), answers.Lease)
 
     def renew_lease(
         self, name: str, lease: str, ttl: float, *, begins: bool = False
     ) -> answers.Lease:
-        """The same for longer. `Conflict` if it is somebody else's by now, or nobody's.
-
-        `begins` says that the holder now begins what it may not be able to tell the end of.
-        """
+        """The same for longer. `Conflict` if it is somebody else's by now, or nobody's. `begins`:
+        now the holder begins what it may not be able to tell the end of."""
         body = {"lease": lease, "ttl_s": ttl, "begins": begins}
         return self._read(self.ask("PUT", f"/leases/{quote(name, safe='')}", body), answers.Lease)
 
     def release_lease(self, name: str, lease: str, *, unknown: bool = False) -> None:
-        """Lets go of it. `Conflict` if it is somebody else's by now.
-
-        `unknown` says that nobody can know whether what was begun has happened.
-        """
+        """Lets go of it; `unknown`: nobody can know what came of it. `Conflict` as above."""
         body = {"lease": lease, "unknown": unknown}
         self.ask("DELETE", f"/leases/{quote(name, safe='')}", body)
 

@@ -18,6 +18,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
 from arcrun_auth.errors import printable
+from arcrun_auth.protocol import wraps
 from arcrun_auth.protocol.signatures import fits
 from arcrun_auth.seal import encode
 
@@ -262,6 +263,7 @@ class Membership:
         keys = {key for each in known.values() for key in (each.sign, each.box)}
         if new.device.id in known or keys & {new.device.sign, new.device.box}:
             raise BadMembership("a device is added that was a member before")
+        _check_box(new.device)
         if new.epoch != self.epoch or new.last is not None:
             raise BadMembership("adding a device begins no epoch")
         members = {**self.members, new.device.id: new.device}
@@ -321,8 +323,15 @@ def _begun(first: Statement) -> Membership:
     usual = Statement(0, "", "found", device, 1, device.id, first.at, None, first.sig)
     if first != usual or device.kind != "device":
         raise BadMembership("the chain does not begin with a device that founds it")
+    _check_box(device)
     _verify(first, device.sign)
     return Membership((first,), {device.id: device})
+
+
+def _check_box(device: Device) -> None:
+    # Each new epoch would fail of it: whoever brought it in could not be revoked.
+    if not wraps.can_be_for(device.box):
+        raise BadMembership("a device is added that no key can be wrapped for")
 
 
 def _with_signature(plain: Statement, sign: Sign) -> Statement:

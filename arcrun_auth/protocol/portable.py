@@ -43,6 +43,9 @@ _BESIDE = ("refresh_expires",)
 _TENANT = ("method", "params", "endpoints")
 """What a login was made for. With another tenant's it would reach the wrong one."""
 
+LOGIN = 1 << 20
+"""How many turns may the homes take with one login? More than they ever will."""
+
 _TAKEN_BACK = "taken_back"
 """Which field of a record tells up to which turn its login was shared?"""
 
@@ -198,7 +201,8 @@ def take_back(record: Credential) -> Credential:
 def relogged(held: Credential | None, record: Credential) -> Credential:
     """A record with a new login in place of `held`: what is shared stays shared.
 
-    It is later than the login before, whatever the clocks of the devices say.
+    It is later than the login before, whatever the clocks of the devices say, and its turns are
+    above all of that one: whose turn was interrupted then, for this one nobody waits.
     """
     if held is None or record.grant is None:
         return record
@@ -207,7 +211,7 @@ def relogged(held: Credential | None, record: Credential) -> Credential:
     if not held.shared or held.grant is None or record.grant is None:
         return record
     since = max(record.grant.since, math.nextafter(held.grant.since, math.inf))
-    turn = max(turn_of(held), taken_back(held)) + 1
+    turn = (max(turn_of(held), taken_back(held)) // LOGIN + 1) * LOGIN
     return record.replace(shared=True, grant=record.grant.replace(since=since, turn=turn))
 
 

@@ -52,6 +52,18 @@ def wrap(
     return json.dumps(data, separators=(",", ":")).encode()
 
 
+def can_be_for(box: bytes) -> bool:
+    """Whether anything can be wrapped for a raw public X25519 key: false for one of the few
+    points with which every exchange ends in zeros (RFC 7748 §6.1)."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
+    try:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(box))
+    except ValueError:
+        return False
+    return True
+
+
 def unwrap(
     data: bytes, *, vault: str, to: str, box: bytes, signers: Mapping[str, bytes]
 ) -> tuple[int, bytes]:

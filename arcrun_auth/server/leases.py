@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from arcrun_auth.server.keys import Caller
     from arcrun_auth.server.shapes import NewLease, ReleaseLease, RenewLease
 
+MOST = 1000
+"""How many names may an account take leases of? Each is kept: its `fence` never begins anew."""
+
 # What is set on the right of `=` reads the row as it was: `held` and `begun` tell of the holder
 # before. Who was interrupted stays noted until another begins: some only take a lease and look.
 _STAYS = "leases.held = 0 OR leases.begun = 0"
@@ -61,6 +64,10 @@ def take(tx: Tx, who: Caller, asked: NewLease) -> Lease:
             "SELECT expires_at FROM leases WHERE account = ? AND name = ?", who.account, asked.name
         )
         raise later("Somebody else has this lease.", held[0] - now if held else 1, status=409)
+    if found[0] == first:  # a new name, most likely
+        count = tx.one("SELECT count(*) FROM leases WHERE account = ?", who.account)
+        if count is not None and count[0] > MOST:
+            raise Problem(413, f"This account has its {MOST} names of leases.")
     return _lease(lease, found, ends, now)
 
 

@@ -60,7 +60,7 @@ class Changes:
                 found[change.name] = change
             elif change.key is not None:
                 self._here.report.too_large.append(change.key)
-        for change in (*self._reseals(), *self._purges()):
+        for change in (*self._reseals(), *self._orphans(), *self._purges()):
             found.setdefault(change.name, change)
         return list(found.values())
 
@@ -100,6 +100,13 @@ class Changes:
                 raise Conflict  # written meanwhile: look again
             env = envelope.opened(self._keys, name, sealed, placed.entry.epoch)
             yield Change(name, env.ver + 1, base.mac, env.key, env.body, placed.entry.hash)
+
+    def _orphans(self) -> Iterator[Change]:
+        """Rows that are gone, and of which only the log of a former member tells: whoever comes in
+        without it would miss them, and it can be spoilt by whoever wrote it."""
+        for name, placed in self.current.items():
+            if placed.entry.gone and placed.dev not in self._members.live:
+                yield Change(name, placed.entry.ver + 1, REMOVED)
 
     def _purges(self) -> Iterator[Change]:
         """Rows of removed records that every device has seen to be removed."""

@@ -159,7 +159,8 @@ class Judge:
                 held = shown[dev][0].seq if dev in shown else 0
                 if seq <= held or dev not in self._members.live:
                     continue
-                if dev == self._me:
+                # What we have sent ourselves, and never heard to have arrived, is no other home's.
+                if dev == self._me and seq > self._state.tried:
                     raise Copied
                 raise Suspicion("withheld", self._keys.head(dev), dev)
 

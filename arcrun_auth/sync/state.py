@@ -174,7 +174,7 @@ class State:
         with self.transaction():
             for table in ("tail", "pending", "garbage"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - of the list above
-            self.set(sent=0)
+            self.set(sent=0, tried=0)
 
     # -- rows --------------------------------------------------------------------------------
 
@@ -285,6 +285,13 @@ class State:
     def note_pending(self, digest: str, effects: Mapping[str, Any]) -> None:
         values = (digest, json.dumps(effects))
         self._db.execute("INSERT OR REPLACE INTO pending VALUES (?, ?)", values)
+        self.set(tried=max(self.tried, effects["head"]["seq"]))
+
+    @property
+    def tried(self) -> int:
+        """How many entries our log would have, had each batch arrived that was ever sent."""
+        found: int = self.get("tried", 0)
+        return found
 
     def drop_pendings(self) -> None:
         """One of them has landed, so none of the others can."""

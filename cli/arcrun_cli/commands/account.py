@@ -77,8 +77,8 @@ def _shown(key: ApiKey) -> dict[str, Any]:
 )
 @click.argument("key", metavar="ID")
 def end_key(key: str) -> int:
-    """End the key ID: whoever has it is logged out. What is stored stays. A key of kind account
-    is ended only by one of its kind.
+    """End the key ID: whoever has it is logged out. What is stored stays. With the key of a device
+    end those that it made for devices. A key of kind account is ended only by one of its kind.
     """
     from arcrun_auth.sync.account import required
 

@@ -206,3 +206,15 @@ def test_an_enrolment_is_gone_after_ten_minutes(database, anna, clock) -> None:
     begin(database, anna, most=1)
     left = database.database.read(lambda tx: tx.all("SELECT n FROM enrolment_messages"))
     assert len(left) == 1, "what has ended is deleted with the next one"
+
+
+def test_an_account_has_only_so_many_names_of_leases(database, anna, bob, monkeypatch) -> None:
+    """They are kept for good: `fence` grows with each holder, also a year later."""
+    monkeypatch.setattr(leases, "MOST", 2)
+    first = take(database, anna)
+    take(database, anna, "other")
+    with refused(413):
+        take(database, anna, "third")
+    release(database, anna, first.lease)
+    assert take(database, anna).fence == 2
+    assert take(database, bob, "third").fence == 1

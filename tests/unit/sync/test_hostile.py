@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from arcrun_auth.errors import SyncAlarm
+from arcrun_auth.errors import ProviderUnavailable, SyncAlarm
 from arcrun_auth.protocol import log
 from arcrun_auth.protocol.envelope import Envelope
 from arcrun_auth.protocol.handover import Handover
 from arcrun_auth.protocol.head import Head
 from arcrun_auth.protocol.keys import VaultKeys
 from arcrun_auth.protocol.log import Entry
+from arcrun_auth.protocol.membership import BadMembership, Device, Statement
 from arcrun_auth.protocol.wraps import wrap
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.outbox import Change, Outbox
 from arcrun_auth.sync.wire import Row, Write
 from tests import canary
-from tests.sync_kit import Home, Server, enrol, key_of, pair, settle
+from tests.sync_kit import Home, Server, enrol, key_of, pair, settle, write_members
 from tests.unit.sync.test_devices import gone, meet
 
 
@@ -233,3 +236,106 @@ def test_a_number_that_no_database_holds_is_none() -> None:
     for number in (1 << 53, 1 << 64, 10**40):
         with pytest.raises(ValueError, match="no number"):
             Entry.of(["0" * 40, number, "0" * 64, 1])
+
+
+# -- what is left of one that was shut out --------------------------------------------------
+
+
+def test_a_removal_by_one_that_was_shut_out_stays_one_without_its_log() -> None:
+    """Its rows are its own to spoil while its API key holds: nothing may hang on them."""
+    server = Server()
+    laptop, stolen = pair(server, "laptop", "stolen")
+    laptop.set("notion")
+    key = laptop.set("slack")
+    settle([laptop, stolen])
+    stolen.remove("notion")
+    settle([laptop, stolen])
+    assert laptop.get("notion") is None
+    laptop.set("later")  # whose head tells that it has seen the removal
+    settle([laptop, stolen])
+    assert any(placed.entry.gone for placed in laptop.state.log_of(stolen.identity.id))
+    gone(laptop, stolen.identity.device)
+    settle([laptop])
+    keys = laptop.engine().keys
+    for name in (keys.head(stolen.identity.id), keys.segment(stolen.identity.id, 0, 0)):
+        server.write([Write(name, keys.seal_meta(name, b"{}"))])
+    laptop.sync()
+    phone = Home("phone", server)
+    meet(laptop, phone)
+    phone.sync()
+    assert (phone.get("notion"), phone.get("slack")) == (None, key)
+    assert laptop.engine().verify()
+    settle([laptop, phone])
+
+
+# -- a server that makes a home believe that it is a copy ------------------------------------
+
+
+class Forking(Server):
+    """Takes one batch, says that it has failed, and shows it to one of two homes alone."""
+
+    def __init__(self) -> None:
+        super().__init__(page=1000)
+        self.fails = False
+        self.hidden: dict[str, Row] = {}
+
+    def write(self, batch):
+        if not self.fails:
+            return super().write(batch)
+        self.fails, before = False, dict(self.rows)
+        super().write(batch)
+        self.hidden, self.rows = dict(self.rows), before
+        raise ProviderUnavailable("no answer", sent=True)
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_server_cannot_make_a_home_take_itself_for_a_copy(goes_on) -> None:
+    """It would take new keys, and give up each login that only one home can use."""
+    server = Forking()
+    laptop, desktop = pair(server, "laptop", "desktop")
+    settle([laptop, desktop])
+    for name in ("one", "two"):
+        laptop.set(name)
+    server.fails = True
+    with pytest.raises(ProviderUnavailable):
+        laptop.sync()
+    shown_to_laptop, server.rows = server.rows, server.hidden
+    desktop.set("three")
+    desktop.sync()
+    # The desktop's head says that it has seen what the laptop has never heard to have arrived.
+    head = desktop.engine().keys.head(desktop.identity.id)
+    ours = {laptop.engine().keys.head(laptop.identity.id)}
+    lies = {name: row for name, row in server.rows.items() if name not in ours}
+    if goes_on:
+        server.rows = shown_to_laptop
+        laptop.store.delete(key_of("two"), expect=laptop.store.get(key_of("two")).generation)
+        laptop.sync()
+        lies = {**server.rows, head: lies[head]}
+    server.seq += 1
+    server.rows = {**lies, head: Row(head, server.seq, lies[head].sealed)}
+    with pytest.raises(SyncAlarm):
+        laptop.sync()
+
+
+# -- a member that is there only so that nobody can be shut out ------------------------------
+
+
+@pytest.mark.parametrize("box", [bytes(32), b"\x01" + bytes(31), b"\xed" + b"\xff" * 30 + b"\x7f"])
+def test_a_device_that_no_key_can_be_wrapped_for_is_none(box) -> None:
+    """RFC 7748 §6.1: with such a point every exchange ends in zeros, and HPKE refuses it. Each
+    new epoch would fail of it, so whoever brought it in could not be revoked."""
+    server = Server()
+    laptop, evil = pair(server, "laptop", "evil")
+    settle([laptop, evil])
+    ghost = Device("ghost", bytes(range(32)), box)
+    members = evil.state.members(evil.engine().keys.vault)
+    with pytest.raises(BadMembership):
+        members.add(ghost, by=evil.identity.id, sign=evil.identity.sign, at=evil.now)
+    # By hand, as a member that does not look would write it:
+    n, prev = members.tip
+    plain = Statement(n + 1, prev, "add", ghost, members.epoch, evil.identity.id, int(evil.now))
+    added = replace(plain, sig=evil.identity.sign(plain.signed()))
+    forged = replace(members, statements=(*members.statements, added))
+    write_members(evil, evil.engine().keys, forged)
+    with pytest.raises(SyncAlarm):
+        laptop.sync()
