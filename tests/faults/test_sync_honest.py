@@ -30,6 +30,8 @@ SYNCS = 1000
 DEVICES = ("laptop-of-ada", "desktop-of-ada", "phone-of-ada", "build-server")
 SERVICES = ("notion", "stripe", "google_drive@work", "a-stranger/weather@eu-west.1")
 GUARD = 300
+SHORTEST = 6
+"""How many characters at least are searched for? Fewer stand in any ciphertext by chance."""
 
 
 @pytest.fixture
@@ -119,13 +121,12 @@ def traces(folder: Path) -> list[str]:
 
 def shows(data: bytes, word: str) -> bool:
     raw = word.encode()
-    if len(raw) < 4:  # so short a word stands in any ciphertext
-        return False
     forms = {raw, raw.hex().encode(), raw[::-1]}
     for shift in range(3):
-        encoded = base64.b64encode(b"\0" * shift + raw)[4 if shift else 0 :]
-        forms.add(encoded[: len(encoded) // 4 * 4 - 4])
-    return any(form in data for form in forms if len(form) >= 4)
+        # Of its base64 the digits that what stands before and behind it has no part in.
+        encoded = base64.b64encode(b"\0" * shift + raw)
+        forms.add(encoded[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6])
+    return any(form in data for form in forms if len(form) >= SHORTEST)
 
 
 def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
