@@ -215,7 +215,8 @@ def test_a_device_that_lies_about_its_key_is_not_said_to_be_shut_out_by_it(insid
     desktop.wire.write([Write(name, lie)])
     ran = inside("devices", "revoke", "desktop", "--yes", **env(two, "laptop"))
     assert ran.code == 0
-    assert "end it on the server's page of keys" in ran.err
+    assert "It never told its API key" in ran.err
+    assert "arcrun account end-key" in ran.err
 
 
 def test_one_that_comes_back_by_another_key_is_told_that_it_was_removed(inside, two: Homes):

@@ -326,7 +326,7 @@ def test_what_fails_at_its_commit_is_told_to_all_who_waited(tmp_path) -> None:
     def broken(tx):
         tx.run("PRAGMA defer_foreign_keys = ON")
         tx.run(
-            "INSERT INTO leases (account, name, lease, holder, fence, held, interrupted,"
+            "INSERT INTO leases (account, name, lease, holder, fence, held, begun,"
             " expires_at) VALUES ('nobody', 'x', '', '', 0, 0, 0, 0)"
         )
 
