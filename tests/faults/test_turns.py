@@ -22,6 +22,7 @@ import pytest
 
 from arcrun_auth.custody import fingerprint, interrupted, untold
 from arcrun_auth.testing import Provider
+from arcrun_auth.tokens import Grant, Secret
 from tests import canary
 from tests.faults.board import FULL, count
 from tests.faults.desk import GUARD, PATHS
@@ -164,21 +165,19 @@ class Storm:
         """Fingerprints of the refresh tokens that the provider saw twice, as it goes on."""
         found: list[str] = []
         authority = self.provider.authority
-        renew = authority._renew
+        token_of = authority.token
 
-        def renewed(app, form):
+        def answered(form, authorization):
             before = authority.reuses
             try:
-                return renew(app, form)
+                return token_of(form, authorization)
             finally:
                 if authority.reuses > before:
-                    from arcrun_auth.tokens import Grant, Secret
-
                     token = Secret(form["refresh_token"])
                     grant = Grant(access_token=Secret(""), issued=0.0, refresh_token=token)
                     found.append(fingerprint(grant))
 
-        authority._renew = renewed
+        authority.token = answered
         return found
 
     def env(self, name: str) -> dict[str, str]:
@@ -253,7 +252,7 @@ class Storm:
 
 @pytest.fixture
 def storm(tmp_path) -> Iterator[Storm]:
-    with Provider(latency=0.03) as provider:  # so long that some die in it
+    with Provider(latency=0.05) as provider:  # so long that some die in it
         made = Storm(tmp_path, provider)
         yield made
         made.close()
