@@ -18,7 +18,7 @@ from arcrun_auth.hosts import fence_of
 from arcrun_auth.kept_line import Line
 from arcrun_auth.oauth.call import TokenCall
 from arcrun_auth.platform_api import KEY_HEADER, understood
-from arcrun_auth.server_words import retry_after
+from arcrun_auth.server_words import Censor, retry_after
 from arcrun_auth.tokens import Secret
 
 if TYPE_CHECKING:
@@ -160,7 +160,8 @@ class Cloud:
 
     def rotate(self) -> Secret:
         """The new text of this key, which this client goes on with. The old one has ended."""
-        self.key = Secret(str(self.ask("PUT", "/me/api-key/rotate")["api_key"]))
+        made = self._read(self.ask("PUT", "/me/api-key/rotate"), answers.Rotated)
+        self.key = Secret(made.api_key)
         return self.key
 
     def delete_key(self) -> None:
@@ -206,7 +207,10 @@ class Cloud:
     def rows_since(self, cursor: int, limit: int = PAGE) -> answers.Page:
         """The rows of sync that changed after `cursor`, deleted ones too."""
         query = urlencode({"since": cursor, "limit": limit})
-        return self._read(self.ask("GET", f"/credentials?{query}"), answers.Page)
+        page = self._read(self.ask("GET", f"/credentials?{query}"), answers.Page)
+        if not page.follows(cursor):
+            raise answers.senseless(self.host)
+        return page
 
     def row(self, name: str) -> answers.Row | None:
         """One row, with its ciphertext; None where there is none."""
@@ -242,7 +246,11 @@ class Cloud:
     def named_rows(self) -> Iterator[answers.Named]:
         """The rows that have their names in clear, one after the other."""
         after: str | None = ""
+        asked: set[str] = set()
         while after is not None:
+            if after in asked:
+                raise answers.senseless(self.host)
+            asked.add(after)
             query = urlencode({"after": after, "limit": PAGE})
             page = self._read(self.ask("GET", f"/credentials?{query}"), answers.NamedPage)
             yield from page.credentials
@@ -315,14 +323,14 @@ class Cloud:
         call = self._call(method, path, body, headers or {}, secrets)
         answer = self._send(call)
         if answer.status in _CONFLICT:
-            raise self._conflict(answer)
+            raise self._conflict(answer, call.secrets)
         if answer.status == _NOT_FOUND and PROTOCOL_HEADER in answer.headers:
             raise NotThere(f"{self.host} has no such thing.")
         data = understood(answer, self.host, self._now(), call.secrets)
         if answer.headers.get(PROTOCOL_HEADER) != PROTOCOL:
             raise AuthError(
                 f"{self.host} does not speak version {PROTOCOL} of the platform's protocol.",
-                hint="see that it is an arcrun server; then: pip install --upgrade arcrun-auth",
+                hint="see that it is a platform of ours; then: pip install --upgrade arcrun-auth",
             )
         return data
 
@@ -365,18 +373,13 @@ class Cloud:
                 raise
             return self._line.send(call)
 
-    def _conflict(self, answer: Answer) -> Conflict:
+    def _conflict(self, answer: Answer, secrets: tuple[Secret, ...]) -> Conflict:
         data = json_object(answer.body) or {}
-        found = data.get("conflicts")
-        versions = {
-            row["name"]: row["version"]
-            for row in (found if isinstance(found, list) else ())
-            if isinstance(row, dict)
-            and isinstance(row.get("name"), str)
-            and isinstance(row.get("version"), int)
-        }
+        versions = answers.differing(data.get("conflicts"))
         said = data.get("detail")
-        words = printable(said) if isinstance(said, str) else "it is in conflict with what is there"
+        words = "it is in conflict with what is there"
+        if isinstance(said, str):
+            words = printable(Censor(secrets)(said))
         return Conflict(
             f"{self.host} says: {words}", versions, retry_after(answer.headers, self._now())
         )

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from itertools import pairwise
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from arcrun_auth.errors import ProviderUnavailable
 
 S = TypeVar("S")
+
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+"""A number of a row, or of an account: what a database can hold."""
+ApiKeyText = Annotated[str, Meta(pattern=r"^[!-~]{1,200}$")]
+"""What can stand in a header."""
 
 
 class Registered(Struct, frozen=True):
     """A new account. `api_key` is its first key."""
 
     account: str
-    api_key: str
+    api_key: ApiKeyText
 
     def __repr__(self) -> str:
         return f"Registered(account={self.account!r}, api_key='***')"
@@ -52,10 +58,19 @@ class ApiKey(Struct, frozen=True):
 class MintedKey(ApiKey, frozen=True, kw_only=True):
     """A new key, and its text."""
 
-    api_key: str
+    api_key: ApiKeyText
 
     def __repr__(self) -> str:
         return f"MintedKey(id={self.id!r}, kind={self.kind!r}, api_key='***')"
+
+
+class Rotated(Struct, frozen=True):
+    """The new text of a key."""
+
+    api_key: ApiKeyText
+
+    def __repr__(self) -> str:
+        return "Rotated(api_key='***')"
 
 
 class CiMade(Struct, frozen=True):
@@ -68,7 +83,7 @@ class Row(Struct, frozen=True):
     """A row of ciphertext; `deleted` ones have none. `version` grows with each change."""
 
     name: str
-    version: int
+    version: Count
     encrypted: str = ""
     iv: str = ""
     deleted: bool = False
@@ -83,7 +98,7 @@ class Page(Struct, frozen=True):
     """
 
     credentials: tuple[Row, ...]
-    cursor: int
+    cursor: Count
     more: bool
 
     @property
@@ -95,12 +110,18 @@ class Page(Struct, frozen=True):
         """What to ask behind, next time."""
         return self.credentials[-1].version if self.more and self.credentials else self.cursor
 
+    def follows(self, cursor: int) -> bool:
+        """Whether its rows come one after the other behind `cursor`: else pages had no end."""
+        versions = [cursor, *(row.version for row in self.credentials)]
+        rising = all(before < after for before, after in pairwise(versions))
+        return rising and (versions[-1] <= self.cursor or not self.credentials)
+
 
 class Named(Struct, frozen=True):
     """A row that has its name in clear, as it is listed."""
 
     name: str
-    version: int
+    version: Count
     service: str | None = None
     sensitivity: str | None = None
     created_at: str | None = None
@@ -117,8 +138,8 @@ class NamedPage(Struct, frozen=True):
 class Written(Struct, frozen=True):
     """What a batch came to: the number of the last change, and the version of each row."""
 
-    cursor: int
-    versions: dict[str, int]
+    cursor: Count
+    versions: dict[str, Count]
 
 
 class Lease(Struct, frozen=True):
@@ -195,6 +216,20 @@ def read(data: dict[str, Any], shape: type[S], host: str) -> S:
         return msgspec.convert(data, shape)
     except msgspec.ValidationError:
         # Its words may be anything, and there may be a key among them.
-        raise ProviderUnavailable(
-            f"{host} answered something that no platform answers.", sent=True
-        ) from None
+        raise senseless(host) from None
+
+
+def senseless(host: str) -> ProviderUnavailable:
+    """What to raise for an answer that makes no sense."""
+    return ProviderUnavailable(f"{host} answered something that no platform answers.", sent=True)
+
+
+def differing(conflicts: object) -> dict[str, int]:
+    """The rows that a conflict names, and at which version they are; nothing of what is none."""
+    return {
+        row["name"]: row["version"]
+        for row in (conflicts if isinstance(conflicts, list) else ())
+        if isinstance(row, dict)
+        and isinstance(row.get("name"), str)
+        and isinstance(row.get("version"), int)
+    }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SETTINGS = (
     "allow_executables", "allow_hosts", "ci_vault", "community_url", "interactive", "keyring",
     "login_timeout", "ownership", "project", "recipes_root", "recipes_url", "secrets_dir",
-    "secrets_file", "server", "store",
+    "secrets_file", "server", "store", "sync_auto",
 )  # fmt: skip
 
 # Which services would have variables that mean something else already?

@@ -113,4 +113,3 @@ def _begin_anew(state: State, store: Store) -> None:
         heads = {dev: (known.head.n, known.hash) for dev, known in state.heads().items()}
         state.forget()
         state.pin(members.tip, heads)
-    rings.marked(store, 0)

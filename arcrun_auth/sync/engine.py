@@ -179,7 +179,9 @@ class Engine:
 
     def _take_epoch(self, members: Membership, delta: Delta) -> None:
         """Gets the content key of a new epoch, which was wrapped for this device."""
-        if members.epoch <= self.keys.epoch or self._identity.id not in members.live:
+        if self.keys.epoch > members.epoch:  # a key before its time is one that somebody chose
+            raise Suspicion("rolled back", self.keys.members)
+        if members.epoch == self.keys.epoch or self._identity.id not in members.live:
             return
         name = self.keys.wrap(self._identity.id)
         row = delta.get(name) or self._wire.row(name)
@@ -193,13 +195,14 @@ class Engine:
             given = handover.load(plain).keys
         except ValueError:
             raise Suspicion("damaged", name) from None
-        if (given.vault, given.root) != (self.keys.vault, self.keys.root):
+        # No key of a later epoch: whoever has one asks for none, and would write by it then.
+        if (given.vault, given.root, given.epoch) != (self.keys.vault, self.keys.root, epoch):
             raise Suspicion("swapped", name)
+        if epoch != members.epoch:
+            raise Suspicion("rolled back", name)
         for number, content in given.contents.items():
             if number not in self.keys.contents:
                 self.keys = rings.with_epoch(self._store, number, content).keys
-        if epoch != members.epoch:
-            raise Suspicion("rolled back", name)
 
     def _join(self, here: Here, news: News) -> None:
         bases = self.state.bases()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from arcrun_auth.protocol.head import Head
     from arcrun_auth.protocol.keys import VaultKeys
     from arcrun_auth.protocol.log import Entry
-    from arcrun_auth.protocol.membership import Membership
+    from arcrun_auth.protocol.membership import Membership, Statement
     from arcrun_auth.sync.state import Known, State
     from arcrun_auth.sync.wire import Delta, Row
 
@@ -105,12 +105,9 @@ class Judge:
         if known is not None and row.sealed.hash == known.hash:
             return
         end = self._members.revoked.get(dev)
-        last = 0 if end is None or end.last is None else end.last[0]
-        if end is not None and known is not None and known.head.seq >= last:
+        if end is not None and not _counts(row.sealed.hash, end, known):
             return  # what it writes afterwards is nobody's business
         head = self._opened_head(row, dev, public)
-        if end is not None and head.seq > last:
-            return
         self._check_head(head, known, name)
         self._news.heads.append((head, row.sealed.hash))
 
@@ -286,3 +283,11 @@ class Judge:
         except ValueError:
             return "damaged"
         return "rolled back" if found.ver < placed.entry.ver else "forked"
+
+
+def _counts(digest: str, end: Statement, known: Known | None) -> bool:
+    """Whether this is the last head of a device that was revoked, as whoever revoked it had seen
+    it. Any other may be of today: the device still has what it signed its past with."""
+    assert end.last is not None
+    seq, last = end.last
+    return digest == last and (known is None or known.head.seq < seq)

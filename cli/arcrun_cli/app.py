@@ -59,7 +59,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Administer": {
         "recipes": ("recipes", "The recipes: list, show, make, check, share, update."),
         "vault": ("vault", "The vault and its keys."),
-        "serve": ("serve", "Run the platform: sync for your machines."),
+        "serve": ("serve", "Run the platform: sync for your machines, on SQLite or PostgreSQL."),
         "completion": ("completion", "Completion of names for your shell."),
     },
 }

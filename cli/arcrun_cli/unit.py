@@ -42,7 +42,7 @@ def text(given: Mapping[str, Any]) -> str:
     own = f"ReadWritePaths={unit_line([folder])}\n" if folder else "StateDirectory=arcrun\n"
     return (
         f"# /etc/systemd/system/{UNIT}.service\n"
-        "[Unit]\nDescription=The arcrun platform\nAfter=network-online.target\n"
+        "[Unit]\nDescription=The platform of arcrun-auth\nAfter=network-online.target\n"
         "Wants=network-online.target\n\n"
         f"[Service]\nExecStart={line}\nEnvironmentFile=-/etc/arcrun/server.env\n"
         "DynamicUser=yes\n"

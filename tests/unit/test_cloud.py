@@ -17,6 +17,8 @@ from arcrun_auth.errors import (
     ProviderUnavailable,
     TokenRefused,
 )
+from arcrun_auth.sync.cloud_wire import CloudWire
+from arcrun_auth.sync.wire import everything_since
 from arcrun_auth.tokens import Secret
 from tests.platform_desk import IV, cipher, desk
 from tests.servers import GUARD, Reply, raw_server, recorder
@@ -312,3 +314,62 @@ def test_rows_survive_the_whole_way(server, cloud) -> None:
         if not page.more:
             break
     assert got == many
+
+
+# -- a server that means harm ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 63, 10**30, 1.5, True, "1", None])
+def test_numbers_that_cannot_be_are_no_answer(number) -> None:
+    row = {"name": "s_1", "version": number, "encrypted": cipher(), "iv": IV}
+    page = {"credentials": [row], "cursor": 1, "more": False}
+    for body in (page, {"credentials": [], "cursor": number, "more": False}):
+        with answering(200, body) as fake, client(fake) as kept:
+            with pytest.raises(AuthError, match="no platform answers"):
+                kept.rows_since(0)
+    with answering(200, {"cursor": 1, "versions": {"s_1": number}}) as fake, client(fake) as kept:
+        with pytest.raises(AuthError, match="no platform answers"):
+            kept.put_rows([Change("s_1", cipher(), IV)])
+
+
+@pytest.mark.parametrize("key", [None, "", "x y", "ak_1\r\nx: y", "ak_ü", 3, "ak_" + "x" * 3000])
+def test_a_key_that_cannot_be_one_takes_no_keys_place(key) -> None:
+    answer = {"account": "a", "id": "k", "kind": "device", "label": "x", "api_key": key}
+    with answering(200, answer) as fake, client(fake) as kept:
+        for ask in (kept.rotate, kept.register, lambda: kept.create_key("device", "x")):
+            with pytest.raises(AuthError, match="no platform answers"):
+                ask()
+        assert kept.key == KEY
+    with answering(200, {}) as fake, client(fake) as kept:
+        with pytest.raises(AuthError, match="no platform answers"):
+            kept.rotate()
+
+
+def test_pages_that_lead_in_a_circle_have_an_end() -> None:
+    names = iter("bcbcbcbcbcbc")
+
+    def turn(_) -> Reply:
+        named = {"name": "a", "version": 1}
+        page = {"credentials": [named], "total": 9, "next": next(names)}
+        return Reply(200, PROTOCOL, json.dumps(page).encode())
+
+    with recorder(turn) as fake, client(fake) as kept:
+        with pytest.raises(ProviderUnavailable, match="no platform answers"):
+            list(kept.named_rows())
+        assert len(fake.seen) < 5
+
+
+@pytest.mark.parametrize("versions", [[3], [3, 3], [4, 2], [9, 5]])
+def test_rows_that_lead_in_a_circle_have_an_end(versions) -> None:
+    rows = [{"name": f"s_{n}", "version": n, "encrypted": cipher(), "iv": IV} for n in versions]
+    with answering(200, {"credentials": rows, "cursor": 9, "more": True}) as fake:
+        with client(fake) as kept, pytest.raises(ProviderUnavailable, match="no platform answers"):
+            everything_since(CloudWire(kept), 0)
+        assert len(fake.seen) < 5
+
+
+def test_a_conflict_does_not_repeat_the_key() -> None:
+    said = {"detail": f"the key {KEY.reveal()} is wrong"}
+    with answering(409, said) as fake, client(fake) as kept, pytest.raises(Conflict) as caught:
+        kept.put_row("s_1", cipher(), IV)
+    assert KEY.reveal() not in str(caught.value)

@@ -94,3 +94,43 @@ def test_a_body_that_does_not_come_is_waited_for_in_bounded_time(sock, monkeypat
     assert told.startswith(b"HTTP/1.1 408")
     assert b"connection: close" in told
     assert ended(sock)
+
+
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("request_", [HEALTH[:-2] + CHUNKED, POST + CHUNKED])
+@pytest.mark.parametrize("endless", [b"0\r\nx: " + b"y" * 4096, b"0\r\n", b"5;x=" + b"y" * 4096])
+def test_what_follows_a_body_has_an_end_too(sock, request_, endless) -> None:
+    """RFC 9112 §7.1: a chunk may have an extension, and a chunked body trailers."""
+    line = b"x: " + b"y" * 4096 + b"\r\n"
+    piece = line * 16 if endless == b"0\r\n" else b"y" * 65536
+    sent = 0
+    try:
+        sock.sendall(request_ + endless)
+        while sent < 64 << 20:
+            sent += sock.send(piece)
+    except ConnectionError:
+        pass
+    assert sent < 32 << 20
+
+
+def test_a_body_of_many_small_chunks_is_served(sock) -> None:
+    body = b'{"email": "' + b"a" * 200 + b'@example.com"}'
+    sock.sendall(POST + CHUNKED)
+    sock.sendall(b"".join(b"1;x=" + b"z" * 1000 + b"\r\n%c\r\n" % each for each in body))
+    sock.sendall(b"0\r\nx: y\r\n\r\n")
+    assert answer(sock).startswith(b"HTTP/1.1 201")
+
+
+def test_a_body_that_nobody_waits_for_holds_no_connection(server, monkeypatch) -> None:
+    monkeypatch.setattr(guarded, "WHOLE_SECONDS", 0.1)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=GUARD) as sock:
+        sock.sendall(HEALTH[:-2] + b"content-length: 100000\r\n\r\n")
+        assert answer(sock).startswith(b"HTTP/1.1 200")
+        try:
+            for _ in range(10_000):
+                sock.sendall(b"y")
+        except ConnectionError:
+            return
+        assert ended(sock)

@@ -445,6 +445,20 @@ def test_a_former_member_cannot_lead_a_code_into_a_vault_of_his_own():
         assert alarmed.value.what == "swapped"
 
 
+def test_a_code_is_not_given_keys_with_members_of_an_earlier_time():
+    """Whoever was a member then could hand over keys that have ended since."""
+    server, _, code = with_code()
+    paper = devices._paper(kdf.parse_recovery(code))
+    data = devices._row_of(server, paper, "keys")
+    chain = membership.load(data["members"].encode(), devices._vouched(server, paper))
+    first = {"v": 1, "chain": [chain.statements[0].dump()]}
+    earlier = canonical({**data, "members": canonical(first).decode()})
+    box = paper.device.box
+    server.write([Write(recovery.row(box, "keys"), recovery.sealed(box, "keys", earlier))])
+    with pytest.raises(SyncAlarm):
+        recovered(server, code)
+
+
 def test_a_recovery_row_that_was_damaged_is_an_alarm():
     server, _, code = with_code()
     box = devices._paper(kdf.parse_recovery(code)).device.box
