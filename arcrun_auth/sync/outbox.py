@@ -185,8 +185,8 @@ class Outbox:
     ) -> None:
         name = self._keys.head(self._me)
         sealed = self._keys.seal_meta(name, head.signed(self._identity.sign))
-        told = self._trail_ahead()
-        for each, content in (*segments.items(), *told, (name, sealed)):
+        writes += self._trail_ahead()
+        for each, content in (*segments.items(), (name, sealed)):
             writes.append(Write(each, content, self._state.version(each)))
         effects = {
             "head": asdict(head),
@@ -204,19 +204,24 @@ class Outbox:
             self._note(writes, written)
         self.told = replace(self.told, rows={}, garbage=[])
 
-    def _trail_ahead(self) -> list[tuple[str, Sealed]]:
-        """Sends what is to be told of the trail; gives the last row, which goes with the head."""
-        told = list(self.told.rows.items())
+    def _trail_ahead(self) -> list[Write]:
+        """Sends what is to be told of the trail; gives the last row, which goes with the head.
+
+        Whatever is there now: a row of it that the server has lost stops no sync.
+        """
+        writes = [Write(name, sealed) for name, sealed in self.told.rows.items()]
         with self._state.transaction():
             self._state.drop_garbage(self.told.rows)  # that of a trail that was there before
-        while len(told) > 1:
-            part = told[: min(TRAIL_ROWS, len(told) - 1)]
-            self._ahead(dict(part))
-            told = told[len(part) :]
-        return told
+        while len(writes) > 1:
+            some = min(TRAIL_ROWS, len(writes) - 1)
+            self._send_ahead(writes[:some])
+            writes = writes[some:]
+        return writes
 
     def _ahead(self, segments: Mapping[str, Sealed]) -> None:
-        writes = [Write(n, content, self._state.version(n)) for n, content in segments.items()]
+        self._send_ahead([Write(n, each, self._state.version(n)) for n, each in segments.items()])
+
+    def _send_ahead(self, writes: Sequence[Write]) -> None:
         written = self._wire.write(writes)
         with self._state.transaction():
             self._note(writes, written)

@@ -63,27 +63,33 @@ class Others:
 def others(home: Home, *, since: float | None = None) -> Others:
     """The trails of the other devices, from the moment `since` on; all that lies in rows without.
 
-    Nothing where this home belongs to no synced vault. Offline, `unread` says so. StoreError.
+    Nothing where this home belongs to no synced vault. Where they cannot be fetched, `unread` says
+    why, and what was read until then is there. Raises nothing of its own.
     """
-    store, found = primary(home.store), Others()
+    found = Others()
+    try:
+        _read(home, since, found)
+    except AuthError as error:
+        found.unread = str(error)
+    return found
+
+
+def _read(home: Home, since: float | None, found: Others) -> None:
+    store = primary(home.store)
     ring, me = rings.stored(store), stored(store)
     if ring is None or me is None:
-        return found
+        return
     with closing(State(os.path.join(home.settings.home, FILE))) as state:
         members = state.members(ring.keys.vault)
         if members is None:
-            return found
+            return
         found.me = me.id
         called = (statement.device for statement in members.statements)
         found.names = {device.id: device.name for device in called}
-        try:
-            with required(store, home.settings).cloud() as cloud:
-                reader = Reader(CloudWire(cloud), state, ring.keys, members, since)
-                for dev in sorted({*state.heads()} - {me.id}):
-                    reader.read(dev, found)
-        except AuthError as error:
-            found.unread = str(error)
-    return found
+        with required(store, home.settings).cloud() as cloud:
+            reader = Reader(CloudWire(cloud), state, ring.keys, members, since)
+            for dev in sorted({*state.heads()} - {me.id}):
+                reader.read(dev, found)
 
 
 class Reader:

@@ -85,3 +85,24 @@ def test_a_home_that_has_the_keys_and_has_not_synced_yet_shows_its_own(inside, t
     ran = inside("audit", **two.env("laptop"))
     assert ran.code == 0
     assert len(ran.out.splitlines()) == 2
+
+
+def test_a_memory_of_sync_that_cannot_be_read_hides_no_own_lines(inside, two, tmp_path) -> None:
+    path = tmp_path / "laptop" / "sync.db"
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.write_bytes(b"no database" * 999)
+    ran = inside("audit", **two.env("laptop"))
+    assert ran.code == 0
+    assert "could not be fetched" in ran.err
+    assert len(ran.out.splitlines()) == 2
+
+
+def test_what_a_device_did_until_it_was_revoked_is_still_shown(inside, two) -> None:
+    desktop = two("desktop")
+    for words in (["devices", "revoke", desktop.identity.id, "--yes"], ["sync"]):
+        ran = inside(*words, **two.env("laptop"))
+        assert ran.code == 0, ran.both
+    data = json.loads(inside("audit", "--json", **two.env("laptop")).out)
+    assert desktop.identity.id in [entry["device"] for entry in data["entries"]]
+    assert inside("audit", "--verify", **two.env("laptop")).code == 0

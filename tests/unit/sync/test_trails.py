@@ -9,22 +9,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from arcrun_auth.protocol import head as heads
 from arcrun_auth.protocol import trail as rows
-from arcrun_auth.protocol import words
-from arcrun_auth.protocol.trail import KEPT, SEGMENT, Piece, Span
+from arcrun_auth.protocol.trail import SEGMENT
 from arcrun_auth.sync import telling
 from tests.sync_kit import Server, names
-from tests.trail_kit import TAMPERINGS, Keeper, keepers, put, row, told
+from tests.trail_kit import TAMPERINGS, Keeper, keepers, put, rewritten, row, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-VAULT, DEV, HASH = "ab" * 32, "12" * 8, "cd" * 32
+HASH = "cd" * 32
 
 
 class World:
@@ -134,6 +130,16 @@ def test_only_the_last_lie_in_rows_and_older_rows_are_deleted(world, monkeypatch
     assert laptop.numbers(desktop) == list(range(head.trail.first, head.audit[0] + 1))
     kept = [i for i in range(5) if row(desktop, i) in world.server.live]
     assert kept == [3, 4]
+
+
+def test_each_row_is_filled_before_the_next_one_begins(world) -> None:
+    laptop, desktop = world()
+    for lines in (SEGMENT - 2, 1, 1, SEGMENT, 1):  # the second fills a row to its end
+        desktop.act(lines)
+        laptop.sync()
+        assert not laptop.findings()
+        last, _ = laptop.own(desktop).audit
+        assert laptop.numbers(desktop) == list(range(1, last + 1))
 
 
 def test_a_long_trail_that_is_told_at_once_goes_in_several_batches(world, monkeypatch) -> None:
@@ -270,9 +276,11 @@ def test_a_row_that_is_gone_while_the_file_is_damaged_is_no_fault_of_sync(world)
     desktop.sync()
     desktop.act(2)  # cannot be told: the next head says what was said before
     assert desktop.own(desktop).audit[0] == 6
-    put(world.server, name, None)
     del world.server.rows[name]
-    assert "missing" in laptop.findings() or "cut off" in laptop.findings()
+    desktop.act(1)  # what is left is told
+    laptop.sync()
+    assert laptop.findings() == ["missing"]
+    assert laptop.numbers(desktop) == [1, 2, 4, 5, 6, 7, 8, 9]
 
 
 def test_a_trail_that_cannot_be_read_stops_no_sync(world, monkeypatch) -> None:
@@ -291,6 +299,30 @@ def test_a_trail_that_cannot_be_read_stops_no_sync(world, monkeypatch) -> None:
     assert laptop.own(desktop).audit[0] == 1
     desktop.sync()
     assert laptop.numbers(desktop) == list(range(1, 8))
+
+
+def test_lines_that_are_all_gone_from_the_file_are_missing_on_the_others(world) -> None:
+    laptop, desktop = world()
+    for _ in range(2 * SEGMENT):
+        desktop.house.recorder.note("use", "slack")
+    with sqlite3.connect(desktop.house.path) as database:
+        database.execute(f"DELETE FROM entry WHERE n BETWEEN 60 AND {2 * SEGMENT}")
+    database.close()
+    desktop.sync()
+    laptop.sync()
+    assert "missing" in laptop.findings()
+
+
+def test_a_line_that_is_none_is_left_out_and_found(world) -> None:
+    laptop, desktop = world()
+    desktop.act(3)
+    laptop.sync()
+    rewritten(world.server, desktop, 0, lambda entries: entries.__setitem__(1, (2, "[]")))
+    assert laptop.findings() == ["changed"]
+    assert laptop.numbers(desktop) == [1, 3, 4]
+    lie = '{"action":"trail","result":"broken","before":"x"}'
+    rewritten(world.server, desktop, 0, lambda entries: entries.__setitem__(1, (2, lie)))
+    assert laptop.findings() == ["changed"]
 
 
 def test_a_device_that_tells_nothing_is_no_finding(world) -> None:
@@ -360,59 +392,3 @@ def test_points_are_few_once_all_was_checked(world) -> None:
     assert [point.n for point in laptop.state.points(dev)] == [1, 2, 3, 4, 5, 6]
     laptop.look()
     assert [point.n for point in laptop.state.points(dev)] == [6]
-
-
-# -- rows ---------------------------------------------------------------------------------------
-
-entries = st.integers(1, SEGMENT).flatmap(
-    lambda count: st.lists(
-        st.text(st.characters(codec="ascii"), max_size=20), min_size=count, max_size=count
-    )
-)
-
-
-@settings(max_examples=40)
-@given(entries, st.integers(0, 2**40))
-def test_a_row_comes_back_and_is_no_other(texts, i) -> None:
-    piece = Piece(HASH, list(enumerate(texts, rows.begin(i))))
-    plain = rows.dump(VAULT, DEV, i, piece)
-    assert rows.load(plain, VAULT, DEV, i) == piece
-    for place in ((VAULT, DEV, i + 1), (VAULT, "x", i), ("x", DEV, i)):
-        with pytest.raises(ValueError, match=r"^"):
-            rows.load(plain, *place)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"entries": []}, {"entries": None}, {"entries": [[1]]}, {"entries": [["1", "x"]]},
-        {"entries": [[0, "x"]]}, {"entries": [[SEGMENT + 1, "x"]]},
-        {"entries": [[2, "x"], [1, "y"]]},
-        {"entries": [[1, "x"], [1, "y"]]}, {"entries": [[1, "x" * 9000]]}, {"before": "x"},
-        {"before": None}, {"v": 2},
-    ],
-)  # fmt: skip
-def test_what_is_no_row_of_a_trail_is_refused(change) -> None:
-    data = {"v": 1, "vault": VAULT, "dev": DEV, "i": 0, "before": HASH, "entries": [[1, "x"]]}
-    assert rows.load(words.canonical(data), VAULT, DEV, 0)
-    with pytest.raises(ValueError, match=r"^"):
-        rows.load(words.canonical(data | change), VAULT, DEV, 0)
-
-
-def test_a_head_says_which_part_of_a_trail_lies_in_rows_or_nothing() -> None:
-    data = {
-        "vault": VAULT, "dev": DEV, "n": 1, "gen": 0, "base": 0, "seq": 0, "tip": HASH,
-        "members": [0, HASH], "seen": {}, "time": 0, "audit": [3, HASH],
-    }  # fmt: skip
-    assert heads.load(data).trail is None
-    span = {"trail": "ab" * 16, "first": 1, "before": HASH, "row": HASH}
-    assert heads.load(data | {"trail": span}).trail == Span("ab" * 16, 1, HASH, HASH)
-    for wrong in ([], {}, span | {"first": 0}, span | {"trail": "x"}, span | {"row": 1}):
-        with pytest.raises(ValueError, match=r"^"):
-            heads.load(data | {"trail": wrong})
-
-
-def test_what_is_kept_fits_the_rows_that_may_be_read() -> None:
-    from arcrun_auth.sync.trails import MOST
-
-    assert (KEPT - 1) // SEGMENT + 2 <= MOST
