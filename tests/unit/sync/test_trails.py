@@ -12,7 +12,7 @@ import pytest
 
 from arcrun_auth.protocol import trail as rows
 from arcrun_auth.protocol.trail import SEGMENT
-from arcrun_auth.sync import telling
+from arcrun_auth.sync import outbox, telling
 from tests.sync_kit import Server, names
 from tests.trail_kit import TAMPERINGS, Keeper, keepers, put, rewritten, row, told
 
@@ -357,6 +357,39 @@ def test_what_has_landed_without_an_answer_is_told_once(world) -> None:
     laptop.sync()
     assert laptop.numbers(desktop) == [1, 2, 3, 4, 5, 6]
     assert not laptop.findings()
+
+
+def test_a_telling_that_is_cut_at_any_batch_is_gone_on_with(world, monkeypatch) -> None:
+    monkeypatch.setattr(outbox, "TRAIL_ROWS", 1)
+    monkeypatch.setattr(rows, "KEPT", 2 * SEGMENT)
+    laptop, desktop = world()
+    write, calls = world.server.write, 0
+
+    for cut in range(6):  # each time before one batch, or after it
+
+        def writes(batch, cut=cut):
+            nonlocal calls
+            calls += 1
+            if calls == cut // 2 + 1 and not cut % 2:
+                raise OSError("the line was cut")
+            done = write(batch)
+            if calls == cut // 2 + 1:
+                raise OSError("the line was cut")
+            return done
+
+        calls, world.server.write = 0, writes
+        with pytest.raises(OSError, match="cut"):
+            desktop.act(2 * SEGMENT)
+        world.server.write = write
+        laptop.sync()
+        assert not laptop.findings()
+        desktop.act(1)
+        laptop.sync()
+        assert not laptop.findings()
+        head = laptop.own(desktop)
+        assert laptop.numbers(desktop) == list(range(head.trail.first, head.audit[0] + 1))
+    kept = [i for i in range(40) if row(desktop, i) in world.server.live]
+    assert len(kept) <= 3
 
 
 def test_start_over_takes_the_rows_along(world) -> None:
