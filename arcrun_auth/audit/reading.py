@@ -9,7 +9,9 @@ from arcrun_auth.audit import BROKEN, fields_of, link
 from arcrun_auth.errors import printable
 
 if TYPE_CHECKING:
-    from arcrun_auth.audit import Row, Trail
+    from collections.abc import Iterable
+
+    from arcrun_auth.audit import Row, Tail, Trail
 
 What = Literal["changed", "missing", "inserted", "cut off", "rolled back", "other end", "broken"]
 
@@ -47,6 +49,8 @@ class Finding:
     """At which entry; of several, the first."""
     text: str
     """A sentence for people."""
+    device: str = ""
+    """The id of the device whose trail it is; empty for this one."""
 
 
 @dataclass(frozen=True)
@@ -94,75 +98,114 @@ def entry_of(number: int, fields: dict[str, Any], device: str) -> Entry:
 
 def check(trail: Trail, *, at: tuple[int, ...] = ()) -> Checked:
     """Reads all of it. `at` are numbers of entries whose hashes are wanted. sqlite3.Error."""
-    walk = _Walk(trail, at)
+    walk = Walk(trail.key.genesis, at=at)
     with trail.lock:
         connection = trail.connection()
         connection.execute("BEGIN")  # one picture: another process may be writing
         try:
             for row in connection.execute("SELECT n, nonce, ct FROM entry ORDER BY n"):
-                walk.step(row)
+                walk.step(row[0], _opened(trail, row))
             row = connection.execute("SELECT v FROM meta WHERE k='tail'").fetchone()
         finally:
             connection.execute("COMMIT")
-    walk.end(row[0] if row is not None else b"")
-    tip = walk.chain.hex() if walk.chain is not None else ""
-    return Checked(walk.count, tip, tuple(walk.findings), walk.hashes)
+    try:
+        walk.end(trail.key.open_tail(row[0] if row is not None else b""))
+    except (ValueError, TypeError):
+        walk.find("other end", walk.last, "The end of the trail is not this trail's own.")
+    return walk.checked()
 
 
-class _Walk:
-    """Goes along a chain. After a fault its hash is unknown, until an entry says where it was."""
+def texts(trail: Trail, first: int, last: int) -> list[tuple[int, bytes]]:
+    """The entries from `first` to `last` as they were written; none that does not open."""
+    sql = "SELECT n, nonce, ct FROM entry WHERE n BETWEEN ? AND ? ORDER BY n"
+    with trail.lock:
+        rows = trail.connection().execute(sql, (first, last)).fetchall()
+    found = [(row[0], _opened(trail, row)) for row in rows]
+    return [(n, plain) for n, plain in found if plain is not None]
 
-    def __init__(self, trail: Trail, at: tuple[int, ...]) -> None:
-        self.key = trail.key
-        self.chain: bytes | None = trail.key.genesis
-        self.count = self.last = 0
+
+def begun(trail: Trail, since: float, most: int) -> tuple[int, bytes | None]:
+    """The first entry of the moment `since` or later, of the last `most`; and the hash before.
+
+    No hash where something before it is not as it was written.
+    """
+    walk = Walk(trail.key.genesis)
+    with trail.lock:
+        connection = trail.connection()
+        (last,) = connection.execute("SELECT max(n) FROM entry").fetchone()
+        for row in connection.execute("SELECT n, nonce, ct FROM entry ORDER BY n"):
+            entry = _entry(trail, row, "")
+            if row[0] > (last or 0) - most and entry is not None and entry.time >= since:
+                break
+            walk.step(row[0], _opened(trail, row))
+    return walk.last + 1, walk.chain
+
+
+def _opened(trail: Trail, row: Row) -> bytes | None:
+    try:
+        return trail.key.open_entry(row)
+    except (ValueError, TypeError):
+        return None
+
+
+class Walk:
+    """Goes along a chain, from the entry after `last`, which `chain` is the hash of.
+
+    After a fault the hash is unknown (None), until an entry says where it was.
+    """
+
+    def __init__(self, chain: bytes | None, *, last: int = 0, at: Iterable[int] = ()) -> None:
+        self.chain: bytes | None = chain
+        self.count = 0
+        self.last = last
         self.findings: list[Finding] = []
         self.hashes: dict[int, str] = {}
         self._at = frozenset(at)
-        self._inserted = False
 
-    def step(self, row: Row) -> None:
-        number = row[0]
+    def step(self, number: int, plain: bytes | None) -> None:
+        """The next entry; None for one that does not open."""
         if number != self.last + 1:
             self._missing(self.last + 1, number - 1)
         self.last = number
         try:
-            plain = self.key.open_entry(row)
+            plain = plain or b""
             fields = fields_of(plain)
-        except (ValueError, TypeError):
+            broken = fields.get("action") == "trail" and fields.get("result") == BROKEN
+            before = bytes.fromhex(str(fields.get("before"))) if broken else b""
+        except ValueError:
             text = f"Entry {number} was changed, or put there by somebody else."
-            self._find("changed", number, text)
+            self.find("changed", number, text)
             return
         self.count += 1
-        if fields.get("action") == "trail" and fields.get("result") == BROKEN:
+        if broken:
             text = f"Before entry {number} the end of the trail was tampered with."
-            self._find("broken", number, text)
-            self.chain = bytes.fromhex(str(fields.get("before")))
+            self.find("broken", number, text)
+            self.chain = before
         if self.chain is not None:
             self.chain = link(self.chain, plain)
             if number in self._at:
                 self.hashes[number] = self.chain.hex()
 
-    def end(self, sealed: bytes) -> None:
+    def end(self, tail: Tail) -> None:
         """Whether the end of the chain is the one that was written last."""
-        try:
-            tail = self.key.open_tail(sealed)
-        except (ValueError, TypeError):
-            self._find("other end", self.last, "The end of the trail is not this trail's own.")
-            return
         if tail.count > self.last:
             text = f"The last entries are missing, from {self.last + 1} to {tail.count}."
-            self._find("cut off", self.last + 1, text)
+            self.find("cut off", self.last + 1, text)
         elif tail.count < self.last:
             text = f"After the end, at {tail.count}, stand entries that were not added by us."
-            self._find("inserted", tail.count + 1, text)
+            self.find("inserted", tail.count + 1, text)
         elif self.chain is not None and tail.hash != self.chain:
-            self._find("rolled back", self.last, "The end is that of another state of the trail.")
+            self.find("rolled back", self.last, "The end is that of another state of the trail.")
+
+    def checked(self) -> Checked:
+        tip = self.chain.hex() if self.chain is not None else ""
+        return Checked(self.count, tip, tuple(self.findings), self.hashes)
 
     def _missing(self, first: int, last: int) -> None:
         span = f"Entry {first} is" if first == last else f"The entries {first} to {last} are"
-        self._find("missing", first, f"{span} missing.")
+        self.find("missing", first, f"{span} missing.")
 
-    def _find(self, what: What, number: int, text: str) -> None:
+    def find(self, what: What, number: int, text: str) -> None:
+        """Notes a fault: from here on the hash is unknown."""
         self.findings.append(Finding(what, number, text))
         self.chain = None

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.protocol.signatures import fits
+from arcrun_auth.protocol.trail import Span, span
 from arcrun_auth.protocol.words import VERSION, canonical, hexadecimal, number, parsed
 from arcrun_auth.seal import encode
 
@@ -39,7 +40,9 @@ class Head:
     time: int = 0
     """When it was written, in epoch seconds: to warn of a server that shows nothing new."""
     audit: tuple[int, str] | None = None
-    """The head of its audit trail, if it keeps one."""
+    """The end of its audit trail that it has told, if it keeps one: a number and a hash."""
+    trail: Span | None = None
+    """Which part of that lies in rows."""
 
     def signed(self, sign: Callable[[bytes], bytes]) -> bytes:
         """As it is sealed into its row, with the device's signature (Ed25519, RFC 8032)."""
@@ -71,6 +74,7 @@ def load(data: dict[str, Any]) -> Head:
         seen={str(dev): number(seq) for dev, seq in seen.items()},
         time=number(data.get("time")),
         audit=None if data.get("audit") is None else _pair(data.get("audit")),
+        trail=None if data.get("trail") is None else span(data.get("trail")),
     )  # fmt: skip
     if head.base > head.seq:
         raise ValueError("its log ends before it begins")

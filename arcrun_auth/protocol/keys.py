@@ -1,7 +1,7 @@
 """The keys of a synced vault, and what its rows are called. Pure.
 
     root ─┬─ HKDF "arcrun/v1/sync/names" ── HMAC of what a row is: its name, which tells nothing
-          ├─ HKDF "arcrun/v1/sync/meta" ── HKDF <name> ── AES-256-GCM of heads, segments, members
+          ├─ HKDF "arcrun/v1/sync/meta" ── HKDF <name> ── AES-256-GCM of head, log, trail, members
           └─ HKDF "arcrun/v1/sync/base" ── HMAC of a record's content, to see that it has changed
     VK_e ─── HKDF <name> ── AES-256-GCM of one record, for the epoch e
 
@@ -105,6 +105,9 @@ class VaultKeys:
     def segment(self, dev: str, gen: int, number: int) -> str:
         return self.name(b"seg", dev.encode(), b"%d" % gen, b"%d" % number)
 
+    def trail(self, dev: str, number: int) -> str:
+        return self.name(b"trail", dev.encode(), b"%d" % number)
+
     @property
     def members(self) -> str:
         return self.name(b"members")
@@ -123,7 +126,7 @@ class VaultKeys:
         return _opened(self._record_key(name, epoch), sealed)
 
     def seal_meta(self, name: str, plain: bytes) -> Sealed:
-        """What is no record: a head, a segment, the members."""
+        """What is no record: a head, a segment, a trail, the members."""
         return _sealed(hkdf(self._meta, encode(name.encode())), plain)
 
     def open_meta(self, name: str, sealed: Sealed) -> bytes:

@@ -213,6 +213,12 @@ class Membership:
         """The signing keys of those that write: the devices, without recovery codes."""
         return {each.id: each.sign for each in self.members.values() if each.kind == "device"}
 
+    def joined(self, device: str) -> float:
+        """When a device came in, by the clock of whoever let it; 0 for one that never did."""
+        begun = ("found", "add")
+        at = [s.at for s in self.statements if s.action in begun and s.device.id == device]
+        return float(at[-1]) if at else 0.0
+
     def holds(self, tip: tuple[int, str]) -> bool:
         """Whether `tip` is a point of this chain: false for a fork, and for what is withheld."""
         n, digest = tip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from arcrun_auth.errors import AuthError, ProviderUnavailable
 from arcrun_auth.protocol import envelope, handover, log
-from arcrun_auth.sync import removed
+from arcrun_auth.sync import removed, telling
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.changes import Changes, drop_notes, size
 from arcrun_auth.sync.joining import Here, missing
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.protocol.membership import Membership
     from arcrun_auth.protocol.portable import Login
+    from arcrun_auth.recording import Recorder
     from arcrun_auth.stores.base import Store
     from arcrun_auth.sync.identity import Identity
     from arcrun_auth.sync.joining import Report
@@ -63,9 +64,9 @@ class Engine:
         login: Callable[[Credential], Login],
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
-        audit: Callable[[], tuple[int, str] | None] = lambda: None,
+        audit: Recorder | None = None,
     ) -> None:
-        """`login` says what becomes of a record's grant; `audit` gives the head of the trail."""
+        """`login` says what becomes of a record's grant; `audit` has the trail."""
         ring = rings.stored(store)
         if ring is None:
             raise AuthError("This home belongs to no synced vault.", hint="arcrun sync")
@@ -239,6 +240,7 @@ class Engine:
                 self.state.note_entries(dev, entries, anew=anew)
             for head, digest in news.heads:
                 self.state.note_head(head, digest)
+                self.state.note_point(head)
             self.state.set(members=members.dump().decode(), cursor=delta.cursor)
 
     def _restore(self, here: Here) -> None:
@@ -260,11 +262,14 @@ class Engine:
     # -- push --------------------------------------------------------------------------------
 
     def _push(self, here: Here, members: Membership) -> None:
+        me = self._identity.id
         outbox = Outbox(
             self._store, self.state, self._wire, self.keys, self._identity,
-            members=members.tip, clock=self._clock, audit=self._audit(),
+            members=members.tip, clock=self._clock,
         )  # fmt: skip
-        me = self._identity.id
+        told = outbox.told = telling.told(
+            outbox.head(), self._audit, self._wire, self.keys, members.joined(me)
+        )
         changes = Changes(here, self.state, self._wire, keys=self.keys, members=members, me=me)
         head, needed = outbox.head(), changes.needed
         if log.too_long(head.seq - head.base, len(needed)):
@@ -273,8 +278,8 @@ class Engine:
             outbox.send(batch)
             here.report.pushed += [change.key for change in batch if change.key is not None]
         head = outbox.head()
-        if not head.n or self._clock() - head.time > DAY:
-            outbox.send([])  # so that the others see how far we have seen
+        if not head.n or self._clock() - head.time > DAY or head.audit != told.audit:
+            outbox.send([])  # so that the others see how far we have seen, and what was done here
         outbox.sweep()
         drop_notes(here, self.state, self.keys)
 

@@ -9,6 +9,7 @@ from arcrun_auth.protocol import log, membership
 from arcrun_auth.protocol.keys import BEACON, VaultKeys
 from arcrun_auth.protocol.words import canonical
 from arcrun_auth.sync import ring as rings
+from arcrun_auth.sync import telling
 from arcrun_auth.sync.outbox import ROWS
 from arcrun_auth.sync.wire import Conflict, Write
 
@@ -60,6 +61,7 @@ def _rows(state: State, keys: VaultKeys, me: str) -> set[str]:
     names |= {name for dev in devices for name in (keys.head(dev), keys.wrap(dev))}
     for dev, known in state.heads().items():
         head = known.head
+        names.update(telling.names(head, keys))
         if head.seq > head.base:
             last = log.segment_at(head.seq, head.base)
             names |= {keys.segment(dev, head.gen, number) for number in range(last + 1)}

@@ -6,7 +6,7 @@ answer that never came is no riddle: either the server shows that head later, or
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth.protocol import head as heads
@@ -16,6 +16,7 @@ from arcrun_auth.protocol.head import Head
 from arcrun_auth.protocol.log import Entry
 from arcrun_auth.sync import ring as rings
 from arcrun_auth.sync.state import Base
+from arcrun_auth.sync.telling import Told
 from arcrun_auth.sync.wire import Write
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ CHANGES = 400
 """How many changes do we put into one? Their segments and the head need room, too."""
 BYTES = 2_500_000
 """And of how many bytes, before base64? The server takes 4 MiB of JSON."""
+TRAIL_ROWS = 16
+"""How many rows of the trail go into one batch?"""
 LARGEST = 380_000
 """How large may a record be? The server takes 512 KiB of base64."""
 
@@ -64,7 +67,6 @@ class Outbox:
         *,
         members: tuple[int, str],
         clock: Callable[[], float],
-        audit: tuple[int, str] | None = None,
     ) -> None:
         self._store = store
         self._state = state
@@ -74,7 +76,9 @@ class Outbox:
         self._me = identity.id
         self._members = members
         self._clock = clock
-        self._audit = audit
+        known = self.head()
+        self.told = Told(known.audit, known.trail)
+        """What the next head says of the audit trail."""
 
     def head(self) -> Head:
         """Our own last one; before the first, one that was never sent."""
@@ -160,7 +164,8 @@ class Outbox:
         fields = {name: getattr(before, name) for name in ("vault", "dev", "gen", "base")}
         fields |= changes
         return Head(
-            n=before.n + 1, members=self._members, time=int(self._clock()), audit=self._audit,
+            n=before.n + 1, members=self._members, time=int(self._clock()), audit=self.told.audit,
+            trail=self.told.trail,
             seen={dev: known.head.seq for dev, known in others if dev != self._me},
             **fields,
         )  # fmt: skip
@@ -180,6 +185,7 @@ class Outbox:
     ) -> None:
         name = self._keys.head(self._me)
         sealed = self._keys.seal_meta(name, head.signed(self._identity.sign))
+        writes += self._trail_ahead()
         for each, content in (*segments.items(), (name, sealed)):
             writes.append(Write(each, content, self._state.version(each)))
         effects = {
@@ -187,7 +193,7 @@ class Outbox:
             "entries": [[seq, entry.plain] for seq, entry in entries],
             "anew": anew,
             "bases": {each: [b.ver, b.hash, b.mac] for each, b in bases.items()},
-            "garbage": list(garbage),
+            "garbage": [*garbage, *self.told.garbage],
         }
         rings.marked(self._store, head.n)
         with self._state.transaction():
@@ -196,9 +202,26 @@ class Outbox:
         with self._state.transaction():
             land(self._state, sealed.hash, effects)
             self._note(writes, written)
+        self.told = replace(self.told, rows={}, garbage=[])
+
+    def _trail_ahead(self) -> list[Write]:
+        """Sends what is to be told of the trail; gives the last row, which goes with the head.
+
+        Whatever is there now: a row of it that the server has lost stops no sync.
+        """
+        writes = [Write(name, sealed) for name, sealed in self.told.rows.items()]
+        with self._state.transaction():
+            self._state.drop_garbage(self.told.rows)  # that of a trail that was there before
+        while len(writes) > 1:
+            some = min(TRAIL_ROWS, len(writes) - 1)
+            self._send_ahead(writes[:some])
+            writes = writes[some:]
+        return writes
 
     def _ahead(self, segments: Mapping[str, Sealed]) -> None:
-        writes = [Write(n, content, self._state.version(n)) for n, content in segments.items()]
+        self._send_ahead([Write(n, each, self._state.version(n)) for n, each in segments.items()])
+
+    def _send_ahead(self, writes: Sequence[Write]) -> None:
         written = self._wire.write(writes)
         with self._state.transaction():
             self._note(writes, written)

@@ -121,7 +121,7 @@ class Session:
         now = time.time()
         if founding.founded(self.store, self.state, self.wire, me, now=now):
             self.founded = True
-        audit = self.home.audit.head
+        audit = self.home.audit
         return Engine(self.store, self.state, self.wire, me, login=self.login, audit=audit)
 
     def vault(self) -> Vault:

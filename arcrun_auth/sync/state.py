@@ -6,6 +6,7 @@ entry  for each device and row, the last entry of its log
 tail   our own entries in the segment that is being filled
 base   what the record here and the row agreed on last
 pending  batches that were sent and never answered
+point  what the heads of other devices have said of their audit trails
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ CREATE TABLE pending(hash TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE garbage(name TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
+_POINTS = """
+CREATE TABLE IF NOT EXISTS point(dev TEXT, trail TEXT, n INTEGER, hash TEXT NOT NULL,
+                                 PRIMARY KEY(dev, trail, n)) WITHOUT ROWID;
+"""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -75,6 +81,15 @@ class Placed:
     def agreed(self, mac: str) -> Base:
         """What is noted once the record here has been joined with this row."""
         return Base(self.entry.ver, self.entry.hash, mac)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """That an entry of a trail had a hash."""
+
+    trail: str
+    n: int
+    hash: str
 
 
 @dataclass(frozen=True)
@@ -123,6 +138,7 @@ class State:
             for statement in _SCHEMA.split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version={FORMAT}")
+        self._db.execute(_POINTS)  # a file that was made before there were any gets them
 
     def close(self) -> None:
         self._db.close()
@@ -166,7 +182,8 @@ class State:
     def forget(self) -> None:
         """Everything, as if this home had never synced."""
         with self.transaction():
-            for table in ("meta", "row", "head", "entry", "tail", "base", "pending", "garbage"):
+            for table in ("meta", "row", "head", "entry", "tail", "base", "pending", "garbage",
+                          "point"):  # fmt: skip
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - of the list above
 
     def forget_own(self) -> None:
@@ -274,6 +291,30 @@ class State:
     def note_bases(self, bases: Mapping[str, Base]) -> None:
         rows = [(name, base.ver, base.hash, base.mac) for name, base in bases.items()]
         self._db.executemany("INSERT OR REPLACE INTO base VALUES (?, ?, ?, ?)", rows)
+
+    # -- trails ------------------------------------------------------------------------------
+
+    def points(self, dev: str) -> list[Passed]:
+        """Where the trail of a device has to lead through, in order."""
+        return [
+            Passed(*found)
+            for found in self._all("SELECT trail, n, hash FROM point WHERE dev=? ORDER BY n", dev)
+        ]
+
+    def note_point(self, head: Head) -> None:
+        """What a head says of its device's trail: what was said first of an entry counts."""
+        if head.audit is None or head.trail is None:
+            return
+        span, (n, digest) = head.trail, head.audit
+        values = (head.dev, span.trail, n, digest)
+        self._db.execute("INSERT OR IGNORE INTO point VALUES (?, ?, ?, ?)", values)
+        sql = "DELETE FROM point WHERE dev=? AND trail=? AND n < ?"  # nobody shows those any more
+        self._db.execute(sql, (head.dev, span.trail, span.first - 1))
+
+    def settle_points(self, head: Head) -> None:
+        """The whole trail was checked, and leads to what this head says."""
+        self._db.execute("DELETE FROM point WHERE dev=?", (head.dev,))
+        self.note_point(head)
 
     # -- batches -----------------------------------------------------------------------------
 

@@ -36,11 +36,15 @@ SCHEMAS: dict[str, dict[str, str]] = {
     "audit": {
         "entries": "newest first: `n` (its number), `time`, `device`, `action`, `name`, `host`, "
         "`result`, `program`",
+        "unread": "why the other devices' could not be fetched; empty where they were, or are none",
     },
     "audit --verify": {
         "count": "how many entries were read",
         "head": "the hash of the last one; empty where the chain is broken",
-        "findings": "what is not as it was written: `what`, `n` (at which entry), `text`",
+        "findings": "what is not as it was written: `what`, `n` (at which entry), `text`, "
+        "`device` (empty for this one)",
+        "others": "for each other device `device`, `name`, `count`, `head`",
+        "unread": "why those could not be fetched",
     },
     "ci create": {
         "name": "its name",
