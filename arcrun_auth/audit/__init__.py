@@ -203,6 +203,14 @@ class Trail:
         return tail
 
 
+class _Connection(sqlite3.Connection):
+    """One that nobody has to close: each entry is in the file when it is written."""
+
+    def __del__(self) -> None:
+        # From Python 3.13 on an open one warns when it is collected, before its trail closes it.
+        self.close()
+
+
 def connected(path: str) -> sqlite3.Connection:
     """The file of a trail, not looked at yet. Its permissions are checked."""
     from arcrun_auth.catalog_index import uri
@@ -216,6 +224,7 @@ def connected(path: str) -> sqlite3.Connection:
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
+        factory=_Connection,
     )
 
 

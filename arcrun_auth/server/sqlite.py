@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -52,7 +53,8 @@ class Sqlite:
         self._closed = False
         private.ensure_folder(os.path.dirname(self.path))
         if private.check_file(self.path) is None:
-            os.close(private.create(self.path))
+            with suppress(FileExistsError):  # another process that starts just now was faster
+                os.close(private.create(self.path))
         self._connect().execute("PRAGMA journal_mode=WAL")
         self._thread = threading.Thread(target=self._write_all, name="arcrun-writer", daemon=True)
         self._thread.start()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +116,8 @@ class State:
         if path != MEMORY:
             private.ensure_folder(os.path.dirname(path))
             if private.check_file(path) is None:
-                os.close(private.create(path))
+                with suppress(FileExistsError):  # another process was faster
+                    os.close(private.create(path))
         try:
             self._db = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -139,6 +140,11 @@ class State:
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version={FORMAT}")
         self._db.execute(_POINTS)  # a file that was made before there were any gets them
+
+    def __del__(self) -> None:
+        # Nobody has to close it: what was noted is on disk. One that was never opened has nothing.
+        if hasattr(self, "_db"):
+            self.close()
 
     def close(self) -> None:
         self._db.close()
