@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from arcrun_auth.audit import EVERY, path_in
@@ -75,7 +76,7 @@ class House:
 
     def sql(self, *statements: str) -> None:
         """What somebody does who has the file, and not its key."""
-        with sqlite3.connect(self.path) as connection:
+        with closing(sqlite3.connect(self.path)) as connection, connection:
             for statement in statements:
                 connection.execute(statement)
         connection.close()
@@ -87,7 +88,7 @@ TAIL = "meta WHERE k='tail'"
 def edit(house: House, other: House, n: int) -> None:
     """One bit of one entry."""
     del other
-    with sqlite3.connect(house.path) as connection:
+    with closing(sqlite3.connect(house.path)) as connection, connection:
         (sealed,) = connection.execute("SELECT ct FROM entry WHERE n = ?", (n,)).fetchone()
         changed = bytes([*sealed[:20], sealed[20] ^ 1, *sealed[21:]])
         connection.execute("UPDATE entry SET ct = ? WHERE n = ?", (changed, n))

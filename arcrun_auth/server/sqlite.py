@@ -55,7 +55,11 @@ class Sqlite:
         if private.check_file(self.path) is None:
             with suppress(FileExistsError):  # another process that starts just now was faster
                 os.close(private.create(self.path))
-        self._connect().execute("PRAGMA journal_mode=WAL")
+        try:
+            self._connect().execute("PRAGMA journal_mode=WAL")
+        except BaseException:
+            self._let_go()
+            raise
         self._thread = threading.Thread(target=self._write_all, name="arcrun-writer", daemon=True)
         self._thread.start()
 
@@ -72,6 +76,8 @@ class Sqlite:
                 found.execute("PRAGMA foreign_keys=ON")
                 found.execute("PRAGMA trusted_schema=OFF")
             except sqlite3.Error as error:
+                if found is not None:
+                    found.close()
                 raise StoreError(f"{self.path} cannot be opened: {error}.") from None
             self._local.connection = found
             self._open.append(found)
@@ -109,8 +115,11 @@ class Sqlite:
             self._closed = True
             self._jobs.put(None)
             self._thread.join()
-            for connection in self._open:
-                connection.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for connection in self._open:
+            connection.close()
 
     def _write_all(self) -> None:
         going = True

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -273,7 +274,7 @@ def test_a_trail_that_another_process_holds_is_waited_for_and_then_left(house, m
     house.write(1)
     house.close()
     house.open()
-    with sqlite3.connect(house.path, isolation_level=None) as holder:
+    with closing(sqlite3.connect(house.path, isolation_level=None)) as holder, holder:
         holder.execute("BEGIN IMMEDIATE")
         assert not house.recorder.note("use", "notion")
         holder.execute("COMMIT")

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def test_an_update_that_dies_half_way_leaves_the_index_as_it_was(home, bundled, 
 
 def test_an_index_of_another_layout_is_built_anew(home, bundled, local):
     (local / "mine.yaml").write_text(key("mine"))
-    with sqlite3.connect(local / "index.db") as db:
+    with closing(sqlite3.connect(local / "index.db")) as db, db:
         db.execute("CREATE TABLE recipe (x)")
         db.execute("CREATE TABLE other (x)")
     db.close()

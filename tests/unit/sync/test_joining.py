@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,7 +106,7 @@ def test_a_damaged_record_of_a_vault_comes_back_and_is_no_removal(
     before = home.secrets()
     assert len(before) == 3
     home.store.close()
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute(
             "UPDATE rec SET ct = zeroblob(length(ct)) WHERE n IN"
             " (SELECT n FROM rec WHERE kind = 'credential' LIMIT 1)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -196,7 +197,10 @@ def test_a_trail_that_was_put_back_is_told_as_it_is_and_found(world) -> None:
     laptop, desktop = world()
     desktop.act(5)
     laptop.sync()
-    with sqlite3.connect(desktop.house.path) as database:  # an older state that fits itself
+    with (
+        closing(sqlite3.connect(desktop.house.path)) as database,
+        database,
+    ):  # an older state that fits itself
         older = (
             list(database.execute("SELECT * FROM entry")),
             list(database.execute("SELECT * FROM meta")),
@@ -204,7 +208,7 @@ def test_a_trail_that_was_put_back_is_told_as_it_is_and_found(world) -> None:
     database.close()
     desktop.act(3)
     laptop.sync()
-    with sqlite3.connect(desktop.house.path) as database:
+    with closing(sqlite3.connect(desktop.house.path)) as database, database:
         database.execute("DELETE FROM entry")
         database.executemany("INSERT INTO entry VALUES (?, ?, ?)", older[0])
         database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", older[1])
@@ -236,7 +240,7 @@ def test_a_line_that_is_edited_on_its_device_does_not_hide_what_was_told(world, 
     if where == "untold":
         for _ in range(4):
             desktop.house.recorder.note("use", "slack")
-    with sqlite3.connect(desktop.house.path) as database:
+    with closing(sqlite3.connect(desktop.house.path)) as database, database:
         database.execute(f"DELETE FROM entry WHERE n = {3 if where == 'told' else 8}")
     database.close()
     desktop.act(2)
@@ -254,7 +258,7 @@ def test_a_line_that_is_edited_on_its_device_does_not_hide_what_was_told(world, 
 def test_an_end_that_did_not_fit_is_found_on_the_others_too(world) -> None:
     laptop, desktop = world()
     desktop.act(5)
-    with sqlite3.connect(desktop.house.path) as database:
+    with closing(sqlite3.connect(desktop.house.path)) as database, database:
         database.execute("DELETE FROM entry WHERE n > 4")
     database.close()
     desktop.sync()  # says what it said before
@@ -267,7 +271,7 @@ def test_an_end_that_did_not_fit_is_found_on_the_others_too(world) -> None:
 def test_a_row_that_is_gone_while_the_file_is_damaged_is_no_fault_of_sync(world) -> None:
     laptop, desktop = world()
     desktop.act(5)
-    with sqlite3.connect(desktop.house.path) as database:
+    with closing(sqlite3.connect(desktop.house.path)) as database, database:
         database.execute("DELETE FROM entry WHERE n = 3")
     database.close()
     name = row(desktop, 0)
@@ -305,7 +309,7 @@ def test_lines_that_are_all_gone_from_the_file_are_missing_on_the_others(world) 
     laptop, desktop = world()
     for _ in range(2 * SEGMENT):
         desktop.house.recorder.note("use", "slack")
-    with sqlite3.connect(desktop.house.path) as database:
+    with closing(sqlite3.connect(desktop.house.path)) as database, database:
         database.execute(f"DELETE FROM entry WHERE n BETWEEN 60 AND {2 * SEGMENT}")
     database.close()
     desktop.sync()

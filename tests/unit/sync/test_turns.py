@@ -6,7 +6,7 @@ import logging
 import shutil
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -142,7 +142,7 @@ def test_the_server_learns_no_name_from_a_lease(sharing: Sharing) -> None:
     sharing.expire("laptop")
     sharing.token("laptop")
     file = sharing.homes.folder / "server" / "server.db"
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection, connection:
         ((name, holder),) = connection.execute("SELECT name, holder FROM leases")
     connection.close()
     device = sharing.opened["laptop"].identity.id
