@@ -11,6 +11,7 @@ from arcrun_auth.cloud import Cloud
 from arcrun_auth.errors import ProviderUnavailable
 from arcrun_auth.protocol import log
 from arcrun_auth.protocol.keys import BEACON
+from arcrun_auth.sync import telling
 from arcrun_auth.sync.wire import everything_since
 from tests.sync_homes import opened
 from tests.sync_kit import enrol, settle
@@ -163,6 +164,7 @@ def strays(home: Home) -> int:
         named.add(keys.head(dev))
         last = log.segment_at(head.seq, head.base) if head.seq > head.base else -1
         named |= {keys.segment(dev, head.gen, number) for number in range(last + 1)}
+        named |= {*telling.names(head, keys)}
     records = {keys.record(key) for key in home.store.keys() if key.kind == "credential"}
     return len(live - named - access) + len((named | records) - live)
 
