@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from time import strftime
 from typing import TYPE_CHECKING
 
 from arcrun_auth.audit import Tail, TrailKey, connected, found, key_of, prepare
 from arcrun_auth.locks import network_filesystem
-from arcrun_auth.stores import private
-from arcrun_auth.stores.schema import take_name
+from arcrun_auth.stores import private, schema
 from arcrun_auth.tokens import Credential, Secret
 
 if TYPE_CHECKING:
@@ -20,6 +18,9 @@ APPLICATION_ID = 0x41524341
 """`ARCA`: how `file` and we know that a SQLite file is a trail."""
 
 FORMAT = 1
+
+_MARK = "unreadable"
+"""What stands in the name of a file that is no trail of this vault?"""
 
 PAGE = 1024
 """How many bytes has a page? A line changes two of them, and is short."""
@@ -46,7 +47,7 @@ def begin(vault: Vault, path: str, *, foreign: int | None) -> Trail:
     def make(_: Session) -> bool:
         if os.path.lexists(path) and os.lstat(path).st_ino != foreign:
             return False
-        set_aside(path)  # of a file that was taken away the log may be left
+        schema.set_aside(path, _MARK)  # of a file that was taken away the log may be left
         _make_file(path, TrailKey(trail, key))
         return True
 
@@ -58,20 +59,9 @@ def begin(vault: Vault, path: str, *, foreign: int | None) -> Trail:
     return found(vault, path)
 
 
-def set_aside(path: str) -> str:
-    """Renames a file that is no trail of this vault, with its log; its new name."""
-    aside = f"{path}.unreadable-{strftime('%Y%m%dT%H%M%S')}-{os.urandom(2).hex()}"
-    for suffix in ("-wal", ""):
-        if os.path.lexists(path + suffix):
-            os.replace(path + suffix, aside + suffix)
-    return aside
-
-
 def aside_files(path: str) -> list[str]:
     """The files that were set aside, and that nobody has taken away since."""
-    folder, name = os.path.split(path)
-    found = [n for n in os.listdir(folder) if n.startswith(f"{name}.unreadable-")]
-    return sorted(os.path.join(folder, n) for n in found if not n.endswith("-wal"))
+    return schema.aside_files(path, _MARK)
 
 
 def _make_file(path: str, key: TrailKey) -> None:
@@ -96,7 +86,7 @@ def _make_file(path: str, key: TrailKey) -> None:
             connection.execute("COMMIT")
         finally:
             connection.close()
-        take_name(temporary, path)
+        schema.take_name(temporary, path)
     finally:
         for name in (temporary, f"{temporary}-wal", f"{temporary}-shm"):
             if os.path.lexists(name):

@@ -204,23 +204,23 @@ def take_name(temporary: str, path: str) -> bool:
     return True
 
 
-def set_aside(path: str) -> str:
-    """Rename a file that is no database any more, with its log; its new name."""
+def set_aside(path: str, mark: str = "corrupt") -> str:
+    """Rename a file that is no database of ours any more, with its log; its new name."""
     from time import strftime
 
-    aside = f"{path}.corrupt-{strftime('%Y%m%dT%H%M%S')}"
-    for suffix in ("", "-wal"):
+    aside = f"{path}.{mark}-{strftime('%Y%m%dT%H%M%S')}-{os.urandom(2).hex()}"
+    for suffix in ("-wal", ""):
         if os.path.lexists(path + suffix):
             os.replace(path + suffix, aside + suffix)
     return aside
 
 
-def aside_files(path: str) -> list[str]:
-    """Damaged vaults that were set aside, and that nobody has decided about yet."""
+def aside_files(path: str, mark: str = "corrupt") -> list[str]:
+    """Files that were set aside, and that nobody has decided about yet."""
     folder, name = os.path.split(path)
     try:
         names = os.listdir(folder)
     except OSError:
         return []
-    found = [n for n in names if n.startswith(f"{name}.corrupt-") and not n.endswith("-wal")]
+    found = [n for n in names if n.startswith(f"{name}.{mark}-") and not n.endswith("-wal")]
     return sorted(os.path.join(folder, n) for n in found)
