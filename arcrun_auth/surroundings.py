@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from arcrun_auth import agents, notebook
+from arcrun_auth import markers, notebook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,7 @@ def _places(environ: Mapping[str, str], platform: str) -> dict[str, bool]:
         "ci": _is_ci(environ),
         "jupyter": notebook.running(),
         "colab": _is_set(environ, "COLAB_RELEASE_TAG", "COLAB_BACKEND_VERSION"),
-        "agent": agents.marker(environ) is not None,
+        "agent": markers.marker(environ) is not None,
         "service": _is_service(environ),
     }
 

@@ -5,7 +5,7 @@ An agent reads what its commands print, and with it goes whatever its transcript
 
 from __future__ import annotations
 
-from arcrun_auth.agents import MARKERS, marker
+from arcrun_auth.markers import MARKERS, marker
 from arcrun_auth.errors import PolicyRefused
 
 __all__ = ["MARKERS", "marker", "refuse"]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import arcrun_cli
-from arcrun_auth import agents
+from arcrun_auth import markers
 from arcrun_cli import hardening
 from arcrun_cli.schemas import SCHEMAS
 
@@ -21,7 +21,7 @@ BUNDLED = Path(__file__).parents[2] / "recipes"
 def typed(connected, monkeypatch, capsys):
     """The command in this process: it has a home of its own all the same."""
     monkeypatch.setattr(hardening, "apply", lambda: None)  # this process goes on
-    for name in [name for name in os.environ if agents.marker({name: "1"})]:
+    for name in [name for name in os.environ if markers.marker({name: "1"})]:
         monkeypatch.delenv(name)
     for name, value in connected.env.items():
         monkeypatch.setenv(name, value)

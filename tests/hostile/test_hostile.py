@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import arcrun_cli
-from arcrun_auth import agents
+from arcrun_auth import markers
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.errors import RecipeError, clean_lines
 from arcrun_auth.lint import errors, lint
@@ -134,7 +134,7 @@ def test_a_files_name_does_not_move_the_cursor_either(tmp_path):
 
 def test_the_command_shows_them_safely_and_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(hardening, "apply", lambda: None)  # this process goes on
-    for name in [name for name in os.environ if agents.marker({name: "1"})]:
+    for name in [name for name in os.environ if markers.marker({name: "1"})]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ARCRUN_HOME", str(tmp_path / "home"))
     folder = tmp_path / "files"

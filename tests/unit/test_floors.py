@@ -25,9 +25,9 @@ FLOORS = [
     (
         "world",
         """
-        agents ambient audit browser catalog catalog_add catalog_build catalog_faults
+        ambient audit browser catalog catalog_add catalog_build catalog_faults
         catalog_fetched catalog_index catalog_remove ci_identity cloud kept_line keyfile
-        keyform listener locks loopback notebook people platform_api ports programs project
+        keyform listener locks loopback markers notebook people platform_api ports programs project
         qr remote retrieval settings stores surroundings workload
         """,
     ),
@@ -44,7 +44,7 @@ FLOORS = [
     ),
     ("bridge", "adapters"),
     ("door", "__init__ platform_sdk testing"),
-    ("roof", "importers publishing server"),
+    ("roof", "agents importers publishing server"),
 ]
 LEVEL = {name: level for level, (_, names) in enumerate(FLOORS) for name in names.split()}
 

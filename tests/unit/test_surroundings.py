@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from arcrun_auth import agents, surroundings
+from arcrun_auth import markers, surroundings
 from arcrun_auth.surroundings import Surroundings, is_wsl, look, unattended
 
 SSH = {"SSH_CONNECTION": "192.0.2.1 50000 192.0.2.9 22", "USER": "ada"}
@@ -153,8 +153,8 @@ def test_what_was_seen_does_not_change() -> None:
         look({}, "linux").browser = True
 
 
-@pytest.mark.parametrize("name", agents.MARKERS)
+@pytest.mark.parametrize("name", markers.MARKERS)
 def test_an_agent_says_that_it_is_one(name) -> None:
-    assert agents.marker({name: "1"}) == name
-    assert agents.marker({name: "0"}) is None
-    assert agents.marker({"CODEX_HOME": "/home/ada/.codex"}) is None
+    assert markers.marker({name: "1"}) == name
+    assert markers.marker({name: "0"}) is None
+    assert markers.marker({"CODEX_HOME": "/home/ada/.codex"}) is None
