@@ -5,8 +5,8 @@ An agent reads what its commands print, and with it goes whatever its transcript
 
 from __future__ import annotations
 
-from arcrun_auth.markers import MARKERS, marker
 from arcrun_auth.errors import PolicyRefused
+from arcrun_auth.markers import MARKERS, marker
 
 __all__ = ["MARKERS", "marker", "refuse"]
 
