@@ -399,5 +399,5 @@ def test_a_lock_is_opened_once_for_all_that_is_approved(inside, policies):
     assert len(policies.pending()) == 2
     person = Types("y", "a passphrase", "y")
     assert inside("approve", person=person).code == 0
-    assert len([asked for asked in person.asked if "locked" in asked]) == 1
+    assert len([asked for asked in person.asked if "lock" in asked]) == 1
     assert len(policies.rules()) == 2
