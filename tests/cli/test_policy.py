@@ -234,10 +234,7 @@ def test_a_token_is_given_as_often_as_a_rule_says_and_the_trail_tells_it(inside)
 
     code, given, said = token()
     assert (code, given) == (7, False)
-    assert (
-        "run, in a terminal of their own: arcrun policy allow notion --command token --for 1h"
-        in said
-    )
+    assert "run, in their own terminal: arcrun policy allow notion --command token --for 1h" in said
     inside("policy", "allow", "notion", "--command", "token", "--count", "2")
     assert [token()[:2] for _ in range(3)] == [(0, True), (0, True), (7, False)]
     inside("policy", "allow", "notion", "--command", "token")
@@ -250,8 +247,17 @@ def test_a_token_is_given_as_often_as_a_rule_says_and_the_trail_tells_it(inside)
     assert (data["type"], data["rule"]) == ("PolicyRefused", "agent-token")
 
     entries = json.loads(inside("audit", "--json").out)["entries"]
-    told = [entry["result"] for entry in reversed(entries) if entry["action"] == "agent token"]
-    assert told == ["ok", "ok", "refused: default", "refused: r3", "refused: r3"]
+    told = [entry for entry in reversed(entries) if entry["action"] == "agent"]
+    assert {(entry["client"], entry["request"]) for entry in told} == {
+        ("claudecode", "arcrun token"),
+    }  # fmt: skip
+    assert [entry["result"] for entry in told] == [
+        "ok",
+        "ok",
+        "refused: default",
+        "refused: r3",
+        "refused: r3",
+    ]
 
 
 def test_run_and_inject_need_a_rule_for_every_service_that_is_meant(cli):
@@ -310,7 +316,7 @@ def test_what_is_no_service_s_is_allowed_by_no_rule(inside):
     ):
         ran = inside(*args, person=Types("y"), **AGENT)
         assert (ran.code, ran.out) == (7, ""), args
-        assert "Ask your human to run, in a terminal of their own: arcrun" in ran.err
+        assert "Ask your human to run, in their own terminal: arcrun" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -325,7 +331,7 @@ def test_what_only_a_person_can_mend_an_agent_is_told_to_ask_for(inside, args, c
     inside("policy", "allow", "google_drive", "--command", "token")
     for env in ({}, AGENT):
         ran = inside(*args, **env)
-        told = f"→ Ask your human to run, in a terminal of their own: {command}"
+        told = f"→ Ask your human to run, in their own terminal: {command}"
         assert ran.code == code, ran.both
         assert command in ran.both
         assert (told in ran.both) == bool(env)
