@@ -100,7 +100,7 @@ def _refused(wanted: Wanted, verdict: Verdict, found: str) -> PolicyRefused:
     from arcrun_auth.policy import command_to_allow
 
     what, of = _REVEALED[wanted.what], f" of {wanted.service}"
-    text = f"{what}{of if wanted.service != '*' else ''} is not given to an agent ({found} is set)"
+    text = f"{what}{of if wanted.service != '*' else ''} is not shown to an agent ({found} is set)"
     hint = to_a_person(command_to_allow(wanted))
     if verdict.rule is not None:
         text += f": the rule {verdict.rule.id} forbids it"
