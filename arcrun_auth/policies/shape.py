@@ -31,7 +31,8 @@ def _of_names(rule: Rule) -> str:
     if rule.what not in _WHATS and (rule.allow or rule.what != "any"):
         return "there is no such thing to " + ("allow" if rule.allow else "forbid")
     if rule.client not in (ANY, client_name(rule.client)):
-        return "a client's name has lower-case letters, digits and . _ -"
+        name = client_name(rule.client)
+        return f"a client's name has lower-case letters, digits and . _ -, as {name}"
     return _of_service(rule)
 
 

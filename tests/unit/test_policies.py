@@ -129,7 +129,7 @@ def test_whether_anything_may_be_written_is_told_of_each_client(policies):
         ("*", "write", {"instance": "work"}, "one of a service"),
         ("notion", "frobnicate", {}, "no such thing"),
         ("notion", "export", {}, "all services"),
-        ("notion", "write", {"client": "Claude Code"}, "a client's name"),
+        ("notion", "write", {"client": "Claude Code"}, "a client's name .* as claude-code"),
         ("notion", "write", {"methods": ["PO ST"]}, "a method is a word"),
         ("notion", "write", {"paths": ["pages"]}, "begins with a slash"),
         ("notion", "token", {"paths": ["/pages"]}, "neither methods nor paths"),

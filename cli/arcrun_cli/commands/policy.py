@@ -88,7 +88,7 @@ def _about(function: Callable[..., int]) -> Callable[..., int]:
         ),
         click.option(
             "--command", "commands", multiple=True, type=click.Choice(REVEALS),
-            help="A command in the agent's own shell that reveals a secret.",
+            metavar="COMMAND", help=f"In the agent's own shell: {', '.join(REVEALS)}.",
         ),
         click.option(
             "--write", "writes", multiple=True, metavar="PATTERN",
