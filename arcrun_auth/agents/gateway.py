@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SECONDS = 30.0
 """How long may a request take that is answered as a whole?"""
-STREAM_SECONDS = 300.0
+STREAM_SECONDS = 600.0
 """How long may a streamed answer be silent? Some models think for minutes."""
 MOST_SENT = 1 << 20
 """How large may a body be that is answered as a whole? The proxy may send more."""
