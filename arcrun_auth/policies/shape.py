@@ -65,4 +65,6 @@ def _of_limits(rule: Rule, now: float) -> str:
         return "it has ended already"
     if rule.left is not None and rule.left < 1:
         return "it could never be used"
+    if rule.left is not None and rule.what == "read":
+        return "reading needs no rule, and is not counted"
     return ""

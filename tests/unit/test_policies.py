@@ -136,6 +136,7 @@ def test_whether_anything_may_be_written_is_told_of_each_client(policies):
         ("notion", "token", {"methods": ["GET"]}, "neither methods nor paths"),
         ("notion", "write", {"expires": 999.0}, "ended already"),
         ("notion", "write", {"left": 0}, "never be used"),
+        ("notion", "read", {"left": 1}, "is not counted"),
         ("notion", "any", {}, "no such thing to allow"),
     ],
 )
