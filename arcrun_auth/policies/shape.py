@@ -49,6 +49,8 @@ def _of_service(rule: Rule) -> str:
 
 
 def _of_requests(rule: Rule) -> str:
+    if rule.digest:
+        return "one request is approved, by a person who has seen it"
     if rule.what in REVEALS and (rule.methods or rule.paths):
         return "a command has neither methods nor paths"
     if not all(map(_METHOD.fullmatch, rule.methods)):
