@@ -95,10 +95,18 @@ def _facts(
     yield Fact("Connection", (name, *now))
     login = way.oauth2.login_at if way.oauth2 is not None else ""
     yield Fact("You log in at", _words(login))
-    yield Fact("You will be asked for", tuple(s.label or s.key for s in way.required_secrets))
+    yield Fact("You will be asked for", tuple(_wanted(way)))
     yield Fact("Permissions asked for", tuple(scopes))
     yield Fact("Requests go to", _words(*way.allowed_hosts))
     yield Fact("Tokens come from", _words(*named_servers(way)))
+
+
+def _wanted(way: Method) -> Iterator[str]:
+    for name, param in way.params.items():
+        if param.source == "user" and param.default is None:
+            yield printable(param.label or name, 80)
+    for secret in way.required_secrets:
+        yield printable(secret.label or secret.key, 80) + " (optional)" * secret.optional
 
 
 def _words(*texts: str) -> tuple[str, ...]:

@@ -295,8 +295,8 @@ class TestOnTheWay:
             now = next(url for url in wish.person.visited if url.endswith("/now"))
             wish.person.only(now)
             assert wish.person.page.title == "Connecting Demo"
-            assert wish.person.page.links["Go on"] == link
-            wish.person.click("Go on")
+            assert wish.person.page.links["Go there again"] == link
+            wish.person.click("Go there again")
             wish.log_in()
             assert wish.ended() == "connected"
 
@@ -395,6 +395,8 @@ class TestAVisitor:
         here.go()
         assert not here.news(-1, 0).is_new
         assert here.news(-1, 0).address == "https://a.example/x"
+        here.come_back()
+        assert here.news(-1, 0).address == ""
 
     def test_is_sent_to_no_odd_address(self):
         here = self.visitor()
