@@ -207,6 +207,17 @@ class TestAWish:
             assert wish.ended() == "failed"
             assert wish.made.error.error == "access_denied"
 
+    def test_comes_true_while_another_one_waits_for_its_person(self, desk):
+        broker = desk()
+        with Wish(broker) as slow, Wish(broker, "demo", "work") as quick:
+            slow.agree()
+            quick.agree()
+            quick.log_in()
+            assert quick.ended() == "connected"
+            assert slow.made.state == "working"
+            slow.log_in()
+            assert slow.ended() == "connected"
+
     @pytest.mark.parametrize("late", [False, True])
     def test_is_refused_before_or_after_the_first_yes(self, desk, provider, late):
         broker = desk()
