@@ -52,7 +52,9 @@ def plan(
     _check(entry.service, way, scopes)
     record = broker.store.get(Key("credential", entry.account, why.instance))
     names = _beside(scopes, record)
-    facts = tuple(_facts(entry, way, why.instance, why.identity, _asked(entry, way, names, record)))
+    asked = _asked(entry, way, names, record)
+    label = f"Permissions asked for ({', '.join(scopes)})" if scopes else "Permissions asked for"
+    facts = tuple(_facts(entry, way, why.instance, why.identity, Fact(label, asked)))
     title = printable(recipe.display_name or recipe.service, 80)
     wish = Wish(title, client, facts, _warning(entry, recipe))
     return Plan(entry.service, why.instance, method, names, wish)
@@ -88,7 +90,7 @@ def _asked(
 
 
 def _facts(
-    entry: Entry, way: Method, instance: str, identity: str | None, scopes: Sequence[str]
+    entry: Entry, way: Method, instance: str, identity: str | None, asked: Fact
 ) -> Iterator[Fact]:
     name = entry.service if instance == DEFAULT_INSTANCE else f"{entry.service}@{instance}"
     now = (f"now connected as {identity}",) if identity else ()
@@ -96,7 +98,7 @@ def _facts(
     login = way.oauth2.login_at if way.oauth2 is not None else ""
     yield Fact("You log in at", _words(login))
     yield Fact("You will be asked for", tuple(_wanted(way)))
-    yield Fact("Permissions asked for", tuple(scopes))
+    yield asked
     yield Fact("Requests go to", _words(*way.allowed_hosts))
     yield Fact("Tokens come from", _words(*named_servers(way)))
 

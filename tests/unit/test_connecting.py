@@ -90,7 +90,7 @@ class TestThePage:
                 "<b>claude-code</b>",
                 "<dd>demo@work</dd>",
                 f"<dd>{provider.issuer}/authorize</dd>",
-                "<dd>read</dd><dd>admin</dd>",
+                "<dt>Permissions asked for (more)</dt><dd>read</dd><dd>admin</dd>",
                 f"<dt>Requests go to</dt><dd>{host}</dd>",
                 f"<dt>Tokens come from</dt><dd>{host}</dd>",
                 "The recipe of demo is local",
