@@ -11,6 +11,7 @@ a shared address needs. What the standard library has accepts what RFC 9112 forb
 
 from __future__ import annotations
 
+from arcrun_auth.agents.proxy.running import Proxy
 from arcrun_auth.agents.proxy.session import Session, new_session
 
-__all__ = ["Session", "new_session"]
+__all__ = ["Proxy", "Session", "new_session"]

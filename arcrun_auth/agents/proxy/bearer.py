@@ -98,7 +98,7 @@ def _headers(headers: Headers, places: Places) -> Iterator[tuple[str, str]]:
 def _path(path: str, names: frozenset[str]) -> str:
     """With `{name}` where the bearer stands: the signer puts the secret there."""
     # With two names nobody can tell which one is meant; what stays in the path is refused.
-    return BEARER.sub("{%s}" % next(iter(names)), path) if len(names) == 1 else path
+    return BEARER.sub(f"{{{next(iter(names))}}}", path) if len(names) == 1 else path
 
 
 def _plain(value: str) -> Iterator[str]:

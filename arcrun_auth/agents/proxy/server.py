@@ -19,7 +19,7 @@ from arcrun_auth.agents.proxy.wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from arcrun_auth.agents.proxy.wire import Exchange
+    from arcrun_auth.agents.proxy.wire import Handler
 
 MAX_CONNECTIONS = 128
 """How many clients are heard at once? One more, and whoever has waited longest has to go."""
@@ -35,14 +35,9 @@ _NONE_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 class Server:
     """Serves the listening sockets that it is given, and closes them."""
 
-    def __init__(
-        self,
-        listeners: Sequence[socket.socket],
-        handle: Callable[[Exchange], None],
-        refuse: Callable[[Exchange, int], None],
-    ) -> None:
+    def __init__(self, listeners: Sequence[socket.socket], handler: Handler) -> None:
         self._listeners = tuple(listeners)
-        self._handle, self._refuse = handle, refuse
+        self._handler = handler
         self._wires: set[Wire] = set()
         self._watched: dict[socket.socket, Callable[[], None]] = {}
         self._changes: list[socket.socket] = []
@@ -138,7 +133,7 @@ class Server:
 
     def _run(self, wire: Wire) -> None:
         try:
-            wire.run(self._handle, self._refuse)
+            wire.run(self._handler)
         finally:
             self._wires.discard(wire)
 

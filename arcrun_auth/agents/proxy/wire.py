@@ -11,12 +11,12 @@ import socket
 import time
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import h11
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any
 
 MAX_HEAD = 64 * 1024
@@ -101,6 +101,16 @@ class Exchange:
             self._wire.send(h11.Data(data=data))
 
 
+class Handler(Protocol):
+    """Who answers."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answers a request. May raise Unfit for its body, and Gone to end the connection."""
+
+    def refuse(self, exchange: Exchange, status: int) -> None:
+        """Tells what is no request that we read."""
+
+
 class Wire:
     """A connection that was accepted. `run` is all that its thread does."""
 
@@ -111,31 +121,31 @@ class Wire:
         self.since = time.monotonic()
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
 
-    def run(self, handle: Callable[[Exchange], None], refuse: Callable[[Exchange, int], None]) -> None:  # fmt: skip
-        """Answers requests until one side has enough. `refuse` tells what is none that we read."""
+    def run(self, handler: Handler) -> None:
+        """Answers requests until one side has enough."""
         with self.sock, suppress(Gone, OSError, h11.LocalProtocolError):
             if self.sock.family != getattr(socket, "AF_UNIX", None):
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while self._one(handle, refuse):
+            while self._one(handler):
                 self.busy = False
                 self.since = time.monotonic()
 
-    def _one(self, handle: Callable[[Exchange], None], refuse: Callable[[Exchange, int], None]) -> bool:  # fmt: skip
+    def _one(self, handler: Handler) -> bool:
         """One request and its answer; whether there may be another."""
         try:
             request = self._head()
         except Unfit as unfit:
-            refuse(Exchange(self, _NONE), unfit.status)
+            handler.refuse(Exchange(self, _NONE), unfit.status)
             self._linger()
             return False
         self.busy = True
         exchange = Exchange(self, request)
         try:
-            handle(exchange)
+            handler.handle(exchange)
         except Unfit as unfit:
             if exchange.started:
                 return False
-            refuse(exchange, unfit.status)
+            handler.refuse(exchange, unfit.status)
         return self._end()
 
     def _head(self) -> h11.Request:
@@ -145,13 +155,15 @@ class Wire:
             if isinstance(event, h11.Request):
                 if len(event.headers) > MAX_HEADERS:
                     raise Unfit(431)
+                if not event.http_version.startswith(b"1."):
+                    raise Unfit(505)
                 return event
             if event is not h11.NEED_DATA:  # it has closed its side
                 raise Gone
             begun = bool(self._h11.trailing_data[0])
-            if not self._receive(until) and begun:
-                raise Unfit(408) if time.monotonic() >= until else Gone
-            if not begun:  # the first bytes of it are there
+            if not self._receive(until):
+                raise Unfit(408) if begun else Gone
+            if not begun:  # now it is
                 until = time.monotonic() + HEAD_SECONDS
 
     def read_body(self, limit: int) -> bytes:
@@ -196,18 +208,12 @@ class Wire:
     def send_head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         """See `Exchange.start`. A request that was not read to its end is the last one."""
         found = [*headers, *GUARDS]
-        if self._h11.their_state is not h11.DONE and self._unread():
+        if self._h11.their_state is h11.SEND_BODY:  # so it is where there is no body, too
+            with suppress(h11.RemoteProtocolError):
+                self._h11.next_event()
+        if self._h11.their_state is not h11.DONE:
             found.append(("Connection", "close"))
         self.send(h11.Response(status_code=status, reason=_phrase(status), headers=found))
-
-    def _unread(self) -> bool:
-        """Whether there is more of the request than its head."""
-        with suppress(h11.RemoteProtocolError):
-            return not (
-                self._h11.their_state is h11.SEND_BODY
-                and isinstance(self._h11.next_event(), h11.EndOfMessage)
-            )
-        return True
 
     def send(self, event: Any) -> None:
         """One event of the answer. Gone where it cannot be sent."""
