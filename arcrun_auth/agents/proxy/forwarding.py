@@ -73,7 +73,7 @@ class Forwarder:
         self._gateway, self._session = gateway, session
         self._hosts, self._origins = frozenset(hosts), frozenset(origins)
         self._clock = clock
-        self._places: dict[str, tuple[str, Places]] = {}
+        self._places: dict[str, Places] = {}
         self.watching: Watching = _unwatched
 
     def refuse(self, exchange: Exchange, status: int) -> None:
@@ -125,7 +125,7 @@ class Forwarder:
     def _admitted(self, exchange: Exchange) -> tuple[Address, Sent, Places]:
         """What is asked for, by somebody who holds the bearer and may use the connection."""
         asked, fault = _parsed(exchange.target)
-        service, places = self._known(asked)
+        places = self._places_of(asked)
         path, query = (asked.path, asked.query) if asked else ("", "")
         sent = Sent(path, query, exchange.headers)
         found = bearer.find(sent, places)
@@ -133,25 +133,35 @@ class Forwarder:
             raise Refusal(problems.UNKNOWN)
         if asked is None:
             raise Refusal(problems.no_address(fault))
-        if not self._session.permits(service, asked.instance):
-            names = [_name(*each) for each in self._session.services]
-            raise Refusal(problems.not_in_session(_name(asked.service, asked.instance), names))
+        self._check_session(asked)
         return asked, sent, places
 
     def is_over(self) -> bool:
         """Whether the session has come to its end."""
         return self._clock() >= self._session.ends
 
-    def _known(self, asked: Address | None) -> tuple[str, Places]:
-        """The id of the service, and where it wants its key: nowhere, if there is none."""
+    def _check_session(self, asked: Address) -> None:
+        if not self._session.services:
+            return
+        name = _name(asked.service, asked.instance)
+        try:
+            meant = self._gateway.broker.named(asked.service, asked.instance)
+        except AuthError as error:
+            raise Refusal(problems.of(error, name)) from None
+        if not self._session.permits(meant):
+            names = [_name(*each) for each in self._session.services]
+            raise Refusal(problems.not_in_session(name, names))
+
+    def _places_of(self, asked: Address | None) -> Places:
+        """Where the service wants its key: nowhere, if there is none."""
         if asked is None:
-            return "", bearer.Places()
+            return bearer.Places()
         if asked.service not in self._places:
             try:
                 recipe = self._gateway.broker.recipes.recipe(asked.service)
             except UnknownService:
-                return asked.service, bearer.Places()
-            self._places[asked.service] = recipe.service, bearer.Places.of(recipe)
+                return bearer.Places()
+            self._places[asked.service] = bearer.Places.of(recipe)
         return self._places[asked.service]
 
     def _forward(self, exchange: Exchange, asked: Address, clean: Sent, body: bytes) -> None:

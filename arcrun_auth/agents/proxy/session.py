@@ -18,8 +18,8 @@ BEARER = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}")
 
 _BYTES = 32
 
-Name = tuple[str, str | None]
-"""A service, and the instance if one is named."""
+Name = tuple[str, str]
+"""A service and its instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,16 @@ class Session:
         """Whether it is this session's. Takes the same time wherever the two differ."""
         return hmac.compare_digest(_digest(bearer), self.digest)
 
-    def permits(self, service: str, instance: str | None) -> bool:
+    def permits(self, name: Name) -> bool:
         """Whether the session was opened for this connection."""
-        return not self.services or (service, instance) in self.services
+        return not self.services or name in self.services
 
 
 def new_session(client: str, services: tuple[Name, ...], ends: float) -> tuple[Session, Secret]:
     """A session and its bearer, which is nowhere else.
 
-    >>> session, bearer = new_session("claude-code", (("notion", None),), ends=2e9)
-    >>> session.holds(bearer.reveal()), session.permits("github", None)
+    >>> session, bearer = new_session("claude-code", (("notion", "work"),), ends=2e9)
+    >>> session.holds(bearer.reveal()), session.permits(("notion", "home"))
     (True, False)
     """
     bearer = PREFIX + secrets.token_urlsafe(_BYTES)

@@ -237,6 +237,7 @@ class Wire:
     def _linger(self) -> None:
         """Hang up after the client: to close on bytes that nobody read would reset the
         connection, and take the answer with it."""
+        self.busy = False  # there is nothing more to wait for
         until = time.monotonic() + LINGER_SECONDS
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
