@@ -38,7 +38,7 @@ EXAMPLE = "arcrun proxy notion --for 2h"
     short_help="Services at an address of this machine: the key stays here.",
     examples=(
         "arcrun proxy notion github",
-        "arcrun proxy openai --client nightly-job --for 2h --token-file ~/.openai-bearer",
+        "arcrun proxy openai --client nightly --for 2h --token-file ~/.bearer",
         "arcrun proxy notion --socket ~/agent/arcrun/proxy.sock",
     ),
 )
