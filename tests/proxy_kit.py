@@ -187,6 +187,7 @@ class Desk:
             client, services, time.time() + HOUR if ends is None else ends
         )
         gateway = Gateway(self.broker, client=client, a_minute=600)
+        self._stack.callback(gateway.close)
         proxy = Proxy(gateway, session, **options)
         thread = threading.Thread(target=proxy.serve)
         thread.start()

@@ -7,6 +7,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
+from arcrun_auth.agents import guard
 from arcrun_auth.agents.asking import Asked
 from arcrun_auth.agents.proxy import address, bearer, problems
 from arcrun_auth.agents.proxy.bearer import Sent
@@ -33,12 +34,8 @@ MAX_BODY = 16 << 20
 
 _log = logging.getLogger(__name__)
 
-_OF_THE_LINE = frozenset({
-    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "expect", "te",
-    "trailer", "upgrade", "accept-encoding", "origin", "referer",
-    "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user",
-})  # fmt: skip
-"""What is between the client and us (RFC 9110 §7.6.1), or says where we are."""
+_OF_BROWSERS = ("origin", "referer")
+"""Which headers say where we are, beside `sec-fetch-…`?"""
 
 _OURS = frozenset({
     "content-length", "transfer-encoding", "connection", "content-encoding", "keep-alive",
@@ -108,11 +105,10 @@ class Forwarder:
         texts = (clean.path, clean.query, *(value for _, value in clean.headers))
         if any(BEARER.search(text) for text in texts) or PREFIX.encode() in body:
             raise Refusal(problems.STRAY)
-        name = _name(asked.service, asked.instance)
         try:
             self._forward(exchange, asked, clean, body)
         except AuthError as error:
-            raise Refusal(problems.of(error, name)) from None
+            raise Refusal(problems.of(error)) from None
 
     def _check_names(self, exchange: Exchange) -> None:
         """Who asks by the name of this machine, and is no page? That is how browsers are told."""
@@ -147,7 +143,7 @@ class Forwarder:
         try:
             meant = self._gateway.broker.named(asked.service, asked.instance)
         except AuthError as error:
-            raise Refusal(problems.of(error, name)) from None
+            raise Refusal(problems.of(error)) from None
         if not self._session.permits(meant):
             names = [_name(*each) for each in self._session.services]
             raise Refusal(problems.not_in_session(name, names))
@@ -166,7 +162,11 @@ class Forwarder:
 
     def _forward(self, exchange: Exchange, asked: Address, clean: Sent, body: bytes) -> None:
         """Sends it on, and what comes back as it comes. Raises what the gateway raises."""
-        dropped = _OF_THE_LINE | _named_by_connection(clean)
+        headers = [
+            pair
+            for pair in guard.end_to_end(clean.headers)
+            if pair[0] not in _OF_BROWSERS and not pair[0].startswith("sec-fetch-")
+        ]
         judged = self._gateway.judge(
             Asked(
                 asked.service,
@@ -174,7 +174,7 @@ class Forwarder:
                 clean.path,
                 asked.instance,
                 clean.query,
-                [pair for pair in clean.headers if pair[0] not in dropped],
+                headers,
                 body,
             )
         )
@@ -184,8 +184,8 @@ class Forwarder:
             self._gateway.stream(judged) as answer,
             self.watching(exchange.sock, answer.abort),
         ):
-            headers = [pair for pair in answer.headers if pair[0].lower() not in _OURS]
-            exchange.start(answer.status, headers)
+            shown = [pair for pair in answer.headers if pair[0].lower() not in _OURS]
+            exchange.start(answer.status, shown)
             for chunk in answer.iter_bytes():
                 exchange.write(chunk)
 
@@ -204,16 +204,6 @@ def _parsed(target: str) -> tuple[Address | None, str]:
 
 def _name(service: str, instance: str | None) -> str:
     return service if instance is None else f"{service}@{instance}"
-
-
-def _named_by_connection(sent: Sent) -> frozenset[str]:
-    """What the client says is for this connection alone (RFC 9110 §7.6.1)."""
-    return frozenset(
-        word.strip().lower()
-        for name, value in sent.headers
-        if name == "connection"
-        for word in value.split(",")
-    )
 
 
 def _where(error: BaseException) -> str:

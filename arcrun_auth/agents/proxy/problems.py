@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from arcrun_auth.errors import AuthError
     from arcrun_auth.policies import PendingRequest
 
+RATE = "rate-limit"
+"""Which rule of the gateway is about too many requests?"""
+
 ASK = "Ask your human to run, in their own terminal: "
 
 
@@ -96,36 +99,32 @@ def waits(request: PendingRequest) -> Problem:
     )  # fmt: skip
 
 
-_TEXTS: tuple[tuple[type[AuthError], int, str, str], ...] = (
-    (errors.UnknownService, 404, "unknown-service", "There is no such service."),
-    (errors.LoginRequired, 403, "login-required", "{service} is not connected."),
-    (errors.MissingSecret, 403, "login-required", "{service} is not connected."),
-    (errors.MissingScope, 403, "missing-scope", "The login to {service} does not cover this."),
-    (errors.TokenRefused, 403, "login-refused", "{service} no longer takes its login."),
-    (errors.ConsentRequired, 403, "consent", "The recipe of {service} has changed."),
-    (errors.StoreLocked, 403, "vault-locked", "The vault is locked."),
-    (errors.NoStore, 403, "vault-locked", "There is no vault."),
-    (errors.ProviderUnavailable, 502, "unavailable", "{service} cannot be reached now."),
-    (errors.RefreshBusy, 503, "busy", "The login to {service} is just being renewed."),
-    (errors.StoreError, 503, "vault", "The vault cannot be used now."),
-    (errors.HostNotAllowed, 403, "host-not-allowed", "{service} was not agreed to go there."),
+_KINDS: tuple[tuple[type[AuthError], int, str], ...] = (
+    (errors.UnknownService, 404, "unknown-service"),
+    (errors.LoginRequired, 403, "login-required"),
+    (errors.MissingSecret, 403, "login-required"),
+    (errors.MissingScope, 403, "missing-scope"),
+    (errors.TokenRefused, 403, "login-refused"),
+    (errors.ConsentRequired, 403, "consent"),
+    (errors.HostNotAllowed, 403, "host"),
+    (errors.StoreLocked, 403, "vault"),
+    (errors.NoStore, 403, "vault"),
+    (errors.StoreError, 503, "vault"),
+    (errors.RefreshBusy, 503, "busy"),
+    (errors.ProviderUnavailable, 502, "unavailable"),
 )
-"""By type, the first that fits: status, code and text."""
+"""By type, the first that fits: status and code. SDKs try 5xx and 429 again, and nothing else."""
 
 
-def of(error: AuthError, service: str) -> Problem:
-    """What to say of an error that the gateway raised for `service`."""
-    if isinstance(error, errors.PolicyRefused):
-        status = 429 if error.rule == "rate" else 403
-        return Problem(status, error.rule, error.message, error.hint)
-    for kind, status, code, text in _TEXTS:
-        if isinstance(error, kind):
-            command = (error.hint or "").startswith("arcrun ")
-            hint = f"{ASK}{error.hint}" if command else None
-            return Problem(status, code, text.format(service=service), hint, headers=_later(error))
-    return Problem(
-        502, "failed", f"The request to {service} failed.", f"{ASK}arcrun test {service}"
+def of(error: AuthError) -> Problem:
+    """What to say of an error of the gateway, whose words for it are ours already."""
+    status, code = next(
+        ((status, code) for kind, status, code in _KINDS if isinstance(error, kind)),
+        (403, "failed"),
     )
+    if isinstance(error, errors.PolicyRefused):
+        status, code = 429 if error.rule == RATE else 403, error.rule
+    return Problem(status, code, error.message, error.hint, headers=_later(error))
 
 
 def _later(error: AuthError) -> tuple[tuple[str, str], ...]:

@@ -75,10 +75,11 @@ def command(names: Sequence[str], **given: Any) -> int:
     services = _chosen(here, gateway, names)
     ends = time.time() + seconds
     session, bearer = new_session(client, tuple(services) if names else (), ends)
-    proxy = Proxy(
-        gateway, session, port=given["port"], path=given["path"], origins=given["origins"]
-    )
     with ExitStack() as stack:
+        stack.callback(gateway.close)
+        proxy = Proxy(
+            gateway, session, port=given["port"], path=given["path"], origins=given["origins"]
+        )
         if given["token_file"]:
             stack.enter_context(_kept(given["token_file"], bearer))
         _tell(here, proxy, services, bearer, given)
