@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import threading
 import time
@@ -80,7 +81,7 @@ class Api:
                 self.send_header("content-type", kind)
                 self.send_header("transfer-encoding", "chunked")
                 self.end_headers()
-                for part in (*parts, b""):
+                for part in itertools.chain(parts, [b""]):
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
                     self.wfile.flush()
 

@@ -68,7 +68,7 @@ def test_paths_are_relative_to_the_base_and_root_paths_stand_at_the_origin(desk,
     ("inject", "send"),
     [
         ({"header": {"X-Api-Key": "{{secret.api_key}}"}}, "header"),
-        ({"header": {"Authorization": "Basic {{basic(secret.api_key, '')}}"}}, "basic"),
+        ({"header": {"Authorization": "Basic {{secret.api_key}}:"}}, "basic"),
         ({"query": {"key": "{{secret.api_key}}"}}, "query"),
     ],
     ids=["header", "basic", "query"],
