@@ -48,7 +48,7 @@ def serving(names: Sequence[str], client: str | None) -> Iterator[dict[str, Any]
     try:
         with process.stdout:
             told = _told(process.stdout)
-        if told is None:
+        if told is None or "error" in told:
             raise NotServed(process.wait(SECONDS))
         yield told
     finally:

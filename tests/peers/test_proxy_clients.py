@@ -93,9 +93,11 @@ def test_it_reads_writes_once_approved_and_streams(desk, program, request):
 
 def test_curl_takes_a_large_body_and_a_socket(desk, tmp_path):
     desk.broker.policies.allow("fake", "write")
-    body = "x" * (2 << 20)  # it waits for `100 Continue` then
+    file = tmp_path / "large"
+    file.write_bytes(b"x" * (2 << 20))  # it waits for `100 Continue` then
 
-    assert curl(desk.proxy("fake"), "PUT", "/upload", body)[0] == 200
+    assert curl(desk.proxy("fake"), "PUT", "/upload", f"@{file}")[0] == 200
+    assert desk.api.seen[-1].body == file.read_bytes()
     at_socket = desk.proxy("fake", path=str(tmp_path / "run" / "s"))
     assert curl(at_socket, "GET", "/models", of="http://localhost/fake")[0] == 200
 

@@ -10,29 +10,25 @@ from arcrun_auth.programs import is_own
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from arcrun_auth.recipe import Recipe
+    from arcrun_auth.catalog_entry import Entry
 
 URL = "ARCRUN_PROXY_URL"
 TOKEN = "ARCRUN_PROXY_TOKEN"  # noqa: S105 - a variable's name
 SOCKET = "ARCRUN_PROXY_SOCKET"
 
 
-def variables(recipe: Recipe, base_url: str) -> dict[str, str | None]:
+def variables(entry: Entry, base_url: str) -> dict[str, str | None]:
     """The names for one service, each with its address, or None where the bearer goes.
 
     Whatever holds a secret of the service by its recipe gets the bearer: what stands there
     already, in the environment of whoever starts the program, is the real one.
-
-    >>> from arcrun_auth.recipe import Recipe
-    >>> variables(Recipe(service="acme/mail", primitive="oauth2"), "http://127.0.0.1:1/mail")
-    {'MAIL_BASE_URL': 'http://127.0.0.1:1/mail', 'MAIL_API_KEY': None}
     """
-    prefix = recipe.service.rpartition("/")[2].upper()
+    prefix = entry.service.rpartition("/")[2].upper()
     named = [
         name
-        for way in recipe.ways
-        for secret in way.required_secrets
-        for name in secret.env
+        for way in entry.methods
+        for _, _, names in way.secrets
+        for name in names
         if not is_own(name)
     ]
     return {f"{prefix}_BASE_URL": base_url, **dict.fromkeys(named or [f"{prefix}_API_KEY"])}

@@ -120,7 +120,7 @@ def _tell(
     if proxy.socket is not None:
         names[environment.SOCKET] = os.path.abspath(proxy.socket)
     for (service, _), url in zip(services, urls.values(), strict=True):
-        for name, value in environment.variables(here.recipes.recipe(service), url).items():
+        for name, value in environment.variables(here.recipes.entry(service), url).items():
             names.setdefault(name, value)  # of two accounts of a service the first has the name
     shown = not given["token_file"]
     if shown:
