@@ -84,7 +84,8 @@ def command(names: Sequence[str], **given: Any) -> int:
             stack.enter_context(_kept(given["token_file"], bearer))
         _tell(here, proxy, services, bearer, given)
         _serve(proxy, until_eof=given["until_eof"])
-    ui.tell("The session has ended." if time.time() >= ends else "The proxy has ended.")
+    if not given["until_eof"]:
+        ui.tell("The session has ended." if time.time() >= ends else "The proxy has ended.")
     return 0
 
 
@@ -144,6 +145,8 @@ def _tell(
         for name, value in variables.items():
             ui.put(f"{name}={value}")
     sys.stdout.flush()
+    if given["until_eof"]:  # nobody reads along
+        return
     place = proxy.origin if proxy.socket is None else printable(proxy.socket)
     ui.tell(
         f"{', '.join(urls)} for {proxy.session.client} at {place}, for {given['span']}. "
