@@ -27,11 +27,14 @@ def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
+SECRET_KEY = "{{secret.k}}"
+
+
 def recipe(**inject: dict[str, str]) -> Recipe:
     return Recipe(service="demo", primitive="static_key", id="key", inject=Inject(**inject))
 
 
-KEYED = Places.of(recipe(header={"X-Api-Key": "k", "Version": "1"}))
+KEYED = Places.of(recipe(header={"X-Api-Key": SECRET_KEY, "Version": "{{param.v}}"}))
 ASKED = Places.of(recipe(query={"key": "k", "token": "t"}))
 PATHED = Places.of(recipe(path={"bot": "k"}))
 BAKED = Places.of(recipe(cookie={"sid": "k"}))
@@ -110,10 +113,13 @@ def test_an_sdk_s_own_value_in_a_place_that_the_recipe_fills_goes_with_it():
     assert clean.headers == ()
 
 
-def test_a_foreign_authorization_is_left_to_be_refused():
+def test_somebody_s_own_key_is_left_to_be_refused():
     clean = bearer.take(sent(x_api_key=KEY, authorization="Bearer sk-mine"), KEYED)
-
     assert clean.headers == (("authorization", "Bearer sk-mine"),)
+
+    own = sent("/", "key=mine&a=b", authorization=f"Bearer {KEY}", cookie="sid=mine")
+    assert bearer.take(own, ASKED).query == "key=mine&a=b"
+    assert bearer.take(own, BAKED).headers == (("cookie", "sid=mine"),)
 
 
 def test_in_the_path_its_name_takes_its_place():
@@ -129,7 +135,7 @@ TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=30)
 def test_no_bearer_stays_in_a_place_where_one_is_found(before, after, shape):
     value = shape.format(before + " " + KEY + " " + after)
     request = sent(query=f"key={quote(value)}", authorization=value, x_api_key=value)
-    places = Places(frozenset({"x-api-key"}), frozenset({"key"}))
+    places = Places(header=frozenset({"x-api-key"}), query=frozenset({"key"}))
 
     assert KEY in bearer.find(request, places)
     clean = bearer.take(request, places)

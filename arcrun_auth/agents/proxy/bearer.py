@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
@@ -22,13 +23,18 @@ if TYPE_CHECKING:
     Headers = Sequence[tuple[str, str]]
 
 _ALWAYS = "authorization"
+_SECRET = re.compile(r"\{\{\s*(?:secret|runtime|token)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a recipe injects: names of headers and cookies, of parameters, of the path."""
+    """Where a recipe injects a secret: names of headers and cookies, of parameters, of the path.
+
+    `fixed` are headers that it fills in with something else, a version as often as not.
+    """
 
     header: frozenset[str] = frozenset()
+    fixed: frozenset[str] = frozenset()
     query: frozenset[str] = frozenset()
     cookie: frozenset[str] = frozenset()
     path: frozenset[str] = frozenset()
@@ -36,8 +42,11 @@ class Places:
     @classmethod
     def of(cls, recipe: Recipe) -> Places:
         """Those of all its ways in: which one is connected makes no difference to an SDK."""
+        headers = [pair for way in recipe.ways for pair in way.inject.header.items()]
+        secret = frozenset(name.lower() for name, text in headers if _SECRET.search(text))
         return cls(
-            frozenset(name.lower() for way in recipe.ways for name in way.inject.header),
+            secret,
+            frozenset(name.lower() for name, _ in headers) - secret,
             frozenset(name for way in recipe.ways for name in way.inject.query),
             frozenset(name for way in recipe.ways for name in way.inject.cookie),
             frozenset(name for way in recipe.ways for name in way.inject.path),
@@ -70,29 +79,34 @@ def _texts(sent: Sent, places: Places) -> Iterator[str]:
 
 
 def take(sent: Sent, places: Places) -> Sent:
-    """The request without what stands where the recipe injects.
+    """The request without the bearer, and without what the recipe fills in by itself.
 
-    All of that is the signer's: whatever an SDK says there would be overwritten. Of other
-    `Authorization` headers only one with a bearer goes, so that what somebody sends there on
-    their own is seen, and refused.
+    What somebody else's secret may be, in the bearer's place, stays: it is seen, and refused.
     """
+    pairs = _pairs(sent.query)
     return Sent(
         _path(sent.path, places.path),
-        "&".join(pair for pair in _pairs(sent.query) if _key(pair) not in places.query),
+        "&".join(p for p in pairs if not (_key(p) in places.query and _holds(unquote_plus(p)))),
         tuple(_headers(sent.headers, places)),
     )
 
 
 def _headers(headers: Headers, places: Places) -> Iterator[tuple[str, str]]:
     for name, value in headers:
-        if name in places.header or (name == _ALWAYS and BEARER.search(" ".join(_plain(value)))):
-            continue
-        if name != "cookie":
+        if name == "cookie":
+            crumbs = _crumbs(value)
+            kept = [c for c in crumbs if not (_name(c) in places.cookie and _holds(c))]
+            if kept:
+                yield name, "; ".join(kept)
+        elif name == _ALWAYS or name in places.header:
+            if not any(map(_holds, _plain(value))):
+                yield name, value
+        elif name not in places.fixed:
             yield name, value
-            continue
-        kept = [crumb for crumb in _crumbs(value) if _name(crumb) not in places.cookie]
-        if kept:
-            yield name, "; ".join(kept)
+
+
+def _holds(text: str) -> bool:
+    return BEARER.search(text) is not None
 
 
 def _path(path: str, names: frozenset[str]) -> str:
