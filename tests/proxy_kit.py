@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -109,6 +110,8 @@ class Api:
                 set_cookie=f"sid={self.key}", x_request_id="r-1",
                 access_control_allow_origin="*",
             )  # fmt: skip
+        elif path.endswith("/break"):
+            handler.parts("text/plain", self._broken(handler))
         elif path.endswith("/drip"):
             handler.parts("text/plain", self._drip(handler))
         elif path.endswith("/chat/completions"):
@@ -124,6 +127,11 @@ class Api:
                 {"id": "m", "object": "model", "created": 1, "owned_by": "x"}]})  # fmt: skip
         else:
             handler.whole({"ok": True})
+
+    def _broken(self, handler: Any) -> Iterator[bytes]:
+        yield b"half"
+        handler.connection.shutdown(socket.SHUT_RDWR)
+        yield b"the rest"
 
     def _drip(self, handler: Any) -> Iterator[bytes]:
         yield b"first\n"
@@ -181,13 +189,13 @@ class Desk:
         return broker
 
     def proxy(self, *names: str, client: str = "tester", ends: float | None = None,
-              **options: Any) -> Client:  # fmt: skip
+              a_minute: int = 600, **options: Any) -> Client:  # fmt: skip
         """A proxy that runs until the end of the test, and a client of it."""
         services = tuple(self.broker.named(name) for name in names)
         session, bearer = new_session(
             client, services, time.time() + HOUR if ends is None else ends
         )
-        gateway = Gateway(self.broker, client=client, a_minute=600)
+        gateway = Gateway(self.broker, client=client, a_minute=a_minute)
         self._stack.callback(gateway.close)
         proxy = Proxy(gateway, session, **options)
         thread = threading.Thread(target=proxy.serve)

@@ -14,6 +14,7 @@ import urllib.request
 import pytest
 
 from arcrun_auth import Broker
+from arcrun_cli.schemas import SCHEMAS
 from tests import canary
 from tests.cli.conftest import COMMAND, HANG, Agrees
 from tests.needs import needs
@@ -96,6 +97,7 @@ def test_as_json_with_the_bearer_in_a_file_at_a_socket_until_its_input_ends(hold
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         bearer = file.read_text().strip()
 
+        assert set(told) == {"schema", *SCHEMAS["proxy"]}
         assert told["token"] is None
         assert bearer not in json.dumps(told)
         assert (told["token_file"], told["socket"]) == (str(file), str(path))

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from arcrun_auth.agents.gateway import Gateway
 from arcrun_auth.agents.proxy import forwarding
 from tests import canary
 from tests.proxy_kit import Desk
@@ -274,6 +275,27 @@ def test_every_request_is_in_the_trail_without_query_and_body(desk, client):
     assert "of-the-user" not in str(found)
 
 
+def test_a_failure_of_ours_says_nothing_of_what_it_was(desk, client, monkeypatch, caplog):
+    """A mock: there is no way known to make the gateway fail like that."""
+
+    def judge(self, asked):
+        raise KeyError(canary.fresh("in its text"))
+
+    monkeypatch.setattr(Gateway, "judge", judge)
+    answer = client("GET", "/fake/models")
+
+    assert (answer.status, answer.json["code"]) == (500, "failed")
+    assert not canary.hits(answer.body)
+    assert "KeyError at" in caplog.text
+
+
+def test_too_many_requests_are_told_as_such(desk):
+    client = desk.proxy("fake", a_minute=2)
+    found = [client("GET", "/fake/models").status for _ in range(3)]
+
+    assert found == [200, 200, 429]
+
+
 # -- streaming -----------------------------------------------------------------------------
 
 
@@ -285,6 +307,14 @@ def test_a_part_of_an_answer_is_there_before_the_rest(desk, client):
         assert answer.read(6) == b"first\n"
         desk.api.gate.set()
         assert answer.read() == b"second\n"
+
+
+def test_an_answer_that_breaks_off_does_not_look_complete(desk, client):
+    connection = client.connect()
+    with contextlib.closing(connection):
+        connection.request("GET", "/fake/break", headers=client.authorization)
+        with pytest.raises(http.client.IncompleteRead):
+            connection.getresponse().read()
 
 
 def test_a_client_that_hangs_up_ends_the_request_to_the_service(desk, client):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -34,6 +35,8 @@ class Echo:
             exchange.start(200, [])
             exchange.write(b"half")
             raise wire.Gone
+        elif exchange.target == "/odd":
+            exchange.reply(299, [], b"odd")
         elif exchange.target == "/unread":
             exchange.reply(401, [], b"no")
         else:
@@ -57,9 +60,9 @@ class Desk:
         self.echo = Echo()
         self.sockets = listening.on_loopback(0)
         self.port = self.sockets[0].getsockname()[1]
-        self.server = Server(self.sockets, self.echo)
+        self.server = Server(self.sockets)
         self.echo.watching = self.server.watching
-        self.thread = threading.Thread(target=self.server.serve, args=(lambda: False,))
+        self.thread = threading.Thread(target=self.server.serve, args=(self.echo, lambda: False))
         self.thread.start()
 
     def connect(self) -> socket.socket:
@@ -124,6 +127,10 @@ def test_a_connection_serves_one_request_after_the_other(desk):
         assert b"X-Was: HEAD" in rest(sock)
 
 
+def test_a_status_that_nobody_has_named_is_passed_on(desk):
+    assert desk.ask(b"GET /odd HTTP/1.1\r\n" + CLOSE).startswith(b"HTTP/1.1 299 \r\n")
+
+
 def test_a_body_is_taken_in_chunks_and_asked_for_where_the_client_waits_to_be(desk):
     with desk.connect() as sock:
         sock.sendall(
@@ -178,6 +185,36 @@ def test_a_request_that_two_readers_could_read_in_two_ways_is_refused(desk, monk
         answer = desk.ask(request)
         assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 50")), request[:60]
         assert answer.endswith(b"refused")
+
+
+def test_a_body_that_turns_out_to_be_none_is_refused_and_one_that_ends_amid_answers_nobody(desk):
+    head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + CLOSE
+
+    assert desk.ask(head + b"no size\r\n").startswith(b"HTTP/1.1 400")
+    with desk.connect() as sock:
+        sock.sendall(head + b"5\r\nhal")
+        sock.shutdown(socket.SHUT_WR)
+        assert rest(sock).startswith((b"HTTP/1.1 400", b""))
+    assert desk.ask(b"GET / HTTP/1.1\r\n" + CLOSE).startswith(b"HTTP/1.1 200")
+
+
+def test_whoever_is_out_of_descriptors_lets_somebody_go_and_goes_on(desk, monkeypatch):
+    """A mock: to use them all up would take them from the tests as well."""
+    real, listener = socket.socket.accept, desk.sockets[0]
+    failed = threading.Event()
+
+    def accept(sock):
+        if sock is listener and not failed.is_set():
+            failed.set()
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(sock)
+
+    with desk.connect() as idle:
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(idle, b"\r\n\r\n")
+        monkeypatch.setattr(socket.socket, "accept", accept)
+        assert desk.ask(b"GET / HTTP/1.1\r\n" + CLOSE).startswith(b"HTTP/1.1 200")
+        assert rest(idle) == b""
 
 
 def test_an_answer_that_breaks_off_does_not_look_complete(desk):

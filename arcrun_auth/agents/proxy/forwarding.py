@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from arcrun_auth.agents import guard
@@ -19,6 +18,7 @@ from arcrun_auth.errors import AuthError, UnknownService
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from arcrun_auth.agents.gateway import Gateway
     from arcrun_auth.agents.proxy.address import Address
@@ -46,11 +46,6 @@ _OURS = frozenset({
 """Which headers of an answer are made here, or never pass?"""
 
 
-def _unwatched(sock: socket.socket, gone: Callable[[], None]) -> AbstractContextManager[None]:
-    del sock, gone
-    return nullcontext()
-
-
 class Forwarder:
     """Answers for one session. Safe to call from many threads.
 
@@ -63,6 +58,7 @@ class Forwarder:
         gateway: Gateway,
         session: Session,
         *,
+        watching: Watching,
         hosts: Iterable[str],
         origins: Iterable[str] = (),
         clock: Callable[[], float] = time.time,
@@ -71,7 +67,7 @@ class Forwarder:
         self._hosts, self._origins = frozenset(hosts), frozenset(origins)
         self._clock = clock
         self._places: dict[str, Places] = {}
-        self.watching: Watching = _unwatched
+        self._watching = watching
 
     def refuse(self, exchange: Exchange, status: int) -> None:
         """For what is no request that we read."""
@@ -182,7 +178,7 @@ class Forwarder:
             raise Refusal(problems.waits(self._gateway.ask_human(judged)))
         with (
             self._gateway.stream(judged) as answer,
-            self.watching(exchange.sock, answer.abort),
+            self._watching(exchange.sock, answer.abort),
         ):
             shown = [pair for pair in answer.headers if pair[0].lower() not in _OURS]
             exchange.start(answer.status, shown)

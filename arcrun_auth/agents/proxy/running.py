@@ -49,15 +49,15 @@ class Proxy:
             self.port = 0
             self.origin = "http://localhost"  # what clients send for want of a name
             hosts = {"localhost"}
+        self._server = Server(found)
         self._forwarder = Forwarder(
             gateway,
             session,
+            watching=self._server.watching,
             hosts=hosts,
             origins=[each.lower() for each in origins],
             clock=clock,
         )
-        self._server = Server(found, self._forwarder)
-        self._forwarder.watching = self._server.watching
 
     def base_url(self, service: str, instance: str | None = None) -> str:
         """What stands for the base URL of a service."""
@@ -66,7 +66,7 @@ class Proxy:
     def serve(self, ended: Callable[[], bool] = lambda: False) -> None:
         """Answers until the session ends, `ended()`, or `stop` is called."""
         try:
-            self._server.serve(lambda: ended() or self._forwarder.is_over())
+            self._server.serve(self._forwarder, lambda: ended() or self._forwarder.is_over())
         finally:
             if self.socket is not None:
                 with suppress(OSError):

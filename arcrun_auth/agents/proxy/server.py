@@ -35,9 +35,8 @@ _NONE_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 class Server:
     """Serves the listening sockets that it is given, and closes them."""
 
-    def __init__(self, listeners: Sequence[socket.socket], handler: Handler) -> None:
+    def __init__(self, listeners: Sequence[socket.socket]) -> None:
         self._listeners = tuple(listeners)
-        self._handler = handler
         self._wires: set[Wire] = set()
         self._watched: dict[socket.socket, Callable[[], None]] = {}
         self._changes: list[socket.socket] = []
@@ -46,14 +45,14 @@ class Server:
         self._woken.setblocking(False)
         self._wake.setblocking(False)
 
-    def serve(self, ended: Callable[[], bool]) -> None:
-        """Until `ended()`, or `stop`. Whoever is answered then has a moment to hear the rest."""
+    def serve(self, handler: Handler, ended: Callable[[], bool]) -> None:
+        """Has `handler` answer, until `ended()`, or `stop`. Whoever is answered then has a moment to hear the rest."""
         with selectors.DefaultSelector() as selector:
             for sock in (*self._listeners, self._woken):
                 selector.register(sock, selectors.EVENT_READ)
             try:
                 while not (self._stopped or ended()):
-                    self._wait(selector)
+                    self._wait(selector, handler)
             finally:
                 self._close()
 
@@ -79,7 +78,7 @@ class Server:
         with suppress(OSError):  # full: it is awake; closed: it is over
             self._wake.send(b"\0")
 
-    def _wait(self, selector: selectors.BaseSelector) -> None:
+    def _wait(self, selector: selectors.BaseSelector, handler: Handler) -> None:
         for key, _ in selector.select(TICK):
             sock = key.fileobj
             assert isinstance(sock, socket.socket)
@@ -87,7 +86,7 @@ class Server:
                 with suppress(OSError):
                     sock.recv(4096)
             elif sock in self._listeners:
-                self._welcome(sock)
+                self._welcome(sock, handler)
             else:
                 self._look(sock, selector)
         while self._changes:
@@ -113,7 +112,7 @@ class Server:
         if left and gone is not None:
             gone()
 
-    def _welcome(self, listener: socket.socket) -> None:
+    def _welcome(self, listener: socket.socket, handler: Handler) -> None:
         if len(self._wires) >= MAX_CONNECTIONS:
             self._make_room()
         try:
@@ -129,11 +128,11 @@ class Server:
         sock.setblocking(True)
         wire = Wire(sock)
         self._wires.add(wire)
-        threads.start(lambda: self._run(wire), "arcrun-proxy")
+        threads.start(lambda: self._run(wire, handler), "arcrun-proxy")
 
-    def _run(self, wire: Wire) -> None:
+    def _run(self, wire: Wire, handler: Handler) -> None:
         try:
-            wire.run(self._handler)
+            wire.run(handler)
         finally:
             self._wires.discard(wire)
 
