@@ -46,7 +46,8 @@ class Server:
         self._wake.setblocking(False)
 
     def serve(self, handler: Handler, ended: Callable[[], bool]) -> None:
-        """Has `handler` answer, until `ended()`, or `stop`. Whoever is answered then has a moment to hear the rest."""
+        """Has `handler` answer until `ended()`, or `stop`. Whoever is just being answered then has
+        a moment to hear the rest."""
         with selectors.DefaultSelector() as selector:
             for sock in (*self._listeners, self._woken):
                 selector.register(sock, selectors.EVENT_READ)
