@@ -51,6 +51,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "audit": ("audit", "What was done with your credentials, and is the trail whole?"),
     },
     "AI agents": {
+        "proxy": (
+            "proxy",
+            "Services at an address of this machine: the key stays here.",
+        ),
         "policy": ("policy", "What AI agents may do: read, unless you allow more."),
         "approve": ("approve", "Requests of agents that wait for your yes or no."),
     },
