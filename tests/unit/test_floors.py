@@ -19,7 +19,7 @@ FLOORS = [
         answers catalog_entry catalog_rows cloud_answers consent diagnosis differences
         digest dotenv drafting fields finding hosts jwt landing lifetimes lint masking
         members moments oauth oauth1 primitives profile protocol recipe references rendering
-        scopes seal server_words sharing signing sigv4 template token_answer usual
+        scopes seal server_words sharing signing sigv4 snippets template token_answer usual
         """,
     ),
     (
