@@ -38,6 +38,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("run", "Run a command with secrets in its environment, masked in its output."),
         "inject": ("inject", "Fill the secrets into a configuration file."),
         "snippet": ("snippet", "Print code that uses a service."),
+        "how-to": ("how_to", "How to use a service, for coding agents: code, limits, state."),
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },
     "Share": {
