@@ -41,6 +41,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "how-to": ("how_to", "How to use a service, for coding agents: code, limits, state."),
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },
+    "AI agents": {
+        "mcp": ("mcp", "Tools for AI agents: they use your connections, and never see a key."),
+    },
     "Share": {
         "login": ("login", "Log in to a platform: your own server, or somebody else's."),
         "logout": ("logout", "End this device's login there."),
@@ -107,7 +110,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """Commands under one word. Without one it shows its help."""
+    """Commands under one word. Without one it shows its help, or does what it says there."""
 
     command_class = Command
 
@@ -117,7 +120,7 @@ class Group(click.Group):
         self.context_settings = {**HELP_OPTIONS, **self.context_settings}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args and not ctx.resilient_parsing:
+        if not args and not self.invoke_without_command and not ctx.resilient_parsing:
             ui.put(ctx.get_help())
             ctx.exit()
         return super().parse_args(ctx, args)

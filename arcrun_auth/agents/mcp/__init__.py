@@ -2,6 +2,6 @@
 
 An agent gets answers through its human's connections, and no tool returns a secret. `server`
 speaks the protocol by its official SDK and loads nothing else of ours; the rest comes with the
-first tool: `tools` is the table, `requests` and `connect` are what they do, `asking` is how a
+first tool: `tools` is the table, `calls` and `connect` are what they do, `elicitation` is how a
 person is asked in either era of the protocol, `texts` what an agent reads when something fails.
 """

@@ -112,12 +112,15 @@ class HowTo(BaseModel):
     text: str
 
 
+State = Literal["connected", "waiting", "ask_your_human"]
+
+
 class Connected(BaseModel):
     """How far a connection is."""
 
     service: str
     instance: str | None
-    state: Literal["connected", "ask_your_human"]
+    state: State
     message: str
 
 
@@ -147,7 +150,7 @@ class Tested(BaseModel):
 
 def schema(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON Schema of a model, without the titles: an agent pays for every word of it."""
-    found = _untitled(model.model_json_schema())
+    found: dict[str, Any] = _untitled(model.model_json_schema())
     found.pop("description", None)
     return found
 

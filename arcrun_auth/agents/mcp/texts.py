@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from arcrun_auth import errors
@@ -20,16 +19,12 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"(?:[a-z0-9-]+/)?[a-z0-9_]{1,64}(?:@[a-z0-9][a-z0-9._+-]{0,63})?")
 
 
-@dataclass(frozen=True)
 class Fault(Exception):
     """A tool's failure: a code for programs, what happened, and what to do or to ask for."""
 
-    code: str
-    text: str
-    ask: str = ""
-
-    def __str__(self) -> str:
-        return "\n".join(part for part in (f"[{self.code}] {self.text}", self.ask) if part)
+    def __init__(self, code: str, text: str, ask: str = "") -> None:
+        super().__init__("\n".join(part for part in (f"[{code}] {text}", ask) if part))
+        self.code = code
 
 
 def still_waiting(for_what: str) -> Fault:
@@ -61,8 +56,10 @@ _TABLE: Sequence[tuple[type[errors.AuthError], str, str, str]] = (
         errors.MissingScope,
         "missing_scope",
         "The connection to {name} was not granted what this needs.",
-        "Call arcrun_connect with the scope set that is needed (arcrun_how_to lists the sets), "
-        "or ask your human to run in a terminal: arcrun setup {name}",
+        (
+            "Call arcrun_connect with the scope set that is needed (arcrun_how_to lists the sets), "
+            "or ask your human to run in a terminal: arcrun setup {name}"
+        ),
     ),
     (errors.MissingSecret, "not_connected", "{name} is not connected.", _ASK_SETUP),
     (
@@ -87,15 +84,19 @@ _TABLE: Sequence[tuple[type[errors.AuthError], str, str, str]] = (
         errors.TokenRefused,
         "refused",
         "{name} refused the login or key that is kept for it.",
-        "Ask your human to run in a terminal: arcrun test {name}, and if that fails: "
-        "arcrun setup {name}",
+        (
+            "Ask your human to run in a terminal: arcrun test {name}, and if that fails: "
+            "arcrun setup {name}"
+        ),
     ),
     (
         errors.LoginFailed,
         "login_failed",
         "The login to {name} ended without a connection.",
-        "Call arcrun_connect to try again, or ask your human to run in a terminal: "
-        "arcrun setup {name}",
+        (
+            "Call arcrun_connect to try again, or ask your human to run in a terminal: "
+            "arcrun setup {name}"
+        ),
     ),
     (
         errors.RefreshBusy,
@@ -160,9 +161,7 @@ def _special(error: Exception, name: str) -> Fault | None:
     if isinstance(error, errors.ProviderUnavailable):
         after = f" in {error.retry_after:.0f} seconds" if error.retry_after else " later"
         arrived = "It may have arrived: look before you send it again. " if error.sent else ""
-        return Fault(
-            "unavailable", f"{name} cannot be reached now.", f"{arrived}Try again{after}."
-        )
+        return Fault("unavailable", f"{name} cannot be reached now.", f"{arrived}Try again{after}.")
     return None
 
 

@@ -64,7 +64,7 @@ class Asker:
     def __init__(
         self,
         ctx: ServerRequestContext[Any],
-        params: types.CallToolRequestParams,
+        params: types.CallToolRequestParams | None,
         tickets: Tickets,
     ) -> None:
         self._ctx = ctx
@@ -124,6 +124,7 @@ class Asker:
     def _brought(
         self, about: str, params: types.ElicitRequestFormParams | types.ElicitRequestURLParams
     ) -> types.ElicitResult:
+        assert self._params is not None
         found = (self._params.input_responses or {}).get(_KEY)
         known = self._tickets.redeem(self._params.request_state, about)
         if known and isinstance(found, types.ElicitResult):
