@@ -54,6 +54,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "ci": ("ci", "Give some connections to CI jobs, and to them alone."),
         "audit": ("audit", "What was done with your credentials, and is the trail whole?"),
     },
+    "AI agents": {
+        "policy": ("policy", "What AI agents may do: read, unless you allow more."),
+        "approve": ("approve", "Requests of agents that wait for your yes or no."),
+    },
     "Understand": {
         "why": ("why", "Where each part of a connection comes from."),
         "show": ("show", "What the recipe of a service says."),
