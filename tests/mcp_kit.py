@@ -46,7 +46,7 @@ class Somebody:
                 opens = self.opens
                 await anyio.to_thread.run_sync(lambda: opens(params.url))
             return types.ElicitResult(action=self.says)
-        content = {name: self.ticks for name in params.requested_schema["properties"]}
+        content = dict.fromkeys(params.requested_schema["properties"], self.ticks)
         return types.ElicitResult(
             action=self.says, content=content if self.says == "accept" else None
         )

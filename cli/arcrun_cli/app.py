@@ -41,9 +41,6 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "how-to": ("how_to", "How to use a service, for coding agents: code, limits, state."),
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },
-    "AI agents": {
-        "mcp": ("mcp", "Tools for AI agents: they use your connections, and never see a key."),
-    },
     "Share": {
         "login": ("login", "Log in to a platform: your own server, or somebody else's."),
         "logout": ("logout", "End this device's login there."),
@@ -55,6 +52,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "audit": ("audit", "What was done with your credentials, and is the trail whole?"),
     },
     "AI agents": {
+        "mcp": ("mcp", "Tools for AI agents: they use your connections, and never see a key."),
         "policy": ("policy", "What AI agents may do: read, unless you allow more."),
         "approve": ("approve", "Requests of agents that wait for your yes or no."),
     },

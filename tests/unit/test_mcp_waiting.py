@@ -34,6 +34,15 @@ from arcrun_auth.errors import (
 HANG = 30
 
 
+def soon() -> float:
+    """Who calls gives up at once."""
+    return anyio.current_time() + 0.01
+
+
+def late() -> float:
+    return anyio.current_time() + HANG
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
@@ -55,14 +64,14 @@ def test_who_calls_again_joins_the_work_and_gets_its_end_once() -> None:
             return runs
 
         async with anyio.create_task_group() as group:
-            jobs = Jobs(group, 0.01)
+            jobs = Jobs(group)
             for _ in range(3):
                 with pytest.raises(StillRunning):
-                    await jobs.run("same", work)
+                    await jobs.run("same", work, soon())
             assert runs == 1
             go.set()
-            assert await Jobs.run(jobs, "same", work) == 1
-            assert await jobs.run("same", work) == 2, "an end was told twice"
+            assert await jobs.run("same", work, late()) == 1
+            assert await jobs.run("same", work, late()) == 2, "an end was told twice"
 
     anyio.run(scene)
 
@@ -76,10 +85,10 @@ def test_two_that_wait_for_the_same_work_both_get_its_end() -> None:
             return "done"
 
         async with anyio.create_task_group() as group:
-            jobs = Jobs(group, HANG)
+            jobs = Jobs(group)
 
             async def wait() -> None:
-                found.append(await jobs.run("same", work))
+                found.append(await jobs.run("same", work, late()))
 
             async with anyio.create_task_group() as waiting:
                 waiting.start_soon(wait)
@@ -99,12 +108,12 @@ def test_an_error_of_the_work_is_told_to_whoever_calls_again() -> None:
             raise KeyError("gone")
 
         async with anyio.create_task_group() as group:
-            jobs = Jobs(group, 0.01)
+            jobs = Jobs(group)
             with pytest.raises(StillRunning):
-                await jobs.run("same", work)
+                await jobs.run("same", work, soon())
             go.set()
             with pytest.raises(KeyError):
-                await jobs.run("same", work)
+                await jobs.run("same", work, late())
 
     anyio.run(scene)
 
@@ -122,13 +131,13 @@ def test_an_end_that_nobody_asked_for_is_forgotten() -> None:
             return runs
 
         async with anyio.create_task_group() as group:
-            jobs = Jobs(group, 0.01, clock)
+            jobs = Jobs(group, clock)
             with pytest.raises(StillRunning):
-                await jobs.run("same", work)
+                await jobs.run("same", work, soon())
             go.set()
             await anyio.wait_all_tasks_blocked()
             clock.now += KEPT + 1
-            assert await jobs.run("same", work) == 2
+            assert await jobs.run("same", work, late()) == 2
 
     anyio.run(scene)
 
@@ -174,7 +183,6 @@ ERRORS = {
     "failed": SyncAlarm("x", what="forked"),
     "refused_by_rule": PolicyRefused("x", rule="deny_paths"),
     "unavailable": ProviderUnavailable("x", retry_after=7.2, sent=True),
-    "still_waiting": StillRunning(),
     "internal": RuntimeError("x"),
 }
 

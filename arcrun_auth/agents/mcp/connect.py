@@ -40,7 +40,9 @@ async def connect(call: Call, given: models.Connect) -> tuple[models.Connected, 
             f"arcrun setup {named(service, given.instance)}",
         )  # fmt: skip
     try:
-        await call.session.jobs.run(("connect", *key), lambda: _made(call, gateway, given, key))
+        await call.session.jobs.run(
+            ("connect", *key), lambda: _made(call, gateway, given, key), call.until
+        )
     except StillRunning:
         return _told(
             given, service, "waiting",

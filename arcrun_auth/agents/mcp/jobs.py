@@ -34,27 +34,25 @@ class _Job:
 
 
 class Jobs:
-    """`group` runs the work, `patience` is how many seconds one call waits for it."""
+    """`group` runs the work."""
 
-    def __init__(
-        self, group: TaskGroup, patience: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, group: TaskGroup, clock: Callable[[], float] = time.monotonic) -> None:
         self._group = group
-        self._patience = patience
         self._clock = clock
         self._jobs: dict[Hashable, _Job] = {}
 
-    async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, key: Hashable, work: Callable[[], Awaitable[T]], until: float) -> T:
         """What `work` gives, or raises. Joins what already runs under `key`.
 
-        An end is told once. StillRunning after the patience; the work goes on.
+        An end is told once. StillRunning at the moment `until`, by the event loop's clock; the
+        work goes on.
         """
         self._forget()
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = _Job()
             self._group.start_soon(self._do, job, work)
-        with anyio.move_on_after(self._patience):
+        with anyio.CancelScope(deadline=until):
             await job.done.wait()
         if not job.done.is_set():
             raise StillRunning

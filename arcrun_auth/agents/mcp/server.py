@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 import mcp_types as types
 from mcp.server import NotificationOptions, Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
@@ -41,29 +42,31 @@ WATCH = 10.0
 
 
 class Listing:
-    """Tells the client when the list of tools has changed: the policy is changed elsewhere."""
+    """Which tools the client was told of; it is told when they change. The policy decides, and
+    that is changed by another program."""
 
-    def __init__(self, bus: InMemorySubscriptionBus) -> None:
+    def __init__(self, session: Session, bus: InMemorySubscriptionBus) -> None:
+        self._session = session
         self._bus = bus
         self._call: Call | None = None
         self._channel: ServerSession | None = None
-        self._names: list[str] = []
+        self._writes = False
 
     async def tools(self, call: Call, channel: ServerSession) -> list[types.Tool]:
         """The tools now, for a client that asks."""
         from arcrun_auth.agents.mcp import tools
 
-        found = await tools.listed(call)
-        self._call, self._channel, self._names = call, channel, [tool.name for tool in found]
-        return found
+        self._call, self._channel = call, channel
+        self._writes = await self._may_write(call)
+        return tools.listed(writes=self._writes)
 
     async def look(self) -> None:
         """Notifies if they are others than those that were listed last."""
         if self._call is None or self._channel is None:
             return
-        before = self._names
-        await self.tools(self._call, self._channel)
-        if self._names != before:
+        writes = await self._may_write(self._call)
+        if writes != self._writes:
+            self._writes = writes
             # Until 2025-11-25 it is a notification; since, it comes to those who listen.
             await self._channel.send_tool_list_changed()
             await self._bus.publish(ToolsListChanged())
@@ -73,6 +76,16 @@ class Listing:
         while True:
             await anyio.sleep(every)
             await self.look()
+
+    async def _may_write(self, call: Call) -> bool:
+        confirmable = call.asker.by_form
+        try:
+            return await anyio.to_thread.run_sync(
+                lambda: self._session.may_write(call.client, confirmable=confirmable),
+                abandon_on_cancel=True,
+            )
+        except Exception:  # noqa: BLE001 - a locked vault: each tool says so when it is called
+            return False
 
 
 class _Handlers:
@@ -120,7 +133,7 @@ def build(session: Session, *, watch: float = WATCH) -> Server[Session]:
     """The server of one session, to be run once. `watch`: how often, in seconds, it looks at the
     policy for what it lists."""
     bus = InMemorySubscriptionBus()
-    listing = Listing(bus)
+    listing = Listing(session, bus)
     handlers = _Handlers(session, listing)
 
     @asynccontextmanager

@@ -10,7 +10,8 @@ import anyio
 import anyio.to_thread
 
 from arcrun_auth.agents.mcp.elicitation import Asker, Tickets
-from arcrun_auth.agents.mcp.jobs import Jobs, StillRunning
+from arcrun_auth.agents.mcp.jobs import Jobs
+from arcrun_auth.agents.mcp.texts import slow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -66,7 +67,7 @@ class Session:
     async def lasting(self) -> AsyncIterator[TaskGroup]:
         """The time between the first and the last request, and what runs in it beside them."""
         async with anyio.create_task_group() as group:
-            self._jobs = Jobs(group, self.patience)
+            self._jobs = Jobs(group)
             try:
                 yield group
             finally:
@@ -97,6 +98,14 @@ class Session:
                 )
             return self._gateways[confirmable]
 
+    def may_write(self, client: str, *, confirmable: bool) -> bool:
+        """Whether writes are offered to this client at all. Blocks, and raises as the store does
+        where its key is not at hand."""
+        if self.allow_write:
+            return True
+        gateway = self.gateway(client, confirmable=confirmable)
+        return gateway.broker.policies.writes(gateway.client)
+
     def show(self, url: str) -> str:
         """Opens the user's browser; why that could not be done, or nothing. Blocks."""
         from arcrun_auth import browser
@@ -105,7 +114,7 @@ class Session:
 
 
 class Call:
-    """One request of the client, and how its person can be asked in it."""
+    """One request of the client: how long it may take, and how its person can be asked in it."""
 
     def __init__(
         self,
@@ -115,25 +124,25 @@ class Call:
     ) -> None:
         self.session = session
         self.asker = Asker(ctx, params, session.tickets)
+        self.until = anyio.current_time() + session.patience
         told = ctx.session.client_params
-        self._client = told.client_info.name if told is not None else ""
+        self.client = told.client_info.name if told is not None else ""
 
     async def gateway(self) -> Gateway:
         """The gateway for this client."""
-        return await self.thread(
-            lambda: self.session.gateway(self._client, confirmable=self.asker.by_form)
-        )
+        confirmable = self.asker.by_form
+        return await self.thread(lambda: self.session.gateway(self.client, confirmable=confirmable))
 
     async def may_write(self) -> bool:
         """Whether writes are offered to this client at all."""
-        if self.session.allow_write:
-            return True
-        gateway = await self.gateway()
-        return await self.thread(lambda: gateway.broker.policies.writes(gateway.client))
+        confirmable = self.asker.by_form
+        return await self.thread(
+            lambda: self.session.may_write(self.client, confirmable=confirmable)
+        )
 
     async def thread(self, work: Callable[[], T]) -> T:
-        """What `work` gives, which may block. StillRunning after the patience: it goes on then,
-        and nobody sees what it gives."""
-        with anyio.move_on_after(self.session.patience):
+        """What `work` gives, which may block. Fault once the call's time is over: it goes on
+        then, and nobody sees what it gives."""
+        with anyio.CancelScope(deadline=self.until):
             return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
-        raise StillRunning
+        raise slow()

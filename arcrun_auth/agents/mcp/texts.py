@@ -11,7 +11,6 @@ import secrets
 from typing import TYPE_CHECKING
 
 from arcrun_auth import errors
-from arcrun_auth.agents.mcp.jobs import StillRunning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +33,11 @@ def still_waiting(for_what: str) -> Fault:
         f"Still waiting for {for_what}.",
         "Call this tool again with the same arguments: it goes on waiting, and starts nothing new.",
     )
+
+
+def slow() -> Fault:
+    """A call's time is over, and what it wanted is not there."""
+    return Fault("slow", "No answer has come in time.", "Ask for less, or try again later.")
 
 
 def named(service: str, instance: str | None = None) -> str:
@@ -125,8 +129,6 @@ def explained(error: Exception, service: str = "", instance: str | None = None) 
     """The words for an error. Whatever is not in the table is told by its type alone."""
     if isinstance(error, Fault):
         return error
-    if isinstance(error, StillRunning):
-        return still_waiting("it to end")
     name = named(service, instance)
     special = _special(error, name)
     if special is not None:

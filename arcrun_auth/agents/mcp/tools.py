@@ -126,12 +126,8 @@ TOOLS: dict[str, Tool] = {
 }
 
 
-async def listed(call: Call) -> list[types.Tool]:
-    """The tools that this client is offered. Without writes where nobody could tell."""
-    try:
-        writes = await call.may_write()
-    except Exception:  # noqa: BLE001 - a locked vault: its fault is told by the tools
-        writes = False
+def listed(*, writes: bool) -> list[types.Tool]:
+    """The tools as the protocol lists them."""
     return [tool.described() for tool in TOOLS.values() if writes or tool.name != WRITE]
 
 
