@@ -14,6 +14,7 @@ import anyio.to_thread
 from arcrun_auth.agents.mcp import models
 from arcrun_auth.agents.mcp.jobs import StillRunning
 from arcrun_auth.agents.mcp.texts import Fault, explained, named
+from arcrun_auth.errors import AuthError
 
 if TYPE_CHECKING:
     from arcrun_auth.agents.connecting import Connecting
@@ -91,11 +92,22 @@ async def _attempt(
 
     found = call.session.attempts.get(key)
     if found is None or found.state not in ("waiting", "working"):
-        found = call.session.attempts[key] = await anyio.to_thread.run_sync(
-            lambda: connecting.start(
-                gateway.broker, key[0], given.instance, scopes=given.scopes, client=gateway.client
-            )
-        )
+        try:
+            found = await anyio.to_thread.run_sync(
+                lambda: connecting.start(
+                    gateway.broker, key[0], given.instance, scopes=given.scopes,
+                    client=gateway.client,
+                )
+            )  # fmt: skip
+        except AuthError as error:
+            if type(error) is AuthError and given.scopes:
+                raise Fault(
+                    "unknown_scopes",
+                    f"{key[0]} has no set of scopes of such a name. Nobody was asked.",
+                    "arcrun_how_to lists the names. Scopes themselves are no names of sets.",
+                ) from None
+            raise
+        call.session.attempts[key] = found
     return found
 
 
