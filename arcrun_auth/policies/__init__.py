@@ -342,7 +342,7 @@ class Policies:
             raise PolicyRefused(
                 f"An agent does not widen what it may do ({found} is set).",
                 rule="agent-policy",
-                hint=f"Ask your human to run, in a terminal of their own: {command}",
+                hint=f"Ask your human to run, in their own terminal: {command}",
             )
 
 

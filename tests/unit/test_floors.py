@@ -12,7 +12,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors exchange forks _http mtls network scrub signing_key threads tokens unpacking"),
+    (
+        "ground",
+        "errors exchange forks _http mtls network scrub signing_key threads tokens unpacking",
+    ),
     (
         "rules",
         """
@@ -38,8 +41,8 @@ FLOORS = [
         """
         adoption agreement apps authority bound broker checkup compared completion
         connections declared desk discovery ends enrol found held helpers keepalive lending named
-        ownership parts platform_config policies presigned recording referred relayed removal renewal
-        report resolve shared signin sync trial
+        ownership parts platform_config policies presigned recording referred relayed removal
+        renewal report resolve shared signin sync trial
         """,
     ),
     ("bridge", "adapters"),

@@ -21,11 +21,12 @@ from arcrun_auth.policies import MOST, PATIENCE, PendingRequest, Policies
 from arcrun_auth.policies.kept import AGENTS, PENDING
 from arcrun_auth.policy import Verdict, Wanted
 from arcrun_auth.stores import export, kdf, upkeep
+from arcrun_auth.stores.keyring_items import KeyringItems
 from arcrun_auth.stores.layers import Layers
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Credential
 from tests import canary
-from tests.unit.stores_kit import env_keys, record, vault_at
+from tests.unit.stores_kit import FakeBackend, env_keys, keyring, record, vault_at
 
 KEY = b"\x07" * 32
 WRITE = Wanted(
@@ -434,6 +435,17 @@ def test_a_name_is_the_service_s_own_and_the_instance_that_is_meant():
     alias = broker.recipes.entry("google_drive").aliases[0]
     assert broker.named(alias) == ("google_drive", "default")
     broker.close()
+
+
+def test_the_keyring_of_the_system_keeps_one_too(tmp_path):
+    backend = FakeBackend()
+    store = KeyringItems(str(tmp_path / "locks"), keyring=keyring(backend))
+    Policies(store, environ={}).allow("notion", "write", left=2)
+    policies = Policies(KeyringItems(str(tmp_path / "locks"), keyring=keyring(backend)), environ={})
+    policies.approve(policies.ask(ASKED).id)
+    assert policies.use(replace(WRITE, digest="d1")).allowed
+    assert [(rule.id, rule.left) for rule in policies.rules()] == [("r1", 2)]
+    assert not policies.locks_with_vault
 
 
 # -- several at once ---------------------------------------------------------------------------

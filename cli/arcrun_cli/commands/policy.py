@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from arcrun_auth.policies import Policies
     from arcrun_auth.policy import Rule, What
 
+LOCKED = "Passphrase of the policy's lock"
 EXAMPLE = "arcrun policy allow notion --write '/pages/*' --for 2h"
 
 
@@ -108,7 +109,7 @@ def _about(function: Callable[..., int]) -> Callable[..., int]:
     short_help="Allow agents more.",
     examples=(
         EXAMPLE,
-        "arcrun policy allow github --write '/repos/me/site/**' --method POST --client codex",
+        "arcrun policy allow github --write '/repos/me/**' --method POST --client codex",
         "arcrun policy allow notion --command token --for 1h",
         "arcrun policy allow notion --write '/pages' --count 1",
     ),
@@ -212,7 +213,7 @@ def unlock() -> int:
     if not policies.locked:
         ui.tell("It is not locked.")
         return 0
-    passphrase = typed(here, "The passphrase of the lock")
+    passphrase = typed(here, LOCKED)
     with Waiting("Checking the passphrase"):
         policies.unlock(passphrase)
     ui.tell(f"{ui.mark('ok', ui.err)} The lock is gone.")
@@ -224,7 +225,7 @@ def opened(here: Broker) -> Policies:
     agents.refuse_here()
     policies = here.policies
     if policies.locked:
-        passphrase = typed(here, "The policy is locked. Its passphrase")
+        passphrase = typed(here, LOCKED)
         with Waiting("Checking the passphrase"):
             policies.unlock_with(passphrase)
     return policies
