@@ -38,8 +38,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("run", "Run a command with secrets in its environment, masked in its output."),
         "inject": ("inject", "Fill the secrets into a configuration file."),
         "snippet": ("snippet", "Print code that uses a service."),
-        "how-to": ("how_to", "How to use a service, for coding agents: code, limits, state."),
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
+    },
+    "AI agents": {
+        "mcp": ("mcp", "Let an AI agent use your connections, and never see a secret."),
+        "agents": ("agents", "Tell coding agents how this project gets its connections."),
+        "how-to": ("how_to", "How to use a service, for coding agents: code, limits, state."),
     },
     "Share": {
         "login": ("login", "Log in to a platform: your own server, or somebody else's."),
