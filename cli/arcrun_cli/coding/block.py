@@ -37,16 +37,6 @@ def has_block(text: str) -> bool:
     return _MEANT.search(text) is not None
 
 
-def without_block(text: str) -> str:
-    """What stands outside of the block.
-
-    >>> without_block("a\\n<!-- arcrun:begin v1 -->\\nb\\n<!-- arcrun:end -->\\nc\\n")
-    'a\\n\\nc\\n'
-    """
-    span = _span(text, "")
-    return text if span is None else text[: span[0]] + text[span[1] :]
-
-
 def merged(text: str, body: str, place: str) -> str:
     """`text` with `body` as its block: in the old one's place, else at the end.
 
