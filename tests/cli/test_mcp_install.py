@@ -294,8 +294,8 @@ def test_in_toml_comments_and_settings_stay(install, home) -> None:
         'mcp_servers.arcrun.command = "/old/arcrun"\nmcp_servers.arcrun.args = ["mcp"]\n',
         '[mcp_servers.arcrun]\ncommand = "/old/arcrun"\nargs = [\n  "mcp",\n]\n',
         '["mcp_servers"."arcrun"]\ncommand = "/old/arcrun"\nargs = ["mcp"]\n',
-        'a = """\n[mcp_servers.arcrun]\ncommand = 1\n"""\n[mcp_servers]\narcrun.command = "arcrun"\n'
-        'arcrun.args = ["mcp"]\n',
+        'a = """\n[mcp_servers.arcrun]\ncommand = 1\n"""\n[mcp_servers]\n'
+        'arcrun.command = "arcrun"\narcrun.args = ["mcp"]\n',
     ],
 )
 def test_toml_that_cannot_be_edited_safely_is_left_alone(install, home, text) -> None:
