@@ -286,6 +286,17 @@ def test_in_toml_comments_and_settings_stay(install, home) -> None:
     )
 
 
+HIDDEN = """\
+a = '''
+[mcp_servers.arcrun]
+command = 1
+'''
+[mcp_servers]
+arcrun.command = "arcrun"
+arcrun.args = ["mcp"]
+"""
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -294,8 +305,7 @@ def test_in_toml_comments_and_settings_stay(install, home) -> None:
         'mcp_servers.arcrun.command = "/old/arcrun"\nmcp_servers.arcrun.args = ["mcp"]\n',
         '[mcp_servers.arcrun]\ncommand = "/old/arcrun"\nargs = [\n  "mcp",\n]\n',
         '["mcp_servers"."arcrun"]\ncommand = "/old/arcrun"\nargs = ["mcp"]\n',
-        'a = """\n[mcp_servers.arcrun]\ncommand = 1\n"""\n[mcp_servers]\n'
-        'arcrun.command = "arcrun"\narcrun.args = ["mcp"]\n',
+        HIDDEN,
     ],
 )
 def test_toml_that_cannot_be_edited_safely_is_left_alone(install, home, text) -> None:
