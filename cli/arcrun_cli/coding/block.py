@@ -46,7 +46,7 @@ def merged(text: str, body: str, place: str) -> str:
     >>> merged("# Mine", "Ours", "AGENTS.md")
     '# Mine\\n\\n<!-- arcrun:begin v1 -->\\nOurs\\n<!-- arcrun:end -->'
     """
-    newline = "\r\n" if re.match(r"[^\n]*\r\n", text) else "\n"
+    newline = "\r\n" if re.match(r"[^\n]*\r(\n|\Z)", text) else "\n"
     block = newline.join([begin(), *body.rstrip("\n").split("\n"), END])
     span = _span(text, place)
     if span is not None:

@@ -29,7 +29,6 @@ USAGE = "arcrun mcp install --client claude-code"
     examples=(
         "arcrun mcp install --client claude-code",
         "arcrun mcp install --client vscode --scope project",
-        "arcrun mcp install --client codex --dry-run",
         "arcrun mcp install --client cursor --remove",
         "arcrun mcp install --print            for any other client",
     ),
@@ -74,7 +73,7 @@ def command(
         return 0
     code = editing.make(options.terminal(interactive=False if no_input else None), edit, yes=yes)
     if code == 0 and edit.changes and not remove:
-        ui.tell(f"  → start {client} again; it lists the tools of arcrun then")
+        ui.tell(f"  → start {client} again: it has the tools then")
     return code
 
 
