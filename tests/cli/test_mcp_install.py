@@ -189,15 +189,18 @@ def test_other_servers_and_settings_stay(install, home) -> None:
 
 def test_an_older_entry_is_renewed_and_keeps_what_somebody_added(install, home) -> None:
     old = {"command": "/old/uvx", "args": ["--from", "arcrun-auth[mcp]==0.1", "arcrun", "mcp",
-           "--allow-write"], "trust": False, "timeout": 60000}  # fmt: skip
+           "--allow-write"], "trust": False, "env": {"HTTPS_PROXY": "http://p:1"}}  # fmt: skip
     path = home / FILES["gemini"]
     write(path, json.dumps({"mcpServers": {"arcrun": old}}))
-    ran = install("--client", "gemini", "--yes")
+    ran = install("--client", "gemini", "--yes", ARCRUN_HOME="/my/vault")
     assert '-     "arcrun": …' in ran.out
+    assert '"env": {"ARCRUN_HOME": "/my/vault"}}' in ran.out
+    assert "http://p" not in ran.both
     entry = data(path)["mcpServers"]["arcrun"]
     assert entry["command"] != "/old/uvx"
     assert entry["args"][-2:] == ["mcp", "--allow-write"]
-    assert (entry["trust"], entry["timeout"]) == (False, 60000)
+    assert entry["trust"] is False
+    assert entry["env"] == {"HTTPS_PROXY": "http://p:1", "ARCRUN_HOME": "/my/vault"}
 
 
 @pytest.mark.parametrize("client", ["cursor", "codex"])
@@ -295,6 +298,15 @@ command = 1
 arcrun.command = "arcrun"
 arcrun.args = ["mcp"]
 """
+
+
+def test_a_home_that_a_toml_file_does_not_name_yet_is_the_person_s_to_write(install, home):
+    path = home / FILES["codex"]
+    write(path, TOML)
+    ran = install("--client", "codex", "--yes", ARCRUN_HOME="/my/vault")
+    assert ran.code == 1
+    assert 'env = { ARCRUN_HOME = "/my/vault" }' in ran.err
+    assert path.read_text() == TOML
 
 
 @pytest.mark.parametrize(

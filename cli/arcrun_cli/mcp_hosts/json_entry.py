@@ -23,13 +23,16 @@ def install(path: str, host: Host, launch: Launch, *, shared: bool) -> Edit:
         if old is not None:
             check_ours(old, path)
             # What somebody has set beside them stays: their client's own settings of it.
-            new = {**old, **new, "args": kept(old["args"], launch)}
+            new = {**old, **new, **kept(old, launch)}
         if new == old:
             return []
         servers[NAME] = new
         data[host.section] = servers
         before = [f'-     "{NAME}": …'] if old is not None else []
-        shown = json.dumps({key: new[key] for key in ("command", "args")}, ensure_ascii=False)
+        # Only what is ours: beside it may stand what is nobody's business.
+        own = {key: new[key] for key in ("command", "args")}
+        own |= {"env": launch.environ} if launch.environ else {}
+        shown = json.dumps(own, ensure_ascii=False)
         return [f'  "{host.section}"', *before, f'+     "{NAME}": {shown}']
 
     hint = f"paste it yourself; arcrun mcp install --print has the text for {path}"

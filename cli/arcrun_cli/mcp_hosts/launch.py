@@ -10,10 +10,14 @@ import os
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import __version__
 from arcrun_auth.errors import AuthError, printable
 from arcrun_cli import programs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAME = "arcrun"
 """What the server is called in every client."""
@@ -88,13 +92,17 @@ def check_ours(entry: object, path: str) -> None:
         )
 
 
-def kept(args: list[str], launch: Launch) -> list[str]:
-    """The arguments of `launch`, and behind them what somebody has added to `args`.
+def kept(entry: Mapping[str, Any], launch: Launch) -> dict[str, Any]:
+    """What an entry that is ours says now, with what somebody has added to it: arguments behind
+    ours, other variables.
 
-    >>> kept(["mcp", "--allow-write"], Launch("/new/arcrun", ("mcp",)))
-    ['mcp', '--allow-write']
+    >>> kept({"args": ["mcp", "--allow-write"]}, Launch("/new/arcrun", ("mcp",)))
+    {'command': '/new/arcrun', 'args': ['mcp', '--allow-write']}
     """
-    return [*launch.args, *args[args.index(EXTRA) + 1 :]]
+    args = entry["args"]
+    found = {"command": launch.command, "args": [*launch.args, *args[args.index(EXTRA) + 1 :]]}
+    environ = {**entry.get("env", {}), **launch.environ}
+    return found | ({"env": environ} if environ else {})
 
 
 def _base(word: str) -> str:

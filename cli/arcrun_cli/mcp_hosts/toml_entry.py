@@ -34,19 +34,22 @@ def install(path: str, host: Host, launch: Launch, *, shared: bool) -> Edit:
     servers = wanted.setdefault(host.section, {})
     old = servers.get(NAME) if isinstance(servers, dict) else None
     if old is None:
+        lines = table(launch).split("\n")
         after = _appended(text, table(launch))
         if isinstance(servers, dict):
             servers[NAME] = host.entry(launch)
     else:
         check_ours(old, path)
-        own = {"command": launch.command, "args": kept(old["args"], launch)}
-        if {key: old[key] for key in own} == own:
+        own = kept(old, launch)
+        if {key: old.get(key) for key in own} == own:
             return Edit(path, before, before or b"", ())
         servers[NAME] = {**old, **own}
-        after = _replaced(text, table(type(launch)(launch.command, tuple(own["args"]))))
+        renewed = table(type(launch)(launch.command, tuple(own["args"])))
+        lines = renewed.split("\n")
+        after = _replaced(text, renewed)
     _must_say(after, wanted, path, host.text(launch))
-    lines = tuple(f"+ {line}" for line in table(launch).split("\n")[:3])
-    return Edit(path, before, after.encode(), lines, shared)
+    shown = tuple(f"+ {line}" for line in lines)
+    return Edit(path, before, after.encode(), shown, shared)
 
 
 def remove(path: str, host: Host) -> Edit:
