@@ -159,6 +159,12 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(at, repo) -> None:
     assert tree(repo) == before
 
 
+@LINKS
+def test_a_dry_run_says_where_the_link_would_lead(at, repo) -> None:
+    assert f"+ → {os.path.realpath(skill.SOURCE)}" in at("init", "--dry-run").out
+    assert not (repo / ".agents").exists()
+
+
 def test_where_one_file_is_broken_none_is_written(at, repo) -> None:
     (repo / "CLAUDE.md").write_text(f"{block.begin()}\nno end\n")
     before = tree(repo)

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,6 +23,10 @@ from arcrun_cli.mcp_hosts import hosts, launch, toml_entry
 from arcrun_cli.mcp_hosts.hosts import HOSTS
 from arcrun_cli.mcp_hosts.launch import Launch
 from tests.cli.conftest import Agrees
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="the homes and programs of the tests are those of POSIX"
+)
 
 UVX = ["--from", f"arcrun-auth[mcp]=={arcrun_auth.__version__}", "arcrun", "mcp"]
 FILES = {
@@ -312,6 +317,7 @@ def test_a_home_that_a_toml_file_does_not_name_yet_is_the_person_s_to_write(inst
 @pytest.mark.parametrize(
     "text",
     [
+        "mcp_servers = 5\n",
         'mcp_servers = {other = {command = "x"}}\n',
         'mcp_servers = {arcrun = {command = "/old/arcrun", args = ["mcp"]}}\n',
         'mcp_servers.arcrun.command = "/old/arcrun"\nmcp_servers.arcrun.args = ["mcp"]\n',
