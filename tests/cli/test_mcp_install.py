@@ -13,7 +13,7 @@ import tomllib
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arcrun_auth
@@ -238,6 +238,15 @@ def test_a_file_that_is_no_plain_json_is_left_alone(install, home, text) -> None
     assert path.read_text() == text
 
 
+def test_an_agent_gives_itself_no_tools(install, home) -> None:
+    ran = install("--client", "cursor", "--yes", CLAUDECODE="1")
+    assert ran.code == 7
+    assert "Ask your human" in ran.err
+    assert not (home / ".cursor").exists()
+    for words in (["--dry-run"], ["--print"], ["--remove", "--yes"]):
+        assert install("--client", "cursor", *words, CLAUDECODE="1").code == 0
+
+
 def test_nothing_is_written_before_it_is_agreed_to(install, home) -> None:
     class No(Agrees):
         def confirm(self, question):
@@ -348,6 +357,7 @@ def test_a_removal_that_would_take_more_is_refused(install, home) -> None:
     assert "take it out yourself" in ran.err
 
 
+@settings(max_examples=40)  # each writes to the disk
 @given(
     st.dictionaries(
         st.text("abc[]# =.\"'", min_size=1, max_size=8),

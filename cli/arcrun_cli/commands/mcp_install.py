@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arcrun_cli import editing, options, ui
+from arcrun_cli import agents, editing, options, ui
 from arcrun_cli.app import Command
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.mcp_hosts import json_entry, launch, toml_entry
@@ -54,7 +54,7 @@ def command(
 
     Your own file names this command by its absolute path. The file of a project, which others
     read, names `uvx` and this version. Nothing secret stands in either; everything else in the
-    file is left as it is.
+    file is left as it is. An agent cannot do it for itself.
     """
     if client is None and not printed:
         raise UsageFault("Name the client, or say --print.", USAGE)
@@ -67,6 +67,8 @@ def command(
     if printed:
         return _print(host, launch.shared() if project else launch.own(), project=project)
     assert host is not None
+    if not (remove or dry_run):
+        agents.refuse_here()
     edit = _edit(host, remove=remove, project=project)
     if dry_run:
         editing.show(edit)
