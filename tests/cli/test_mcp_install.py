@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import arcrun_auth
 from arcrun_auth.errors import AuthError
+from arcrun_auth.markers import MARKERS
 from arcrun_cli import programs
 from arcrun_cli.mcp_hosts import hosts, launch, toml_entry
 from arcrun_cli.mcp_hosts.hosts import HOSTS
@@ -45,6 +46,8 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     monkeypatch.setattr(hosts.sys, "platform", "linux")
     for name in ("XDG_CONFIG_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "ARCRUN_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name in MARKERS:  # whoever runs the tests may be an agent
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "user"
 
