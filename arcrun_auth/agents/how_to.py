@@ -94,10 +94,14 @@ def _rules(recipe: Recipe, name: str, *, trusted: bool) -> Iterator[str]:
             "This recipe is not part of arcrun-auth. Its texts are left out here; your human reads "
             f"them with `arcrun show {recipe.service}`."
         )
+    if trusted and recipe.status == "deprecated" and recipe.successor:
+        yield f"It is deprecated: use {_plain([recipe.successor])} for what is new."
     way = recipe.way()
-    if base := _plain([way.base_url]):
+    if base := _plain([in_words(way.base_url)]):
         yield f"Paths are relative to {base}. Do not set `Authorization` yourself."
-    if hosts := _plain(way.allowed_hosts):
+    if filled := _plain(f"{{{name}}}" for name in way.inject.path):
+        yield f"Write {filled} in a path as it stands: it is filled in when the request is sent."
+    if hosts := _plain(map(in_words, way.allowed_hosts)):
         yield f"The credential goes to {hosts}; any other host raises `auth.HostNotAllowed`."
     bound = json.dumps(name)
     yield f"Async: `async with auth.bind_async({bound}) as client:`, and `await` each call."
@@ -120,9 +124,11 @@ def _rules(recipe: Recipe, name: str, *, trusted: bool) -> Iterator[str]:
 def _limits(recipe: Recipe) -> Iterator[str]:
     """What the tools and the proxy of agents let through. Code that a human runs may do more."""
     agent = recipe.agent
-    read = _plain(f"{each.method} {each.path}" for each in agent.read)
     verbs = "" if agent.rpc else "GET, HEAD"
-    shown = ", ".join(filter(None, (verbs, read))) or "nothing"
+    read = _plain(f"{each.method} {each.path}" for each in agent.read if not each.graphql)
+    queries = _plain(f"{each.method} {each.path}" for each in agent.read if each.graphql)
+    asked = f"GraphQL queries by {queries}" if queries else ""
+    shown = ", ".join(filter(None, (verbs, read, asked))) or "nothing"
     yield f"By `arcrun mcp` and `arcrun proxy` you read with {shown}; your human allows the rest."
     if never := _plain(recipe.deny_paths):
         yield f"They never let you call {never}."
@@ -130,7 +136,6 @@ def _limits(recipe: Recipe) -> Iterator[str]:
 
 def _plain(texts: Iterable[str]) -> str:
     """Those of a fixed shape, as code, separated by commas; the others are no part of it."""
-    shown = [in_words(text) for text in texts if text]
-    good = list(filter(_PLAIN.fullmatch, shown))
+    good = list(filter(_PLAIN.fullmatch, texts))
     more = f" and {len(good) - MOST} more" if len(good) > MOST else ""
     return ", ".join(f"`{text}`" for text in good[:MOST]) + more

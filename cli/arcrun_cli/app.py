@@ -38,7 +38,6 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("run", "Run a command with secrets in its environment, masked in its output."),
         "inject": ("inject", "Fill the secrets into a configuration file."),
         "snippet": ("snippet", "Print code that uses a service."),
-        "how-to": ("how_to", "How to use a service, for coding agents: code, limits, state."),
         "credential": ("credential", "Passwords for git and docker, keys for AWS, tokens of CI."),
     },
     "Share": {
@@ -55,6 +54,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "mcp": ("mcp", "Tools for AI agents: they use your connections, and never see a key."),
         "policy": ("policy", "What AI agents may do: read, unless you allow more."),
         "approve": ("approve", "Requests of agents that wait for your yes or no."),
+        "agents": ("agents", "Tell coding agents how this project gets its connections."),
+        "how-to": ("how_to", "How to use a service, for coding agents: code, limits, state."),
     },
     "Understand": {
         "why": ("why", "Where each part of a connection comes from."),

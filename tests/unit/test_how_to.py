@@ -48,11 +48,22 @@ def test_a_closed_service_names_its_successor() -> None:
     assert how_to(recipe, trusted=True) == "# `old`\n\nThis service is closed. Use `new`.\n"
 
 
+def test_a_deprecated_service_names_its_successor() -> None:
+    recipe = Recipe(service="old", primitive="static_key", status="deprecated", successor="new")
+    assert "It is deprecated: use `new`" in how_to(recipe, trusted=True)
+    assert "`new`" not in how_to(recipe, trusted=False)
+
+
 def test_it_says_what_is_read_freely_and_what_never(catalog) -> None:
     text = how_to(catalog.recipe("notion"), trusted=True)
     assert "GET, HEAD, `POST /search`, " in text
     assert "never let you call `/oauth/**`" in text
+    assert "GraphQL queries by `POST /graphql`;" in how_to(catalog.recipe("linear"), trusted=True)
     assert "you read with `GET /*.list`" in how_to(catalog.recipe("slack"), trusted=True)
+
+
+def test_what_is_filled_into_a_path_is_written_as_it_stands(catalog) -> None:
+    assert "Write `{bot_token}` in a path" in how_to(catalog.recipe("telegram"), trusted=True)
 
 
 def test_where_nothing_is_read_it_says_so() -> None:

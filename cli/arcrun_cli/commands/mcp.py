@@ -10,6 +10,7 @@ import click
 
 from arcrun_auth.errors import AuthError
 from arcrun_cli.app import Group
+from arcrun_cli.commands import mcp_install
 
 if TYPE_CHECKING:
     from arcrun_auth.broker import Broker
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     examples=(
         "arcrun mcp                  what an agent's program starts",
         "arcrun mcp --allow-write    offers writes, too: you confirm or approve each",
+        "arcrun mcp install --client claude-code",
     ),
 )
 @click.option(
@@ -49,6 +51,9 @@ def command(ctx: click.Context, *, allow_write: bool) -> int:
     gc.enable()
     serve(_broker, allow_write=allow_write)
     return 0
+
+
+command.add_command(mcp_install.command)
 
 
 def _broker() -> Broker:
