@@ -39,7 +39,7 @@ FLOORS = [
         adoption agreement apps authority bound broker checkup compared completion
         connections declared desk discovery ends enrol found helpers keepalive named
         ownership parts platform_config presigned recording referred relayed removal renewal
-        report resolve shared signin sync trial
+        report resolve shared signin standing sync trial
         """,
     ),
     ("bridge", "adapters"),
