@@ -1,0 +1,299 @@
+"""The page as HTML, without a browser's help: text in, bytes out. Pure.
+
+Buttons belong to one form, so that its token is written once. Each says by its accessible name
+what it does to what; results stand in a live region, and beside what they are about.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from arcrun_auth.agents.ui.style import SCRIPT, STYLE
+from arcrun_auth.agents.ui.words import MAY, line_sentence, rule_sentence, text, when
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Literal
+
+    from arcrun_auth.agents.ui.data import Connected, Offer, Picture
+    from arcrun_auth.policies import PendingRequest
+
+FORM = "do"
+FIRST = 8
+"""How many lines of the trail are shown at once? The others are one click away."""
+
+
+class Told(NamedTuple):
+    """What became of something, in words."""
+
+    mood: Literal["good", "warn", "bad", "busy"]
+    text: str
+    command: str = ""
+    """What to type next, or what else to do."""
+
+
+def page(
+    picture: Picture,
+    *,
+    token: str,
+    notices: Sequence[Told] = (),
+    told: Mapping[str, Told] | None = None,
+) -> bytes:
+    """The whole page. `token` proves that a form came from it; `told` says by connection what
+    became of a test."""
+    told = told or {}
+    busy = any(each.mood == "busy" for each in told.values())
+    refresh = '<noscript><meta http-equiv="refresh" content="2"></noscript>' if busy else ""
+    waiting = f"({len(picture.pending)}) " if picture.pending else ""
+    troubles = [Told("warn", error.message, error.hint or "") for error in picture.troubles]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<link rel="icon" href="data:,">{refresh}<title>{waiting}arcrun</title>'
+        f"<style>{STYLE}</style></head>"
+        f'<body{" class=searching" if picture.query else ""}>'
+        f"{_top(picture)}<main>"
+        f"{_said([*notices, *troubles])}{_waiting(picture)}{_connected(picture, told)}"
+        f"<aside>{_agents(picture, token)}{_trail(picture)}</aside>{_services(picture)}"
+        f'</main><form id="{FORM}" method="post">{_hidden(token)}</form>'
+        f"<script>{SCRIPT}</script></body></html>"
+    ).encode()
+
+
+def _top(picture: Picture) -> str:
+    value = text(picture.query, 200)
+    links = {
+        "waiting": "Requests" if picture.pending else "",
+        "connected": "Connections",
+        "agents": "Agents",
+        "trail": "Activity",
+        "services": "Services",
+    }
+    nav = "".join(f'<a href="#{to}">{word}</a>' for to, word in links.items() if word)
+    clear = '<a class="button" href="/">Clear</a>' if picture.query else ""
+    return (
+        '<a class="skip" href="#connected">Skip to the connections</a>'
+        '<header class="top"><div><h1>arcrun</h1>'
+        '<form class="search" role="search" action="/"><label class="unseen" for="q">'
+        "Search connections and services</label>"
+        f'<input id="q" name="q" type="search" value="{value}" autocomplete="off" '
+        f'spellcheck="false" placeholder="Search {_shown_services(picture)}">'
+        f"<button>Search</button>{clear}</form>"
+        f'<nav aria-label="Parts of this page">{nav}</nav>'
+        f'{_button("/stop", "Close", "Close this page, and end arcrun ui", kind="plain")}'
+        "</div></header>"
+    )
+
+
+def _shown_services(picture: Picture) -> str:
+    return "services" if picture.query else f"{len(picture.offers)} services"
+
+
+def _said(notices: Iterable[Told]) -> str:
+    notes = "".join(
+        f'<p class="note {each.mood}"><span>{text(each.text, 600)}</span>{_command(each)}</p>'
+        for each in notices
+    )
+    return f'<div id="said" role="status" aria-live="polite">{notes}</div>'
+
+
+def _command(told: Told) -> str:
+    return f"<code>{text(told.command, 300)}</code>" if told.command else ""
+
+
+def _waiting(picture: Picture) -> str:
+    cards = "".join(_request(each, picture.now) for each in picture.pending)
+    if not cards:
+        return '<div id="waiting" data-live></div>'
+    return (
+        '<div id="waiting" data-live><section aria-labelledby="h-waiting"><div class="head">'
+        '<h2 id="h-waiting">Waiting for you</h2><span class="soft">An agent may send this '
+        f"once, if you allow it.</span></div>{cards}</section></div>"
+    )
+
+
+def _request(asked: PendingRequest, now: float) -> str:
+    name = asked.service if asked.instance == "default" else f"{asked.service}@{asked.instance}"
+    about = f"{asked.method} {asked.path} of {name}, asked by {asked.client}"
+    preview = f"<pre>{text(asked.preview, 320)}</pre>" if asked.preview else ""
+    size = f"{asked.size} bytes are sent along" if asked.size else "nothing is sent along"
+    return (
+        f'<article class="card ask"><div><h3>{text(asked.client, 64)} wants to send to '
+        f"{text(name, 140)}</h3><p><code><b>{text(asked.method, 20)}</b> "
+        f"https://{text(asked.host, 255)}{text(asked.path, 500)}</code></p>"
+        f'<p class="soft small">{size} · asked {when(asked.time, now)} · '
+        f"ends {when(asked.expires, now)}</p></div>"
+        f'<div class="do">{_button("/refuse", "Refuse", f"Refuse {about}", id=asked.id)}'
+        f'{_button("/approve", "Allow once", f"Allow once: {about}", kind="go", id=asked.id)}'
+        f"</div>{preview}</article>"
+    )
+
+
+def _connected(picture: Picture, told: Mapping[str, Told]) -> str:
+    rows = "".join(_row(row, told.get(row.name), picture.now) for row in picture.connected)
+    empty = "Nothing that is connected fits." if picture.query else "Nothing is connected yet."
+    body = (
+        f'<ul class="card">{rows}</ul>'
+        if rows
+        else f'<p class="card pad soft">{empty} Choose a service below.</p>'
+    )
+    return (
+        '<section id="connected" aria-labelledby="h-connected" tabindex="-1"><div class="head">'
+        f'<h2 id="h-connected">Connections</h2><span class="soft">on this machine</span></div>'
+        f"{body}</section>"
+    )
+
+
+def _row(row: Connected, told: Told | None, now: float) -> str:
+    renewed = row.status == "expired" and row.mood != "bad"
+    status = "connected" if renewed else row.status
+    stands = "renews at its next use" if renewed else row.until
+    used = f"used by {text(row.used.who, 60)} {when(row.used.time, now)}" if row.used else ""
+    unused = "not used in the last 30 days"
+    identity = text(row.identity, 120) or '<span class="soft">no account named</span>'
+    remove = (
+        f'<a class="button" href="/remove?name={text(row.name, 140)}" '
+        f'aria-label="Disconnect {text(row.name, 140)}">Disconnect…</a>'
+        if row.stored
+        else ""
+    )
+    return (
+        f'<li class="row" id="c-{text(row.name, 140)}" data-text="{text(row.text, 600)}">'
+        f'<div><h3>{text(row.title, 80)} <code class="soft">{text(row.name, 140)}</code></h3>'
+        f"<p>{identity}</p></div>"
+        f'<div><p><span class="badge {row.mood}">{text(status, 40)}</span> '
+        f'<span class="small">{text(stands, 80)}</span></p>'
+        f'<p class="soft small">{used or unused}</p></div>'
+        f'<div class="do">{_button("/test", "Test", f"Test {row.name}", name=row.name)}{remove}</div>'
+        f"{_result(row, told)}{_warnings(row)}{_details(row)}</li>"
+    )
+
+
+def _result(row: Connected, told: Told | None) -> str:
+    found = ""
+    if told is not None:
+        busy = " data-busy" if told.mood == "busy" else ""
+        found = f'<p class="told {told.mood}"{busy}>{text(told.text, 400)} {_command(told)}</p>'
+    kept = f'<div class="more" id="t-{text(row.name, 140)}" role="status" data-live>{found}</div>'
+    return kept if found else kept.replace(' class="more"', ' class="more" hidden')
+
+
+def _warnings(row: Connected) -> str:
+    return "".join(
+        f'<p class="more told warn">{text(said, 300)}. <code>{text(command, 200)}</code></p>'
+        for said, command in row.warnings
+    )
+
+
+def _details(row: Connected) -> str:
+    facts = (
+        ("Way in", [row.method]),
+        ("Scopes", row.scopes),
+        ("Sent to", row.hosts),
+        ("Serves too", row.also),
+        ("Comes from", row.places),
+    )
+    listed = "".join(
+        f"<dt>{label}</dt><dd>{', '.join(text(each, 200) for each in values)}</dd>"
+        for label, values in facts
+        if values
+    )
+    scopes = f"{len(row.scopes)} scopes, " if len(row.scopes) > 1 else ""
+    return (
+        f'<details class="more"><summary>{scopes}way in, hosts'
+        f'<span class="unseen"> of {text(row.name, 140)}</span></summary><dl>{listed}</dl></details>'
+    )
+
+
+def _agents(picture: Picture, token: str) -> str:
+    rules = "".join(
+        f'<li class="rule"><p>{rule_sentence(rule, picture.now)}</p>'
+        f'{_button("/rule/remove", "Remove", f"Remove rule {rule.id}", kind="plain", id=rule.id)}'
+        "</li>"
+        for rule in picture.rules
+    )
+    listed = f'<ul class="card">{rules}</ul>' if rules else ""
+    lock = ", and the policy's passphrase" if picture.locked else ""
+    return (
+        '<section id="agents" aria-labelledby="h-agents"><div class="head">'
+        '<h2 id="h-agents">What agents may do</h2></div>'
+        '<p class="soft small head">They read with what you connected, and see no secret. '
+        f"More, or less, is a rule.</p>{listed}"
+        f'<details class="card"><summary>Prohibit something</summary>{_deny(picture, token)}'
+        f'</details><p class="pad small soft">To allow more takes your terminal{lock}:'
+        "<code>arcrun policy allow SERVICE --write</code></p></section>"
+    )
+
+
+def _deny(picture: Picture, token: str) -> str:
+    services = dict.fromkeys(row.service for row in picture.connected)
+    chosen = "".join(f"<option>{text(service, 80)}</option>" for service in services)
+    whats = "".join(f'<option value="{what}">{words}</option>' for what, words in MAY.items())
+    return (
+        f'<form class="deny" method="post" action="/rule/deny">{_hidden(token)}'
+        '<label>Agent<input name="client" placeholder="every agent" autocomplete="off" '
+        'spellcheck="false" maxlength="64"></label>'
+        f'<label>May not<select name="what">{whats}</select></label>'
+        '<label>Service<select name="service"><option value="*">every service</option>'
+        f"{chosen}</select></label><div><button>Prohibit</button></div></form>"
+    )
+
+
+def _trail(picture: Picture) -> str:
+    lines = [
+        f'<li class="line"><p>{line_sentence(entry)}</p>{when(entry.time, picture.now)}</li>'
+        for entry in picture.lines
+    ]
+    first, rest = "".join(lines[:FIRST]), "".join(lines[FIRST:])
+    body = f'<ul class="card">{first}</ul>' if first else '<p class="soft small">Nothing yet.</p>'
+    if rest:
+        body += (
+            f"<details><summary>{len(lines) - FIRST} more</summary></details>"
+        ).replace("</details>", f'<ul class="card">{rest}</ul></details>')
+    return (
+        '<section id="trail" aria-labelledby="h-trail"><div class="head"><h2 id="h-trail">'
+        'Activity</h2><span class="soft">all of it: <code>arcrun audit</code></span></div>'
+        f"{body}</section>"
+    )
+
+
+def _services(picture: Picture) -> str:
+    offers = "".join(_offer(offer) for offer in picture.offers)
+    number = len(picture.offers)
+    found = "1 service" if number == 1 else f"{number} services"
+    body = (
+        f'<ul class="offers">{offers}</ul>'
+        if offers
+        else '<p class="card pad soft">No service is found. <code>arcrun recipes new</code></p>'
+    )
+    return (
+        '<section id="services" aria-labelledby="h-services"><div class="head">'
+        '<h2 id="h-services">Connect a service</h2>'
+        f'<output id="found" class="soft" for="q" aria-live="polite">{found}</output></div>'
+        f"{body}</section>"
+    )
+
+
+def _offer(offer: Offer) -> str:
+    about = " · ".join(filter(None, (offer.category, offer.note)))
+    word = "Add account" if offer.connected else "Connect"
+    return (
+        f'<li data-text="{text(offer.text, 600)}"><div><h3>{text(offer.title, 80)}</h3>'
+        f'<p class="soft small">{text(about, 80)}</p></div>'
+        f'<a class="button" href="/connect?service={text(offer.service, 120)}" '
+        f'aria-label="{word}: {text(offer.title, 80)}">{word}</a></li>'
+    )
+
+
+def _button(action: str, word: str, label: str, *, kind: str = "", **value: str) -> str:
+    """A button of the page's form. What it is about goes along as its own value."""
+    held = "".join(f' name="{name}" value="{text(each, 140)}"' for name, each in value.items())
+    look = f' class="{kind}"' if kind else ""
+    return (
+        f'<button form="{FORM}" formaction="{action}"{look}{held} '
+        f'aria-label="{text(label, 300)}">{word}</button>'
+    )
+
+
+def _hidden(token: str) -> str:
+    return f'<input type="hidden" name="token" value="{text(token, 200)}">'
