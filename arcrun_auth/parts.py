@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.helpers import Helpers
     from arcrun_auth.people import Person
+    from arcrun_auth.policies import Policies
     from arcrun_auth.recording import Recorder
     from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
@@ -77,6 +78,16 @@ class Parts:
     def audit(self) -> Recorder:
         """The trail of what was done with the credentials of this home."""
         return self._connections.resolver.audit
+
+    @property
+    def policies(self) -> Policies:
+        """What agents may do with the connections of this home. A new object each time, and what
+        is unlocked is so for that one."""
+        from arcrun_auth.policies import Policies
+
+        resolver = self._connections.resolver
+        environ, note = self.settings.environ, resolver.audit.note
+        return Policies(resolver.store, clock=self._clock, environ=environ, note=note)
 
     @property
     def ci(self) -> CiVaults:

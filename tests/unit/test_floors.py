@@ -18,7 +18,7 @@ FLOORS = [
         """
         answers catalog_entry catalog_rows cloud_answers consent diagnosis differences
         digest dotenv drafting fields finding hosts jwt landing lifetimes lint masking
-        members moments oauth oauth1 primitives profile protocol recipe references rendering
+        members moments oauth oauth1 policy primitives profile protocol recipe references rendering
         scopes seal server_words sharing signing sigv4 template token_answer usual
         """,
     ),
@@ -38,7 +38,7 @@ FLOORS = [
         """
         adoption agreement apps authority bound broker checkup compared completion
         connections declared desk discovery ends enrol found helpers keepalive named
-        ownership parts platform_config presigned recording referred relayed removal renewal
+        ownership parts platform_config policies presigned recording referred relayed removal renewal
         report resolve shared signin standing sync trial
         """,
     ),

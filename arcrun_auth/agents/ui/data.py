@@ -152,9 +152,7 @@ def offers(
     ranked: bool,
 ) -> list[Offer]:
     """The services that can be connected: in the order of a search, else by name."""
-    found = [
-        _offer(card, services.get(card.service), card.service in connected) for card in cards
-    ]
+    found = [_offer(card, services.get(card.service), card.service in connected) for card in cards]
     return found if ranked else sorted(found, key=lambda offer: offer.title.casefold())
 
 
@@ -178,7 +176,9 @@ def _row(broker: Broker, login: Login, uses: Mapping[str, Use], now: float) -> C
     service, instance = login.service, login.instance
     ids = (service.service, *login.also)
     why = _why(broker, service.service, login.name)
-    used = [uses[full_name(each, login.name)] for each in ids if full_name(each, login.name) in uses]
+    used = [
+        uses[full_name(each, login.name)] for each in ids if full_name(each, login.name) in uses
+    ]
     name, title = full_name(service.service, login.name), printable(service.display_name, 80)
     origins = why.origins if why is not None else ()
     words = (name, title, service.category, instance.identity or "", *login.also)

@@ -70,7 +70,7 @@ border-radius:10px;background:var(--tint);overflow-wrap:anywhere}
 .note.warn{background:var(--warn-tint)}
 .note.bad{background:var(--bad-tint)}
 .note code{flex-basis:100%}
-.row{display:grid;grid-template-columns:minmax(0,5fr) minmax(0,4fr) auto;align-items:center;
+.row{display:grid;grid-template-columns:minmax(0,5fr) minmax(0,4fr) 192px;align-items:center;
 gap:6px 16px;padding:12px 16px}
 .row .do{display:flex;gap:8px;justify-content:flex-end}
 .row .more{grid-column:1/-1}
@@ -100,13 +100,14 @@ white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,Consolas,
 .line p{min-width:0;overflow-wrap:anywhere}
 .line time{flex:none;color:var(--soft)}
 aside details{padding:8px 14px}
-aside form.deny{display:grid;gap:8px;margin-top:10px}
-aside form.deny label{display:grid;grid-template-columns:70px minmax(0,1fr);align-items:center;
+details.deny{margin-top:8px}
+aside form{display:grid;gap:8px;margin-top:10px}
+aside form label{display:grid;grid-template-columns:70px minmax(0,1fr);align-items:center;
 font-size:13px}
 .pad{padding:12px 14px}
 .pad code{display:block;margin-top:4px;padding:7px 10px;border-radius:8px;background:var(--code)}
 .offers{display:grid;grid-template-columns:1fr 1fr;gap:8px}
-.offers li{display:flex;gap:10px;align-items:center;justify-content:space-between;
+.offers li{min-width:0;display:flex;gap:10px;align-items:center;justify-content:space-between;
 padding:7px 8px 7px 14px;border:1px solid var(--line);border-radius:10px;background:var(--card)}
 .offers li div{min-width:0}
 .offers p{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}

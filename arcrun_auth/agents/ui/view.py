@@ -51,7 +51,7 @@ def page(
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<link rel="icon" href="data:,">{refresh}<title>{waiting}arcrun</title>'
         f"<style>{STYLE}</style></head>"
-        f'<body{" class=searching" if picture.query else ""}>'
+        f"<body{' class=searching' if picture.query else ''}>"
         f"{_top(picture)}<main>"
         f"{_said([*notices, *troubles])}{_waiting(picture)}{_connected(picture, told)}"
         f"<aside>{_agents(picture, token)}{_trail(picture)}</aside>{_services(picture)}"
@@ -80,7 +80,7 @@ def _top(picture: Picture) -> str:
         f'spellcheck="false" placeholder="Search {_shown_services(picture)}">'
         f"<button>Search</button>{clear}</form>"
         f'<nav aria-label="Parts of this page">{nav}</nav>'
-        f'{_button("/stop", "Close", "Close this page, and end arcrun ui", kind="plain")}'
+        f"{_button('/stop', 'Close', 'Close this page, and end arcrun ui', kind='plain')}"
         "</div></header>"
     )
 
@@ -119,12 +119,12 @@ def _request(asked: PendingRequest, now: float) -> str:
     size = f"{asked.size} bytes are sent along" if asked.size else "nothing is sent along"
     return (
         f'<article class="card ask"><div><h3>{text(asked.client, 64)} wants to send to '
-        f"{text(name, 140)}</h3><p><code><b>{text(asked.method, 20)}</b> "
-        f"https://{text(asked.host, 255)}{text(asked.path, 500)}</code></p>"
+        f"{text(name, 140)}</h3><p><code><b>{text(asked.method, 20)} "
+        f"{text(asked.path, 1000)}</b></code> at <code>{text(asked.host, 255)}</code></p>"
         f'<p class="soft small">{size} · asked {when(asked.time, now)} · '
         f"ends {when(asked.expires, now)}</p></div>"
         f'<div class="do">{_button("/refuse", "Refuse", f"Refuse {about}", id=asked.id)}'
-        f'{_button("/approve", "Allow once", f"Allow once: {about}", kind="go", id=asked.id)}'
+        f"{_button('/approve', 'Allow once', f'Allow once: {about}', kind='go', id=asked.id)}"
         f"</div>{preview}</article>"
     )
 
@@ -198,17 +198,17 @@ def _details(row: Connected) -> str:
         for label, values in facts
         if values
     )
-    scopes = f"{len(row.scopes)} scopes, " if len(row.scopes) > 1 else ""
+    scopes = f" · {len(row.scopes)} scopes" if len(row.scopes) > 1 else ""
     return (
-        f'<details class="more"><summary>{scopes}way in, hosts'
-        f'<span class="unseen"> of {text(row.name, 140)}</span></summary><dl>{listed}</dl></details>'
+        f'<details class="more"><summary>Details'
+        f'<span class="unseen"> of {text(row.name, 140)}</span>{scopes}</summary><dl>{listed}</dl></details>'
     )
 
 
 def _agents(picture: Picture, token: str) -> str:
     rules = "".join(
         f'<li class="rule"><p>{rule_sentence(rule, picture.now)}</p>'
-        f'{_button("/rule/remove", "Remove", f"Remove rule {rule.id}", kind="plain", id=rule.id)}'
+        f"{_button('/rule/remove', 'Remove', f'Remove rule {rule.id}', kind='plain', id=rule.id)}"
         "</li>"
         for rule in picture.rules
     )
@@ -219,7 +219,7 @@ def _agents(picture: Picture, token: str) -> str:
         '<h2 id="h-agents">What agents may do</h2></div>'
         '<p class="soft small head">They read with what you connected, and see no secret. '
         f"More, or less, is a rule.</p>{listed}"
-        f'<details class="card"><summary>Prohibit something</summary>{_deny(picture, token)}'
+        f'<details class="card deny"><summary>Prohibit something</summary>{_deny(picture, token)}'
         f'</details><p class="pad small soft">To allow more takes your terminal{lock}:'
         "<code>arcrun policy allow SERVICE --write</code></p></section>"
     )
@@ -230,7 +230,7 @@ def _deny(picture: Picture, token: str) -> str:
     chosen = "".join(f"<option>{text(service, 80)}</option>" for service in services)
     whats = "".join(f'<option value="{what}">{words}</option>' for what, words in MAY.items())
     return (
-        f'<form class="deny" method="post" action="/rule/deny">{_hidden(token)}'
+        f'<form method="post" action="/rule/deny">{_hidden(token)}'
         '<label>Agent<input name="client" placeholder="every agent" autocomplete="off" '
         'spellcheck="false" maxlength="64"></label>'
         f'<label>May not<select name="what">{whats}</select></label>'
@@ -247,9 +247,9 @@ def _trail(picture: Picture) -> str:
     first, rest = "".join(lines[:FIRST]), "".join(lines[FIRST:])
     body = f'<ul class="card">{first}</ul>' if first else '<p class="soft small">Nothing yet.</p>'
     if rest:
-        body += (
-            f"<details><summary>{len(lines) - FIRST} more</summary></details>"
-        ).replace("</details>", f'<ul class="card">{rest}</ul></details>')
+        body += (f"<details><summary>{len(lines) - FIRST} more</summary></details>").replace(
+            "</details>", f'<ul class="card">{rest}</ul></details>'
+        )
     return (
         '<section id="trail" aria-labelledby="h-trail"><div class="head"><h2 id="h-trail">'
         'Activity</h2><span class="soft">all of it: <code>arcrun audit</code></span></div>'

@@ -28,6 +28,7 @@ DONE = {
 """What a line of the trail calls it, and what people do; others are shown as they are."""
 
 MAY = {
+    "any": "use",
     "read": "read",
     "write": "write",
     "token": "see a token",
@@ -51,13 +52,14 @@ def when(moment: float, now: float) -> str:
 
 def rule_sentence(rule: Rule, now: float) -> str:
     """`claude-code may write to notion`, and below what narrows it."""
+    what = MAY.get(rule.what, text(rule.what, 40))
     client = "Every agent" if rule.client == "*" else f"<b>{text(rule.client, 64)}</b>"
     service = "every service" if rule.service == "*" else f"<b>{text(rule.service, 80)}</b>"
     instance = "" if rule.instance == "*" else f"<b>@{text(rule.instance, 64)}</b>"
     may = "may" if rule.allow else "may <b>not</b>"
     narrowed = " · ".join(_narrowed(rule, now))
     below = f'<br><span class="soft small">{narrowed}</span>' if narrowed else ""
-    return f"{client} {may} {MAY.get(rule.what, text(rule.what, 40))}: {service}{instance}{below}"
+    return f"{client} {may} {what}: {service}{instance}{below}"
 
 
 def _narrowed(rule: Rule, now: float) -> list[str]:
