@@ -68,15 +68,30 @@ TICK = '<path d="M5 13l4.5 4.5L19 7"/>'
 CROSS = '<path d="M6 6l12 12M18 6L6 18"/>'
 KEY = '<circle cx="8" cy="16" r="4"/><path d="M11 13l9-9M16 8l3 3"/>'
 
-_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
-POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-)
-"""The Content-Security-Policy of these pages: their own style, and nothing else."""
-FORM_POLICY = POLICY.replace("form-action 'none'", "form-action 'self'")
-"""The same for a page with a form, which goes back to where it came from."""
+def policy(*, forms: bool = False, script: str = "", style: str = "") -> str:
+    """The Content-Security-Policy of a page: its own style, and nothing else.
+
+    With `forms` those go back to where the page came from; a `script` (then it may also ask
+    there) and a further `style` are the one that is given, to the letter.
+    """
+    styles = " ".join(f"'sha256-{_hash(each)}'" for each in (_STYLE, style) if each)
+    scripts = f"script-src 'sha256-{_hash(script)}'; connect-src 'self'; " if script else ""
+    form_action = "'self'" if forms else "'none'"
+    return (
+        f"default-src 'none'; style-src {styles}; {scripts}img-src data:; "
+        f"frame-ancestors 'none'; base-uri 'none'; form-action {form_action}"
+    )
+
+
+def _hash(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+POLICY = policy()
+"""That of a page that only shows something."""
+FORM_POLICY = policy(forms=True)
+"""That of a page with a form."""
 
 TOKEN, CANCEL = "token", "cancel"
 """Under which names a form sends what proves it, and that the person does not want to."""
@@ -120,10 +135,32 @@ def connected(display_name: str) -> bytes:
 
 def failed(display_name: str, error: AuthError) -> bytes:
     """The login ended without a grant: what happened, and what to do now."""
+    return problem(f"Not connected to {display_name}", error)
+
+
+def problem(title: str, error: AuthError) -> bytes:
+    """What happened, and what to do now."""
     body = f"<p>{escape(error.message)}</p>"
     if error.hint:
         body += f"<p>What to do now<code>{escape(error.hint)}</code></p>"
-    return page(CROSS, f"Not connected to {display_name}", body, "bad")
+    return page(CROSS, title, body, "bad")
+
+
+def closed(again: str) -> bytes:
+    """A link that was used, or that nobody has used in time; `again` says how there is another."""
+    text = "It works once, in one browser, and for ten minutes."
+    return page(CROSS, "This link is over", f"<p>{text}</p><p>{escape(again)}</p>", "bad")
+
+
+def onward(title: str, url: str, *, body: str = "", label: str = "Go on") -> bytes:
+    """A page that leads to another place, by itself where there is no `body` to read.
+
+    No redirect: browsers hold `form-action` against every hop that follows a form, and a
+    provider's hops are its own.
+    """
+    refresh = "" if body else f'<meta http-equiv="refresh" content="0;url={escape(url)}">'
+    link = f'<a class="go" href="{escape(url)}" rel="noreferrer">{escape(label)}</a>'
+    return page(TICK, title, body + link, "ask", head=refresh)
 
 
 def form(

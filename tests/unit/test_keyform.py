@@ -13,7 +13,8 @@ import pytest
 from arcrun_auth import listener
 from arcrun_auth.browser import NotOpened
 from arcrun_auth.errors import LoginFailed
-from arcrun_auth.keyform import MAX_BODY, Field, ask_on_page
+from arcrun_auth.forms import MAX_BODY
+from arcrun_auth.keyform import Field, ask_on_page
 from arcrun_auth.landing import CANCEL, TOKEN
 from arcrun_auth.listener import MAX_CONNECTIONS
 from tests import canary

@@ -1,15 +1,17 @@
-"""The small pages around the page: what to connect and how, what goes when one disconnects. Pure."""
+"""The small pages around the page: how to connect, and what goes when one disconnects. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from arcrun_auth import landing
+from arcrun_auth.agents.ui.view import hidden
 from arcrun_auth.agents.ui.words import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from arcrun_auth.agents.ui.view import At
     from arcrun_auth.recipe.model import Method, Recipe
     from arcrun_auth.report import Why
 
@@ -19,21 +21,21 @@ CHAIN = (
 )
 
 
-def choose(recipe: Recipe, instance: str, *, action: str, back: str, token: str) -> bytes:
+def choose(recipe: Recipe, instance: str, *, at: At, token: str) -> bytes:
     """How a service is to be connected, where there is a choice, and under which name."""
     fields = _ways(recipe.ways) + _sets(recipe.ways)
     title = recipe.display_name or recipe.service
     named = text(instance, 64)
     body = (
         f"<p>{text(recipe.description, 300)}</p>"
-        f'<form method="post" action="{action}">{hidden("token", token)}'
+        f'<form method="post" action="{at("/connect")}">{hidden("token", token)}'
         f"{hidden('service', recipe.service)}{fields}"
         '<div class="field"><label for="instance">Name <span>(optional)</span></label>'
         f'<input id="instance" name="instance" value="{named}" maxlength="64" autocomplete="off" '
         'autocapitalize="off" spellcheck="false" aria-describedby="instance-about">'
         '<div id="instance-about"><p>For a second account of this service: work, for '
         'instance.</p></div></div><button class="go">Continue</button></form>'
-        f'<p><a href="{back}">Back</a></p>'
+        f'<p><a href="{at("/")}">Back</a></p>'
     )
     return landing.page(CHAIN, f"Connect {title}", body, "ask")
 
@@ -65,7 +67,7 @@ def _sets(ways: Sequence[Method]) -> str:
     )
 
 
-def waiting(title: str, url: str, *, working: bool, back: str) -> bytes:
+def waiting(title: str, url: str, *, working: bool, at: At) -> bytes:
     """While the person is at the page that connects: `url`, in another tab."""
     if working:
         body = "<p>Go on in the other tab. This one follows.</p>"
@@ -75,20 +77,18 @@ def waiting(title: str, url: str, *, working: bool, back: str) -> bytes:
             f'<a class="go" href="{text(url, 400)}" target="_blank" rel="noopener noreferrer">'
             "Go on in a new tab</a>"
         )
-    body += f'<p><a href="{back}">Back</a></p>'
+    body += f'<p><a href="{at("/")}">Back</a></p>'
     refresh = '<meta http-equiv="refresh" content="2">'
     return landing.page(CHAIN, f"Connecting {title}", body, "ask", head=refresh)
 
 
-def leave(
-    name: str, title: str, why: Why, *, remove: str, revoke: str, back: str, token: str
-) -> bytes:
+def leave(name: str, title: str, why: Why, *, at: At, token: str) -> bytes:
     """What goes when a connection is disconnected, and the two ways to do it."""
     whose = f" of {text(why.identity, 120)}" if why.identity else ""
     also = f" {text(', '.join(why.shared_with), 300)} use it too." if why.shared_with else ""
     held = f"{hidden('token', token)}{hidden('name', name)}"
     ends = (
-        f'<form method="post" action="{revoke}">{held}'
+        f'<form method="post" action="{at("/revoke")}">{held}'
         f"<button>Disconnect, and end the login at {text(title, 80)}</button></form>"
         if why.can_revoke
         else ""
@@ -96,8 +96,8 @@ def leave(
     stays = "" if why.can_revoke else f" What it gave stays valid at {text(title, 80)}."
     body = (
         f"<p>The login{whose} is forgotten on this machine.{also}{stays}</p>"
-        f'<form method="post" action="{remove}">{held}<button class="go">Disconnect</button>'
-        f'</form>{ends}<p><a href="{back}">Keep it</a></p>'
+        f'<form method="post" action="{at("/remove")}">{held}<button class="go">Disconnect</button>'
+        f'</form>{ends}<p><a href="{at("/")}">Keep it</a></p>'
     )
     return landing.page(CHAIN, f"Disconnect {name}?", body, "ask")
 
@@ -106,8 +106,3 @@ def ended() -> bytes:
     """The page is closed."""
     body = "<p>You can close this tab. <b>arcrun ui</b> opens the page again.</p>"
     return landing.page(landing.TICK, "The page is closed", body)
-
-
-def hidden(name: str, value: str) -> str:
-    """Something that a form brings along."""
-    return f'<input type="hidden" name="{name}" value="{text(value, 200)}">'

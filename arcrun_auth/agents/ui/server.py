@@ -136,12 +136,8 @@ class Page:
         name, site = visit.query.get("name", ""), visit.site
         why = self._broker.why(name)
         title = self._broker.recipes.entry(why.service).display_name
-        return site.show(
-            cards.leave(
-                data.full_name(why.service, why.instance), title, why, remove=site.at("/remove"),
-                revoke=site.at("/revoke"), back=site.at("/"), token=site.token,
-            )  # fmt: skip
-        )
+        name = data.full_name(why.service, why.instance)
+        return site.show(cards.leave(name, title, why, at=site.at, token=site.token))
 
     def _remove(self, *, revoke: bool) -> Callable[[Visit], Reply]:
         def handle(visit: Visit) -> Reply:
@@ -170,11 +166,7 @@ class Page:
     def _choose(self, visit: Visit) -> Reply:
         site, recipe = visit.site, self._broker.recipes.recipe(visit.query.get("service", ""))
         instance = visit.query.get("instance", "")
-        return site.show(
-            cards.choose(
-                recipe, instance, action=site.at("/connect"), back=site.at("/"), token=site.token
-            )
-        )
+        return site.show(cards.choose(recipe, instance, at=site.at, token=site.token))
 
     def _connect(self, visit: Visit) -> Reply:
         """Makes the page that asks the person; the browser is led there by hand, since a form
@@ -194,10 +186,14 @@ class Page:
             self._count += 1
             named = str(self._count)
             self._connecting[named] = (data.full_name(entry.service, instance), begun)
-            oldest = next(iter(self._connecting))
-            over = self._connecting.pop(oldest) if named_too_many(self._connecting) else None
-        if over is not None:
-            over[1].close()
+            surplus = len(self._connecting) - MAX_CONNECTING
+            over = (
+                [self._connecting.pop(each) for each in list(self._connecting)[:surplus]]
+                if surplus > 0
+                else []
+            )
+        for _, each in over:
+            each.close()
         return visit.site.go(f"/connecting/{named}")
 
     def _follow(self, visit: Visit) -> Reply:
@@ -210,16 +206,12 @@ class Page:
         state = begun.state
         if state in ("waiting", "working"):
             site = visit.site
-            page = cards.waiting(name, begun.url, working=state == "working", back=site.at("/"))
+            page = cards.waiting(name, begun.url, working=state == "working", at=site.at)
             return site.show(page)
         with self._lock:
             self._connecting.pop(visit.parts["id"], None)
         begun.close()
         return self._tell(visit, _end_of(name, begun), f"#c-{quote(name)}")
-
-
-def named_too_many(under_way: Mapping[str, object]) -> bool:
-    return len(under_way) > MAX_CONNECTING
 
 
 def _end_of(name: str, begun: Connecting) -> Told:

@@ -1,15 +1,12 @@
 """How the page looks, and the one script it has: what is typed narrows what is shown.
 
 Both are written into the page, and its Content-Security-Policy names their hashes: nothing else
-is run, and nothing is fetched.
+is run, and nothing is fetched but the requests that wait, from here.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
-
-from arcrun_auth.landing import COLOURS, FORM_POLICY
+from arcrun_auth.landing import COLOURS
 
 STYLE = (
     COLOURS
@@ -46,7 +43,7 @@ nav a:hover{color:var(--ink);text-decoration:underline}
 input,select,button,.button{padding:7px 11px;border:1px solid var(--edge);border-radius:8px;
 background:var(--card);color:var(--ink);font:inherit;line-height:1.4}
 input,select{background:var(--code)}
-button,.button{display:inline-block;min-height:36px;font-size:14px;font-weight:600;cursor:pointer;
+button,.button{display:inline-flex;align-items:center;justify-content:center;min-height:36px;font-size:14px;font-weight:600;cursor:pointer;
 text-decoration:none;white-space:nowrap}
 button:hover,.button:hover{border-color:var(--ink)}
 button.go{border-color:var(--go);background:var(--go);color:var(--on-go)}
@@ -64,7 +61,7 @@ section{margin-bottom:28px}
 .head{display:flex;flex-wrap:wrap;align-items:baseline;gap:2px 10px;margin-bottom:8px}
 .head .soft{font-size:13px}
 .card{border:1px solid var(--line);border-radius:12px;background:var(--card)}
-.card>li+li,.card>div+div{border-top:1px solid var(--line)}
+.card>li+li{border-top:1px solid var(--line)}
 .note{display:flex;flex-wrap:wrap;gap:2px 10px;margin-bottom:10px;padding:10px 14px;
 border-radius:10px;background:var(--tint);overflow-wrap:anywhere}
 .note.warn{background:var(--warn-tint)}
@@ -94,7 +91,8 @@ padding:14px 16px;border-left:4px solid var(--go);border-radius:12px}
 .ask .do{display:flex;gap:8px}
 .ask pre{grid-column:1/-1;margin:0;padding:8px 10px;border-radius:8px;background:var(--code);
 white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,Consolas,monospace}
-.rule{display:flex;gap:10px;align-items:center;justify-content:space-between;padding:8px 6px 8px 14px}
+.rule{display:flex;gap:10px;align-items:center;justify-content:space-between;
+padding:8px 6px 8px 14px}
 .rule p{min-width:0;overflow-wrap:anywhere}
 .line{display:flex;gap:10px;justify-content:space-between;padding:6px 14px;font-size:13px}
 .line p{min-width:0;overflow-wrap:anywhere}
@@ -119,12 +117,13 @@ main{display:block;padding:16px 12px 40px}
 html{scroll-padding-top:8px}
 .searching aside{display:none}
 .search{flex-basis:100%;order:3;max-width:none}
+nav{flex-basis:100%;order:2;flex-wrap:wrap;gap:4px 16px;margin:0}
+.top .plain{margin-left:auto}
 }
 @media(max-width:620px){
 .row,.ask{grid-template-columns:minmax(0,1fr)}
 .row .do,.ask .do{justify-content:flex-start}
 .offers{grid-template-columns:1fr}
-nav{flex-wrap:wrap;gap:4px 14px;margin-left:0}
 button,.button{min-height:42px}
 }
 """
@@ -132,26 +131,39 @@ button,.button{min-height:42px}
 
 SCRIPT = """
 const field = document.getElementById('q'), items = [...document.querySelectorAll('[data-text]')];
-const said = document.getElementById('found'), plain = (text) => text.toLowerCase();
+const found = document.getElementById('found'), body = document.body;
 function narrow() {
-  const words = plain(field.value).split(/\\s+/).filter(Boolean);
+  const words = field.value.toLowerCase().split(/\\s+/).filter(Boolean);
   let services = 0;
   for (const item of items) {
     item.hidden = !words.every((word) => item.dataset.text.includes(word));
     if (!item.hidden && item.parentNode.classList.contains('offers')) services += 1;
   }
-  said.textContent = services === 1 ? '1 service' : `${services} services`;
-  document.body.classList.toggle('searching', words.length > 0);
+  found.textContent = services === 1 ? '1 service' : `${services} services`;
+  body.classList.toggle('searching', words.length > 0);
 }
-if (!document.body.classList.contains('searching')) field.addEventListener('input', narrow);
+if (!body.classList.contains('searching')) {
+  field.addEventListener('input', narrow);
+  field.form.addEventListener('submit', (event) => event.preventDefault());
+  if (field.value) narrow();
+}
+const waiting = document.getElementById('waiting');
+let touched = Date.now();
+for (const what of ['pointermove', 'keydown', 'focus']) {
+  addEventListener(what, () => { touched = Date.now(); });
+}
+async function look() {
+  const gone = document.hidden || Date.now() - touched > 300000;
+  if (gone || waiting.contains(document.activeElement)) return;
+  const answer = await fetch(waiting.dataset.from);
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const cards = fresh.getElementById('waiting');
+  if (cards.dataset.ids === waiting.dataset.ids) return;
+  waiting.dataset.ids = cards.dataset.ids;
+  waiting.replaceChildren(...cards.childNodes);
+}
+setInterval(() => look().catch(() => {}), 3000);
 """
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-
-
-POLICY = f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; " + (
-    FORM_POLICY.partition("img-src")[1] + FORM_POLICY.partition("img-src")[2]
-)
-"""The Content-Security-Policy of the page: its own style, its own script, forms to itself."""
+"""Narrows what is shown while somebody types, and looks for requests that have come meanwhile,
+as long as somebody is there: a page that nobody looks at must not keep its server alive."""

@@ -6,17 +6,22 @@ what it does to what; results stand in a live region, and beside what they are a
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlencode
 
 from arcrun_auth.agents.ui.style import SCRIPT, STYLE
 from arcrun_auth.agents.ui.words import MAY, line_sentence, rule_sentence, text, when
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Literal
 
     from arcrun_auth.agents.ui.data import Connected, Offer, Picture
     from arcrun_auth.policies import PendingRequest
+
+    At = Callable[[str], str]
+    """Gives the address of a page of the site: `at("/test")`."""
 
 FORM = "do"
 FIRST = 8
@@ -26,7 +31,7 @@ FIRST = 8
 class Told(NamedTuple):
     """What became of something, in words."""
 
-    mood: Literal["good", "warn", "bad", "busy"]
+    mood: Literal["good", "warn", "bad"]
     text: str
     command: str = ""
     """What to type next, or what else to do."""
@@ -35,52 +40,65 @@ class Told(NamedTuple):
 def page(
     picture: Picture,
     *,
+    at: At,
     token: str,
     notices: Sequence[Told] = (),
     told: Mapping[str, Told] | None = None,
 ) -> bytes:
     """The whole page. `token` proves that a form came from it; `told` says by connection what
     became of a test."""
-    told = told or {}
-    busy = any(each.mood == "busy" for each in told.values())
-    refresh = '<noscript><meta http-equiv="refresh" content="2"></noscript>' if busy else ""
-    waiting = f"({len(picture.pending)}) " if picture.pending else ""
+    count = f"({len(picture.pending)}) " if picture.pending else ""
     troubles = [Told("warn", error.message, error.hint or "") for error in picture.troubles]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<link rel="icon" href="data:,">{refresh}<title>{waiting}arcrun</title>'
+        f'<link rel="icon" href="data:,"><title>{count}arcrun</title>'
         f"<style>{STYLE}</style></head>"
         f"<body{' class=searching' if picture.query else ''}>"
-        f"{_top(picture)}<main>"
-        f"{_said([*notices, *troubles])}{_waiting(picture)}{_connected(picture, told)}"
-        f"<aside>{_agents(picture, token)}{_trail(picture)}</aside>{_services(picture)}"
-        f'</main><form id="{FORM}" method="post">{_hidden(token)}</form>'
+        f"{_top(picture, at)}<main>{_said([*notices, *troubles])}"
+        f"{waiting(picture.pending, picture.now, at=at)}{_connected(picture, told or {}, at)}"
+        f"<aside>{_agents(picture, at, token)}{_trail(picture)}</aside>{_services(picture, at)}"
+        f'</main><form id="{FORM}" method="post">{hidden("token", token)}</form>'
         f"<script>{SCRIPT}</script></body></html>"
     ).encode()
 
 
-def _top(picture: Picture) -> str:
+def waiting(pending: Sequence[PendingRequest], now: float, *, at: At) -> str:
+    """The requests that wait for a person, as the part of the page that is looked at anew."""
+    ids = text(" ".join(each.id for each in pending), 1000)
+    cards = "".join(_request(each, now, at) for each in pending)
+    if cards:
+        cards = (
+            '<section aria-labelledby="h-waiting"><div class="head">'
+            '<h2 id="h-waiting">Waiting for you</h2><span class="soft">An agent may send this '
+            f"once, if you allow it.</span></div>{cards}</section>"
+        )
+    return (
+        f'<div id="waiting" aria-live="polite" data-from="{at("/waiting")}" data-ids="{ids}">'
+        f"{cards}</div>"
+    )
+
+
+def _top(picture: Picture, at: At) -> str:
     value = text(picture.query, 200)
     links = {
-        "waiting": "Requests" if picture.pending else "",
         "connected": "Connections",
         "agents": "Agents",
         "trail": "Activity",
         "services": "Services",
     }
-    nav = "".join(f'<a href="#{to}">{word}</a>' for to, word in links.items() if word)
-    clear = '<a class="button" href="/">Clear</a>' if picture.query else ""
+    nav = "".join(f'<a href="#{to}">{word}</a>' for to, word in links.items())
+    clear = f'<a class="button" href="{at("/")}">Clear</a>' if picture.query else ""
     return (
         '<a class="skip" href="#connected">Skip to the connections</a>'
         '<header class="top"><div><h1>arcrun</h1>'
-        '<form class="search" role="search" action="/"><label class="unseen" for="q">'
+        f'<form class="search" role="search" action="{at("/")}"><label class="unseen" for="q">'
         "Search connections and services</label>"
         f'<input id="q" name="q" type="search" value="{value}" autocomplete="off" '
         f'spellcheck="false" placeholder="Search {_shown_services(picture)}">'
         f"<button>Search</button>{clear}</form>"
         f'<nav aria-label="Parts of this page">{nav}</nav>'
-        f"{_button('/stop', 'Close', 'Close this page, and end arcrun ui', kind='plain')}"
+        f"{_button(at('/stop'), 'Close', 'Close this page, and end arcrun ui', kind='plain')}"
         "</div></header>"
     )
 
@@ -101,18 +119,7 @@ def _command(told: Told) -> str:
     return f"<code>{text(told.command, 300)}</code>" if told.command else ""
 
 
-def _waiting(picture: Picture) -> str:
-    cards = "".join(_request(each, picture.now) for each in picture.pending)
-    if not cards:
-        return '<div id="waiting" data-live></div>'
-    return (
-        '<div id="waiting" data-live><section aria-labelledby="h-waiting"><div class="head">'
-        '<h2 id="h-waiting">Waiting for you</h2><span class="soft">An agent may send this '
-        f"once, if you allow it.</span></div>{cards}</section></div>"
-    )
-
-
-def _request(asked: PendingRequest, now: float) -> str:
+def _request(asked: PendingRequest, now: float, at: At) -> str:
     name = asked.service if asked.instance == "default" else f"{asked.service}@{asked.instance}"
     about = f"{asked.method} {asked.path} of {name}, asked by {asked.client}"
     preview = f"<pre>{text(asked.preview, 320)}</pre>" if asked.preview else ""
@@ -123,14 +130,14 @@ def _request(asked: PendingRequest, now: float) -> str:
         f"{text(asked.path, 1000)}</b></code> at <code>{text(asked.host, 255)}</code></p>"
         f'<p class="soft small">{size} · asked {when(asked.time, now)} · '
         f"ends {when(asked.expires, now)}</p></div>"
-        f'<div class="do">{_button("/refuse", "Refuse", f"Refuse {about}", id=asked.id)}'
+        f'<div class="do">{_button(at("/refuse"), "Refuse", f"Refuse {about}", id=asked.id)}'
         f"{_button('/approve', 'Allow once', f'Allow once: {about}', kind='go', id=asked.id)}"
         f"</div>{preview}</article>"
     )
 
 
-def _connected(picture: Picture, told: Mapping[str, Told]) -> str:
-    rows = "".join(_row(row, told.get(row.name), picture.now) for row in picture.connected)
+def _connected(picture: Picture, told: Mapping[str, Told], at: At) -> str:
+    rows = "".join(_row(row, told.get(row.name), picture.now, at) for row in picture.connected)
     empty = "Nothing that is connected fits." if picture.query else "Nothing is connected yet."
     body = (
         f'<ul class="card">{rows}</ul>'
@@ -144,19 +151,13 @@ def _connected(picture: Picture, told: Mapping[str, Told]) -> str:
     )
 
 
-def _row(row: Connected, told: Told | None, now: float) -> str:
+def _row(row: Connected, told: Told | None, now: float, at: At) -> str:
     renewed = row.status == "expired" and row.mood != "bad"
     status = "connected" if renewed else row.status
     stands = "renews at its next use" if renewed else row.until
     used = f"used by {text(row.used.who, 60)} {when(row.used.time, now)}" if row.used else ""
     unused = "not used in the last 30 days"
     identity = text(row.identity, 120) or '<span class="soft">no account named</span>'
-    remove = (
-        f'<a class="button" href="/remove?name={text(row.name, 140)}" '
-        f'aria-label="Disconnect {text(row.name, 140)}">Disconnect…</a>'
-        if row.stored
-        else ""
-    )
     return (
         f'<li class="row" id="c-{text(row.name, 140)}" data-text="{text(row.text, 600)}">'
         f'<div><h3>{text(row.title, 80)} <code class="soft">{text(row.name, 140)}</code></h3>'
@@ -164,18 +165,27 @@ def _row(row: Connected, told: Told | None, now: float) -> str:
         f'<div><p><span class="badge {row.mood}">{text(status, 40)}</span> '
         f'<span class="small">{text(stands, 80)}</span></p>'
         f'<p class="soft small">{used or unused}</p></div>'
-        f'<div class="do">{_button("/test", "Test", f"Test {row.name}", name=row.name)}{remove}</div>'
-        f"{_result(row, told)}{_warnings(row)}{_details(row)}</li>"
+        f'<div class="do">{_buttons(row, at)}</div>'
+        f"{_result(told)}{_warnings(row)}{_details(row)}</li>"
     )
 
 
-def _result(row: Connected, told: Told | None) -> str:
-    found = ""
-    if told is not None:
-        busy = " data-busy" if told.mood == "busy" else ""
-        found = f'<p class="told {told.mood}"{busy}>{text(told.text, 400)} {_command(told)}</p>'
-    kept = f'<div class="more" id="t-{text(row.name, 140)}" role="status" data-live>{found}</div>'
-    return kept if found else kept.replace(' class="more"', ' class="more" hidden')
+def _buttons(row: Connected, at: At) -> str:
+    first = _button(at("/test"), "Test", f"Test {row.name}", name=row.name)
+    if row.mood == "bad":  # there is nothing to test: what it takes is a person
+        where = f"{at('/connect')}?{urlencode({'service': row.service, 'instance': row.instance})}"
+        first = _link(where, "Reconnect", f"Reconnect {row.name}")
+    where = f"{at('/remove')}?{urlencode({'name': row.name})}"
+    return first + (_link(where, "Disconnect…", f"Disconnect {row.name}") if row.stored else "")
+
+
+def _result(told: Told | None) -> str:
+    if told is None:
+        return ""
+    return (
+        f'<p class="more told {told.mood}" role="status">{text(told.text, 400)} '
+        f"{_command(told)}</p>"
+    )
 
 
 def _warnings(row: Connected) -> str:
@@ -200,12 +210,13 @@ def _details(row: Connected) -> str:
     )
     scopes = f" · {len(row.scopes)} scopes" if len(row.scopes) > 1 else ""
     return (
-        f'<details class="more"><summary>Details'
-        f'<span class="unseen"> of {text(row.name, 140)}</span>{scopes}</summary><dl>{listed}</dl></details>'
+        '<details class="more"><summary>Details'
+        f'<span class="unseen"> of {text(row.name, 140)}</span>{scopes}</summary>'
+        f"<dl>{listed}</dl></details>"
     )
 
 
-def _agents(picture: Picture, token: str) -> str:
+def _agents(picture: Picture, at: At, token: str) -> str:
     rules = "".join(
         f'<li class="rule"><p>{rule_sentence(rule, picture.now)}</p>'
         f"{_button('/rule/remove', 'Remove', f'Remove rule {rule.id}', kind='plain', id=rule.id)}"
@@ -219,18 +230,23 @@ def _agents(picture: Picture, token: str) -> str:
         '<h2 id="h-agents">What agents may do</h2></div>'
         '<p class="soft small head">They read with what you connected, and see no secret. '
         f"More, or less, is a rule.</p>{listed}"
-        f'<details class="card deny"><summary>Prohibit something</summary>{_deny(picture, token)}'
-        f'</details><p class="pad small soft">To allow more takes your terminal{lock}:'
+        '<details class="card deny"><summary>Prohibit something</summary>'
+        f'{_deny(picture, at, token)}</details><p class="pad small soft">To allow more takes your terminal{lock}:'
         "<code>arcrun policy allow SERVICE --write</code></p></section>"
     )
 
 
-def _deny(picture: Picture, token: str) -> str:
+def _rule_button(rule_id: str, at: At) -> str:
+    label = f"Remove rule {rule_id}"
+    return _button(at("/rule/remove"), "Remove", label, kind="plain", id=rule_id)
+
+
+def _deny(picture: Picture, at: At, token: str) -> str:
     services = dict.fromkeys(row.service for row in picture.connected)
     chosen = "".join(f"<option>{text(service, 80)}</option>" for service in services)
     whats = "".join(f'<option value="{what}">{words}</option>' for what, words in MAY.items())
     return (
-        f'<form method="post" action="/rule/deny">{_hidden(token)}'
+        f'<form method="post" action="{at("/rule/deny")}">{hidden("token", token)}'
         '<label>Agent<input name="client" placeholder="every agent" autocomplete="off" '
         'spellcheck="false" maxlength="64"></label>'
         f'<label>May not<select name="what">{whats}</select></label>'
@@ -247,9 +263,8 @@ def _trail(picture: Picture) -> str:
     first, rest = "".join(lines[:FIRST]), "".join(lines[FIRST:])
     body = f'<ul class="card">{first}</ul>' if first else '<p class="soft small">Nothing yet.</p>'
     if rest:
-        body += (f"<details><summary>{len(lines) - FIRST} more</summary></details>").replace(
-            "</details>", f'<ul class="card">{rest}</ul></details>'
-        )
+        more = f"{len(lines) - FIRST} more"
+        body += f'<details><summary>{more}</summary><ul class="card">{rest}</ul></details>'
     return (
         '<section id="trail" aria-labelledby="h-trail"><div class="head"><h2 id="h-trail">'
         'Activity</h2><span class="soft">all of it: <code>arcrun audit</code></span></div>'
@@ -257,8 +272,8 @@ def _trail(picture: Picture) -> str:
     )
 
 
-def _services(picture: Picture) -> str:
-    offers = "".join(_offer(offer) for offer in picture.offers)
+def _services(picture: Picture, at: At) -> str:
+    offers = "".join(_offer(offer, at) for offer in picture.offers)
     number = len(picture.offers)
     found = "1 service" if number == 1 else f"{number} services"
     body = (
@@ -274,15 +289,20 @@ def _services(picture: Picture) -> str:
     )
 
 
-def _offer(offer: Offer) -> str:
+def _offer(offer: Offer, at: At) -> str:
     about = " · ".join(filter(None, (offer.category, offer.note)))
     word = "Add account" if offer.connected else "Connect"
+    where = f"{at('/connect')}?{urlencode({'service': offer.service})}"
     return (
         f'<li data-text="{text(offer.text, 600)}"><div><h3>{text(offer.title, 80)}</h3>'
         f'<p class="soft small">{text(about, 80)}</p></div>'
-        f'<a class="button" href="/connect?service={text(offer.service, 120)}" '
-        f'aria-label="{word}: {text(offer.title, 80)}">{word}</a></li>'
+        f"{_link(where, word, f'{word}: {offer.title}')}</li>"
     )
+
+
+def _link(where: str, word: str, label: str) -> str:
+    """What leads to another page, and looks like a button."""
+    return f'<a class="button" href="{escape(where)}" aria-label="{text(label, 300)}">{word}</a>'
 
 
 def _button(action: str, word: str, label: str, *, kind: str = "", **value: str) -> str:
@@ -295,5 +315,6 @@ def _button(action: str, word: str, label: str, *, kind: str = "", **value: str)
     )
 
 
-def _hidden(token: str) -> str:
-    return f'<input type="hidden" name="token" value="{text(token, 200)}">'
+def hidden(name: str, value: str) -> str:
+    """Something that a form brings along."""
+    return f'<input type="hidden" name="{name}" value="{text(value, 200)}">'

@@ -1,4 +1,4 @@
-"""How rules of the policy, lines of the trail and moments read on the page. Pure: values to HTML."""
+"""How rules, lines of the trail and moments read on the page. Pure: values to HTML."""
 
 from __future__ import annotations
 
