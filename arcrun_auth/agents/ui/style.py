@@ -67,7 +67,7 @@ border-radius:10px;background:var(--tint);overflow-wrap:anywhere}
 .note.warn{background:var(--warn-tint)}
 .note.bad{background:var(--bad-tint)}
 .note code{flex-basis:100%}
-.row{display:grid;grid-template-columns:minmax(0,5fr) minmax(0,4fr) 192px;align-items:center;
+.row{display:grid;grid-template-columns:minmax(0,5fr) minmax(0,4fr) 236px;align-items:center;
 gap:6px 16px;padding:12px 16px}
 .row .do{display:flex;gap:8px;justify-content:flex-end}
 .row .more{grid-column:1/-1}
@@ -88,7 +88,7 @@ dd{overflow-wrap:anywhere}
 .ask{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:10px 20px;align-items:center;
 padding:14px 16px;border-left:4px solid var(--go);border-radius:12px}
 .ask+.ask{margin-top:10px}
-.ask .do{display:flex;gap:8px}
+.ask .do{display:flex;gap:8px;grid-row:1;grid-column:2}
 .ask pre{grid-column:1/-1;margin:0;padding:8px 10px;border-radius:8px;background:var(--code);
 white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,Consolas,monospace}
 .rule{display:flex;gap:10px;align-items:center;justify-content:space-between;
@@ -122,7 +122,7 @@ nav{flex-basis:100%;order:2;flex-wrap:wrap;gap:4px 16px;margin:0}
 }
 @media(max-width:620px){
 .row,.ask{grid-template-columns:minmax(0,1fr)}
-.row .do,.ask .do{justify-content:flex-start}
+.row .do,.ask .do{grid-row:auto;grid-column:1;justify-content:flex-start}
 .offers{grid-template-columns:1fr}
 button,.button{min-height:42px}
 }

@@ -130,9 +130,10 @@ def _request(asked: PendingRequest, now: float, at: At) -> str:
         f"{text(asked.path, 1000)}</b></code> at <code>{text(asked.host, 255)}</code></p>"
         f'<p class="soft small">{size} · asked {when(asked.time, now)} · '
         f"ends {when(asked.expires, now)}</p></div>"
-        f'<div class="do">{_button(at("/refuse"), "Refuse", f"Refuse {about}", id=asked.id)}'
-        f"{_button('/approve', 'Allow once', f'Allow once: {about}', kind='go', id=asked.id)}"
-        f"</div>{preview}</article>"
+        f'{preview}<div class="do">'
+        f"{_button(at('/refuse'), 'Refuse', f'Refuse {about}', id=asked.id)}"
+        f"{_button(at('/approve'), 'Allow once', f'Allow once: {about}', kind='go', id=asked.id)}"
+        "</div></article>"
     )
 
 
@@ -231,7 +232,8 @@ def _agents(picture: Picture, at: At, token: str) -> str:
         '<p class="soft small head">They read with what you connected, and see no secret. '
         f"More, or less, is a rule.</p>{listed}"
         '<details class="card deny"><summary>Prohibit something</summary>'
-        f'{_deny(picture, at, token)}</details><p class="pad small soft">To allow more takes your terminal{lock}:'
+        f"{_deny(picture, at, token)}</details>"
+        f'<p class="pad small soft">To allow more takes your terminal{lock}:'
         "<code>arcrun policy allow SERVICE --write</code></p></section>"
     )
 
