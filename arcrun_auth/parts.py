@@ -79,6 +79,12 @@ class Parts:
         """The trail of what was done with the credentials of this home."""
         return self._connections.resolver.audit
 
+    def named(self, service: str, instance: str | None = None) -> tuple[str, str]:
+        """Which service and instance are meant by a name: aliases, `service@instance` and what
+        the project declares are resolved. Raises UnknownService, AuthError for a closed one."""
+        entry, named = self._connections.resolver.entry(service, instance)
+        return entry.service, named
+
     @property
     def policies(self) -> Policies:
         """What agents may do with the connections of this home. A new object each time, and what

@@ -8,9 +8,12 @@ and to add a prohibition can only narrow.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 from urllib.parse import unquote
+
+from arcrun_auth.tokens import DEFAULT_INSTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -153,6 +156,24 @@ def client_name(text: str | None) -> str:
     """
     name = _NO_NAME.sub("-", (text or "").lower()).strip("-.")
     return name[:_LONGEST_NAME].strip("-.") or "agent"
+
+
+def command_to_allow(wanted: Wanted) -> str:
+    """The command by which a person allows just this, for an hour.
+
+    >>> command_to_allow(Wanted(service="notion", instance="work", client="x", what="token"))
+    'arcrun policy allow notion@work --command token --for 1h'
+    """
+    name = wanted.service
+    if wanted.instance not in (ANY, DEFAULT_INSTANCE):
+        name = f"{name}@{wanted.instance}"
+    if wanted.what in REVEALS:
+        how = ["--command", wanted.what]
+    else:
+        path = f"/{'/'.join(segments(wanted.path))}"
+        how = [f"--{wanted.what}", "/**" if fault(path) or ANY in path else path]
+        how += ["--method", wanted.method.upper()] if wanted.method else []
+    return shlex.join(["arcrun", "policy", "allow", name, *how, "--for", "1h"])
 
 
 # -- Patterns of paths -------------------------------------------------------------------

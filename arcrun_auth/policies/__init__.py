@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from arcrun_auth import policy
 from arcrun_auth.errors import AuthError, PolicyRefused, StoreConflict
 from arcrun_auth.markers import marker
-from arcrun_auth.policies.kept import MOST, PATIENCE, Book, Desk, Lock, PendingRequest
+from arcrun_auth.policies.kept import MOST, PATIENCE, Book, Desk, PendingRequest
+from arcrun_auth.policies.passphrase import Lock, vault_of
 from arcrun_auth.policies.shape import checked
 from arcrun_auth.policy import ANY, Rule, Verdict, Wanted
 
@@ -223,12 +224,26 @@ class Policies:
         """Whether widening needs a passphrase."""
         return Book.read(self._store).lock is not None
 
+    @property
+    def locks_with_vault(self) -> bool:
+        """Whether `lock` takes the vault's passphrase, and no other."""
+        return vault_of(self._store) is not None
+
     def lock(self, passphrase: str) -> None:
-        """From now on widening needs this passphrase. PolicyRefused in an agent's shell and where
-        it is locked already; AuthError for an empty one."""
+        """From now on widening needs this passphrase, which is the vault's if that has one; a new
+        one of the vault changes nothing about the lock.
+
+        Raises PolicyRefused in an agent's shell and where it is locked already, StoreLocked for
+        what is not the vault's passphrase, AuthError for an empty one.
+        """
         if not passphrase:
             raise AuthError("A lock needs a passphrase.", hint="arcrun policy lock")
         self._by_a_person("arcrun policy lock")
+        vault = vault_of(self._store)
+        if vault is not None:
+            from arcrun_auth.stores.upkeep import verify_passphrase
+
+            verify_passphrase(vault, passphrase)
         made = Lock.of(passphrase)
 
         def locked(book: Book) -> tuple[None, Book]:

@@ -6,11 +6,11 @@ understood is no empty policy: it fails, since a prohibition may be in it.
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from arcrun_auth.errors import StoreCorrupt, StoreError, printable
+from arcrun_auth.policies.passphrase import Lock
 from arcrun_auth.policy import Rule, client_name
 from arcrun_auth.tokens import Credential, Key, Secret
 
@@ -72,35 +72,6 @@ class PendingRequest:
         """Whether it asks for the very same thing, for the same client."""
         names = ("digest", "service", "instance", "client")
         return all(getattr(self, name) == getattr(other, name) for name in names)
-
-
-@dataclass(frozen=True)
-class Lock:
-    """What a passphrase is held against: the costs of deriving its key, and a hash of that."""
-
-    params: Mapping[str, Any]
-    proof: Secret
-
-    @classmethod
-    def of(cls, passphrase: str) -> Self:
-        """A new one. Takes up to a second."""
-        from arcrun_auth.stores import kdf
-
-        params = kdf.fresh_params()
-        return cls(params, _proof(passphrase, params))
-
-    def opened_by(self, passphrase: str) -> bool:
-        """Whether this is its passphrase. Takes up to a second."""
-        typed = _proof(passphrase, self.params)
-        return hmac.compare_digest(typed.reveal(), self.proof.reveal())
-
-
-def _proof(passphrase: str, params: Mapping[str, Any]) -> Secret:
-    from hashlib import sha256
-
-    from arcrun_auth.stores import kdf
-
-    return Secret(sha256(b"arcrun policy lock" + kdf.derive(passphrase, params)).hexdigest())
 
 
 @dataclass(frozen=True)
