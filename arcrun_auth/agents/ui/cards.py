@@ -24,7 +24,6 @@ CHAIN = (
 def choose(recipe: Recipe, instance: str, *, at: At, token: str) -> bytes:
     """How a service is to be connected, where there is a choice, and under which name."""
     fields = _ways(recipe.ways) + _sets(recipe.ways)
-    title = recipe.display_name or recipe.service
     named = text(instance, 64)
     body = (
         f"<p>{text(recipe.description, 300)}</p>"
@@ -37,7 +36,7 @@ def choose(recipe: Recipe, instance: str, *, at: At, token: str) -> bytes:
         'instance.</p></div></div><button class="go">Continue</button></form>'
         f'<p><a href="{at("/")}">Back</a></p>'
     )
-    return landing.page(CHAIN, f"Connect {title}", body, "ask")
+    return landing.page(CHAIN, f"Connect {recipe.display_name}", body, "ask")
 
 
 def _ways(ways: Sequence[Method]) -> str:

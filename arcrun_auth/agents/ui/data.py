@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from arcrun_auth.errors import AuthError, printable
 from arcrun_auth.lifetimes import ARROW
 from arcrun_auth.standing import logins, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from arcrun_auth.audit.reading import Entry
     from arcrun_auth.broker import Broker
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from arcrun_auth.standing import Login
 
     Mood = Literal["good", "warn", "bad"]
+
+T = TypeVar("T")
 
 TAIL = 50
 """How many lines of the trail are shown?"""
@@ -103,38 +105,36 @@ def look(broker: Broker, query: str, now: float) -> Picture:
     """The page as it stands. `query` narrows its services. Never raises an AuthError: what cannot
     be read is in `troubles`, and the rest is shown."""
     troubles: list[AuthError] = []
-    cards = broker.recipes.cards()
-    try:
-        services: Mapping[str, Service] = broker.list_services()
-    except AuthError as error:
-        services = {}
-        troubles.append(error)
-    entries: list[Entry] = []
-    try:
-        entries = broker.audit.entries(since=now - DAYS * DAY)
-    except AuthError as error:
-        troubles.append(error)
-    rules: tuple[Rule, ...] = ()
-    pending: tuple[PendingRequest, ...] = ()
-    locked = False
-    try:
-        rules, pending = broker.policies.rules(), broker.policies.pending()
-        locked = broker.policies.locked
-    except AuthError as error:
-        troubles.append(error)
+    nothing: Mapping[str, Service] = {}
+    policies = broker.policies
+    services = _read(broker.list_services, nothing, troubles)
+    entries = _read(lambda: broker.audit.entries(since=now - DAYS * DAY), [], troubles)
+    rules = _read(policies.rules, (), troubles)
+    pending = _read(policies.pending, (), troubles)
+    locked = _read(lambda: policies.locked, False, troubles)
     rows = connections(broker, services, _uses(entries), now)
-    found = cards if not query else broker.recipes.search(query)
+    found = broker.recipes.search(query) if query else broker.recipes.cards()
     return Picture(
         now,
         query,
         tuple(row for row in rows if _fits(row, query, {card.service for card in found})),
         tuple(offers(found, {row.service for row in rows}, services, ranked=bool(query))),
-        tuple(each for each in pending if each.state == "waiting"),
+        pending,
         rules,
         locked,
         tuple(entries[:TAIL]),
         tuple(troubles),
     )
+
+
+def _read(read: Callable[[], T], otherwise: T, troubles: list[AuthError]) -> T:
+    """What `read` gives; where it cannot, what is shown instead, and one more trouble."""
+    try:
+        return read()
+    except AuthError as error:
+        if error.message not in {each.message for each in troubles}:
+            troubles.append(error)
+        return otherwise
 
 
 def connections(

@@ -220,8 +220,7 @@ def _details(row: Connected) -> str:
 def _agents(picture: Picture, at: At, token: str) -> str:
     rules = "".join(
         f'<li class="rule"><p>{rule_sentence(rule, picture.now)}</p>'
-        f"{_button('/rule/remove', 'Remove', f'Remove rule {rule.id}', kind='plain', id=rule.id)}"
-        "</li>"
+        f"{_rule_button(rule.id, at)}</li>"
         for rule in picture.rules
     )
     listed = f'<ul class="card">{rules}</ul>' if rules else ""
