@@ -105,12 +105,11 @@ def look(broker: Broker, query: str, now: float) -> Picture:
     """The page as it stands. `query` narrows its services. Never raises an AuthError: what cannot
     be read is in `troubles`, and the rest is shown."""
     troubles: list[AuthError] = []
-    nothing: Mapping[str, Service] = {}
-    policies = broker.policies
-    services = _read(broker.list_services, nothing, troubles)
-    entries = _read(lambda: broker.audit.entries(since=now - DAYS * DAY), [], troubles)
-    rules = _read(policies.rules, (), troubles)
-    pending = _read(policies.pending, (), troubles)
+    policies, since = broker.policies, now - DAYS * DAY
+    services: Mapping[str, Service] = _read(broker.list_services, {}, troubles)
+    entries: list[Entry] = _read(lambda: broker.audit.entries(since=since), [], troubles)
+    rules: tuple[Rule, ...] = _read(policies.rules, (), troubles)
+    pending: tuple[PendingRequest, ...] = _read(policies.pending, (), troubles)
     locked = _read(lambda: policies.locked, False, troubles)
     rows = connections(broker, services, _uses(entries), now)
     found = broker.recipes.search(query) if query else broker.recipes.cards()
