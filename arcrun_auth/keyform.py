@@ -38,12 +38,14 @@ def ask_on_page(
     help_url: str = "",
     port: int | None = None,
     environ: Mapping[str, str] = os.environ,
+    back: str = "",
 ) -> dict[str, Secret] | None:
     """What the person typed on the page, by name; an optional field left empty is not in it.
 
     None if they pressed Cancel. Raises LoginFailed when nobody answered within `timeout`
     seconds. `open_url` shows the page; it runs in a thread of its own, and the address is
-    told by `say` as well. Whatever else is sent to the address ends nothing.
+    told by `say` as well. At the end it leads to `back`, if there is one. Whatever else is sent to
+    the address ends nothing.
     """
     with Listener(
         () if port is None else (port,), max_body=forms.MAX_BODY, service=service
@@ -62,7 +64,8 @@ def ask_on_page(
                 service=service,
                 hint=f"arcrun setup {service}" if service else "Ask again.",
             )
-        listener.answer(landing.cancelled() if page.typed is None else landing.received())
+        end = landing.cancelled if page.typed is None else landing.received
+        listener.answer(end(back))
         return page.typed
 
 

@@ -60,6 +60,12 @@ button.go{border-color:var(--go);background:var(--go);color:var(--on-go)}
 a{color:var(--go)}
 a.go{display:block;margin-top:24px;padding:11px 12px;border-radius:8px;background:var(--go);
 color:var(--on-go);font-weight:600;text-decoration:none}
+dl{margin:24px 0 0;text-align:left}
+dt{font-size:14px;color:var(--soft)}
+dd{margin:0 0 14px;overflow-wrap:anywhere}
+dd+dd{margin-top:-12px}
+p+p.note,p.note{margin-top:20px;padding:10px 12px;border-radius:8px;border:1px solid var(--bad);
+color:var(--bad);text-align:left}
 .field p.wrong{color:var(--bad);font-weight:600}
 """
 )
@@ -169,11 +175,13 @@ def form(
     *,
     token: str,
     help_url: str = "",
+    about: str = "",
     wrong: Mapping[str, str] | None = None,
 ) -> bytes:
     """What is asked for, and a way out. `wrong` says by name what cannot be taken.
 
-    Nothing that was typed comes back. `token` proves that an answer came from this page.
+    Nothing that was typed comes back. `token` proves that an answer came from this page; `about`
+    is HTML of ours that stands before it.
     """
     wrong = wrong or {}
     # Whoever has to type again begins where something was wrong.
@@ -183,30 +191,48 @@ def form(
         for number, field in enumerate(fields)
     )
     again = '<p role="alert">Something does not fit yet. Please type all of it again.</p>'
-    hidden = f'<input type="hidden" name="{TOKEN}" value="{escape(token)}">'
     where = _link(help_url, "Where do I get this?")
     body = (
-        "<p>What you type goes straight to the program on this machine that asked for it.</p>"
-        f"{f'<p>{where}</p>' if where else ''}{again if wrong else ''}"
-        f'<form method="post" autocomplete="off">{hidden}{asked}'
+        f"{about}<p>What you type goes straight to the program on this machine that asked for it."
+        f"</p>{f'<p>{where}</p>' if where else ''}{again if wrong else ''}"
+        f'<form method="post" autocomplete="off">{_proof(token)}{asked}'
         '<button class="go">Save</button></form>'
-        f'<form method="post">{hidden}<button name="{CANCEL}" value="1">Cancel</button></form>'
+        f"{press(token, '', 'Cancel', name=CANCEL)}"
     )
     return page(KEY, title, body, "ask")
 
 
-def received() -> bytes:
-    """What was asked for is here; whether it is right shows where it was asked for."""
-    return page(
-        TICK,
-        "Thank you, that is all",
-        "<p>You can close this tab, and go back to where you came from.</p>",
+def received(back: str = "") -> bytes:
+    """What was asked for is here; whether it is right shows where it was asked for: at `back`,
+    if that is a page."""
+    title = "Thank you, that is all"
+    return onward(title, back) if back else page(TICK, title, closing())
+
+
+def cancelled(back: str = "") -> bytes:
+    """The person did not want to."""
+    title, text = "Cancelled", "Nothing was saved. You can close this tab."
+    return onward(title, back) if back else page(CROSS, title, f"<p>{text}</p>", "bad")
+
+
+def closing() -> str:
+    """That this tab is of no more use, as HTML."""
+    return "<p>You can close this tab, and go back to where you came from.</p>"
+
+
+def press(token: str, action: str, label: str, *, go: bool = False, name: str = "") -> str:
+    """A button that posts to `action` (empty: to where its page lies), as HTML. `token` proves
+    that it came from this page; with a `name` it says which one was pressed."""
+    where = f' action="{escape(action)}"' if action else ""
+    named = f' name="{escape(name)}" value="1"' if name else ""
+    return (
+        f'<form method="post"{where}>{_proof(token)}'
+        f"<button{' class=go' if go else ''}{named}>{escape(label)}</button></form>"
     )
 
 
-def cancelled() -> bytes:
-    """The person did not want to."""
-    return page(CROSS, "Cancelled", "<p>Nothing was saved. You can close this tab.</p>", "bad")
+def _proof(token: str) -> str:
+    return f'<input type="hidden" name="{TOKEN}" value="{escape(token)}">'
 
 
 def control(number: int) -> str:

@@ -122,7 +122,8 @@ class Listener:
         *,
         ended: Callable[[], bool],
     ) -> None:
-        """Answers every request, until `ended()`; what is half sent then is sent to its end.
+        """Answers every request, until `ended()`; what was asked by then still has its answer, if
+        that comes soon.
 
         `answer(request, respond)` is called in this thread. It calls `respond(reply)` once, now
         or later, from whatever thread: nobody else waits for it.
@@ -137,9 +138,11 @@ class Listener:
                 client.waits, client.deadline = True, float("inf")
                 answer(request, respond_to(client))
             self._pass_on(replies)
-        self._pass_on(replies)
         until = time.monotonic() + ANSWER_SECONDS
-        while any(client.unsent for client in self._clients.values()) and time.monotonic() < until:
+        while time.monotonic() < until:
+            self._pass_on(replies)
+            if not any(client.waits or client.unsent for client in self._clients.values()):
+                break
             for client, _ in self._turn():
                 self._reply(client, Reply(503))
 
