@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
@@ -101,6 +103,34 @@ class Html(HTMLParser):
 
 class Reader(Surfer):
     """Somebody at the page, by what they hear of it: buttons and links by their labels."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+        """All that was shown to them."""
+
+    def _load(self, url, form, headers):
+        super()._load(url, form, headers)
+        self.shown.append(self.page.text)
+
+    def reach(self, url):
+        """Whether anything is shown there."""
+        try:
+            self.only(url)
+        except OSError:
+            return False
+        return self.status == 200
+
+    def token(self):
+        return self.html().all("input", name="token")[0]["value"]
+
+    def origin(self):
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @staticmethod
+    def hash(text):
+        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
     def html(self):
         return Html(self.page.text)

@@ -38,8 +38,8 @@ FLOORS = [
         """
         adoption agreement apps authority bound broker checkup compared completion
         connections declared desk discovery ends enrol found helpers keepalive named
-        ownership parts platform_config policies presigned recording referred relayed removal renewal
-        report resolve shared signin standing sync trial
+        ownership parts platform_config policies presigned recording referred relayed removal
+        renewal report resolve shared signin standing sync trial
         """,
     ),
     ("bridge", "adapters"),

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from arcrun_auth.broker import Broker
     from arcrun_auth.listener import Reply
 
-CLIENT = "arcrun-ui"
-"""As who does the page connect services? The page that asks for consent says so."""
 MAX_CONNECTING = 8
 """How many services may be on their way at once? One more, and the oldest is given up."""
 
@@ -179,7 +177,7 @@ class Page:
             entry.service,
             instance,
             scopes=tuple(filter(None, [wanted.get("scopes")])),
-            client=CLIENT,
+            client="",
             method=wanted.get("method") or None,
         )
         with self._lock:

@@ -183,10 +183,8 @@ def _buttons(row: Connected, at: At) -> str:
 def _result(told: Told | None) -> str:
     if told is None:
         return ""
-    return (
-        f'<p class="more told {told.mood}" role="status">{text(told.text, 400)} '
-        f"{_command(told)}</p>"
-    )
+    said = f"{text(told.text, 400)} {_command(told)}".strip()
+    return f'<p class="more told {told.mood}" role="status">{said}</p>'
 
 
 def _warnings(row: Connected) -> str:
@@ -233,7 +231,7 @@ def _agents(picture: Picture, at: At, token: str) -> str:
         '<details class="card deny"><summary>Prohibit something</summary>'
         f"{_deny(picture, at, token)}</details>"
         f'<p class="pad small soft">To allow more takes your terminal{lock}:'
-        "<code>arcrun policy allow SERVICE --write</code></p></section>"
+        "<code>arcrun policy allow SERVICE --write '/**'</code></p></section>"
     )
 
 
