@@ -45,6 +45,7 @@ overflow-wrap:anywhere}
 code+p{margin-top:20px}
 form{margin-top:24px;text-align:left}
 form+form{margin-top:10px}
+form+p,a.go+p{margin-top:16px}
 label{display:block;font-weight:600;overflow-wrap:anywhere}
 label span{font-weight:400;color:var(--soft)}
 .field{margin-bottom:20px}

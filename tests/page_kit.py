@@ -20,7 +20,7 @@ VOID = ("meta", "link", "input", "br")
 def picture(text: str = "x", **changes) -> Picture:
     """A page with something of everything, whose words from elsewhere are all `text`."""
     row = {
-        "name": text, "service": text, "instance": text, "title": text, "identity": text,
+        "name": text, "service": text, "title": text, "identity": text,
         "method": text, "status": text, "mood": "warn", "until": text, "scopes": (text, text),
         "hosts": (text,), "also": (text,), "warnings": ((text, text),), "places": (text,),
         "stored": True, "used": Use(NOW - 90, text), "text": text,

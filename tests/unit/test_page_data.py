@@ -62,7 +62,7 @@ def test_it_shows_what_is_connected_as_whom_and_who_used_it_last(broker, provide
     assert demo.stored
     assert demo.used.who == "backup.py"
     assert abs(demo.used.time - found.now) < 60
-    assert (keyed.name, keyed.instance, keyed.used) == ("keyed@work", "work", None)
+    assert (keyed.name, keyed.used) == ("keyed@work", None)
     assert found.lines[0].action == "use"
     assert not found.troubles
     assert not canary.hits(repr(found))

@@ -83,7 +83,7 @@ def test_a_connection_is_tested_and_disconnected(broker, provider, reader, monke
     reader.follow("Disconnect keyed@work")
     reader.push("Disconnect")
     assert reader.hears() == [
-        "keyed@work is forgotten here. What it gave may still work at its provider."
+        "keyed@work is forgotten here. What it was given may still work at its provider."
     ]
     assert not broker.list_services()["keyed"].connected
     assert "keyed@work disconnected · by arcrun ui" in reader.section("trail")

@@ -30,7 +30,7 @@ def shown(what=None, **given) -> Html:
 
 def row(**changes) -> Connected:
     plain = Connected(
-        name="notion@work", service="notion", instance="work", title="Notion", identity="ada",
+        name="notion@work", service="notion", title="Notion", identity="ada",
         method="token", status="connected", mood="good", until="", scopes=(), hosts=("a.example",),
         also=(), warnings=(), places=(), stored=True, used=None, text="notion@work notion ada",
     )  # fmt: skip
@@ -184,15 +184,15 @@ def test_what_became_of_a_test_stands_at_its_connection():
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        (Rule(service="notion", what="write"), "Every agent may write: notion"),
-        (Rule(service="*", what="any", allow=False, client="a"), "a may not use: every service"),
+        (Rule(service="notion", what="write"), "Every agent may write to notion"),
+        (Rule(service="*", what="any", allow=False, client="a"), "a may not use every service"),
         (Rule(service="notion", instance="work", what="read", allow=False, methods=("GET", "HEAD"),
-              paths=("/x/*",)), "Every agent may not read: notion@workGET · HEAD · /x/*"),
+              paths=("/x/*",)), "Every agent may not read from notion@workGET · HEAD · /x/*"),
         (Rule(service="notion", what="write", left=1, expires=NOW + 7200),
-         "Every agent may write: notiononce more · ends in 2 h"),
-        (Rule(service="notion", what="write", left=3), "Every agent may write: notion3 more times"),
+         "Every agent may write to notiononce more · ends in 2 h"),
+        (Rule(service="notion", what="write", left=3), "Every agent may write to notion3 more times"),
         (Rule(service="notion", what="write", left=1, digest="d"),
-         "Every agent may write: notionone request that was approved"),
+         "Every agent may write to notionone request that was approved"),
     ],
 )  # fmt: skip
 def test_a_rule_is_a_sentence(rule, said):
@@ -251,7 +251,7 @@ required_secrets: [{key: token}]
 def test_disconnecting_says_what_goes_and_what_stays():
     page = Html(cards.leave("thing@work", "Thing", WHY, at=at, token="t"))
     said = page.one("main").text
-    for words in ("Disconnect thing@work?", "of ada", "other use it too", "stays valid at Thing"):
+    for words in ("Disconnect thing@work?", "as ada", "other use it too", "stays valid at Thing"):
         assert words in said
     assert [form["action"] for form in page.all("form")] == ["/folder/remove"]
 

@@ -39,7 +39,7 @@ def remove(broker: Broker, name: str, *, revoke: bool) -> Told:
                         f"arcrun why {name}")  # fmt: skip
         if removed.told:
             return Told("good", f"{name} is forgotten here, and its provider has ended the login.")
-        said = f"{name} is forgotten here. What it gave may still work at its provider."
+        said = f"{name} is forgotten here. What it was given may still work at its provider."
         if removed.error is not None:
             return Told("warn", f"{said} {removed.error.message}")
         return Told("good", said)

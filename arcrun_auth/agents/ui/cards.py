@@ -83,7 +83,7 @@ def waiting(title: str, url: str, *, working: bool, at: At) -> bytes:
 
 def leave(name: str, title: str, why: Why, *, at: At, token: str) -> bytes:
     """What goes when a connection is disconnected, and the two ways to do it."""
-    whose = f" of {text(why.identity, 120)}" if why.identity else ""
+    whose = f" as <b>{text(why.identity, 120)}</b>" if why.identity else ""
     also = f" {text(', '.join(why.shared_with), 300)} use it too." if why.shared_with else ""
     held = f"{hidden('token', token)}{hidden('name', name)}"
     ends = (
@@ -92,9 +92,9 @@ def leave(name: str, title: str, why: Why, *, at: At, token: str) -> bytes:
         if why.can_revoke
         else ""
     )
-    stays = "" if why.can_revoke else f" What it gave stays valid at {text(title, 80)}."
+    stays = "" if why.can_revoke else f" What it was given stays valid at {text(title, 80)}."
     body = (
-        f"<p>The login{whose} is forgotten on this machine.{also}{stays}</p>"
+        f"<p>This machine forgets the connection{whose}.{also}{stays}</p>"
         f'<form method="post" action="{at("/remove")}">{held}<button class="go">Disconnect</button>'
         f'</form>{ends}<p><a href="{at("/")}">Keep it</a></p>'
     )

@@ -48,7 +48,6 @@ class Connected:
     name: str
     """As it is typed: `notion@work`."""
     service: str
-    instance: str
     title: str
     identity: str
     method: str
@@ -185,7 +184,6 @@ def _row(broker: Broker, login: Login, uses: Mapping[str, Use], now: float) -> C
     return Connected(
         name=name,
         service=service.service,
-        instance=login.name,
         title=title,
         identity=printable(instance.identity or "", 120),
         method=instance.method,

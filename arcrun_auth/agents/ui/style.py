@@ -61,8 +61,9 @@ section{margin-bottom:28px}
 .head{display:flex;flex-wrap:wrap;align-items:baseline;gap:2px 10px;margin-bottom:8px}
 .head .soft{font-size:13px}
 .card{border:1px solid var(--line);border-radius:12px;background:var(--card)}
+.card:not(:has(>:not([hidden]))){border:0}
 .card>li+li{border-top:1px solid var(--line)}
-.note{display:flex;flex-wrap:wrap;gap:2px 10px;margin-bottom:10px;padding:10px 14px;
+.note{display:flex;flex-wrap:wrap;gap:2px 10px;margin-bottom:18px;padding:10px 14px;
 border-radius:10px;background:var(--tint);overflow-wrap:anywhere}
 .note.warn{background:var(--warn-tint)}
 .note.bad{background:var(--bad-tint)}
@@ -71,6 +72,7 @@ border-radius:10px;background:var(--tint);overflow-wrap:anywhere}
 gap:6px 16px;padding:12px 16px}
 .row .do{display:flex;gap:8px;justify-content:flex-end}
 .row .more{grid-column:1/-1}
+.row{scroll-margin-top:40vh}
 .row:target{box-shadow:inset 3px 0 var(--go)}
 .badge{display:inline-block;padding:1px 9px;border-radius:99px;background:var(--tint);
 color:var(--good);font-size:13px;font-weight:600}
@@ -132,9 +134,10 @@ button,.button{min-height:42px}
 SCRIPT = """
 const field = document.getElementById('q'), items = [...document.querySelectorAll('[data-text]')];
 const found = document.getElementById('found'), body = document.body;
+let services = items.length;
 function narrow() {
   const words = field.value.toLowerCase().split(/\\s+/).filter(Boolean);
-  let services = 0;
+  services = 0;
   for (const item of items) {
     item.hidden = !words.every((word) => item.dataset.text.includes(word));
     if (!item.hidden && item.parentNode.classList.contains('offers')) services += 1;
@@ -144,7 +147,8 @@ function narrow() {
 }
 if (!body.classList.contains('searching')) {
   field.addEventListener('input', narrow);
-  field.form.addEventListener('submit', (event) => event.preventDefault());
+  // Where nothing fits, the server may know what was meant.
+  field.form.addEventListener('submit', (event) => { if (services) event.preventDefault(); });
   if (field.value) narrow();
 }
 const waiting = document.getElementById('waiting');

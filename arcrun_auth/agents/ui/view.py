@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
+from arcrun_auth.agents.ui.data import full_name
 from arcrun_auth.agents.ui.style import SCRIPT, STYLE
 from arcrun_auth.agents.ui.words import MAY, line_sentence, rule_sentence, text, when
 
@@ -120,7 +121,7 @@ def _command(told: Told) -> str:
 
 
 def _request(asked: PendingRequest, now: float, at: At) -> str:
-    name = asked.service if asked.instance == "default" else f"{asked.service}@{asked.instance}"
+    name = full_name(asked.service, asked.instance)
     about = f"{asked.method} {asked.path} of {name}, asked by {asked.client}"
     preview = f"<pre>{text(asked.preview, 320)}</pre>" if asked.preview else ""
     size = f"{asked.size} bytes are sent along" if asked.size else "nothing is sent along"
@@ -174,7 +175,8 @@ def _row(row: Connected, told: Told | None, now: float, at: At) -> str:
 def _buttons(row: Connected, at: At) -> str:
     first = _button(at("/test"), "Test", f"Test {row.name}", name=row.name)
     if row.mood == "bad":  # there is nothing to test: what it takes is a person
-        where = f"{at('/connect')}?{urlencode({'service': row.service, 'instance': row.instance})}"
+        _, _, instance = row.name.partition("@")
+        where = f"{at('/connect')}?{urlencode({'service': row.service, 'instance': instance})}"
         first = _link(where, "Reconnect", f"Reconnect {row.name}")
     where = f"{at('/remove')}?{urlencode({'name': row.name})}"
     return first + (_link(where, "Disconnect…", f"Disconnect {row.name}") if row.stored else "")
@@ -243,7 +245,7 @@ def _rule_button(rule_id: str, at: At) -> str:
 def _deny(picture: Picture, at: At, token: str) -> str:
     services = dict.fromkeys(row.service for row in picture.connected)
     chosen = "".join(f"<option>{text(service, 80)}</option>" for service in services)
-    whats = "".join(f'<option value="{what}">{words}</option>' for what, words in MAY.items())
+    whats = "".join(f'<option value="{what}">{words}</option>' for what, (words, _) in MAY.items())
     return (
         f'<form method="post" action="{at("/rule/deny")}">{hidden("token", token)}'
         '<label>Agent<input name="client" placeholder="every agent" autocomplete="off" '

@@ -9,35 +9,44 @@ from typing import TYPE_CHECKING
 from arcrun_auth.agents.ui.data import who
 from arcrun_auth.errors import printable
 from arcrun_auth.moments import ago
+from arcrun_auth.policy import ANY
 
 if TYPE_CHECKING:
     from arcrun_auth.audit.reading import Entry
     from arcrun_auth.policy import Rule
+
+DEFAULT = "default"
+"""The instance that is not named."""
 
 DONE = {
     "use": "used",
     "reveal": "handed out",
     "renew": "renewed",
     "setup": "connected",
+    "adopt": "taken over",
     "remove": "disconnected",
     "revoke": "ended at the provider",
     "consent": "hosts agreed to",
     "agent": "request",
-    "adopt": "taken over",
+    "policy allow": "agents may do more",
+    "policy deny": "agents may do less",
+    "policy remove": "rule removed",
+    "policy approve": "request allowed",
+    "policy refuse": "request refused",
 }
-"""What a line of the trail calls it, and what people do; others are shown as they are."""
+"""What people call what a line of the trail tells of; others are shown as they are."""
 
 MAY = {
-    "any": "use",
-    "read": "read",
-    "write": "write",
-    "token": "see a token",
-    "run": "run commands with its secrets",
-    "inject": "fill its secrets into files",
-    "credential": "get passwords for git, docker and AWS",
-    "export": "export the vault",
+    "any": ("use it at all", "use {}"),
+    "read": ("read", "read from {}"),
+    "write": ("write", "write to {}"),
+    "token": ("see a token", "see a token of {}"),
+    "run": ("run commands with its secrets", "run commands with the secrets of {}"),
+    "inject": ("fill its secrets into files", "fill the secrets of {} into files"),
+    "credential": ("get passwords of it", "get passwords of {}"),
+    "export": ("export it", "export {}"),
 }
-"""What a rule is about, after "may" or "may not"."""
+"""What a rule is about, after "may" or "may not": as a choice, and of a service."""
 
 
 def when(moment: float, now: float) -> str:
@@ -52,14 +61,13 @@ def when(moment: float, now: float) -> str:
 
 def rule_sentence(rule: Rule, now: float) -> str:
     """`claude-code may write to notion`, and below what narrows it."""
-    what = MAY.get(rule.what, text(rule.what, 40))
-    client = "Every agent" if rule.client == "*" else f"<b>{text(rule.client, 64)}</b>"
-    service = "every service" if rule.service == "*" else f"<b>{text(rule.service, 80)}</b>"
-    instance = "" if rule.instance == "*" else f"<b>@{text(rule.instance, 64)}</b>"
-    may = "may" if rule.allow else "may <b>not</b>"
+    client = "Every agent" if rule.client == ANY else f"<b>{text(rule.client, 64)}</b>"
+    service = "every service" if rule.service == ANY else text(rule.service, 80)
+    instance = "" if rule.instance in (ANY, DEFAULT) else f"@{text(rule.instance, 64)}"
+    does = MAY[rule.what][1].format(f"<b>{service}{instance}</b>")
     narrowed = " · ".join(_narrowed(rule, now))
     below = f'<br><span class="soft small">{narrowed}</span>' if narrowed else ""
-    return f"{client} {may} {what}: {service}{instance}{below}"
+    return f"{client} may {'' if rule.allow else '<b>not</b> '}{does}{below}"
 
 
 def _narrowed(rule: Rule, now: float) -> list[str]:
