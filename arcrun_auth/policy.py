@@ -249,9 +249,11 @@ def fault(pattern: str) -> str:
         return "it begins with a slash"
     if re.search(r"[\s?#\\\x00-\x1f\x7f]", pattern):
         return "it is a path alone, without a query"
-    bare = pattern.strip("/").removesuffix("**")
-    if "**" in bare or (bare != pattern.strip("/") and bare and not bare.endswith("/")):
+    given = pattern.strip("/").split("/")
+    if any("**" in each for each in given[:-1]) or ("**" in given[-1] and given[-1] != "**"):
         return "two stars are the last segment, for all that follow"
-    if pattern.rstrip("/") != "/".join(["", *segments(pattern)]):
-        return "it is written as it is sent: no encoding, dots or empty segments"
+    if "//" in pattern or (
+        given != [""] and [decoded(each) for each in given] != segments(pattern)
+    ):
+        return "it is written as it is sent: no dots, empty segments or encoded slashes"
     return ""

@@ -106,6 +106,7 @@ class Reader(Surfer):
 
     def __init__(self):
         super().__init__()
+        self._parsed = None
         self.shown = []
         """All that was shown to them."""
 
@@ -133,7 +134,9 @@ class Reader(Surfer):
         return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
     def html(self):
-        return Html(self.page.text)
+        if self._parsed is None or self._parsed[0] is not self.page:
+            self._parsed = self.page, Html(self.page.text)
+        return self._parsed[1]
 
     def hears(self):
         """What is told on the page, beside what it shows anyway."""

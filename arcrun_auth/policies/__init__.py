@@ -22,6 +22,7 @@ from arcrun_auth.policy import ANY, Rule, Verdict, Wanted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from arcrun_auth.policies.kept import State
     from arcrun_auth.policy import What
     from arcrun_auth.stores.base import Store
 
@@ -191,31 +192,24 @@ class Policies:
     def approve(self, request_id: str, *, expires_in: float = PATIENCE) -> Rule:
         """Lets a request through once, within `expires_in` seconds. Raises what `allow` raises;
         AuthError where no such request waits."""
-        while True:
-            book, desk, now = Book.read(self._store), Desk.read(self._store), self._clock()
+        self._may_widen(Book.read(self._store))
+        # The request first: killed in between, nobody has got anything, and may ask again.
+        request = self._settle(request_id, "approved")
+        once = _for_once(request, self._clock() + expires_in)
+
+        def approved(book: Book) -> tuple[Rule, Book]:
             self._may_widen(book)
-            request = self._waiting(desk, request_id)
-            rule, changed = book.with_rule(_for_once(request, now + expires_in), now)
-            try:
-                # The request first: where only one of two is written, nobody has got anything.
-                self._store.put_all([desk.with_state(request, "approved").written(),
-                                     changed.written()])  # fmt: skip
-            except StoreConflict:
-                continue
-            self._note("policy approve", request.service)
-            return rule
+            return book.with_rule(once, self._clock())
+
+        rule = self._change(approved)
+        self._note("policy approve", request.service)
+        return rule
 
     def refuse(self, request_id: str) -> PendingRequest:
         """Says no to a request. AuthError where no such request waits."""
-        while True:
-            desk = Desk.read(self._store)
-            request = self._waiting(desk, request_id)
-            try:
-                self._put(desk.with_state(request, "refused"))
-            except StoreConflict:
-                continue
-            self._note("policy refuse", request.service)
-            return replace(request, state="refused")
+        request = self._settle(request_id, "refused")
+        self._note("policy refuse", request.service)
+        return request
 
     # -- The lock ----------------------------------------------------------------------
 
@@ -318,11 +312,19 @@ class Policies:
         record = changed.written()
         self._store.put(record, expect=record.generation)
 
-    def _waiting(self, desk: Desk, request_id: str) -> PendingRequest:
-        for each in desk.live(self._clock()):
-            if each.id == request_id and each.state == "waiting":
-                return each
-        raise AuthError("No request of that id waits.", hint="arcrun approve")
+    def _settle(self, request_id: str, state: State) -> PendingRequest:
+        """Ends the wait of a request; of several who do, one. AuthError where it does not wait."""
+        while True:
+            desk = Desk.read(self._store)
+            found = [r for r in desk.live(self._clock()) if r.id == request_id]
+            if not found or found[0].state != "waiting":
+                raise AuthError("No request of that id waits.", hint="arcrun approve")
+            settled = replace(found[0], state=state)
+            try:
+                self._put(desk.with_settled(settled))
+            except StoreConflict:
+                continue
+            return settled
 
     def _may_widen(self, book: Book) -> None:
         self._by_a_person("arcrun policy")

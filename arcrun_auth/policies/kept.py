@@ -173,11 +173,10 @@ class Desk:
             kept = tuple(each for each in kept if each is not settled)
         return named, replace(self, requests=(*kept, named), count=count)
 
-    def with_state(self, request: PendingRequest, state: State) -> Desk:
-        """The desk on which a request is settled."""
-        settled = replace(request, state=state)
+    def with_settled(self, settled: PendingRequest) -> Desk:
+        """The desk with that in place of the request of its id."""
         return replace(
-            self, requests=tuple(settled if r.id == request.id else r for r in self.requests)
+            self, requests=tuple(settled if r.id == settled.id else r for r in self.requests)
         )
 
 
