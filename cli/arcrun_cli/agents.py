@@ -104,6 +104,6 @@ def _refused(wanted: Wanted, verdict: Verdict, found: str) -> PolicyRefused:
         text += f": the rule {verdict.rule.id} forbids it"
         hint = to_a_person(f"arcrun policy remove {verdict.rule.id}, if they agree")
     elif wanted.service != "*":
-        hint += f"; or, in code that never shows it: arcrun snippet {wanted.service}"
+        hint += f'; or use it in code, where it never shows: auth.bind("{wanted.service}")'
     service = wanted.service if wanted.service != "*" else None
     return PolicyRefused(f"{text}.", rule=f"agent-{wanted.what}", service=service, hint=hint)
