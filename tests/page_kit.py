@@ -23,7 +23,7 @@ def picture(text: str = "x", **changes) -> Picture:
         "name": text, "service": text, "title": text, "identity": text,
         "method": text, "status": text, "mood": "warn", "until": text, "scopes": (text, text),
         "hosts": (text,), "also": (text,), "warnings": ((text, text),), "places": (text,),
-        "stored": True, "used": Use(NOW - 90, text), "text": text,
+        "stored": True, "agents": text, "used": Use(NOW - 90, text), "text": text,
     }  # fmt: skip
     rule = Rule(
         id=text, service=text, what="write", instance=text, client=text, methods=(text,),
@@ -33,7 +33,7 @@ def picture(text: str = "x", **changes) -> Picture:
         id=text, time=NOW - 60, expires=NOW + 540, service=text, instance=text, client=text,
         method=text, host=text, path=text, digest="d", size=3, preview=text,
     )  # fmt: skip
-    line = Entry(1, NOW - 5, text, text, text, text, text)
+    line = Entry(1, NOW - 5, text, text, text, text, text, "", text, text)
     values = {
         "query": "", "connected": (Connected(**row), Connected(**{**row, "mood": "bad"})),
         "offers": (Offer(text, text, text, text, False, text),), "pending": (asked,),

@@ -12,7 +12,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors exchange forks _http mtls network scrub signing_key threads tokens unpacking"),
+    (
+        "ground",
+        "errors exchange forks _http mtls network scrub signing_key threads tokens unpacking",
+    ),
     (
         "rules",
         """

@@ -174,3 +174,35 @@ def test_what_ends_soon_is_told_with_the_command_to_type(broker, provider):
     assert "3 days" in said
     assert command == "arcrun setup keyed"
     assert row.until == "key ends in 3 days"
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ([], "may read"),
+        ([("allow", "keyed", "write", {"client": "some-agent"})], "may read and write"),
+        ([("deny", "keyed", "read", {"paths": ["/secret/**"]})], "may read"),
+        ([("deny", "*", "read", {})], "may not use it"),
+        ([("allow", "keyed", "write", {}), ("deny", "keyed", "any", {})], "may not use it"),
+        ([("allow", "keyed", "write", {"instance": "other"})], "may read"),
+    ],
+)
+def test_it_says_what_agents_may_do_with_a_connection(broker, provider, rules, said):
+    broker.setup("keyed", key=provider.static_key)
+    for verb, service, what, narrowed in rules:
+        getattr(broker.policies, verb)(service, what, **narrowed)
+    (row,) = look(broker).connected
+    assert row.agents == said
+
+
+def test_agents_see_nothing_of_what_only_the_environment_gives_unless_a_rule_names_it(
+    broker, provider, monkeypatch
+):
+    broker.setup("demo")
+    broker.close()
+    monkeypatch.setenv("ARCRUN_KEYED_KEY", provider.static_key)
+    rows = {row.name: row.agents for row in look(broker).connected}
+    assert rows == {"demo": "may read", "keyed": "do not see it"}
+    broker.policies.allow("keyed", "write", paths=["/things"])
+    rows = {row.name: row.agents for row in look(broker).connected}
+    assert rows["keyed"] == "may read and write"

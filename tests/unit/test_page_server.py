@@ -226,7 +226,7 @@ def test_what_is_refused_or_given_up_is_told(broker, page, reader, monkeypatch):
     link = reader.html().one("a", **{"class": "go"})["href"]
     other = Reader()
     other.open(link)
-    other.push("Refuse")
+    other.push("Cancel")
     reader.open(first)
     assert reader.hears() == ["keyed was not connected: you refused."]
 

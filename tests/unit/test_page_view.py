@@ -32,7 +32,7 @@ def row(**changes) -> Connected:
     plain = Connected(
         name="notion@work", service="notion", title="Notion", identity="ada",
         method="token", status="connected", mood="good", until="", scopes=(), hosts=("a.example",),
-        also=(), warnings=(), places=(), stored=True, used=None, text="notion@work notion ada",
+        also=(), warnings=(), places=(), stored=True, agents="may read", used=None, text="notion@work notion ada",
     )  # fmt: skip
     return replace(plain, **changes)
 

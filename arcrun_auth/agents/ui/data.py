@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from arcrun_auth.errors import AuthError, printable
 from arcrun_auth.lifetimes import ARROW
+from arcrun_auth.policy import ANY, Wanted, decide, writes
 from arcrun_auth.standing import logins, until
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Connected:
     """The variables and files that it comes from."""
     stored: bool
     """Whether there is anything here to disconnect."""
+    agents: str
+    """What agents may do with it, as far as no rule is about single requests."""
     used: Use | None
     text: str
     """What it is found by, in lower case."""
@@ -110,7 +113,8 @@ def look(broker: Broker, query: str, now: float) -> Picture:
     rules: tuple[Rule, ...] = _read(policies.rules, (), troubles)
     pending: tuple[PendingRequest, ...] = _read(policies.pending, (), troubles)
     locked = _read(lambda: policies.locked, False, troubles)
-    rows = connections(broker, services, _uses(entries), now)
+    rows = [_row(broker, login, _uses(entries), rules, now) for login in logins(services.values())]
+    rows.sort(key=lambda row: (row.title.casefold(), row.name))
     found = broker.recipes.search(query) if query else broker.recipes.cards()
     return Picture(
         now,
@@ -133,14 +137,6 @@ def _read(read: Callable[[], T], otherwise: T, troubles: list[AuthError]) -> T:
         if error.message not in {each.message for each in troubles}:
             troubles.append(error)
         return otherwise
-
-
-def connections(
-    broker: Broker, services: Mapping[str, Service], uses: Mapping[str, Use], now: float
-) -> list[Connected]:
-    """What is connected, by the names that people read."""
-    found = [_row(broker, login, uses, now) for login in logins(services.values())]
-    return sorted(found, key=lambda row: (row.title.casefold(), row.name))
 
 
 def offers(
@@ -171,7 +167,9 @@ def mood(instance: Instance) -> Mood:
     return "warn" if instance.status == "untested" else "bad"
 
 
-def _row(broker: Broker, login: Login, uses: Mapping[str, Use], now: float) -> Connected:
+def _row(
+    broker: Broker, login: Login, uses: Mapping[str, Use], rules: Sequence[Rule], now: float
+) -> Connected:
     service, instance = login.service, login.instance
     ids = (service.service, *login.also)
     why = _why(broker, service.service, login.name)
@@ -196,9 +194,29 @@ def _row(broker: Broker, login: Login, uses: Mapping[str, Use], now: float) -> C
         warnings=tuple(_warning(text) for text in instance.warnings),
         places=tuple(sorted({origin.place for origin in origins if origin.place})),
         stored=not origins or any(not origin.place for origin in origins),
+        agents=_agents(broker, service.service, login.name, rules, now),
         used=max(used, key=lambda use: use.time, default=None),
         text=" ".join(words).lower(),
     )
+
+
+def _agents(broker: Broker, service: str, instance: str, rules: Sequence[Rule], now: float) -> str:
+    """In words: an agent sees what the vault holds, or what a rule names."""
+    named = any(rule.allow and rule.service == service for rule in rules)
+    if not named and not broker.lending.is_kept(service, instance):
+        return "do not see it"
+    read = Wanted(
+        service=service, instance=instance, client=ANY, what="read", method="GET", path="/"
+    )
+    about = [
+        rule
+        for rule in rules
+        if rule.service in (ANY, service) and rule.instance in (ANY, instance)
+    ]
+    found = ["read"] if decide(about, read, now).allowed else []
+    if any(writes(about, client, now) for client in {ANY, *(rule.client for rule in about)}):
+        found.append("write")
+    return f"may {' and '.join(found)}" if found else "may not use it"
 
 
 def _why(broker: Broker, service: str, instance: str) -> Why | None:
@@ -224,7 +242,7 @@ def _uses(entries: Sequence[Entry]) -> dict[str, Use]:
 
 def who(entry: Entry) -> str:
     """Who did it: the agent where one is named, else the program."""
-    return getattr(entry, "client", "") or entry.program
+    return entry.client or entry.program
 
 
 def _fits(row: Connected, query: str, services: set[str]) -> bool:

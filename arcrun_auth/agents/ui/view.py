@@ -203,6 +203,7 @@ def _details(row: Connected) -> str:
         ("Sent to", row.hosts),
         ("Serves too", row.also),
         ("Comes from", row.places),
+        ("Agents", [row.agents]),
     )
     listed = "".join(
         f"<dt>{label}</dt><dd>{', '.join(text(each, 200) for each in values)}</dd>"

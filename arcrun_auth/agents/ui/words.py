@@ -85,7 +85,7 @@ def _narrowed(rule: Rule, now: float) -> list[str]:
 def line_sentence(entry: Entry) -> str:
     """`claude-code: request GET /v1/pages · notion`."""
     done = DONE.get(entry.action, text(entry.action, 40))
-    request = text(getattr(entry, "request", ""), 120)
+    request = text(entry.request, 120)
     result = "" if entry.result == "ok" else text(entry.result, 120)
     name = f"<b>{text(entry.name, 80)}</b>" if entry.name else ""
     parts = (f"{name} {done}".strip(), request, f"by {text(who(entry), 80)}", result)
