@@ -7,7 +7,8 @@ from hashlib import sha256
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
-from arcrun_auth.agents.ui.data import Connected, Offer, Picture, Use
+from arcrun_auth.agents.ui.data import Offer, Picture
+from arcrun_auth.agents.ui.rows import Connected, Use
 from arcrun_auth.audit.reading import Entry
 from arcrun_auth.policies import PendingRequest
 from arcrun_auth.policy import Rule

@@ -29,21 +29,18 @@ class Person:
 
     def open_url(self, url, *, environ):
         self.url, self.environ = url, dict(environ)
-        if isinstance(self.result, Opened):
-            self.goes_to(url)
         return self.result
 
-    def goes_to(self, url):
-        threading.Thread(target=self._visit, args=(url,), daemon=True).start()
-
-    def _visit(self, url):
-        reader = Reader()
+    def visits(self, page):
+        """Opens it, does what they came for, and closes it: whatever happens, it ends."""
         try:
-            reader.open(url)
+            reader = Reader()
+            reader.open(page.url)
             self.act(reader)
+            reader.push("Close")
         except BaseException as error:
             self.error = error
-        reader.push("Close")
+            page.close()
 
 
 @pytest.fixture
@@ -54,8 +51,7 @@ def person(monkeypatch):
     real = server.Page.run
 
     def run(page):
-        if not isinstance(somebody.result, Opened) or not somebody.url:
-            somebody.goes_to(page.url)
+        threading.Thread(target=somebody.visits, args=(page,), daemon=True).start()
         real(page)
 
     monkeypatch.setattr(server.Page, "run", run)

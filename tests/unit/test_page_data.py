@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from arcrun_auth import recording
-from arcrun_auth.agents.ui import data
+from arcrun_auth.agents.ui import data, rows
 from arcrun_auth.errors import StoreLocked
 from arcrun_auth.policies import PendingRequest
 from arcrun_auth.report import Instance
@@ -162,7 +162,7 @@ def test_what_cannot_be_read_is_told_once_and_the_services_are_shown(tmp_path, p
     ],
 )
 def test_a_colour_says_whether_somebody_has_to_do_something(status, given, expected):
-    assert data.mood(Instance("default", "key", status, **given)) == expected
+    assert rows.mood(Instance("default", "key", status, **given)) == expected
 
 
 def test_what_ends_soon_is_told_with_the_command_to_type(broker, provider):

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcrun_auth.agents.ui import cards, view
-from arcrun_auth.agents.ui.data import Connected, Use
-from arcrun_auth.agents.ui.view import Told
+from arcrun_auth.agents.ui.controls import FORM, Told
+from arcrun_auth.agents.ui.rows import Connected, Use
 from arcrun_auth.errors import StoreLocked
 from arcrun_auth.policy import Rule
 from arcrun_auth.recipe import read
@@ -32,7 +32,8 @@ def row(**changes) -> Connected:
     plain = Connected(
         name="notion@work", service="notion", title="Notion", identity="ada",
         method="token", status="connected", mood="good", until="", scopes=(), hosts=("a.example",),
-        also=(), warnings=(), places=(), stored=True, agents="may read", used=None, text="notion@work notion ada",
+        also=(), warnings=(), places=(), stored=True, agents="may read", used=None,
+        text="notion@work notion ada",
     )  # fmt: skip
     return replace(plain, **changes)
 
@@ -114,7 +115,7 @@ def test_it_is_whole_in_itself_and_leads_only_into_its_own_folder():
         for name in ("href", "action", "formaction"):
             where = element[name]
             assert where[:1] in ("", "#") or where.startswith(("/folder/", "data:,")), where
-    assert page.one("form", id=view.FORM)["method"] == "post"
+    assert page.one("form", id=FORM)["method"] == "post"
 
 
 def test_a_request_says_what_it_would_do_before_it_can_be_allowed():

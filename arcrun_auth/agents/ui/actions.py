@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arcrun_auth.agents.ui.view import Told
+from arcrun_auth.agents.ui.controls import Told
 from arcrun_auth.errors import AuthError, PolicyRefused
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arcrun_auth import landing
-from arcrun_auth.agents.ui.view import hidden
+from arcrun_auth.agents.ui.controls import hidden
 from arcrun_auth.agents.ui.words import text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from arcrun_auth.agents.ui.view import At
+    from arcrun_auth.agents.ui.controls import At
     from arcrun_auth.recipe.model import Method, Recipe
     from arcrun_auth.report import Why
 

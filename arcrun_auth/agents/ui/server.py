@@ -10,8 +10,9 @@ from urllib.parse import quote
 from arcrun_auth.agents import connecting
 from arcrun_auth.agents.site import Route, Site
 from arcrun_auth.agents.ui import actions, cards, data, view
+from arcrun_auth.agents.ui.controls import Told
+from arcrun_auth.agents.ui.rows import full_name
 from arcrun_auth.agents.ui.style import SCRIPT, STYLE
-from arcrun_auth.agents.ui.view import Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +135,7 @@ class Page:
         name, site = visit.query.get("name", ""), visit.site
         why = self._broker.why(name)
         title = self._broker.recipes.entry(why.service).display_name
-        name = data.full_name(why.service, why.instance)
+        name = full_name(why.service, why.instance)
         return site.show(cards.leave(name, title, why, at=site.at, token=site.token))
 
     def _remove(self, *, revoke: bool) -> Callable[[Visit], Reply]:
@@ -183,7 +184,7 @@ class Page:
         with self._lock:
             self._count += 1
             named = str(self._count)
-            self._connecting[named] = (data.full_name(entry.service, instance), begun)
+            self._connecting[named] = (full_name(entry.service, instance), begun)
             surplus = len(self._connecting) - MAX_CONNECTING
             over = (
                 [self._connecting.pop(each) for each in list(self._connecting)[:surplus]]

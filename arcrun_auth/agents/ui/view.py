@@ -6,36 +6,22 @@ what it does to what; results stand in a live region, and beside what they are a
 
 from __future__ import annotations
 
-from html import escape
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from arcrun_auth.agents.ui.data import full_name
+from arcrun_auth.agents.ui import aside
+from arcrun_auth.agents.ui.controls import FORM, Told, button, command, hidden, link
+from arcrun_auth.agents.ui.rows import full_name
 from arcrun_auth.agents.ui.style import SCRIPT, STYLE
-from arcrun_auth.agents.ui.words import MAY, line_sentence, rule_sentence, text, when
+from arcrun_auth.agents.ui.words import text, when
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Literal
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from arcrun_auth.agents.ui.data import Connected, Offer, Picture
+    from arcrun_auth.agents.ui.controls import At
+    from arcrun_auth.agents.ui.data import Offer, Picture
+    from arcrun_auth.agents.ui.rows import Connected
     from arcrun_auth.policies import PendingRequest
-
-    At = Callable[[str], str]
-    """Gives the address of a page of the site: `at("/test")`."""
-
-FORM = "do"
-FIRST = 8
-"""How many lines of the trail are shown at once? The others are one click away."""
-
-
-class Told(NamedTuple):
-    """What became of something, in words."""
-
-    mood: Literal["good", "warn", "bad"]
-    text: str
-    command: str = ""
-    """What to type next, or what else to do."""
 
 
 def page(
@@ -58,7 +44,8 @@ def page(
         f"<body{' class=searching' if picture.query else ''}>"
         f"{_top(picture, at)}<main>{_said([*notices, *troubles])}"
         f"{waiting(picture.pending, picture.now, at=at)}{_connected(picture, told or {}, at)}"
-        f"<aside>{_agents(picture, at, token)}{_trail(picture)}</aside>{_services(picture, at)}"
+        f"<aside>{aside.agents(picture, at, token)}{aside.trail(picture)}</aside>"
+        f"{_services(picture, at)}"
         f'</main><form id="{FORM}" method="post">{hidden("token", token)}</form>'
         f"<script>{SCRIPT}</script></body></html>"
     ).encode()
@@ -99,7 +86,7 @@ def _top(picture: Picture, at: At) -> str:
         f'spellcheck="false" placeholder="Search {_shown_services(picture)}">'
         f"<button>Search</button>{clear}</form>"
         f'<nav aria-label="Parts of this page">{nav}</nav>'
-        f"{_button(at('/stop'), 'Close', 'Close this page, and end arcrun ui', kind='plain')}"
+        f"{button(at('/stop'), 'Close', 'Close this page, and end arcrun ui', kind='plain')}"
         "</div></header>"
     )
 
@@ -110,14 +97,10 @@ def _shown_services(picture: Picture) -> str:
 
 def _said(notices: Iterable[Told]) -> str:
     notes = "".join(
-        f'<p class="note {each.mood}"><span>{text(each.text, 600)}</span>{_command(each)}</p>'
+        f'<p class="note {each.mood}"><span>{text(each.text, 600)}</span>{command(each)}</p>'
         for each in notices
     )
     return f'<div id="said" role="status" aria-live="polite">{notes}</div>'
-
-
-def _command(told: Told) -> str:
-    return f"<code>{text(told.command, 300)}</code>" if told.command else ""
 
 
 def _request(asked: PendingRequest, now: float, at: At) -> str:
@@ -132,8 +115,8 @@ def _request(asked: PendingRequest, now: float, at: At) -> str:
         f'<p class="soft small">{size} · asked {when(asked.time, now)} · '
         f"ends {when(asked.expires, now)}</p></div>"
         f'{preview}<div class="do">'
-        f"{_button(at('/refuse'), 'Refuse', f'Refuse {about}', id=asked.id)}"
-        f"{_button(at('/approve'), 'Allow once', f'Allow once: {about}', kind='go', id=asked.id)}"
+        f"{button(at('/refuse'), 'Refuse', f'Refuse {about}', id=asked.id)}"
+        f"{button(at('/approve'), 'Allow once', f'Allow once: {about}', kind='go', id=asked.id)}"
         "</div></article>"
     )
 
@@ -173,26 +156,26 @@ def _row(row: Connected, told: Told | None, now: float, at: At) -> str:
 
 
 def _buttons(row: Connected, at: At) -> str:
-    first = _button(at("/test"), "Test", f"Test {row.name}", name=row.name)
+    first = button(at("/test"), "Test", f"Test {row.name}", name=row.name)
     if row.mood == "bad":  # there is nothing to test: what it takes is a person
         _, _, instance = row.name.partition("@")
         where = f"{at('/connect')}?{urlencode({'service': row.service, 'instance': instance})}"
-        first = _link(where, "Reconnect", f"Reconnect {row.name}")
+        first = link(where, "Reconnect", f"Reconnect {row.name}")
     where = f"{at('/remove')}?{urlencode({'name': row.name})}"
-    return first + (_link(where, "Disconnect…", f"Disconnect {row.name}") if row.stored else "")
+    return first + (link(where, "Disconnect…", f"Disconnect {row.name}") if row.stored else "")
 
 
 def _result(told: Told | None) -> str:
     if told is None:
         return ""
-    said = f"{text(told.text, 400)} {_command(told)}".strip()
+    said = f"{text(told.text, 400)} {command(told)}".strip()
     return f'<p class="more told {told.mood}" role="status">{said}</p>'
 
 
 def _warnings(row: Connected) -> str:
     return "".join(
-        f'<p class="more told warn">{text(said, 300)}. <code>{text(command, 200)}</code></p>'
-        for said, command in row.warnings
+        f'<p class="more told warn">{text(said, 300)}. <code>{text(typed, 200)}</code></p>'
+        for said, typed in row.warnings
     )
 
 
@@ -215,62 +198,6 @@ def _details(row: Connected) -> str:
         '<details class="more"><summary>Details'
         f'<span class="unseen"> of {text(row.name, 140)}</span>{scopes}</summary>'
         f"<dl>{listed}</dl></details>"
-    )
-
-
-def _agents(picture: Picture, at: At, token: str) -> str:
-    rules = "".join(
-        f'<li class="rule"><p>{rule_sentence(rule, picture.now)}</p>'
-        f"{_rule_button(rule.id, at)}</li>"
-        for rule in picture.rules
-    )
-    listed = f'<ul class="card">{rules}</ul>' if rules else ""
-    lock = ", and the policy's passphrase" if picture.locked else ""
-    return (
-        '<section id="agents" aria-labelledby="h-agents"><div class="head">'
-        '<h2 id="h-agents">What agents may do</h2></div>'
-        '<p class="soft small head">They read with what you connected, and see no secret. '
-        f"More, or less, is a rule.</p>{listed}"
-        '<details class="card deny"><summary>Prohibit something</summary>'
-        f"{_deny(picture, at, token)}</details>"
-        f'<p class="pad small soft">To allow more takes your terminal{lock}:'
-        "<code>arcrun policy allow SERVICE --write '/**'</code></p></section>"
-    )
-
-
-def _rule_button(rule_id: str, at: At) -> str:
-    label = f"Remove rule {rule_id}"
-    return _button(at("/rule/remove"), "Remove", label, kind="plain", id=rule_id)
-
-
-def _deny(picture: Picture, at: At, token: str) -> str:
-    services = dict.fromkeys(row.service for row in picture.connected)
-    chosen = "".join(f"<option>{text(service, 80)}</option>" for service in services)
-    whats = "".join(f'<option value="{what}">{words}</option>' for what, (words, _) in MAY.items())
-    return (
-        f'<form method="post" action="{at("/rule/deny")}">{hidden("token", token)}'
-        '<label>Agent<input name="client" placeholder="every agent" autocomplete="off" '
-        'spellcheck="false" maxlength="64"></label>'
-        f'<label>May not<select name="what">{whats}</select></label>'
-        '<label>Service<select name="service"><option value="*">every service</option>'
-        f"{chosen}</select></label><div><button>Prohibit</button></div></form>"
-    )
-
-
-def _trail(picture: Picture) -> str:
-    lines = [
-        f'<li class="line"><p>{line_sentence(entry)}</p>{when(entry.time, picture.now)}</li>'
-        for entry in picture.lines
-    ]
-    first, rest = "".join(lines[:FIRST]), "".join(lines[FIRST:])
-    body = f'<ul class="card">{first}</ul>' if first else '<p class="soft small">Nothing yet.</p>'
-    if rest:
-        more = f"{len(lines) - FIRST} more"
-        body += f'<details><summary>{more}</summary><ul class="card">{rest}</ul></details>'
-    return (
-        '<section id="trail" aria-labelledby="h-trail"><div class="head"><h2 id="h-trail">'
-        'Activity</h2><span class="soft">all of it: <code>arcrun audit</code></span></div>'
-        f"{body}</section>"
     )
 
 
@@ -298,25 +225,5 @@ def _offer(offer: Offer, at: At) -> str:
     return (
         f'<li data-text="{text(offer.text, 600)}"><div><h3>{text(offer.title, 80)}</h3>'
         f'<p class="soft small">{text(about, 80)}</p></div>'
-        f"{_link(where, word, f'{word}: {offer.title}')}</li>"
+        f"{link(where, word, f'{word}: {offer.title}')}</li>"
     )
-
-
-def _link(where: str, word: str, label: str) -> str:
-    """What leads to another page, and looks like a button."""
-    return f'<a class="button" href="{escape(where)}" aria-label="{text(label, 300)}">{word}</a>'
-
-
-def _button(action: str, word: str, label: str, *, kind: str = "", **value: str) -> str:
-    """A button of the page's form. What it is about goes along as its own value."""
-    held = "".join(f' name="{name}" value="{text(each, 140)}"' for name, each in value.items())
-    look = f' class="{kind}"' if kind else ""
-    return (
-        f'<button form="{FORM}" formaction="{action}"{look}{held} '
-        f'aria-label="{text(label, 300)}">{word}</button>'
-    )
-
-
-def hidden(name: str, value: str) -> str:
-    """Something that a form brings along."""
-    return f'<input type="hidden" name="{name}" value="{text(value, 200)}">'

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
-from arcrun_auth.agents.ui.data import who
+from arcrun_auth.agents.ui.rows import who
 from arcrun_auth.errors import printable
 from arcrun_auth.moments import ago
 from arcrun_auth.policy import ANY
