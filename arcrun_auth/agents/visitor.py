@@ -84,10 +84,11 @@ class Visitor(Person):
 
     def say(self, text: str) -> None:
         with self.changed:
-            if browser.why_unsafe(text) is None:
-                self._add_link(text, text)
+            bare = text.strip(" ")
+            if browser.why_unsafe(bare) is None:
+                self._add_link(bare, bare)
             else:
-                self._lines.append(Line(clean_lines(text).strip("\n")))
+                self._lines.append(Line(clean_lines(text).strip()))
             self._tell()
 
     def show_link(self, url: str, text: str) -> None:
@@ -133,6 +134,11 @@ class Visitor(Person):
         """Their browser was sent where it is wanted."""
         with self.changed:
             self._sent = True
+
+    def come_back(self) -> None:
+        """Their browser is back from where it was sent."""
+        with self.changed:
+            self._address = ""
 
     def answer(self, number: int, text: str | None) -> bool:
         """What they answered to the question of that number, None if nothing; whether it is the

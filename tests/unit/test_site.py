@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlencode
 
 import pytest
@@ -85,10 +85,38 @@ class Desk:
     def ask(self, path, **headers):
         return ask(self.port, self.site.at(path), **({"Cookie": self.cookie} | headers))
 
+    @contextmanager
+    def slow_reader(self):
+        """Somebody who has asked for the big page, and has little room for it."""
+        self.somebody()
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.settimeout(HANG)
+            sock.connect(("127.0.0.1", self.port))
+            lines = [
+                f"GET {self.site.at('/big')} HTTP/1.1",
+                f"Host: 127.0.0.1:{self.port}",
+                f"Cookie: {self.cookie}",
+            ]
+            sock.sendall("\r\n".join([*lines, "", ""]).encode())
+            yield sock
+
+    def is_alone(self):
+        end = time.monotonic() + HANG
+        while self.site._listener._clients:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
     def post(self, path="/form", *, token=None, body=None, **headers):
         values = {landing.TOKEN: self.site.token if token is None else token, "a": "b"}
         body = urlencode(values) if body is None else body
         return post(self.port, self.site.at(path), body, **({"Cookie": self.cookie} | headers))
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    """A site that is closed notices it at once: most tests close one."""
+    monkeypatch.setattr(listener, "TICK", 0.01)
 
 
 @pytest.fixture
@@ -330,33 +358,26 @@ class TestManyAtOnce:
             assert status(small.ask("/slow")) == 200
 
     def test_a_large_page_arrives_whole_and_whoever_reads_it_slowly_is_alone_with_that(self, desk):
-        desk.somebody()
-        asked = f"GET {desk.site.at('/big')} HTTP/1.1\r\nHost: 127.0.0.1:{desk.port}\r\n"
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            sock.settimeout(HANG)
-            sock.connect(("127.0.0.1", desk.port))
-            sock.sendall(f"{asked}Cookie: {desk.cookie}\r\n\r\n".encode())
+        with desk.slow_reader() as sock:
             read = sock.recv(1024)
             assert status(desk.ask("/")) == 200  # others are heard meanwhile
             while chunk := sock.recv(1 << 20):
                 read += chunk
-        assert read.endswith(BIG[-100_000:])
         assert len(read.partition(b"\r\n\r\n")[2]) == len(BIG)
+        assert read.endswith(BIG[-100_000:])
 
     def test_whoever_takes_no_page_is_left_in_time(self, desk, monkeypatch):
         monkeypatch.setattr(listener, "ANSWER_SECONDS", 0.05)
-        desk.somebody()
-        asked = f"GET {desk.site.at('/big')} HTTP/1.1\r\nHost: 127.0.0.1:{desk.port}\r\n"
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            sock.settimeout(HANG)
-            sock.connect(("127.0.0.1", desk.port))
-            sock.sendall(f"{asked}Cookie: {desk.cookie}\r\n\r\n".encode())
-            end = time.monotonic() + HANG
-            while desk.site._listener._clients:
-                assert time.monotonic() < end
-                time.sleep(0.01)
+        with desk.slow_reader():
+            desk.is_alone()
+
+    def test_whoever_hangs_up_amid_a_page_ends_nothing(self, desk):
+        with desk.slow_reader() as sock:
+            assert sock.recv(1024)
+            reset = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        desk.is_alone()
+        assert status(desk.ask("/")) == 200
 
     def test_a_crowd_drives_out_nobody_whose_answer_is_in_the_making(self, desk):
         desk.somebody()
@@ -381,6 +402,8 @@ class TestManyAtOnce:
             sock.sendall(f"{asked}Cookie: {desk.cookie}\r\n\r\nand more".encode())
             assert desk.slow.acquire(timeout=HANG)
         desk.go.set()
+        while desk.site._slow._value < module.MAX_SLOW:  # until that answer has been made
+            time.sleep(0.01)
         assert status(desk.ask("/")) == 200
 
 
@@ -407,7 +430,7 @@ class TestTheEnd:
         assert desk.slow.acquire(timeout=HANG)
         closing = threading.Thread(target=desk.site.close)
         closing.start()
-        while not desk.site._closing.is_set():
+        while status(desk.ask("/")) != 503:  # nobody else is let in
             time.sleep(0.01)
         desk.go.set()
         for thread in (waiting, closing):
@@ -417,6 +440,16 @@ class TestTheEnd:
         desk.site.close()
         with pytest.raises(OSError):
             send(desk.port, b"")
+
+    def test_does_not_wait_for_an_answer_that_never_comes(self, desk, monkeypatch):
+        monkeypatch.setattr(listener, "ANSWER_SECONDS", 0.05)
+        desk.somebody()
+        waiting = threading.Thread(target=desk.ask, args=("/slow",))
+        waiting.start()
+        assert desk.slow.acquire(timeout=HANG)
+        desk.site.close()
+        waiting.join(HANG)
+        assert not waiting.is_alive()
 
     def test_comes_for_one_that_never_ran(self):
         with Site([]) as site:
