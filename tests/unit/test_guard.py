@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +104,7 @@ class TestPath:
         assert "//" not in found.path
         assert found.path.count("/") == found.sent.count("/") - 1
         assert place(found.sent.removeprefix("/v1")) == found
+        assert httpx.URL(f"https://api.example.com{found.sent}").raw_path.decode() == found.sent
 
 
 class TestDenied:
@@ -166,6 +168,8 @@ class TestQuery:
         assert text.isascii()
         assert text.isprintable()
         assert "#" not in text
+        sent = httpx.URL(f"https://api.example.com/x?{text}").query.decode()
+        assert unquote(sent) == unquote(text)
 
 
 class TestHeaders:
