@@ -50,7 +50,7 @@ def place(text: str, base_url: str, root_paths: Iterable[str], injected: Injecte
     base, roots = urlsplit(base_url).path.rstrip("/"), tuple(root_paths)
     at_origin = bool(roots) and unquote(raw).startswith(roots)
     sent = raw if at_origin else base + raw
-    return Place(sent, _as_written(decoded(sent), base, roots, at_origin=at_origin))
+    return Place(sent, _as_written(decoded(sent), decoded(base), roots, at_origin=at_origin))
 
 
 def _as_written(full: str, base: str, roots: tuple[str, ...], *, at_origin: bool) -> str:

@@ -55,6 +55,10 @@ class TestPath:
     def test_a_plain_one_leads_below_the_base(self, given, sent, path) -> None:
         assert place(given) == places.Place(sent, path)
 
+    def test_an_encoded_base_is_the_same_base(self) -> None:
+        found = place("/pages", base="https://api.example.com/a%20b")
+        assert found == places.Place("/a%20b/pages", "/pages")
+
     def test_below_a_root_path_it_stands_at_the_origin(self) -> None:
         found = place("/upload/v1/files", roots=("/upload/",))
         assert found == places.Place("/upload/v1/files", "/upload/v1/files")
