@@ -47,6 +47,8 @@ class Scrubber:
     'x=***&y=1'
     """
 
+    __slots__ = ("_longest", "_needles", "_short", "_steps", "_windows")
+
     def __init__(self, secrets: Iterable[str]) -> None:
         sought = frozenset(secrets)
         # Others of the same domain have the end of an address in common with it.
@@ -105,7 +107,10 @@ class Scrubber:
     def _begins(self, plain: bytes) -> int:
         """How many bytes at the end may be the beginning of something that is sought."""
         longest = min(self._longest - 1, len(plain))
-        return next((n for n in range(longest, 0, -1) if plain[-n:] in self._needles), 0)
+        found = next((n for n in range(longest, 0, -1) if plain[-n:] in self._needles), 0)
+        # Line breaks end what is told line by line, and tell nothing: a key of several lines
+        # would keep each event of a stream waiting for the next one.
+        return found if plain[len(plain) - found :].strip(b"\r\n") else 0
 
 
 class Stream:
@@ -116,6 +121,8 @@ class Stream:
 
     CONTEXT = 1024
     """How many bytes before a piece are looked at again? A window is shorter, however escaped."""
+
+    __slots__ = ("_given", "_held", "_hiding", "_scrubber")
 
     def __init__(self, scrubber: Scrubber) -> None:
         self._scrubber = scrubber

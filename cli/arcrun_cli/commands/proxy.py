@@ -43,7 +43,8 @@ EXAMPLE = "arcrun proxy notion --for 2h"
     ),
 )
 @click.argument("names", nargs=-1, type=Service(), metavar="[SERVICE[@INSTANCE]]...")
-@click.option("--client", help="What the session is called in rules and in the trail.")
+@click.option("--client",
+              help="What it is called in rules; in an agent's shell as the agent.")  # fmt: skip
 @click.option("--for", "span", default=HOURS, show_default=True, metavar="TIME",
               help="How long it lasts: 30m, 8h.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=0,
@@ -70,7 +71,7 @@ def command(names: Sequence[str], **given: Any) -> int:
 
     seconds = seconds_in(given["span"], EXAMPLE)
     here = broker()
-    client = client_name(given["client"] or agents.marker() or "proxy")
+    client = client_name(agents.marker() or given["client"] or "proxy")
     gateway = Gateway(here, client=client, a_minute=A_MINUTE)
     services = _chosen(here, gateway, names)
     ends = time.time() + seconds
