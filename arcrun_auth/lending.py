@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cached_property
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import _http, held, rendering
 from arcrun_auth.client import bound_client
 from arcrun_auth.errors import ProviderUnavailable
 from arcrun_auth.people import Nobody
+from arcrun_auth.scrub import SHORTEST
 from arcrun_auth.tokens import Key
 from arcrun_auth.unpacking import ACCEPTED, known, unpacked
 
@@ -65,6 +67,9 @@ class Lent:
         self._way: Method
         self.recipe, self._way = resolver.way(connection)
         self.binding: Binding = resolver.binding(connection)
+        self._lock = RLock()
+        self._users = 0
+        self._closing = False
 
     @property
     def name(self) -> str:
@@ -92,15 +97,37 @@ class Lent:
         )
 
     def close(self) -> None:
-        """Let go of its connections to the service."""
-        if "_client" in self.__dict__:
-            self._client.close()
+        """Let go of its connections to the service, when the last request has ended."""
+        with self._lock:
+            self._closing = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._closing and not self._users:
+            client = self.__dict__.pop("_client", None)
+            if client is not None:
+                client.close()
+
+    @contextmanager
+    def _used(self) -> Iterator[Any]:
+        with self._lock:
+            self._users += 1
+            client = self._client
+        try:
+            yield client
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._let_go()
 
     def secrets(self) -> frozenset[str]:
         """What an answer may not show: ask after it came, since tokens are renewed."""
         found = held.everything(self._resolver, self._connection, self._way, self._source)
+        known = {each if isinstance(each, str) else each.reveal() for each in found}
         rendered = self._client._rules.signer.secrets  # noqa: SLF001 - ours, in `client`
-        return frozenset((*rendered, *(e if isinstance(e, str) else e.reveal() for e in found)))
+        # Of "Bearer x" x alone is the secret; what it was made into by a step is one of its own.
+        made = {e for e in rendered if not any(len(k) >= SHORTEST and k in e for k in known)}
+        return frozenset(known | made)
 
     @property
     def injected_headers(self) -> frozenset[str]:
@@ -126,14 +153,15 @@ class Lent:
         library = _http.library()
         timeout = library.Timeout(seconds, connect=min(seconds, _http.CONNECT_SECONDS))
         try:
-            request = self._client.build_request(
-                method, url, headers=list(headers), content=body or None, timeout=timeout
-            )
-            response = self._client.send(request, stream=True)
-            try:
-                yield Sent(response, self.binding.service)
-            finally:
-                response.close()
+            with self._used() as client:
+                request = client.build_request(
+                    method, url, headers=list(headers), content=body or None, timeout=timeout
+                )
+                response = client.send(request, stream=True)
+                try:
+                    yield Sent(response, self.binding.service)
+                finally:
+                    response.close()
         except library.RequestError as error:
             raise _unreachable(self.binding.service, type(error).__name__) from None
 

@@ -11,16 +11,17 @@ import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, unquote_plus
 
-from arcrun_auth.broker import Broker
 from tests.home import broker_with
 from tests.servers import Reply, Seen
 from tests.world import master_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
+
+    from arcrun_auth.broker import Broker
 
 RECIPE = """\
 service: thing
@@ -83,7 +84,7 @@ PLACES = (
 
 def echo(seen: Seen) -> Reply:
     """Answers /v1/echo/PLACE?as=SPELLING with what the request showed of the key, at the place."""
-    target = unquote(seen.target)
+    target = unquote_plus(seen.target)
     shown = f"{seen.headers} {seen.body.decode('latin-1')}"
     key = seen.headers.get("x-thing-key", "").removeprefix("Key ")
     found = re.search(r"/echo/([^?]*)(?:\?as=(.*))?", target)
@@ -221,31 +222,35 @@ def hits(transcript: str | bytes, secret: str) -> list[str]:
     """
     if isinstance(transcript, bytes):
         transcript = transcript.decode("latin-1")
-    found = []
-    for reading, text in _readings(transcript):
-        lower = text.lower()
-        for spelled, sought in _sought(secret).items():
-            if any(piece.lower() in lower for piece in sought):
-                found.append(f"{spelled}, {reading}")
-    return found
+    sought = _sought(secret)
+    return [
+        f"{spelled}, {reading}"
+        for text, reading in _readings(transcript).items()
+        for spelled, pieces in sought.items()
+        for lower in (text.lower(),)
+        if any(piece.lower() in lower for piece in pieces)
+    ]
 
 
-def _readings(text: str) -> Iterable[tuple[str, str]]:
+def _readings(text: str) -> dict[str, str]:
+    """The text, and what it is with escapes undone once and twice; each by how it was read."""
     undo: dict[str, Callable[[str], str]] = {
-        "percent undone": unquote,
-        "JSON undone": lambda text: re.sub(
+        "percent": unquote,
+        "JSON": lambda text: re.sub(
             r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})",
             lambda m: chr(int(m[1] or m[2], 16)),
-            text.replace('\\"', '"').replace("\\\\", "\\"),
+            text.replace("\\\\", "\\"),
         ),
-        "HTML undone": html.unescape,
-        "NUL undone": lambda text: text.replace("\0", "").replace("\\x00", ""),
+        "HTML": html.unescape,
+        "NUL": lambda text: text.replace("\0", "").replace("\\x00", ""),
     }
-    yield "as it is", text
+    found = {text: "as it is"}
     for name, turn in undo.items():
         once = turn(text)
+        found.setdefault(once, name)
         for second, again in undo.items():
-            yield f"{name}, {second}", again(once)
+            found.setdefault(again(once), f"{name}, {second}")
+    return found
 
 
 def _sought(secret: str, size: int = 12) -> dict[str, list[str]]:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     Span = tuple[int, int]
 
 _ESCAPE = re.compile(
-    rb"%[0-9a-fA-F]{2}"
+    rb"\x00+"  # UTF-16: what is left of it is ASCII as it is
+    rb"|%[0-9a-fA-F]{2}"
     rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}"
     rb"|\\x[0-9a-fA-F]{2}|\\[\"\\/'nrt]"
     rb"|&#[0-9]{1,8};|&#[xX][0-9a-fA-F]{1,7};|&[a-zA-Z]{2,31};"
@@ -30,7 +31,7 @@ _LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 class Undone:
-    """A text whose escapes were undone once: percent, JSON, Python, HTML."""
+    """A text whose escapes were undone once: percent, JSON, Python, HTML; and UTF-16."""
 
     __slots__ = ("_parts", "_starts", "text")
 
@@ -85,6 +86,8 @@ def begun(text: bytes) -> int:
 
 def _plain(escape: bytes) -> bytes:
     kind = escape[:2].lower()
+    if kind[:1] == b"\0":
+        return b""
     if kind[:1] == b"%":
         return bytes.fromhex(escape[1:].decode())
     if kind[:1] == b"&":

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SECONDS = 30.0
 """How long may a request take that is answered as a whole?"""
-STREAM_SECONDS = 300.0
+STREAM_SECONDS = 600.0
 """How long may a streamed answer be silent? Some models think for minutes."""
 MOST_SENT = 1 << 20
 """How large may a body be that is answered as a whole? The proxy may send more."""
@@ -103,8 +103,8 @@ class Gateway:
             try:
                 answer = within(SECONDS, lambda until: self._fetch(judged, until))
             except ProviderUnavailable:
-                with self._lock:  # a thread may still wait there: the next one has its own
-                    self._lent.pop((judged.service, judged.instance), None)
+                # A thread may still wait there: who comes next has connections of its own.
+                self._forget(judged.service, judged.instance)
                 raise
         self._note(judged, str(answer.status))
         return answer
@@ -181,8 +181,8 @@ class Gateway:
         judged = Judged(
             asked=asked, name=name, service=service, instance=instance, method=verb, what=what,
             url=origin + at.sent + (f"?{query}" if query else ""), host=host, path=at.path,
-            query=query, headers=headers, digest=guard.digest(verb, at.sent, query, kind, asked.body),
-            verdict=Verdict(allowed=False),
+            query=query, headers=headers, verdict=Verdict(allowed=False),
+            digest=guard.digest(verb, at.sent, query, kind, asked.body),
         )  # fmt: skip
         return replace(judged, verdict=self.broker.policies.check(judged.wanted(self.client)))
 
@@ -196,7 +196,15 @@ class Gateway:
             if known is not None and known.state == fresh.state:
                 return known  # with its open connections
             self._lent[key] = fresh
+        if known is not None:
+            known.close()
         return fresh
+
+    def _forget(self, service: str, instance: str) -> None:
+        with self._lock:
+            known = self._lent.pop((service, instance), None)
+        if known is not None:
+            known.close()
 
     # -- sending -----------------------------------------------------------------------
 

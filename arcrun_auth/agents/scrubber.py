@@ -155,7 +155,6 @@ def _needles(secret: str) -> Iterator[bytes]:
         yield data[::-1]
         yield data.hex().encode()
         yield from (core.encode() for core in base64_cores(data))
-        yield spelled.encode("utf-16-le", "surrogatepass")
     yield secret.encode("latin-1", "ignore")
 
 

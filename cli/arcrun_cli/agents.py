@@ -46,7 +46,7 @@ def refuse_here() -> None:
         raise PolicyRefused(
             f"An agent decides nothing of what it may do ({found} is set).",
             rule="agent-policy",
-            hint="Ask your human to run the same command, in a terminal of their own",
+            hint="Ask your human to run the same command, in their own terminal",
         )
 
 
@@ -54,7 +54,7 @@ def to_a_person(command: str) -> str:
     """What an agent is told in place of a hint that is not for it."""
     if not command.startswith("arcrun "):
         return f"Ask your human: {command}"
-    return f"Ask your human to run, in a terminal of their own: {command}"
+    return f"Ask your human to run, in their own terminal: {command}"
 
 
 def guard(here: Broker, what: Reveal, names: Sequence[str]) -> None:
@@ -91,14 +91,16 @@ def _named(here: Broker, name: str) -> tuple[str, str]:
 
 def _note(here: Broker, wanted: Wanted, result: str) -> None:
     name = "" if wanted.service == "*" else f"{wanted.service}@{wanted.instance}"
-    here.audit.note(f"agent {wanted.what}", name, result=result)
+    command = "vault export" if wanted.what == "export" else wanted.what
+    request = f"arcrun {command}"
+    here.audit.note("agent", name, result=result, client=wanted.client, request=request)
 
 
 def _refused(wanted: Wanted, verdict: Verdict, found: str) -> PolicyRefused:
     from arcrun_auth.policy import command_to_allow
 
     what, of = _REVEALED[wanted.what], f" of {wanted.service}"
-    text = f"{what}{of if wanted.service != '*' else ''} is not given to an agent ({found} is set)"
+    text = f"{what}{of if wanted.service != '*' else ''} is not shown to an agent ({found} is set)"
     hint = to_a_person(command_to_allow(wanted))
     if verdict.rule is not None:
         text += f": the rule {verdict.rule.id} forbids it"

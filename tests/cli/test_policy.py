@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -83,7 +84,7 @@ def test_what_is_allowed_and_forbidden_is_listed(inside):
     assert ran.err == (
         "✓ r1, allowed to codex: write PATCH /pages/* /blocks/** of notion@work, for 2h, 3 times.\n"
     )
-    inside("policy", "allow", "notion", "--read", "/**", "--command", "token", "--count", "1")
+    inside("policy", "allow", "notion", "--read", "/**", "--command", "token")
     inside("policy", "deny", "*", "--command", "run")
     assert "forbidden to agents: all of github" in inside("policy", "deny", "github").err
 
@@ -101,7 +102,7 @@ def test_what_is_allowed_and_forbidden_is_listed(inside):
         "methods": ["PATCH"], "paths": ["/pages/*", "/blocks/**"], "client": "codex", "left": 3,
         "approved": False,
     }  # fmt: skip
-    assert (second["what"], second["paths"], second["left"]) == ("read", ["/**"], 1)
+    assert (second["what"], second["paths"], second["left"]) == ("read", ["/**"], None)
     assert (third["what"], third["expires_at"], third["instance"]) == ("token", None, "*")
     assert (fourth["service"], fourth["what"], fourth["allow"]) == ("*", "run", False)
     assert fifth["what"] == "any"
@@ -234,10 +235,7 @@ def test_a_token_is_given_as_often_as_a_rule_says_and_the_trail_tells_it(inside)
 
     code, given, said = token()
     assert (code, given) == (7, False)
-    assert (
-        "run, in a terminal of their own: arcrun policy allow notion --command token --for 1h"
-        in said
-    )
+    assert "run, in their own terminal: arcrun policy allow notion --command token --for 1h" in said
     inside("policy", "allow", "notion", "--command", "token", "--count", "2")
     assert [token()[:2] for _ in range(3)] == [(0, True), (0, True), (7, False)]
     inside("policy", "allow", "notion", "--command", "token")
@@ -250,8 +248,17 @@ def test_a_token_is_given_as_often_as_a_rule_says_and_the_trail_tells_it(inside)
     assert (data["type"], data["rule"]) == ("PolicyRefused", "agent-token")
 
     entries = json.loads(inside("audit", "--json").out)["entries"]
-    told = [entry["result"] for entry in reversed(entries) if entry["action"] == "agent token"]
-    assert told == ["ok", "ok", "refused: default", "refused: r3", "refused: r3"]
+    told = [entry for entry in reversed(entries) if entry["action"] == "agent"]
+    assert {(entry["client"], entry["request"]) for entry in told} == {
+        ("claudecode", "arcrun token"),
+    }  # fmt: skip
+    assert [entry["result"] for entry in told] == [
+        "ok",
+        "ok",
+        "refused: default",
+        "refused: r3",
+        "refused: r3",
+    ]
 
 
 def test_run_and_inject_need_a_rule_for_every_service_that_is_meant(cli):
@@ -310,7 +317,7 @@ def test_what_is_no_service_s_is_allowed_by_no_rule(inside):
     ):
         ran = inside(*args, person=Types("y"), **AGENT)
         assert (ran.code, ran.out) == (7, ""), args
-        assert "Ask your human to run, in a terminal of their own: arcrun" in ran.err
+        assert "Ask your human to run, in their own terminal: arcrun" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -325,7 +332,7 @@ def test_what_only_a_person_can_mend_an_agent_is_told_to_ask_for(inside, args, c
     inside("policy", "allow", "google_drive", "--command", "token")
     for env in ({}, AGENT):
         ran = inside(*args, **env)
-        told = f"→ Ask your human to run, in a terminal of their own: {command}"
+        told = f"→ Ask your human to run, in their own terminal: {command}"
         assert ran.code == code, ran.both
         assert command in ran.both
         assert (told in ran.both) == bool(env)
@@ -365,6 +372,23 @@ def test_each_request_that_waits_is_shown_and_asked_about(inside, policies):
     assert rules(inside)[0]["approved"] is True
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_at_a_real_terminal_a_yes_is_typed(cli):
+    import pexpect
+
+    broker = Broker(home=str(cli.home), environ=cli.env)
+    broker.policies.ask(ASKED)
+    child = cli.terminal("approve", "q1")
+    child.expect_exact("Let it through, once? [y/N]: ")
+    child.sendline("y")
+    child.expect_exact("q1 may go out once")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert [rule.digest for rule in broker.policies.rules()] == ["d1"]
+    broker.close()
+
+
 def test_one_request_is_named(inside, policies):
     for digest in ("d1", "d2", "d3"):
         policies.ask(replace(ASKED, digest=digest))
@@ -399,5 +423,5 @@ def test_a_lock_is_opened_once_for_all_that_is_approved(inside, policies):
     assert len(policies.pending()) == 2
     person = Types("y", "a passphrase", "y")
     assert inside("approve", person=person).code == 0
-    assert len([asked for asked in person.asked if "locked" in asked]) == 1
+    assert len([asked for asked in person.asked if "lock" in asked]) == 1
     assert len(policies.rules()) == 2

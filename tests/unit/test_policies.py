@@ -19,13 +19,14 @@ from arcrun_auth.errors import (
 )
 from arcrun_auth.policies import MOST, PATIENCE, PendingRequest, Policies
 from arcrun_auth.policies.kept import AGENTS, PENDING
-from arcrun_auth.policy import Verdict, Wanted
+from arcrun_auth.policy import Rule, Verdict, Wanted
 from arcrun_auth.stores import export, kdf, upkeep
+from arcrun_auth.stores.keyring_items import KeyringItems
 from arcrun_auth.stores.layers import Layers
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.tokens import Credential
 from tests import canary
-from tests.unit.stores_kit import env_keys, record, vault_at
+from tests.unit.stores_kit import FakeBackend, env_keys, keyring, record, vault_at
 
 KEY = b"\x07" * 32
 WRITE = Wanted(
@@ -128,13 +129,14 @@ def test_whether_anything_may_be_written_is_told_of_each_client(policies):
         ("*", "write", {"instance": "work"}, "one of a service"),
         ("notion", "frobnicate", {}, "no such thing"),
         ("notion", "export", {}, "all services"),
-        ("notion", "write", {"client": "Claude Code"}, "a client's name"),
+        ("notion", "write", {"client": "Claude Code"}, "a client's name .* as claude-code"),
         ("notion", "write", {"methods": ["PO ST"]}, "a method is a word"),
         ("notion", "write", {"paths": ["pages"]}, "begins with a slash"),
         ("notion", "token", {"paths": ["/pages"]}, "neither methods nor paths"),
         ("notion", "token", {"methods": ["GET"]}, "neither methods nor paths"),
         ("notion", "write", {"expires": 999.0}, "ended already"),
         ("notion", "write", {"left": 0}, "never be used"),
+        ("notion", "read", {"left": 1}, "is not counted"),
         ("notion", "any", {}, "no such thing to allow"),
     ],
 )
@@ -146,6 +148,17 @@ def test_what_makes_no_rule_is_told_and_changes_nothing(policies, service, what,
         with pytest.raises(AuthError, match=why.replace("allow", "forbid")):
             policies.deny(service, what, **fields)
     assert policies.rules() == ()
+
+
+def test_of_several_rules_all_are_added_or_none(policies):
+    good = Rule(service="notion", what="write")
+    for bad in (replace(good, service="no such"), replace(good, digest="d1")):
+        with pytest.raises(AuthError, match="makes no rule"):
+            policies.add(good, bad)
+    assert policies.rules() == ()
+    found = policies.add(good, good, replace(good, allow=False))
+    assert [rule.id for rule in found] == ["r1", "r1", "r2"]
+    assert policies.rules() == (found[0], found[2])
 
 
 def test_a_rule_that_is_not_there_cannot_be_removed(policies):
@@ -434,6 +447,17 @@ def test_a_name_is_the_service_s_own_and_the_instance_that_is_meant():
     alias = broker.recipes.entry("google_drive").aliases[0]
     assert broker.named(alias) == ("google_drive", "default")
     broker.close()
+
+
+def test_the_keyring_of_the_system_keeps_one_too(tmp_path):
+    backend = FakeBackend()
+    store = KeyringItems(str(tmp_path / "locks"), keyring=keyring(backend))
+    Policies(store, environ={}).allow("notion", "write", left=2)
+    policies = Policies(KeyringItems(str(tmp_path / "locks"), keyring=keyring(backend)), environ={})
+    policies.approve(policies.ask(ASKED).id)
+    assert policies.use(replace(WRITE, digest="d1")).allowed
+    assert [(rule.id, rule.left) for rule in policies.rules()] == [("r1", 2)]
+    assert not policies.locks_with_vault
 
 
 # -- several at once ---------------------------------------------------------------------------
