@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from arcrun_auth.agents import answering, guard, places, reading, refusals, seen
 from arcrun_auth.agents.asking import Judged, Tested
 from arcrun_auth.agents.pace import Pace
-from arcrun_auth.agents.scrubber import Scrubber
+from arcrun_auth.agents.scrubber import Known, Scrubber
 from arcrun_auth.agents.within import within
 from arcrun_auth.errors import (
     AuthError,
@@ -120,7 +120,9 @@ class Gateway:
                 judged.method, judged.url, headers=judged.headers, body=judged.asked.body,
                 seconds=STREAM_SECONDS,
             ) as sent:  # fmt: skip
-                answer = answering.Streamed(sent, self._scrubber_for(lent), lent.binding.fence)
+                answer = answering.Streamed(
+                    sent, self._scrubber_for(lent).to(_known(judged)), lent.binding.fence
+                )
                 self._note(judged, str(answer.status))
                 yield answer
 
@@ -237,7 +239,7 @@ class Gateway:
             judged.method, judged.url, headers=judged.headers, body=judged.asked.body,
             seconds=SECONDS,
         ) as sent:  # fmt: skip
-            scrubber = self._scrubber_for(lent)
+            scrubber = self._scrubber_for(lent).to(_known(judged))
             return answering.read(sent, scrubber, lent.binding.fence, until=until)
 
     def _scrubber_for(self, lent: Lent) -> Scrubber:
@@ -275,3 +277,9 @@ class Gateway:
             "agent", name, host=host, result=result, client=self.client,
             request=printable(request, 200),
         )  # fmt: skip
+
+
+def _known(judged: Judged) -> Known:
+    """What the client has sent: an answer that gives it back shows it."""
+    headers = (text for pair in judged.headers for text in pair)
+    return Known(judged.url, *headers, judged.asked.body)

@@ -9,6 +9,10 @@ that is an e-mail address, is found where it stands whole.
 Not covered: pieces shorter than that, ciphers, compression, base32 and whatever else somebody may
 agree on who has the secret already. A service that does that gets the secret with each request.
 
+Whoever can have a text of theirs shown could try pieces of a secret until one is hidden, a letter
+at a time. So what a client has sent itself is shown to it again, whatever it is (`Known`): that
+tells nothing. Somebody who puts texts into a service by another way, and sees the answers, can.
+
 How: a text is searched as it is, then with its escapes undone, and so on; what is found leads
 back to where it came from. To find any window of any secret in one pass, the text is looked at in
 steps: each window has a whole step in it.
@@ -18,6 +22,9 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
+from copy import copy
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -31,13 +38,45 @@ if TYPE_CHECKING:
 
 WINDOW = 12
 """How many characters of a secret in a row are never shown?"""
+_IN_HEX, _IN_BASE64 = 24, 14
+"""How long are they in hex and base64? The first and the last of 16 may be others' in part. Less
+of a secret than that is no window, since many a key begins with what everybody knows."""
 READINGS = 4
 """How often is a text searched: as it is, with escapes undone once, twice, ..."""
+_MOST_ESCAPED = 32
+"""How many times as long as it was sent may a text be shown, by its escapes?"""
 _STEP = 6
 """How far apart are the looks at a text? Twice this less one is at most `WINDOW`."""
 
 # A and a are one here; so are base64's two alphabets, and a query's two spellings of a space.
 _ALIKE = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ-+_", b"abcdefghijklmnopqrstuvwxyz  /")
+
+
+class Known:
+    """What a client has sent: to see it again is no news to it. Looked into only when needed."""
+
+    def __init__(self, *parts: str | bytes) -> None:
+        self._parts = parts
+        self.size = sum(map(len, parts))
+
+    def __contains__(self, run: bytes) -> bool:
+        """Whether that, which stands in an answer, was sent so; with whatever escapes."""
+        shown = [text.translate(_ALIKE) for text in _readings(run)]
+        return any(len(each) >= SHORTEST and self._has(each) for each in shown)
+
+    def _has(self, text: bytes) -> bool:
+        return any(text in sent or text[::-1] in sent for sent in self._sent)
+
+    @cached_property
+    def _sent(self) -> list[bytes]:
+        data = (
+            part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+            for part in self._parts
+        )
+        return [text.translate(_ALIKE) for each in data for text in _readings(each)]
+
+
+_NOTHING = Known()
 
 
 class Scrubber:
@@ -47,20 +86,28 @@ class Scrubber:
     'x=***&y=1'
     """
 
-    __slots__ = ("_longest", "_needles", "_short", "_steps", "_windows")
+    __slots__ = ("_longest", "_needles", "_short", "_sizes", "_steps", "_windows", "known")
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        self.known = _NOTHING
         sought = frozenset(secrets)
         # Others of the same domain have the end of an address in common with it.
         whole = frozenset(filter(is_address, sought))
-        long = {each for each in _all_needles(sought - whole) if len(each) >= WINDOW}
-        needles = _all_needles(sought)
-        self._windows = frozenset(piece for each in long for piece in _pieces(each, WINDOW))
-        self._steps = frozenset(piece for each in long for piece in _pieces(each, _STEP))
-        short = sorted(needles - long, key=len, reverse=True)
+        long = {(each, size) for each, size in _all_needles(sought - whole) if len(each) >= size}
+        needles = {each for each, _ in _all_needles(sought)}
+        self._windows = frozenset(piece for each, size in long for piece in _pieces(each, size))
+        self._sizes = {size for _, size in long}
+        self._steps = frozenset(piece for each, _ in long for piece in _pieces(each, _STEP))
+        short = sorted(needles - {each for each, _ in long}, key=len, reverse=True)
         self._short = re.compile(b"|".join(map(re.escape, short))) if short else None
         self._needles = b"\0".join(needles)
-        self._longest = max([WINDOW, *map(len, short)])
+        self._longest = max([WINDOW, *self._sizes, *map(len, short)])
+
+    def to(self, known: Known) -> Scrubber:
+        """The same, for a client that has sent that."""
+        made = copy(self)
+        made.known = known
+        return made
 
     def text(self, text: str) -> str:
         """`text` with `***` in place of all that was found."""
@@ -97,9 +144,11 @@ class Scrubber:
         if windows:
             for at in range(0, len(plain) - _STEP + 1, _STEP):
                 if plain[at : at + _STEP] in steps:
-                    for start in range(max(0, at + _STEP - WINDOW), at + 1):
-                        if plain[start : start + WINDOW] in windows:
-                            yield start, start + WINDOW
+                    for size in self._sizes:
+                        for start in range(max(0, at + _STEP - size), at + 1):
+                            piece = plain[start : start + size]
+                            if piece in windows:
+                                yield start, start + len(piece)
         if self._short is not None:
             for found in self._short.finditer(plain):
                 yield found.span()
@@ -135,11 +184,26 @@ class Stream:
         """What is sure by now and was not given out, scrubbed; all of it if this was the `last`."""
         held = self._held + data
         spans, sure = self._scrubber.look(held, last=last)
-        sure = max(sure, self._given)
+        spans, sure = self._news(held, spans, max(sure, self._given), last=last)
         shown = list(self._shown(held, spans, sure))
         begin = max(0, sure - self.CONTEXT)
         self._held, self._given = held[begin:], sure - begin
         return b"".join(shown)
+
+    def _news(
+        self, held: bytes, spans: Sequence[Span], sure: int, *, last: bool
+    ) -> tuple[list[Span], int]:
+        """Without what the client has sent itself; and up to where that is sure."""
+        known = self._scrubber.known
+        found: list[Span] = []
+        for start, end in spans:
+            if start >= self._given and end - start <= _MOST_ESCAPED * known.size:
+                if end >= sure and not last:  # it may go on, and then be more than was sent
+                    return found, min(sure, start)
+                if held[start:end] in known:
+                    continue
+            found.append((start, end))
+        return found, sure
 
     def _shown(self, held: bytes, spans: Sequence[Span], sure: int) -> Iterator[bytes]:
         at = self._given
@@ -157,21 +221,33 @@ class Stream:
             self._hiding = False
 
 
-def _all_needles(secrets: Iterable[str]) -> set[bytes]:
-    return {each.translate(_ALIKE) for secret in secrets for each in _needles(secret)}
+def _all_needles(secrets: Iterable[str]) -> set[tuple[bytes, int]]:
+    return {(each.translate(_ALIKE), size) for secret in secrets for each, size in _needles(secret)}
 
 
-def _needles(secret: str) -> Iterator[bytes]:
-    """What is sought of a secret in a text whose escapes are undone; nothing of a short one."""
+def _needles(secret: str) -> Iterator[tuple[bytes, int]]:
+    """What is sought of a secret in a text whose escapes are undone, and how long a window of it
+    is; nothing of a short one."""
     if len(secret) < SHORTEST:
         return
     for spelled in {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}:
         data = spelled.encode("utf-8", "surrogatepass")
-        yield data
-        yield data[::-1]
-        yield data.hex().encode()
-        yield from (core.encode() for core in base64_cores(data))
-    yield secret.encode("latin-1", "ignore")
+        yield data, WINDOW
+        yield spelled[::-1].encode("utf-8", "surrogatepass"), WINDOW
+        yield data.hex().encode(), _IN_HEX
+        yield from ((core.encode(), _IN_BASE64) for core in base64_cores(data))
+    with suppress(UnicodeEncodeError):
+        yield secret.encode("latin-1"), WINDOW
+
+
+def _readings(text: bytes) -> Iterator[bytes]:
+    """The text, and what it is with its escapes undone, again and again."""
+    for _ in range(READINGS):
+        yield text
+        below = undo(text)
+        if below is None:
+            return
+        text = below.text
 
 
 def _pieces(text: bytes, size: int) -> Iterator[bytes]:

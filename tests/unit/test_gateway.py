@@ -611,3 +611,31 @@ def test_everything_that_a_login_holds_is_sought(tmp_path) -> None:
         broker.close()
     assert {grant.access_token, grant.refresh_token, secret} <= held
     assert Secret("demo") not in held
+
+
+def test_at_a_service_that_says_what_it_was_sent_no_key_can_be_tried_letter_by_letter(
+    tmp_path, key
+) -> None:
+    def api(seen):
+        if seen.target.startswith("/v1/moved"):
+            return Reply(307, {"location": seen.target.replace("moved", "to")})
+        return Reply(headers={"content-type": "text/plain"}, body=seen.target.encode() + seen.body)
+
+    with recorder(api) as running:
+        broker = house(tmp_path, running.origin, key)
+        gate = Gateway(broker, client="a")
+        for path in ("/things", "/moved"):
+            told = set()
+            for guess in (key[-13:], key[-13:-1] + "~", key[-13:].encode().hex(), "00" * 13):
+                answer = gate.send(gate.judge(get(path, query=f"q={guess}|")))
+                shown = answer.text + dict(answer.headers).get("location", "")
+                told.add(shown.replace(guess, "?").replace("%7E", "~"))
+            assert len(told) == 1, told
+            assert "***" not in told.pop()
+        assert gate.send(gate.judge(post_of(key[-12:]))).text == f"/v1/search{key[-12:]}"
+        gate.close()
+        broker.close()
+
+
+def post_of(text: str) -> Asked:
+    return Asked("thing", "POST", "/search", headers={"content-type": "x/y"}, body=text.encode())

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from arcrun_auth.agents import escapes
-from arcrun_auth.agents.scrubber import WINDOW, Scrubber, Stream
+from arcrun_auth.agents.scrubber import WINDOW, Known, Scrubber, Stream
 from tests import canary
 from tests.agents_kit import SPELLINGS, hits
 
@@ -201,3 +201,50 @@ def test_where_an_escape_begins_it_is_not_cut(data, at) -> None:
     second = escapes.undo(rest)
     joined = plain + (second.text if second is not None else rest)
     assert joined == (whole.text if whole is not None else data)
+
+
+class TestWhoTriesPieces:
+    """Hidden or shown would say whether a guess is right, a letter at a time."""
+
+    @pytest.mark.parametrize(
+        "spelling",
+        ["plain", "percent", "json", "json, escaped", "html", "upper case", "reversed", "hex"],
+    )
+    def test_a_right_guess_comes_back_as_a_wrong_one_does(self, spelling) -> None:
+        secret = canary.fresh() + "x1y2z3"
+        right, wrong = secret[:14], secret[:13] + "~"
+        scrubber, spelled = Scrubber([secret]), SPELLINGS[spelling]
+        for guess in (right, wrong):
+            sent = spelled(guess) if spelling == "hex" else guess
+            told = scrubber.to(Known("https://api.example/v1/search", sent.encode()))
+            assert told.text(f"no {spelled(guess)} here") == f"no {spelled(guess)} here"
+
+    def test_a_secret_that_goes_on_after_what_was_sent_is_hidden_whole(self) -> None:
+        secret = canary.fresh() + "x1y2z3"
+        told = Scrubber([secret]).to(Known(secret[:20]))
+        assert told.text(f"you sent {secret[:20]} with {secret}.") == (
+            f"you sent {secret[:20]} with ***."
+        )
+
+    @given(SECRETS, st.integers(1, 40), st.integers(0, 3))
+    def test_however_it_is_cut_it_is_the_same(self, secret, size, times) -> None:
+        told = Scrubber([secret]).to(Known(secret[:WINDOW] * times, "?"))
+        data = f"a {secret[:WINDOW] * times} b {secret} c {secret[:WINDOW]}".encode()
+        stream = Stream(told)
+        cut = [stream.feed(data[at : at + size]) for at in range(0, len(data), size)]
+        assert b"".join(cut) + stream.feed(b"", last=True) == told.data(data)
+
+    def test_what_goes_on_for_longer_than_was_sent_is_not_waited_for(self) -> None:
+        secret = canary.fresh()
+        stream = Stream(Scrubber([secret]).to(Known("x")))
+        assert stream.feed((secret * 10).encode()) == b"***"
+
+    def test_a_few_known_letters_make_no_window_in_hex_or_base64(self) -> None:
+        scrubber = Scrubber(["github_pat_11AAAAAAAA-not-a-real-one"])
+        for text in (b"github".hex(), "Z2l0aHViX3Bh"):  # "github_pa"
+            assert scrubber.text(text) == text
+
+
+def test_of_a_secret_in_another_script_no_letter_of_ours_is_hidden() -> None:
+    scrubber = Scrubber(["日本語の鍵一二12"])
+    assert scrubber.text("12 and 日本語の鍵一二12") == "12 and ***"
