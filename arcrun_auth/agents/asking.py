@@ -51,9 +51,18 @@ class Judged:
     headers: tuple[tuple[str, str], ...]
     """Those of the caller."""
     digest: str
-    """Of method, address and body: what a person approves."""
+    """Of connection, method, address, the headers that tell, and body: what a person approves."""
     verdict: Verdict
     """What the policy says of it now. `send` asks again."""
+
+    @property
+    def parameters(self) -> str:
+        """The headers that may say what it does, in one line, for a person; empty if there are
+        none but the type of its body."""
+        from arcrun_auth.agents.guard import telling
+
+        told = (pair for pair in telling(self.headers) if pair[0] != "content-type")
+        return "; ".join(f"{name}: {value}" for name, value in told)
 
     def wanted(self, client: str) -> Wanted:
         """What the policy is asked about it."""

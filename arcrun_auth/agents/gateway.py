@@ -42,6 +42,8 @@ STREAM_SECONDS = 600.0
 """How long may a streamed answer be silent? Some models think for minutes."""
 MOST_SENT = 1 << 20
 """How large may a body be that is answered as a whole? The proxy may send more."""
+_PART = 80
+"""How many characters of the query, and of the headers, does a person see who approves?"""
 A_MINUTE = 60
 """How many requests may a client send in a minute, if nothing else is said?"""
 
@@ -136,13 +138,11 @@ class Gateway:
             if not judged.verdict.allowed and rule is not None:
                 raise refusals.forbidden(judged, judged.verdict)
             lent = self._open(judged.service, judged.instance, judged.name)
-            begin = judged.asked.body[:4096].decode("utf-8", "replace")
-            query = f"?{judged.query} " if judged.query else ""
             request = PendingRequest(
                 service=judged.service, instance=judged.instance, client=self.client,
                 method=judged.method, host=judged.host, path=judged.path, digest=judged.digest,
                 size=len(judged.asked.body),
-                preview=self._scrubber_for(lent).text(query + begin),
+                preview=self._scrubber_for(lent).text(_preview(judged)),
             )  # fmt: skip
             kept = self.broker.policies.ask(request)
             self._note(judged, f"waits: {kept.id}")
@@ -183,11 +183,12 @@ class Gateway:
         guard.body(asked.body, verb, kind, own)
         what = reading.what(recipe.agent, verb, at.path, query=query, kind=kind, body=asked.body)
         origin, host = guard.origin(binding.base_url)
+        url = origin + at.sent + (f"?{query}" if query else "")
         judged = Judged(
             asked=asked, name=name, service=service, instance=instance, method=verb, what=what,
-            url=origin + at.sent + (f"?{query}" if query else ""), host=host, path=at.path,
+            url=url, host=host, path=at.path,
             query=query, headers=headers, verdict=Verdict(allowed=False),
-            digest=guard.digest(verb, at.sent, query, kind, asked.body),
+            digest=guard.digest(f"{service}@{instance}", verb, url, headers, asked.body),
         )  # fmt: skip
         return replace(judged, verdict=self._verdict(judged.wanted(self.client)))
 
@@ -283,3 +284,10 @@ def _known(judged: Judged) -> Known:
     """What the client has sent: an answer that gives it back shows it."""
     headers = (text for pair in judged.headers for text in pair)
     return Known(judged.url, *headers, judged.asked.body)
+
+
+def _preview(judged: Judged) -> str:
+    """How a request begins, beside its path. None of its parts leaves no room for the next."""
+    parts = (f"?{judged.query}" if judged.query else "", judged.parameters)
+    shown = [printable(part, _PART) for part in parts if part]
+    return " ".join([*shown, judged.asked.body[:4096].decode("utf-8", "replace")])

@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     r"|-?[0-9][0-9A-Za-z.+-]*+"
     r"|[_A-Za-z][_0-9A-Za-z]*+"
 )
+_UTF8 = re.compile(r"\s*charset=\"?utf-?8\"?\s*;?\s*")
 _IGNORED = ("#", " ", "\t", "\n", "\r", ",", "\ufeff")
 _CLOSES = {"{": "}", "(": ")", "[": "]"}
 _FIELDS = frozenset({"query", "operationName", "variables"})
@@ -42,7 +43,10 @@ def reads(body: bytes, content_type: str) -> bool:
     >>> reads(b'{"query": "mutation { delete }"}', "application/json")
     False
     """
-    kind = content_type.partition(";")[0].strip().lower()
+    kind, _, parameters = content_type.lower().partition(";")
+    kind = kind.strip()
+    if parameters and not _UTF8.fullmatch(parameters):  # in UTF-7 a text may end elsewhere
+        return False
     try:
         text = body.decode()
         if kind == "application/graphql":

@@ -55,8 +55,14 @@ _NEVER_NAMED = frozenset({
 })  # fmt: skip
 """The names in a query or a form that are a method, or somebody's credential."""
 
+# What SDKs send anew with each try, or of themselves, and no service takes for a parameter.
+_INCIDENTAL = re.compile(
+    r"accept(?:-language|-charset)?|user-agent|cache-control|pragma|priority|date|idempotency-key"
+    r"|traceparent|tracestate|baggage|sentry-trace|x-(?:request|correlation)-id|x-stainless-.*"
+    r"|x-ms-(?:date|client-request-id|return-client-request-id)|(?:x-)?amz-sdk-.*"
+)
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token of RFC 9110 §5.6.2
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # RFC 3986 §3.3 and §3.4: what stands in a path or a query as it is.
 _PART_NAME = re.compile(rb"name\*?=\"?([^\";\r\n]{1,200})", re.IGNORECASE)
@@ -159,7 +165,8 @@ def headers(
     pairs = tuple(given.items() if hasattr(given, "items") else given)
     if len(pairs) > MOST_HEADERS:
         raise refused("header", f"A request has at most {MOST_HEADERS} headers.")
-    if sum(name.lower() == "content-type" for name, _ in pairs) > 1:
+    types = [value for name, value in pairs if name.lower() == "content-type"]
+    if len(types) > 1 or any("," in each.partition(";")[0] for each in types):
         raise refused("header", "A body is of one type.")
     own = {name.lower().replace("_", "-") for name in injected.headers}
     for name, value in pairs:
@@ -241,7 +248,20 @@ def origin(base_url: str) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc}", parts.netloc
 
 
-def digest(verb: str, sent: str, text: str, kind: str, data: bytes) -> str:
-    """Stands for one request: its method, path, query, content type and body, in hex."""
-    head = json.dumps([verb, sent, text, kind]).encode()
+def telling(given: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The headers that may say what a request does, names in small letters, in a fixed order: some
+    services take all their parameters there. Left out is what names the client or the one try.
+
+    >>> telling([("X-Amz-Target", "Delete"), ("User-Agent", "x/1")])
+    (('x-amz-target', 'Delete'),)
+    """
+    named = ((name.lower(), value) for name, value in given)
+    return tuple(sorted(pair for pair in named if not _INCIDENTAL.fullmatch(pair[0])))
+
+
+def digest(
+    name: str, verb: str, url: str, given: Iterable[tuple[str, str]], data: bytes
+) -> str:  # fmt: skip
+    """Stands for one request: connection, method, address, headers that tell, body; in hex."""
+    head = json.dumps([name, verb, url, telling(given)]).encode()
     return hashlib.sha256(b"%d:%s%s" % (len(head), head, data)).hexdigest()

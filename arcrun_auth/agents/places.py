@@ -121,7 +121,7 @@ def _check_reading(text: str, slashes: int) -> None:
 def denied(patterns: Iterable[str], at: Place, base_url: str) -> str | None:
     """The first of a recipe's `deny_paths` that covers a path, however a server may read it."""
     base = urlsplit(base_url).path.rstrip("/")
-    known = {variant for path in (at.path, decoded(at.sent)) for variant in _variants(path)}
+    known = {variant for path in (at.path, decoded(at.sent)) for variant in variants(path)}
     for pattern in patterns:
         wanted = pattern.lower()
         if any(matches(each, path) for path in known for each in (wanted, base.lower() + wanted)):
@@ -129,7 +129,7 @@ def denied(patterns: Iterable[str], at: Place, base_url: str) -> str | None:
     return None
 
 
-def _variants(path: str) -> Iterator[str]:
+def variants(path: str) -> Iterator[str]:
     """The same path for servers that know no case, drop parameters, or take the suffix away."""
     lower = unicodedata.normalize("NFKC", path).lower()
     for each in (lower, re.split(r"[?#]", lower)[0]):
@@ -143,7 +143,7 @@ def prohibition(rules: Iterable[Rule], wanted: Wanted) -> Rule | None:
     A policy tells upper and lower case apart, as paths do; a prohibition must not be got around
     at a server that does not.
     """
-    ways = [replace(wanted, path=path) for path in {*_variants(wanted.path)}]
+    ways = [replace(wanted, path=path) for path in {*variants(wanted.path)}]
     for rule in rules:
         if not rule.allow and rule.paths:
             low = replace(rule, paths=tuple(path.lower() for path in rule.paths))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from arcrun_auth.agents import graphql, guard
+from arcrun_auth.agents import graphql, guard, places
 from arcrun_auth.policy import matches
 
 if TYPE_CHECKING:
     from arcrun_auth.recipe.agent import Agent, Read
 
 SAFE = ("GET", "HEAD")  # RFC 9110 §9.2.1
+_UNCLEAR = frozenset("?#;%")
 _OF_GRAPHQL = frozenset({"query", "operationname", "variables", "extensions", "id", "documentid"})
 """What in an address would be carried out in place of the body, or beside it."""
 
@@ -19,13 +20,19 @@ def what(
     agent: Agent, method: str, path: str, *, query: str, kind: str, body: bytes
 ) -> Literal["read", "write"]:
     """`read` or `write`. `path` is as rules are written, `kind` the body's content type."""
+    if method not in SAFE and _UNCLEAR & {*path}:
+        return "write"  # a server may take it for another path
     listed = [each for each in agent.read if matches(each.path, path)]
     if any(_reads(each, method, query, kind, body) for each in listed):
         return "read"
     if method in SAFE and not agent.rpc:
         # GraphQL over HTTP: an operation may stand in the address, and some servers carry out
         # mutations that do.
-        in_address = any(each.graphql for each in listed)
+        ways = {*places.variants(path)}
+        in_address = any(
+            each.graphql and any(matches(each.path.lower(), way) for way in ways)
+            for each in agent.read
+        )
         if not (in_address and guard.names_in(query) & _OF_GRAPHQL):
             return "read"
     return "write"

@@ -160,6 +160,20 @@ class TestWriting:
         with pytest.raises(errors.PolicyRefused):
             gate.send(judged)
 
+    def test_what_a_person_approved_goes_out_with_no_other_parameters_in_its_headers(
+        self, gate, broker, api
+    ) -> None:
+        def upload(where: str, **more: str) -> Asked:
+            told = {"Dropbox-API-Arg": f'{{"path": "{where}"}}', **more}
+            return Asked("thing", "POST", "/upload", query="q" * 200, headers=told, body=b"data")
+
+        waiting = gate.ask_human(gate.judge(upload("/a")))
+        assert 'dropbox-api-arg: {"path": "/a"} data' in waiting.preview
+        broker.policies.approve(waiting.id)
+        with pytest.raises(errors.PolicyRefused):
+            gate.send(gate.judge(upload("/b")))
+        assert gate.send(gate.judge(upload("/a", **{"User-Agent": "retry"}))).status == 200
+
     def test_who_can_ask_its_person_has_to(self, broker) -> None:
         broker.policies.allow("thing", "write")
         asking = Gateway(broker, client="a", confirmable=True)

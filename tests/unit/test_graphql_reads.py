@@ -85,6 +85,15 @@ class TestBodies:
         body["operationName"] = "B"
         assert not reads(json.dumps(body).encode(), "application/json")
 
+    def test_in_another_charset_it_may_be_another_request(self) -> None:
+        """RFC 2152: in UTF-7, which some servers' JSON readers take, +ACI- is a quotation mark."""
+        body = b'{"query":"{x} #+ACI-,+ACI-query+ACI-:+ACI-mutation{d}"}'
+        assert json.loads(body.decode("utf-7"))["query"] == "mutation{d}"
+        for charset in ("utf-7", "utf-16", '"UTF-7"', "utf-8; charset=utf-7", "utf-8, utf-7"):
+            assert not reads(body, f"application/json; charset={charset}")
+        for charset in ('"UTF-8"', "utf8", "utf-8;"):
+            assert reads(b'{"query":"{x}"}', f"application/json; charset={charset}")
+
     def test_of_a_batch_all_have_to(self) -> None:
         one, two = {"query": "{a}"}, {"query": "mutation {b}"}
         assert reads(json.dumps([one, one]).encode(), "application/json")

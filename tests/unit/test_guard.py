@@ -209,13 +209,15 @@ class TestHeaders:
     def test_those_of_the_connection_and_of_the_recipe_do_not(self, name) -> None:
         assert rule(lambda: guard.headers([(name, "x")], OWN)) == "header"
 
-    @pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "\0", "x" * 9000, "€"])
+    @pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "\0", "x" * 9000, "€", "é"])
     def test_a_value_is_one_line(self, value) -> None:
         assert rule(lambda: guard.headers({"x-a": value}, OWN)) == "header"
 
     def test_a_body_is_of_one_type(self) -> None:
         given = [("Content-Type", "text/plain"), ("content-type", "application/json")]
         assert rule(lambda: guard.headers(given, OWN)) == "header"
+        form = [("Content-Type", "application/x-www-form-urlencoded, x/y")]
+        assert rule(lambda: guard.headers(form, OWN)) == "header", "some servers cut at the comma"
 
     def test_there_are_not_too_many(self) -> None:
         assert rule(lambda: guard.headers([("a", "b")] * 51, OWN)) == "header"
@@ -288,11 +290,23 @@ def test_a_service_without_an_address_has_no_paths() -> None:
 
 
 def test_a_digest_is_of_one_request_alone() -> None:
+    typed = (("Content-Type", "t"),)
     parts = [
-        ("POST", "/a", "", "t", b"x"), ("PUT", "/a", "", "t", b"x"), ("POST", "/b", "", "t", b"x"),
-        ("POST", "/a", "q", "t", b"x"), ("POST", "/a", "", "u", b"x"), ("POST", "/a", "", "t", b""),
+        ("a@x", "POST", "/a", typed, b"x"), ("b@x", "POST", "/a", typed, b"x"),
+        ("a@x", "PUT", "/a", typed, b"x"), ("a@x", "POST", "/b", typed, b"x"),
+        ("a@x", "POST", "/a?q", typed, b"x"), ("a@x", "POST", "/a", (), b"x"),
+        ("a@x", "POST", "/a", typed, b""),
+        ("a@x", "POST", "/a", (*typed, ("X-Amz-Target", "Get")), b"x"),
+        ("a@x", "POST", "/a", (*typed, ("X-Amz-Target", "Delete")), b"x"),
     ]  # fmt: skip
     assert len({guard.digest(*each) for each in parts}) == len(parts)
+
+
+def test_a_digest_is_the_same_for_the_next_try_of_an_sdk() -> None:
+    first = (("If-Match", "7"), ("Idempotency-Key", "1"), ("x-stainless-retry-count", "0"))
+    again = (("x-stainless-retry-count", "1"), ("idempotency-key", "2"), ("if-match", "7"))
+    one, other = (guard.digest("a@x", "POST", "/a", each, b"") for each in (first, again))
+    assert one == other
 
 
 class TestReading:
@@ -306,6 +320,18 @@ class TestReading:
     def test_without_a_word_of_the_recipe_it_is_the_verb(self) -> None:
         found = {name: self.what(Agent(), name, "/x") for name in guard.METHODS}
         assert {name for name, what in found.items() if what == "read"} == {"GET", "HEAD"}
+
+    def test_a_mutation_in_the_address_writes_however_the_path_is_spelled(self) -> None:
+        for path in ("/graphql", "/GraphQL", "/graphql;x=1", "/graphql/", "/graphql.json"):
+            assert self.what(self.AGENT, "GET", path, query="query=mutation%7Bx%7D") == "write"
+        assert self.what(self.AGENT, "GET", "/things", query="query=mutation") == "read"
+
+    def test_a_path_that_a_server_may_read_otherwise_is_no_search(self) -> None:
+        agent = Agent(read=(Read(path="/lists/*/query"),))
+        assert self.what(agent, "POST", "/lists/a/query") == "read"
+        for path in ("/lists/a?b/query", "/lists/a#/query", "/lists/a;b/query", "/lists/a%/query"):
+            assert self.what(agent, "POST", path) == "write"
+            assert self.what(agent, "GET", path) == "read"
 
     def test_a_search_by_post_reads(self) -> None:
         assert self.what(self.AGENT, "POST", "/search") == "read"

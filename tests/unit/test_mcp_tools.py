@@ -149,16 +149,17 @@ def test_a_write_is_confirmed_in_the_client_where_that_can_ask(desk, provider) -
             ].index)  # fmt: skip
             found = await one(
                 "arcrun_write", service="keyed", method="POST", path="/echo",
-                body={"text": "hello\n\nHost: good.example"},
+                body={"text": "hello\n\nHost: good.example"}, headers={"X-Mode": "overwrite"},
             )  # fmt: skip
             assert not found.is_error, words(found)
             (asked,) = somebody.asked
             lines = asked.message.splitlines()
             assert lines[0] == "claude-code wants to change something by your connection keyed:"
             assert lines[1].startswith("POST http://127.0.0.1:")
-            assert lines[3].startswith("Body: ")
-            assert "hello" in lines[3], "how it begins is shown, on its own line"
-            assert len(lines) == 5
+            assert lines[3] == "Headers: x-mode: overwrite"
+            assert lines[4].startswith("Body: ")
+            assert "hello" in lines[4], "how it begins is shown, on its own line"
+            assert len(lines) == 6
             assert asked.requested_schema["properties"]["agree"]["type"] == "boolean"
             somebody.asked.clear()
 

@@ -182,6 +182,7 @@ def _question(client: str, judged: Judged) -> str:
         f"{client} wants to change something by your connection {judged.name}:",
         f"{judged.method} {printable(judged.url, _LONGEST_URL)}",
         f"Host: {judged.host}",
+        *([f"Headers: {printable(judged.parameters, _SHOWN)}"] if judged.parameters else []),
         f"Body: {len(body):,} bytes" + (f", begins: {shown}" if body else ""),
         f"Fingerprint of the whole request: {judged.digest[:16]}",
     ]
