@@ -214,7 +214,7 @@ class Rules:
             if name == "set-cookie" and self.signer.shows(value):
                 continue
             clean.append((name, self._clean_header(name, value)))
-        response.headers = self.lib.Headers(clean)
+        response.headers = self.lib.Headers(clean, encoding=response.headers.encoding)
 
     def _clean_header(self, name: str, value: str) -> str:
         if name in ("location", "content-location"):

@@ -196,6 +196,55 @@ def test_no_page_may_ask_but_one_that_was_named(desk, client):
     assert "origin" not in desk.api.seen[-1].headers
 
 
+def test_no_picture_on_a_page_is_fetched_by_somebody_who_knows_the_bearer(client):
+    for site, status in (("cross-site", 403), ("same-site", 403), ("none", 200)):
+        assert client("GET", "/fake/models", headers={"Sec-Fetch-Site": site}).status == status
+
+
+def answering(desk, *headers: tuple[str, str], status: int = 302) -> None:
+    """The API answers so, whatever it is asked. Headers go out as UTF-8."""
+
+    def respond(handler, seen) -> None:
+        del seen
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        handler.wfile.write(f"HTTP/1.1 {status} X\r\n{lines}content-length: 2\r\n\r\nok".encode())
+
+    desk.api.respond = respond
+
+
+def test_no_answer_leads_who_follows_it_to_another_service(desk, client):
+    """A path alone would be one of the proxy's, and a client follows it with the bearer."""
+    for target, leads in (
+        ("/other/things", f"{desk.api.origin}/other/things"),
+        ("../../other/things", f"{desk.api.origin}/other/things"),
+        ("/v1/next?a=1", "/fake/next?a=1"),
+        ("next", "/fake/a/next"),
+        ("?page=2", "/fake/a/b?page=2"),
+        (f"{desk.api.origin}/v1/x", "/fake/x"),
+        (f"{desk.api.origin}/v1x", f"{desk.api.origin}/v1x"),
+        ("https://evil.example/x?signed=1", "https://evil.example/…"),
+        ("//127.0.0.1:1/other", "https://127.0.0.1:1/…"),
+        ("https://[", "/fake/a/an address that is none"),
+    ):
+        answering(desk, ("Location", target), ("Link", f'<{target}>; rel="next"'))
+        answer = client("GET", "/fake/a/b")
+        found = answer.headers["location"].encode("latin-1").decode()
+        assert found == leads, target
+        if "…" not in leads and "none" not in leads:
+            assert answer.headers["link"] == f'<{leads}>; rel="next"'
+
+
+def test_headers_of_any_script_go_through(desk, client):
+    answering(
+        desk, ("Content-Disposition", 'attachment; filename="café"'), ("Location", "/v1/café"),
+    )  # fmt: skip
+    answer = client("GET", "/fake/file")
+    assert (answer.status, answer.body) == (302, b"ok")
+    told = {name: value.encode("latin-1").decode() for name, value in answer.headers.items()}
+    assert told["content-disposition"] == 'attachment; filename="café"'
+    assert told["location"] == "/fake/café"
+
+
 def test_a_bearer_that_would_reach_the_service_is_not_sent(desk, client):
     desk.broker.policies.allow("fake", "write")
     count = len(desk.api.seen)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urljoin
 
 from arcrun_auth.tokens import split_name
 
 # RFC 9112 §3.2.1, origin-form; what RFC 3986 §3.3 does not allow in a path is for the gateway.
+_LINK = re.compile(r"<([^<>]*)>")
 _TARGET = re.compile(r"/([^/?#]+)(/[^?#]*)?(?:\?([^#]*))?")
 
 
@@ -47,3 +48,27 @@ def base(origin: str, service: str, instance: str | None) -> str:
     """
     name = service if instance is None else f"{service}@{instance}"
     return f"{origin}/{quote(name, safe='@+')}"
+
+
+def onward(target: str, url: str, base_url: str, prefix: str) -> str:
+    """Where an answer to `url` leads on, for a client that follows it with the bearer: what lies
+    below the service's `base_url` below `prefix`, and all else at its own, whole address.
+
+    As it stands, a path alone would be one of the proxy: another service, and the bearer with it.
+
+    >>> api = "https://api.notion.com/v1"
+    >>> onward("/v1/pages", f"{api}/x", api, "/notion"), onward("/github/user", api, api, "/notion")
+    ('/notion/pages', 'https://api.notion.com/github/user')
+    """
+    try:
+        whole = urljoin(url, target)
+    except ValueError:
+        return url
+    base = base_url.rstrip("/")
+    below = whole.removeprefix(base) if f"{whole}/".startswith(f"{base}/") else None
+    return whole if below is None else prefix + (below or "/")
+
+
+def links(value: str, url: str, base_url: str, prefix: str) -> str:
+    """The same for each target of a Link header (RFC 8288 §3)."""
+    return _LINK.sub(lambda found: f"<{onward(found[1], url, base_url, prefix)}>", value)

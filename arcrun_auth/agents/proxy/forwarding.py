@@ -17,12 +17,13 @@ from arcrun_auth.errors import AuthError, UnknownService
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
+    from arcrun_auth.agents.asking import Judged
     from arcrun_auth.agents.gateway import Gateway
     from arcrun_auth.agents.proxy.address import Address
-    from arcrun_auth.agents.proxy.bearer import Places
+    from arcrun_auth.agents.proxy.bearer import Headers, Places
     from arcrun_auth.agents.proxy.problems import Problem
     from arcrun_auth.agents.proxy.session import Session
     from arcrun_auth.agents.proxy.wire import Exchange
@@ -111,7 +112,9 @@ class Forwarder:
         hosts = [host.lower() for host in exchange.values("host")]
         if len(hosts) != 1 or hosts[0] not in self._hosts:
             raise Refusal(problems.HOST)  # DNS rebinding: a name of theirs resolves to us
-        if any(origin.lower() not in self._origins for origin in exchange.values("origin")):
+        origins = exchange.values("origin")
+        foreign = not origins and {*exchange.values("sec-fetch-site")} - {"none", "same-origin"}
+        if foreign or any(origin.lower() not in self._origins for origin in origins):
             raise Refusal(problems.ORIGIN)
 
     def _admitted(self, exchange: Exchange) -> tuple[Address, Sent, Places]:
@@ -180,10 +183,20 @@ class Forwarder:
             self._gateway.stream(judged) as answer,
             self._watching(exchange.sock, answer.abort),
         ):
-            shown = [pair for pair in answer.headers if pair[0].lower() not in _OURS]
-            exchange.start(answer.status, shown)
+            exchange.start(answer.status, [*self._shown(answer.headers, judged, asked)])
             for chunk in answer.iter_bytes():
                 exchange.write(chunk)
+
+    def _shown(self, headers: Headers, judged: Judged, asked: Address) -> Iterator[tuple[str, str]]:
+        """The headers of an answer, with the addresses in them as they are reached from here."""
+        for name, value in headers:
+            lead = {"location": address.onward, "link": address.links}.get(name.lower())
+            if lead is not None:
+                base_url = self._gateway.broker.lending.base_url(judged.service, judged.instance)
+                here = address.base("", asked.service, asked.instance)
+                yield name, lead(value, judged.url, base_url, here)
+            elif name.lower() not in _OURS:
+                yield name, value
 
 
 def _say(exchange: Exchange, problem: Problem) -> None:

@@ -207,12 +207,14 @@ class Wire:
 
     def send_head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         """See `Exchange.start`. A request that was not read to its end is the last one."""
-        found = [*headers, *GUARDS]
+        # A service's may be in any script (RFC 9110 §5.5).
+        pairs = (*headers, *GUARDS)
+        found = [(name.encode(), value.encode("utf-8", "replace")) for name, value in pairs]
         if self._h11.their_state is h11.SEND_BODY:  # so it is where there is no body, too
             with suppress(h11.RemoteProtocolError):
                 self._h11.next_event()
         if self._h11.their_state is not h11.DONE:
-            found.append(("Connection", "close"))
+            found.append((b"Connection", b"close"))
         self.send(h11.Response(status_code=status, reason=_phrase(status), headers=found))
 
     def send(self, event: Any) -> None:
