@@ -16,7 +16,7 @@ from arcrun_auth import _http, held, rendering
 from arcrun_auth.client import bound_client
 from arcrun_auth.errors import ProviderUnavailable
 from arcrun_auth.people import Nobody
-from arcrun_auth.scrub import SHORTEST, is_address
+from arcrun_auth.scrub import SHORTEST, is_address, scrub
 from arcrun_auth.tokens import Key, Secret
 from arcrun_auth.unpacking import ACCEPTED, known, unpacked
 
@@ -216,3 +216,13 @@ class Lending:
         _, way = self._resolver.way(connection)
         params = self._resolver.params(way, connection.record) if connection.record else {}
         return rendering.render(way.base_url, rendering.values_of(way, params, connection.name))
+
+    def identity(self, service: str, instance: str) -> str | None:
+        """Whose account it is, as the service calls it; without what its requests are signed with,
+        should the service give that back for a name."""
+        record = self._resolver.find(service, instance).record
+        if record is None or record.identity is None or is_address(record.identity):
+            return record and record.identity
+        grant = record.grant
+        tokens = [grant.access_token, grant.refresh_token] if grant is not None else []
+        return scrub(record.identity, [*record.secrets.values(), *filter(None, tokens)])

@@ -73,7 +73,7 @@ def _seen(broker: Broker, client: str, service: Service, instance: Instance) -> 
         status=instance.status,
         base_url=base_url,
         hosts=hosts,
-        identity=instance.identity,
+        identity=instance.identity and broker.lending.identity(service.service, instance.name),
         scopes=instance.scopes,
         expires_at=instance.expires_at,
         # None of these rules has ended: it is asked whether one is left.

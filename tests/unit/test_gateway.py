@@ -653,3 +653,16 @@ def test_at_a_service_that_says_what_it_was_sent_no_key_can_be_tried_letter_by_l
 
 def post_of(text: str) -> Asked:
     return Asked("thing", "POST", "/search", headers={"content-type": "x/y"}, body=text.encode())
+
+
+def test_a_service_that_calls_its_user_by_the_key_tells_it_nobody(tmp_path, key) -> None:
+    def api(seen):
+        return Reply(body=json.dumps({"name": seen.headers["x-thing-key"]}).encode())
+
+    with recorder(api) as running:
+        broker = house(tmp_path, running.origin, key)
+        gate = Gateway(broker, client="a")
+        assert [each.identity for each in gate.services()] == ["Key ***"]
+        assert gate.test("thing").identity == "Key ***"
+        gate.close()
+        broker.close()
