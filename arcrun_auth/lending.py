@@ -147,6 +147,12 @@ class Lent:
         return frozenset(map(Secret, (known | made) - public))
 
     @property
+    def tested(self) -> tuple[str, str]:
+        """Method and path of the recipe's test request."""
+        test = self._way.test
+        return (test.method, test.path or "/") if test is not None else ("GET", "/")
+
+    @property
     def injected_headers(self) -> frozenset[str]:
         """The names of all headers that signing sets, in small letters."""
         names: frozenset[str] = self._client._rules.signer.headers  # noqa: SLF001 - ours, in `client`
@@ -221,8 +227,10 @@ class Lending:
         """Whose account it is, as the service calls it; without what its requests are signed with,
         should the service give that back for a name."""
         record = self._resolver.find(service, instance).record
-        if record is None or record.identity is None or is_address(record.identity):
-            return record and record.identity
+        if record is None:
+            return None
+        if record.identity is None or is_address(record.identity):
+            return record.identity
         grant = record.grant
         tokens = [grant.access_token, grant.refresh_token] if grant is not None else []
         return scrub(record.identity, [*record.secrets.values(), *filter(None, tokens)])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth.agents import answering, guard, places, reading, refusals, seen
 from arcrun_auth.agents.asking import Judged, Tested
-from arcrun_auth.agents.pace import Pace
+from arcrun_auth.agents.pace import RATE, Pace
 from arcrun_auth.agents.scrubber import Known, Scrubber
 from arcrun_auth.agents.within import within
 from arcrun_auth.errors import (
@@ -44,6 +44,8 @@ MOST_SENT = 1 << 20
 """How large may a body be that is answered as a whole? The proxy may send more."""
 _PART = 80
 """How many characters of the query, and of the headers, does a person see who approves?"""
+_TRIES = 3
+"""How many times as often may it ask what is refused, or not sent?"""
 A_MINUTE = 60
 """How many requests may a client send in a minute, if nothing else is said?"""
 
@@ -70,6 +72,8 @@ class Gateway:
         self.client = client_name(client)
         self.confirmable = confirmable
         self._pace = Pace(a_minute)
+        # Whatever is asked leaves a line in the trail, refused or not.
+        self._asks, self._limits = Pace(_TRIES * a_minute), Pace(1)
         self._lock = Lock()
         self._lent: dict[tuple[str, str], Lent] = {}
         self._scrubbers: dict[str, tuple[frozenset[Secret], Scrubber]] = {}
@@ -93,7 +97,9 @@ class Gateway:
         nothing.
         """
         name = printable(asked.service, 80)
-        with self._told(name, asked=asked):
+        request = f"{asked.method.upper()} {asked.path.partition('?')[0]}"
+        with self._told(name, request=request):
+            self._asks.step()
             return self._judge(asked)
 
     def send(self, judged: Judged, *, confirmed: bool = False) -> Answer:
@@ -150,19 +156,19 @@ class Gateway:
 
     def test(self, service: str, instance: str | None = None) -> Tested:
         """Sends the recipe's test request. Raises TokenRefused, too."""
-        with self._told(printable(service, 80)):
+        with self._told(printable(service, 80), request="test"):
             service, instance, name = seen.named(self.broker, service, instance)
             lent = self._open(service, instance, name)
             wanted = Wanted(
-                service=service, instance=instance, client=self.client, what="read", method="GET",
-                path="/",
+                service=service, instance=instance, client=self.client, what="read",
+                method=lent.tested[0], path=lent.tested[1],
             )  # fmt: skip
-            verdict = self.broker.policies.check(wanted)
-            if not verdict.allowed:
+            if not self._verdict(wanted).allowed:
                 raise guard.refused("policy", f"A rule forbids to use {name}.")
             self._pace.step()
             started = time.monotonic()
             found = self.broker.test(service, instance)
+            self._write(name, "", str(found.status or "ok"), "test")
             identity = found.identity and self._scrubber_for(lent).text(found.identity)
             return Tested(name, found.status, identity, time.monotonic() - started)
 
@@ -254,7 +260,7 @@ class Gateway:
 
     @contextmanager
     def _told(
-        self, name: str, judged: Judged | None = None, *, asked: Asked | None = None
+        self, name: str, judged: Judged | None = None, *, request: str = ""
     ) -> Iterator[None]:
         """Turns errors into those of the fixed table, and notes them."""
         try:
@@ -263,12 +269,22 @@ class Gateway:
             told = refusals.plain(error, name)
             rule = f": {told.rule}" if isinstance(told, PolicyRefused) else ""
             result = f"refused{rule}" if rule else type(told).__name__
-            if judged is not None:
+            if not self._is_news(told):
+                pass
+            elif judged is not None:
                 self._note(judged, result)
-            elif asked is not None:
-                request = f"{asked.method.upper()} {asked.path.partition('?')[0]}"
+            elif request:
                 self._write(name, "", result, request)
             raise told from None
+
+    def _is_news(self, told: AuthError) -> bool:
+        """Of those who ask too often one line in a minute says all."""
+        if isinstance(told, PolicyRefused) and told.rule == RATE:
+            try:
+                self._limits.step()
+            except PolicyRefused:
+                return False
+        return True
 
     def _note(self, judged: Judged, result: str) -> None:
         self._write(judged.name, judged.host, result, f"{judged.method} {judged.path}")

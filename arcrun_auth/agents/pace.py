@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MINUTE = 60.0
+RATE = "rate-limit"
+"""The rule of what is asked too often."""
 
 
 class Pace:
@@ -34,6 +36,6 @@ class Pace:
                 return
         raise PolicyRefused(
             f"More than {self._times.maxlen} requests in a minute. Nothing was sent.",
-            rule="rate-limit",
+            rule=RATE,
             hint=f"try again in {int(wait) + 1} seconds",
         )

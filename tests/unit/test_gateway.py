@@ -106,9 +106,11 @@ class TestReading:
     def test_a_test_tells_whose_account_it_is(self, gate, broker) -> None:
         found = gate.test("thing")
         assert (found.name, found.status, found.identity) == ("thing", 200, "somebody")
-        broker.policies.deny("thing")
+        assert lines(broker)[-1] == ("some-agent", "thing", "test", "200")
+        broker.policies.deny("thing", paths=["/me"])
         with pytest.raises(errors.PolicyRefused):
             gate.test("thing")
+        assert lines(broker)[-1] == ("some-agent", "thing", "test", "refused: policy")
 
 
 class TestWriting:
@@ -666,3 +668,13 @@ def test_a_service_that_calls_its_user_by_the_key_tells_it_nobody(tmp_path, key)
         assert gate.test("thing").identity == "Key ***"
         gate.close()
         broker.close()
+
+
+def test_who_asks_for_what_is_refused_again_and_again_does_not_fill_the_trail(broker) -> None:
+    gate = Gateway(broker, client="a", a_minute=2)
+    for _ in range(100):
+        with pytest.raises(errors.PolicyRefused):
+            gate.judge(get("/tokens"))
+    found = [line[-1] for line in lines(broker)]
+    assert found == [*["refused: deny-path"] * 6, "refused: rate-limit"]
+    gate.close()

@@ -10,13 +10,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from arcrun_auth import errors
+from arcrun_auth.agents.pace import RATE
 
 if TYPE_CHECKING:
     from arcrun_auth.errors import AuthError
     from arcrun_auth.policies import PendingRequest
-
-RATE = "rate-limit"
-"""Which rule of the gateway is about too many requests?"""
 
 ASK = "Ask your human to run, in their own terminal: "
 
