@@ -164,6 +164,7 @@ def _needles(secret: str) -> Iterator[bytes]:
         return
     for spelled in {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}:
         data = spelled.encode("utf-8", "surrogatepass")
+        yield data
         yield spelled[::-1].encode("utf-8", "surrogatepass")
         yield data.hex().encode()
         yield from (core.encode() for core in base64_cores(data))
@@ -172,13 +173,13 @@ def _needles(secret: str) -> Iterator[bytes]:
 
 
 def _undone(data: bytes) -> Iterator[bytes]:
-    """A secret as it is, and as its own escapes are undone with those of the text it stands in."""
-    for _ in range(READINGS):
-        yield data
+    """A secret as its own escapes are undone with those of the text that it stands in."""
+    for _ in range(READINGS - 1):
         below = undo(data)
         if below is None or len(below.text) < SHORTEST:
             return
         data = below.text
+        yield data
 
 
 def _pieces(text: bytes, size: int) -> Iterator[bytes]:
