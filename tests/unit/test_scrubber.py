@@ -140,6 +140,12 @@ class TestInPieces:
         for line in (b"data: one\n\n", b"data: two\n\n"):
             assert stream.feed(line) == line
 
+    def test_the_end_of_a_line_waits_for_nothing_where_a_secret_has_lines(self) -> None:
+        secret = f"-----BEGIN-----\n{canary.fresh()}\n\n-----END-----\n"
+        stream = Stream(Scrubber([secret]))
+        assert stream.feed(b'data: {"a": 1}\n\n') == b'data: {"a": 1}\n\n'
+        assert stream.feed(secret.encode()) + stream.feed(b"!", last=True) == b"***!"
+
     def test_what_may_be_its_beginning_waits(self) -> None:
         secret = canary.fresh()
         stream = Stream(Scrubber([secret]))
