@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -172,7 +173,8 @@ def _needles(secret: str) -> Iterator[bytes]:
         yield data.hex().encode()
         yield from (core.encode() for core in base64_cores(data))
         yield from _undone(data)
-    yield secret.encode("latin-1", "ignore")
+    with suppress(UnicodeEncodeError):
+        yield secret.encode("latin-1")
 
 
 def _undone(data: bytes) -> Iterator[bytes]:

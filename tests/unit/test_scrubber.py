@@ -87,6 +87,11 @@ class TestWhatIsFound:
     def test_what_is_left_of_a_secret_of_escapes_is_not_sought_everywhere(self) -> None:
         assert Scrubber(["%41%41%41"]).text("AAA %41%41%41") == "AAA ***"
 
+    def test_a_secret_of_another_script_is_found_and_its_few_letters_are_not_sought(self) -> None:
+        secret = "\u0441\u0435\u043a\u0440\u0435\u0442-abc"
+        assert Scrubber([secret]).text(f"abc {secret} -abc") == "abc *** -abc"
+        assert Scrubber(["pässwörter-abc"]).data("<pässwörter-abc>".encode("latin-1")) == b"<***>"
+
     def test_of_several_secrets_all_are_found(self) -> None:
         first, second = canary.fresh(), canary.fresh()
         text = f"{first}{second} and {second[:20]}"
