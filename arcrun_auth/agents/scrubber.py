@@ -232,7 +232,8 @@ def _needles(secret: str) -> Iterator[tuple[bytes, int]]:
         return
     for spelled in {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}:
         data = spelled.encode("utf-8", "surrogatepass")
-        yield data, WINDOW
+        # Its own escapes are undone with those of the text that it stands in.
+        yield from ((each, WINDOW) for each in _readings(data) if len(each) >= SHORTEST)
         yield spelled[::-1].encode("utf-8", "surrogatepass"), WINDOW
         yield data.hex().encode(), _IN_HEX
         yield from ((core.encode(), _IN_BASE64) for core in base64_cores(data))
