@@ -168,7 +168,7 @@ def _needles(secret: str) -> Iterator[bytes]:
     for spelled in {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}:
         data = spelled.encode("utf-8", "surrogatepass")
         yield data
-        yield data[::-1]
+        yield spelled[::-1].encode("utf-8", "surrogatepass")
         yield data.hex().encode()
         yield from (core.encode() for core in base64_cores(data))
     yield secret.encode("latin-1", "ignore")

@@ -35,6 +35,7 @@ def partly(text: str, turns: list[bool]) -> str:
 class TestWhatIsFound:
     @given(SECRETS, st.sampled_from(sorted(SPELLINGS)), AROUND, AROUND)
     @example("cAnArY-9f-key/with+signs=", "base64, two further", "é", "x")
+    @example("00000000000é", "reversed", "", "")
     def test_no_twelve_characters_are_left_of_any_spelling(
         self, secret, spelling, before, after
     ) -> None:
