@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from arcrun_auth.agents.asking import Answer, Asked, Seen
     from arcrun_auth.broker import Broker
     from arcrun_auth.lending import Lent
+    from arcrun_auth.tokens import Secret
 
 SECONDS = 30.0
 """How long may a request take that is answered as a whole?"""
@@ -69,7 +70,7 @@ class Gateway:
         self._pace = Pace(a_minute)
         self._lock = Lock()
         self._lent: dict[tuple[str, str], Lent] = {}
-        self._scrubber: tuple[frozenset[str], Scrubber] | None = None
+        self._scrubbers: dict[str, tuple[frozenset[Secret], Scrubber]] = {}
 
     def close(self) -> None:
         """Let go of the connections to services. Using it again opens them again."""
@@ -80,7 +81,7 @@ class Gateway:
 
     def services(self) -> list[Seen]:
         """The connections that this client may know of."""
-        with self._told(""):
+        with self._told("a service"):
             return seen.services(self.broker, self.client)
 
     def judge(self, asked: Asked) -> Judged:
@@ -233,9 +234,10 @@ class Gateway:
             return answering.read(sent, scrubber, lent.binding.fence, until=until)
 
     def _scrubber_for(self, lent: Lent) -> Scrubber:
-        secrets, kept = lent.secrets(), self._scrubber
+        secrets, kept = lent.secrets(), self._scrubbers.get(lent.name)
         if kept is None or kept[0] != secrets:
-            kept = self._scrubber = secrets, Scrubber(secrets)
+            made = Scrubber(each.reveal() for each in secrets)
+            kept = self._scrubbers[lent.name] = secrets, made
         return kept[1]
 
     # -- what is told, and noted ---------------------------------------------------------

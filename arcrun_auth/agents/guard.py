@@ -333,12 +333,14 @@ def injected(inject: Inject, headers: Iterable[str]) -> Injected:
 
 
 def origin(base_url: str) -> tuple[str, str]:
-    """The origin of an address, and its host with the port, if it has one.
+    """The origin of an address, and its host with the port, if it has one. PolicyRefused for none.
 
     >>> origin("https://api.example.com/v1")
     ('https://api.example.com', 'api.example.com')
     """
     parts = urlsplit(base_url)
+    if not parts.netloc:
+        raise refused("path", "This service has no address of its own.")
     return f"{parts.scheme}://{parts.netloc}", parts.netloc
 
 

@@ -247,6 +247,10 @@ def test_methods_are_of_a_list() -> None:
         assert rule(lambda name=name: guard.method(name)) == "method"
 
 
+def test_a_service_without_an_address_has_no_paths() -> None:
+    assert rule(lambda: guard.origin("")) == "path"
+
+
 def test_a_digest_is_of_one_request_alone() -> None:
     parts = [
         ("POST", "/a", "", "t", b"x"), ("PUT", "/a", "", "t", b"x"), ("POST", "/b", "", "t", b"x"),
