@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 from urllib.parse import unquote
 
@@ -65,6 +65,10 @@ class Rule:
         """Whether it has neither ended nor been used up."""
         ended = self.expires is not None and self.expires <= now
         return not ended and (self.left is None or self.left > 0)
+
+    def says(self, other: Rule) -> bool:
+        """Whether another one says the same, whatever its id."""
+        return replace(other, id=self.id, created=self.created) == self
 
     def covers(self, wanted: Wanted) -> bool:
         """Whether it is about what is wanted, now or not."""

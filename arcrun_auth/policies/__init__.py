@@ -113,7 +113,7 @@ class Policies:
             service=service, what=what, instance=instance, client=client, methods=tuple(methods),
             paths=tuple(paths), expires=expires, left=left,
         )  # fmt: skip
-        return self._add(rule, widens=True)
+        return self.add(rule)[0]
 
     def deny(
         self,
@@ -131,7 +131,27 @@ class Policies:
             service=service, what=what, allow=False, instance=instance, client=client,
             methods=tuple(methods), paths=tuple(paths), expires=expires,
         )  # fmt: skip
-        return self._add(rule, widens=False)
+        return self.add(rule)[0]
+
+    def add(self, *rules: Rule) -> tuple[Rule, ...]:
+        """Adds all of them, or none; ids and times are given here. Raises what `allow` raises."""
+        fit = [checked(rule, self._clock()) for rule in rules]
+
+        def added(book: Book) -> tuple[tuple[Rule, ...], Book]:
+            now, found, grown = self._clock(), list[Rule](), book
+            for rule in fit:
+                held = next((each for each in grown.live(now) if each.says(rule)), None)
+                if held is None:
+                    if rule.allow:
+                        self._may_widen(book)
+                    held, grown = grown.with_rule(rule, now)
+                found.append(held)
+            return tuple(found), grown
+
+        kept = self._change(added)
+        for rule in kept:
+            self._note("policy allow" if rule.allow else "policy deny", rule.service)
+        return kept
 
     def remove(self, rule_id: str) -> Rule:
         """Takes a rule away. A prohibition that goes widens, and raises what `allow` raises;
@@ -279,22 +299,6 @@ class Policies:
         self._note("policy unlock", "")
 
     # -- How it is done ----------------------------------------------------------------
-
-    def _add(self, rule: Rule, *, widens: bool) -> Rule:
-        rule = checked(rule, self._clock())
-
-        def added(book: Book) -> tuple[Rule, Book]:
-            now = self._clock()
-            for each in book.live(now):
-                if replace(rule, id=each.id, created=each.created) == each:
-                    return each, book
-            if widens:
-                self._may_widen(book)
-            return book.with_rule(rule, now)
-
-        found = self._change(added)
-        self._note("policy allow" if rule.allow else "policy deny", rule.service)
-        return found
 
     def _change(self, change: Callable[[Book], tuple[T, Book]]) -> T:
         """Writes what `change` makes of the book, of the newest one at last."""

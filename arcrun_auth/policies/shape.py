@@ -31,7 +31,8 @@ def _of_names(rule: Rule) -> str:
     if rule.what not in _WHATS and (rule.allow or rule.what != "any"):
         return "there is no such thing to " + ("allow" if rule.allow else "forbid")
     if rule.client not in (ANY, client_name(rule.client)):
-        return "a client's name has lower-case letters, digits and . _ -"
+        name = client_name(rule.client)
+        return f"a client's name has lower-case letters, digits and . _ -, as {name}"
     return _of_service(rule)
 
 
@@ -48,6 +49,8 @@ def _of_service(rule: Rule) -> str:
 
 
 def _of_requests(rule: Rule) -> str:
+    if rule.digest:
+        return "one request is approved, by a person who has seen it"
     if rule.what in REVEALS and (rule.methods or rule.paths):
         return "a command has neither methods nor paths"
     if not all(map(_METHOD.fullmatch, rule.methods)):
@@ -64,4 +67,6 @@ def _of_limits(rule: Rule, now: float) -> str:
         return "it has ended already"
     if rule.left is not None and rule.left < 1:
         return "it could never be used"
+    if rule.left is not None and rule.what == "read":
+        return "reading needs no rule, and is not counted"
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -83,7 +84,7 @@ def test_what_is_allowed_and_forbidden_is_listed(inside):
     assert ran.err == (
         "✓ r1, allowed to codex: write PATCH /pages/* /blocks/** of notion@work, for 2h, 3 times.\n"
     )
-    inside("policy", "allow", "notion", "--read", "/**", "--command", "token", "--count", "1")
+    inside("policy", "allow", "notion", "--read", "/**", "--command", "token")
     inside("policy", "deny", "*", "--command", "run")
     assert "forbidden to agents: all of github" in inside("policy", "deny", "github").err
 
@@ -101,7 +102,7 @@ def test_what_is_allowed_and_forbidden_is_listed(inside):
         "methods": ["PATCH"], "paths": ["/pages/*", "/blocks/**"], "client": "codex", "left": 3,
         "approved": False,
     }  # fmt: skip
-    assert (second["what"], second["paths"], second["left"]) == ("read", ["/**"], 1)
+    assert (second["what"], second["paths"], second["left"]) == ("read", ["/**"], None)
     assert (third["what"], third["expires_at"], third["instance"]) == ("token", None, "*")
     assert (fourth["service"], fourth["what"], fourth["allow"]) == ("*", "run", False)
     assert fifth["what"] == "any"
@@ -369,6 +370,23 @@ def test_each_request_that_waits_is_shown_and_asked_about(inside, policies):
     assert [rule.digest for rule in policies.rules()] == ["d1"]
     assert "one request that was approved" in inside("policy").out
     assert rules(inside)[0]["approved"] is True
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_at_a_real_terminal_a_yes_is_typed(cli):
+    import pexpect
+
+    broker = Broker(home=str(cli.home), environ=cli.env)
+    broker.policies.ask(ASKED)
+    child = cli.terminal("approve", "q1")
+    child.expect_exact("Let it through, once? [y/N]: ")
+    child.sendline("y")
+    child.expect_exact("q1 may go out once")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert [rule.digest for rule in broker.policies.rules()] == ["d1"]
+    broker.close()
 
 
 def test_one_request_is_named(inside, policies):

@@ -19,7 +19,7 @@ from arcrun_auth.errors import (
 )
 from arcrun_auth.policies import MOST, PATIENCE, PendingRequest, Policies
 from arcrun_auth.policies.kept import AGENTS, PENDING
-from arcrun_auth.policy import Verdict, Wanted
+from arcrun_auth.policy import Rule, Verdict, Wanted
 from arcrun_auth.stores import export, kdf, upkeep
 from arcrun_auth.stores.keyring_items import KeyringItems
 from arcrun_auth.stores.layers import Layers
@@ -129,13 +129,14 @@ def test_whether_anything_may_be_written_is_told_of_each_client(policies):
         ("*", "write", {"instance": "work"}, "one of a service"),
         ("notion", "frobnicate", {}, "no such thing"),
         ("notion", "export", {}, "all services"),
-        ("notion", "write", {"client": "Claude Code"}, "a client's name"),
+        ("notion", "write", {"client": "Claude Code"}, "a client's name .* as claude-code"),
         ("notion", "write", {"methods": ["PO ST"]}, "a method is a word"),
         ("notion", "write", {"paths": ["pages"]}, "begins with a slash"),
         ("notion", "token", {"paths": ["/pages"]}, "neither methods nor paths"),
         ("notion", "token", {"methods": ["GET"]}, "neither methods nor paths"),
         ("notion", "write", {"expires": 999.0}, "ended already"),
         ("notion", "write", {"left": 0}, "never be used"),
+        ("notion", "read", {"left": 1}, "is not counted"),
         ("notion", "any", {}, "no such thing to allow"),
     ],
 )
@@ -147,6 +148,17 @@ def test_what_makes_no_rule_is_told_and_changes_nothing(policies, service, what,
         with pytest.raises(AuthError, match=why.replace("allow", "forbid")):
             policies.deny(service, what, **fields)
     assert policies.rules() == ()
+
+
+def test_of_several_rules_all_are_added_or_none(policies):
+    good = Rule(service="notion", what="write")
+    for bad in (replace(good, service="no such"), replace(good, digest="d1")):
+        with pytest.raises(AuthError, match="makes no rule"):
+            policies.add(good, bad)
+    assert policies.rules() == ()
+    found = policies.add(good, good, replace(good, allow=False))
+    assert [rule.id for rule in found] == ["r1", "r1", "r2"]
+    assert policies.rules() == (found[0], found[2])
 
 
 def test_a_rule_that_is_not_there_cannot_be_removed(policies):

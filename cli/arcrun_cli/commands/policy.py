@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arcrun_auth.policy import ANY, REVEALS
+from arcrun_auth.policy import ANY, REVEALS, Rule
 from arcrun_auth.tokens import split_name
 from arcrun_cli import agents, ui
 from arcrun_cli.app import Group
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.policies import Policies
-    from arcrun_auth.policy import Rule, What
+    from arcrun_auth.policy import What
 
 LOCKED = "Passphrase of the policy's lock"
 EXAMPLE = "arcrun policy allow notion --write '/pages/*' --for 2h"
@@ -88,7 +88,7 @@ def _about(function: Callable[..., int]) -> Callable[..., int]:
         ),
         click.option(
             "--command", "commands", multiple=True, type=click.Choice(REVEALS),
-            help="A command in the agent's own shell that reveals a secret.",
+            metavar="COMMAND", help=f"In the agent's own shell: {', '.join(REVEALS)}.",
         ),
         click.option(
             "--write", "writes", multiple=True, metavar="PATTERN",
@@ -129,13 +129,12 @@ def allow(
     if not (reads or writes or commands):
         raise UsageFault("Say what is allowed: --read, --write or --command.", EXAMPLE)
     here = broker()
-    service, instance = _subject(here, name)
-    policies = opened(here)
-    for what, paths in _each(reads, writes, commands):
-        rule = policies.allow(
-            service, what, instance=instance, client=client, left=count, expires=_end(span),
-            paths=paths, methods=() if what in REVEALS else methods,
-        )  # fmt: skip
+    common = _common(here, name, client, span)
+    rules = [
+        Rule(what=what, paths=paths, left=count, methods=_methods(what, methods), **common)
+        for what, paths in _each(reads, writes, commands)
+    ]
+    for rule in opened(here).add(*rules):
         _tell(rule.id, "allowed to", rule, span)
     return 0
 
@@ -159,13 +158,12 @@ def deny(
     A prohibition beats every permission, and asks for no passphrase.
     """
     here = broker()
-    service, instance = _subject(here, name)
-    wanted = _each(reads, writes, commands) or [("any", ())]
-    for what, paths in wanted:
-        rule = here.policies.deny(
-            service, what, instance=instance, client=client, expires=_end(span),
-            paths=paths, methods=() if what in REVEALS else methods,
-        )  # fmt: skip
+    common = _common(here, name, client, span)
+    rules = [
+        Rule(what=what, allow=False, paths=paths, methods=_methods(what, methods), **common)
+        for what, paths in _each(reads, writes, commands) or [("any", ())]
+    ]
+    for rule in here.policies.add(*rules):
         _tell(rule.id, "forbidden to", rule, span)
     return 0
 
@@ -231,24 +229,29 @@ def opened(here: Broker) -> Policies:
     return policies
 
 
-def _subject(here: Broker, name: str) -> tuple[str, str]:
-    """The service by its own name, and the instance: all of them where none is named."""
-    if name == ANY:
-        return ANY, ANY
-    service, instance = split_name(name)
-    return here.recipes.entry(service).service, instance if "@" in name else ANY
+def _common(here: Broker, name: str, client: str, span: str | None) -> dict[str, Any]:
+    """What several rules of one command have in common. Without an `@` they are about every
+    instance, and a service is called by its own name."""
+    expires = None if span is None else time.time() + seconds_in(span, EXAMPLE)
+    service, instance = ANY, ANY
+    if name != ANY:
+        service, instance = split_name(name)
+        service = here.recipes.entry(service).service
+        instance = instance if "@" in name else ANY
+    return {"service": service, "instance": instance, "client": client, "expires": expires}
 
 
 def _each(
     reads: Sequence[str], writes: Sequence[str], commands: Sequence[What]
-) -> list[tuple[Any, Sequence[str]]]:
+) -> list[tuple[Any, tuple[str, ...]]]:
     """A rule for reading, one for writing, one for each command."""
-    found: list[tuple[Any, Sequence[str]]] = [(command, ()) for command in commands]
-    return [*((w, p) for w, p in (("read", reads), ("write", writes)) if p), *found]
+    found: list[tuple[Any, tuple[str, ...]]] = [(command, ()) for command in commands]
+    paths = (("read", tuple(reads)), ("write", tuple(writes)))
+    return [*(each for each in paths if each[1]), *found]
 
 
-def _end(span: str | None) -> float | None:
-    return None if span is None else time.time() + seconds_in(span, EXAMPLE)
+def _methods(what: str, methods: Sequence[str]) -> tuple[str, ...]:
+    return () if what in REVEALS else tuple(methods)
 
 
 def _tell(start: str, fate: str, rule: Rule, span: str | None = None) -> None:
