@@ -32,6 +32,7 @@ svg{width:56px;height:56px;padding:14px;border-radius:50%;background:var(--tint)
 stroke:var(--mark);stroke-width:3;stroke-linecap:round;stroke-linejoin:round;fill:none}
 h1{margin:16px 0 6px;font-size:22px;line-height:1.3;text-wrap:balance;overflow-wrap:anywhere}
 p{margin:0;color:var(--soft);overflow-wrap:anywhere}
+b{color:var(--ink)}
 p+p{margin-top:20px}
 code{display:block;margin-top:6px;padding:10px 12px;border-radius:8px;background:var(--code);
 color:var(--ink);font:14px/1.5 ui-monospace,SFMono-Regular,Consolas,monospace;text-align:left;
@@ -147,8 +148,8 @@ def problem(title: str, error: AuthError) -> bytes:
 
 def closed(again: str) -> bytes:
     """A link that was used, or that nobody has used in time; `again` says how there is another."""
-    text = "It works once, in one browser, and for ten minutes."
-    return page(CROSS, "This link is over", f"<p>{text}</p><p>{escape(again)}</p>", "bad")
+    text = "A link works once, in one browser, and for ten minutes."
+    return page(CROSS, "This link does not work", f"<p>{text}</p><p>{escape(again)}</p>", "bad")
 
 
 def onward(title: str, url: str, *, body: str = "", label: str = "Go on") -> bytes:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.helpers import Helpers
+    from arcrun_auth.lending import Lending
     from arcrun_auth.people import Person
     from arcrun_auth.policies import Policies
     from arcrun_auth.recording import Recorder
@@ -73,6 +74,13 @@ class Parts:
         from arcrun_auth.helpers import Helpers
 
         return Helpers(self._connections)
+
+    @property
+    def lending(self) -> Lending:
+        """The use of connections, for who is to get nothing else of them."""
+        from arcrun_auth.lending import Lending
+
+        return Lending(self._connections)
 
     @property
     def audit(self) -> Recorder:

@@ -6,14 +6,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.to_thread
 import mcp_types as types
 from mcp import Client
 
 from arcrun_auth.agents.mcp.server import build
 from arcrun_auth.agents.mcp.session import Session
+from tests.canary import hits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+HANG = 60
+"""After how many seconds do we call a scene hung?"""
 
 ERAS = ("legacy", "auto")
 """Until 2025-11-25, and since 2026-07-28."""
@@ -38,8 +44,6 @@ class Somebody:
     asked: list[Any] = field(default_factory=list)
 
     async def __call__(self, _: Any, params: Any) -> types.ElicitResult:
-        import anyio.to_thread
-
         self.asked.append(params)
         if isinstance(params, types.ElicitRequestURLParams):
             if self.says == "accept" and self.opens is not None:
@@ -110,3 +114,28 @@ async def agent(
     client.offers = offers
     async with client:
         yield Agent(client, made)
+
+
+def play(
+    scene: Callable[[Agent], Awaitable[None]],
+    broker: Any,
+    *,
+    modes: Sequence[str] = ERAS,
+    **kinds: Any,
+) -> None:
+    """The scene in each era, with an agent and a server of its own. No secret may be read in it."""
+
+    async def played(mode: str) -> None:
+        failure: Exception | None = None
+        with anyio.fail_after(HANG):
+            async with agent(broker, mode, **kinds) as one:
+                try:
+                    await scene(one)
+                except Exception as error:  # told without the layers that it would leave by
+                    failure = error
+        if failure is not None:
+            raise failure
+        assert not hits("\n".join(one.transcript)), "a tool has shown a secret"
+
+    for mode in modes:
+        anyio.run(played, mode)

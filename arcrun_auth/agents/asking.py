@@ -6,7 +6,6 @@ of it, and only that can be sent.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -14,22 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from arcrun_auth.policy import Verdict
-
-LONGEST_LABEL = 64
-"""How many characters of a client's own name are kept?"""
-
-
-def label(name: str) -> str:
-    """What a client is called in rules and in the trail, by the name that it gives itself.
-
-    Nobody vouches for it: it can only narrow what may be done.
-
-    >>> label("Claude Code"), label("\\x1b[2J"), label("")
-    ('claude-code', '2j', 'agent')
-    """
-    plain = re.sub(r"[^a-z0-9._-]+", "-", name[: LONGEST_LABEL * 4].lower())
-    return plain.strip("-")[:LONGEST_LABEL] or "agent"
+    from arcrun_auth.policy import Verdict, Wanted
 
 
 @dataclass(frozen=True)
@@ -63,11 +47,22 @@ class Judged:
     host: str
     path: str
     """As rules are written: decoded, relative to `base_url` or under a root path."""
+    query: str
     headers: tuple[tuple[str, str], ...]
+    """Those of the caller."""
     digest: str
     """Of method, address and body: what a person approves."""
     verdict: Verdict
     """What the policy says of it now. `send` asks again."""
+
+    def wanted(self, client: str) -> Wanted:
+        """What the policy is asked about it."""
+        from arcrun_auth.policy import Wanted
+
+        return Wanted(
+            service=self.service, instance=self.instance, client=client, what=self.what,
+            method=self.method, path=self.path, digest=self.digest,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,6 +76,18 @@ class Answer:
     """Of an answer that is no text, only what it is, and how large."""
     truncated: bool = False
     binary: bool = False
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What the recipe's test request told."""
+
+    name: str
+    status: int | None
+    """The HTTP status; None where the recipe has no request to send."""
+    identity: str | None
+    """Whose account it is, as the service calls it."""
+    seconds: float
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Connecting:
             self.error = error
             self._until = time.monotonic() + FAREWELL_SECONDS
         self._ended.set()
-        self._visitor.look()
+        self._visitor.finish()
         return True
 
     def _set_up(self) -> None:

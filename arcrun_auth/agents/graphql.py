@@ -103,13 +103,13 @@ def _tokens(text: str) -> Iterator[str]:
 
 def _operations(tokens: Iterator[str]) -> Iterator[tuple[str, str]]:
     """The kind and the name of each operation of a document; fragments are passed over (§2.2)."""
-    for token in tokens:
-        if token == "{":
-            _skip(tokens, token)
+    for word in tokens:
+        if word == "{":
+            _skip(tokens, word)
             yield "query", ""
-        elif token in ("query", "mutation", "subscription"):
-            yield token, _head(tokens)
-        elif token == "fragment":
+        elif word in ("query", "mutation", "subscription"):
+            yield word, _head(tokens)
+        elif word == "fragment":
             _head(tokens)
         else:
             raise _Unclear("neither an operation nor a fragment")
@@ -118,15 +118,15 @@ def _operations(tokens: Iterator[str]) -> Iterator[tuple[str, str]]:
 def _head(tokens: Iterator[str]) -> str:
     """Goes to the end of a definition. The name of it, which is its first word if it has one."""
     name, first = "", True
-    for token in tokens:
-        if token in _CLOSES:
-            _skip(tokens, token)
-            if token == "{":
+    for word in tokens:
+        if word in _CLOSES:
+            _skip(tokens, word)
+            if word == "{":
                 return name
-        elif token in _CLOSES.values():
+        elif word in _CLOSES.values():
             raise _Unclear("closed without being open")
         elif first:
-            name = token if token[0].isalpha() or token[0] == "_" else ""
+            name = word if word[0].isalpha() or word[0] == "_" else ""
         first = False
     raise _Unclear("breaks off")
 
@@ -134,13 +134,13 @@ def _head(tokens: Iterator[str]) -> str:
 def _skip(tokens: Iterator[str], opened: str) -> None:
     """Goes to where the bracket closes that was opened."""
     waiting = [_CLOSES[opened]]
-    for token in tokens:
-        if token in _CLOSES:
-            waiting.append(_CLOSES[token])
-        elif token == waiting[-1]:
+    for word in tokens:
+        if word in _CLOSES:
+            waiting.append(_CLOSES[word])
+        elif word == waiting[-1]:
             waiting.pop()
             if not waiting:
                 return
-        elif token in _CLOSES.values():
+        elif word in _CLOSES.values():
             raise _Unclear("another bracket closes")
     raise _Unclear("breaks off")

@@ -56,7 +56,8 @@ def consent(wish: Wish, *, token: str, connect: str, refuse: str) -> bytes:
             "the vault of this computer. It can only read, unless you allow more.</p>"
         )
     warning = f'<p class="note">{escape(wish.warning)}</p>' if wish.warning else ""
-    buttons = press(token, connect, "Connect", go=True) + press(token, refuse, "Refuse")
+    no = "Refuse" if wish.client else "Cancel"
+    buttons = press(token, connect, "Connect", go=True) + press(token, refuse, no)
     body = f"{asks}{warning}{_facts(wish.facts)}{promise}{buttons}"
     return page(KEY, f"Connect {wish.title}?", body, "ask")
 
@@ -87,7 +88,7 @@ def connected(title: str, lines: Sequence[Line]) -> bytes:
 def refused(title: str) -> bytes:
     """The person did not want to."""
     text = f"<p>{escape(title)} was not connected, and nothing was sent.</p>"
-    return page(CROSS, "Refused", text + closing(), "bad")
+    return page(CROSS, "Not connected", text + closing(), "bad")
 
 
 def told(lines: Sequence[Line]) -> str:

@@ -233,10 +233,9 @@ class Site:
             return Reply(405)
         if "prefetch" in request.headers.get("sec-purpose", ""):
             return Reply(403)  # nobody has gone there yet
-        if not self._is_known(request):
-            if self._opened or self._made + LINK_SECONDS < time.monotonic():
-                return Reply(410, landing.closed(self._again))
-            self._opened = True
+        if self._opened or self._made + LINK_SECONDS < time.monotonic():
+            return Reply(410, landing.closed(self._again))
+        self._opened = True
         self._last = time.monotonic()
         # No redirect: the cookie is Strict, and a link on a foreign page began this one.
         cookie = f"{self._cookie}={self._pass}; Path={self._folder}; SameSite=Strict; HttpOnly"

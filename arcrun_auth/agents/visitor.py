@@ -18,6 +18,8 @@ from arcrun_auth.people import Person
 if TYPE_CHECKING:
     from arcrun_auth.people import Reach
 
+SETTLE_SECONDS = 0.7
+"""How long do we wait for all that is said at once, before a page shows it?"""
 MAX_LINES = 200
 """How much do we keep of what was said?"""
 
@@ -68,6 +70,7 @@ class Visitor(Person):
         self._address = ""
         self._sent = False
         self._left = False
+        self._over = False
 
     # -- for the thread that connects ----------------------------------------------------
 
@@ -81,10 +84,11 @@ class Visitor(Person):
 
     def say(self, text: str) -> None:
         with self.changed:
-            if browser.why_unsafe(text) is None:
-                self._add_link(text, text)
+            bare = text.strip(" ")
+            if browser.why_unsafe(bare) is None:
+                self._add_link(bare, bare)
             else:
-                self._lines.append(Line(clean_lines(text).strip("\n")))
+                self._lines.append(Line(clean_lines(text).strip()))
             self._tell()
 
     def show_link(self, url: str, text: str) -> None:
@@ -111,17 +115,19 @@ class Visitor(Person):
     # -- for the page --------------------------------------------------------------------
 
     def news(self, seen: int, seconds: float) -> News:
-        """How things stand, once that is another version than `seen`, or after so many seconds."""
+        """How things stand: at once if they have something to do, else when that is another
+        version than `seen`, or after so many seconds."""
         with self.changed:
-            self.changed.wait_for(lambda: self._version != seen, seconds)
+            if not self.changed.wait_for(self._is_urgent, min(seconds, SETTLE_SECONDS)):
+                self.changed.wait_for(lambda: self._is_urgent() or self._version != seen, seconds)
             return News(
-                self._version, self._shown(), self._question, self._address,
-                bool(self._address) and not self._sent,
-            )  # fmt: skip
+                self._version, self._shown(), self._question, self._address, self._is_wanted()
+            )
 
-    def look(self) -> None:
-        """Something else has changed that the page shows."""
+    def finish(self) -> None:
+        """There is nothing more to come."""
         with self.changed:
+            self._over = True
             self._tell()
 
     def go(self) -> None:
@@ -162,6 +168,13 @@ class Visitor(Person):
                 self._question = None
             answer, self._answer = self._answer, None
             return answer
+
+    def _is_wanted(self) -> bool:
+        """Whether their browser is to go somewhere, and does not know it yet."""
+        return bool(self._address) and not self._sent
+
+    def _is_urgent(self) -> bool:
+        return self._question is not None or self._is_wanted() or self._over
 
     def _add_link(self, url: str, text: str) -> None:
         """An address belongs to the line before it, where that announces it."""

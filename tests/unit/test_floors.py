@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors exchange forks _http mtls network scrub signing_key threads tokens"),
+    ("ground", "errors exchange forks _http mtls network scrub signing_key threads tokens unpacking"),
     (
         "rules",
         """
@@ -37,7 +37,7 @@ FLOORS = [
         "hall",
         """
         adoption agreement apps authority bound broker checkup compared completion
-        connections declared desk discovery ends enrol found helpers keepalive named
+        connections declared desk discovery ends enrol found held helpers keepalive lending named
         ownership parts platform_config policies presigned recording referred relayed removal renewal
         report resolve shared signin sync trial
         """,

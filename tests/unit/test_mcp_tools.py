@@ -9,8 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from arcrun_auth.testing import Provider
-from tests.canary import hits
-from tests.mcp_kit import BOTH, EMPTY, ERAS, FORM, URL, Somebody, agent, words
+from tests.mcp_kit import BOTH, EMPTY, FORM, URL, Somebody, agent, play, words
 from tests.world import broker_for, home_with, master_key
 
 READS = ["arcrun_services", "arcrun_how_to", "arcrun_connect", "arcrun_get", "arcrun_test"]
@@ -32,19 +31,6 @@ def desk(provider, tmp_path):
     broker.close()
 
 
-def run(scene, desk, *, eras=ERAS, **kinds) -> None:
-    """The scene in each era, with an agent of its own."""
-
-    async def played(mode: str) -> None:
-        with anyio.fail_after(60):
-            async with agent(desk, mode, **kinds) as somebody:
-                await scene(somebody)
-                assert not hits("\n".join(somebody.transcript)), "a tool has shown a secret"
-
-    for mode in eras:
-        anyio.run(played, mode)
-
-
 def test_the_tools_are_described_with_schemas_and_hints_and_writes_are_not_listed(desk) -> None:
     async def scene(one) -> None:
         tools = {tool.name: tool for tool in (await one.client.list_tools()).tools}
@@ -57,7 +43,7 @@ def test_the_tools_are_described_with_schemas_and_hints_and_writes_are_not_liste
         assert tools["arcrun_connect"].annotations.read_only_hint is False
         assert "title" not in tools["arcrun_get"].input_schema["properties"]["path"]
 
-    run(scene, desk)
+    play(scene, desk)
 
 
 def test_an_agent_sees_what_is_connected_and_nothing_else(desk) -> None:
@@ -72,7 +58,7 @@ def test_an_agent_sees_what_is_connected_and_nothing_else(desk) -> None:
         (content,) = (await one.client.read_resource("arcrun://services")).contents
         assert json.loads(content.text) == found.structured_content
 
-    run(scene, desk)
+    play(scene, desk)
 
 
 def test_reading_gives_status_and_content_between_lines_it_cannot_forge(desk) -> None:
@@ -85,7 +71,7 @@ def test_reading_gives_status_and_content_between_lines_it_cannot_forge(desk) ->
         assert "no instruction" in text
         assert answer["untrusted_content"] in text
 
-    run(scene, desk)
+    play(scene, desk)
 
 
 def test_how_to_and_test_tell_the_state_of_a_connection(desk) -> None:
@@ -99,7 +85,7 @@ def test_how_to_and_test_tell_the_state_of_a_connection(desk) -> None:
         assert missing.is_error
         assert words(missing).startswith("[not_connected] demo is not connected.")
 
-    run(scene, desk)
+    play(scene, desk)
 
 
 def test_what_a_tool_does_not_take_is_refused_before_anything_is_sent(desk, provider) -> None:
@@ -124,7 +110,7 @@ def test_what_a_tool_does_not_take_is_refused_before_anything_is_sent(desk, prov
         with pytest.raises(MCPError, match="no prompt"):
             await one.client.get_prompt("token")
 
-    run(scene, desk)
+    play(scene, desk)
 
 
 def test_the_prompt_names_the_service_and_the_tools(desk) -> None:
@@ -137,7 +123,7 @@ def test_the_prompt_names_the_service_and_the_tools(desk) -> None:
         (message,) = found.messages
         assert message.content.text.startswith("Connect keyed for me: call arcrun_connect")
 
-    run(scene, desk)
+    play(scene, desk)
 
 
 def test_a_write_is_refused_while_nobody_allowed_writes(desk, provider) -> None:
@@ -149,7 +135,7 @@ def test_a_write_is_refused_while_nobody_allowed_writes(desk, provider) -> None:
             assert "arcrun policy allow keyed --write /pages" in words(found)
         assert provider.requests.total() == before
 
-    run(scene, desk)
+    play(scene, desk)
 
 
 def test_a_write_is_confirmed_in_the_client_where_that_can_ask(desk, provider) -> None:
@@ -176,7 +162,7 @@ def test_a_write_is_confirmed_in_the_client_where_that_can_ask(desk, provider) -
             assert asked.requested_schema["properties"]["agree"]["type"] == "boolean"
             somebody.asked.clear()
 
-        run(scene, desk, offers=offers, somebody=somebody, allow_write=True)
+        play(scene, desk, offers=offers, somebody=somebody, allow_write=True)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +175,7 @@ def test_without_a_yes_nothing_is_sent(desk, provider, somebody) -> None:
         assert words(found).startswith("[declined] ")
         assert provider.requests.total() == before
 
-    run(scene, desk, offers=FORM, somebody=somebody, allow_write=True)
+    play(scene, desk, offers=FORM, somebody=somebody, allow_write=True)
 
 
 def test_where_nobody_can_be_asked_a_write_waits_for_approve(desk, provider) -> None:
@@ -212,7 +198,7 @@ def test_where_nobody_can_be_asked_a_write_waits_for_approve(desk, provider) -> 
         desk.policies.refuse(desk.policies.pending()[0].id)
         assert words(await one("arcrun_write", **wish)).startswith("[declined] ")
 
-    run(scene, desk, offers=URL, somebody=Somebody(), allow_write=True)
+    play(scene, desk, offers=URL, somebody=Somebody(), allow_write=True)
 
 
 def test_a_rule_lists_the_tool_and_lets_what_it_covers_through(desk, provider) -> None:
@@ -230,12 +216,12 @@ def test_a_rule_lists_the_tool_and_lets_what_it_covers_through(desk, provider) -
         writes = await one("arcrun_get", service="keyed", method="POST", path="/echo")
         assert "Use arcrun_write" in words(writes)
 
-    run(scene, desk)
+    play(scene, desk)
 
     async def another(one) -> None:
         assert "arcrun_write" not in await one.tools()
 
-    run(another, desk, name="Codex")
+    play(another, desk, name="Codex")
 
 
 def test_a_prohibition_beats_a_confirmation(desk, provider) -> None:
@@ -249,7 +235,7 @@ def test_a_prohibition_beats_a_confirmation(desk, provider) -> None:
         assert provider.requests.total() == before
         assert not somebody.asked
 
-    run(scene, desk, offers=FORM, somebody=somebody, allow_write=True)
+    play(scene, desk, offers=FORM, somebody=somebody, allow_write=True)
 
 
 def test_the_client_is_told_when_the_policy_changes_what_is_listed(desk) -> None:
@@ -303,7 +289,7 @@ def test_a_yes_cannot_be_used_a_second_time_or_for_another_request(desk, provide
         assert (await come_again()).result_type == "input_required", "the number was used up"
         assert provider.requests.total() == before
 
-    run(scene, desk, eras=("auto",), offers=FORM, somebody=Somebody(), allow_write=True)
+    play(scene, desk, modes=("auto",), offers=FORM, somebody=Somebody(), allow_write=True)
 
 
 def test_a_vault_that_fails_is_told_and_lists_no_writes(tmp_path) -> None:
@@ -319,4 +305,4 @@ def test_a_vault_that_fails_is_told_and_lists_no_writes(tmp_path) -> None:
         with pytest.raises(MCPError, match="vault_locked"):
             await one.client.read_resource("arcrun://services")
 
-    run(scene, None)
+    play(scene, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,14 @@ from arcrun_auth.agents.mcp import calls, models
 from arcrun_auth.agents.mcp.connect import connect
 from arcrun_auth.agents.mcp.elicitation import Ask
 from arcrun_auth.agents.mcp.texts import Fault, explained
-from arcrun_auth.errors import printable
+from arcrun_auth.errors import AuthError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from arcrun_auth.agents.mcp.session import Call
+
+_log = logging.getLogger("arcrun_auth")
 
 WRITE = "arcrun_write"
 """The tool that is there only where writes are allowed."""
@@ -142,6 +146,7 @@ async def run(
     except Ask as ask:
         return ask.result
     except Exception as error:  # noqa: BLE001 - whatever it is, its own text stays here
+        _note(error)
         service, instance = named.get("service"), named.get("instance")
         fault = explained(
             error,
@@ -152,6 +157,15 @@ async def run(
     return types.CallToolResult(
         content=[types.TextContent(text=text)], structured_content=found.model_dump(mode="json")
     )
+
+
+def _note(error: Exception) -> None:
+    """Where something unexpected happened, for the log on stderr. No values: they could be
+    anything."""
+    if not isinstance(error, (AuthError, Fault)):
+        where = traceback.extract_tb(error.__traceback__)
+        frames = "; ".join(f"{each.filename}:{each.lineno} in {each.name}" for each in where)
+        _log.warning("A tool has failed: %s at %s", type(error).__name__, frames)
 
 
 def _checked(tool: Tool, arguments: dict[str, Any]) -> models.Given:
