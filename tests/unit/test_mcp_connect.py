@@ -177,6 +177,18 @@ def test_scopes_are_named_sets_and_nothing_else(desk) -> None:
     play(scene, desk, offers=URL, somebody=somebody)
 
 
+def test_a_service_that_a_rule_keeps_an_agent_off_is_not_asked_for(desk) -> None:
+    desk.policies.deny("demo")
+    somebody = Somebody()
+
+    async def scene(one) -> None:
+        found = await one("arcrun_connect", service="demo")
+        assert words(found).startswith("[policy_refused] ")
+        assert not somebody.asked
+
+    play(scene, desk, modes=("auto",), offers=URL, somebody=somebody)
+
+
 def test_a_login_that_fails_is_told_in_words_of_ours(desk, provider) -> None:
     def refuses(url: str) -> None:
         surfer = Surfer()

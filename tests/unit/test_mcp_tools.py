@@ -229,6 +229,26 @@ def test_a_rule_lists_the_tool_and_lets_what_it_covers_through(desk, provider) -
     play(another, desk, name="Codex")
 
 
+def test_a_yes_for_one_connection_is_none_for_another(desk, provider) -> None:
+    desk.setup("keyed", "other", key=provider.static_key)
+    import mcp_types as types
+
+    yes = {"answer": types.ElicitResult(action="accept", content={"agree": True})}
+
+    async def scene(one) -> None:
+        wish = {"service": "keyed", "method": "POST", "path": "/echo"}
+        session, before = one.client.session, provider.requests.total()
+        first = await session.call_tool("arcrun_write", wish, allow_input_required=True)
+        other = await session.call_tool(
+            "arcrun_write", {**wish, "instance": "other"}, input_responses=yes,
+            request_state=first.request_state, allow_input_required=True,
+        )  # fmt: skip
+        assert other.result_type == "input_required"
+        assert provider.requests.total() == before
+
+    play(scene, desk, modes=("auto",), offers=FORM, somebody=Somebody(), allow_write=True)
+
+
 def test_a_prohibition_beats_a_confirmation(desk, provider) -> None:
     desk.policies.deny("keyed", "write")
     somebody = Somebody()
@@ -384,14 +404,23 @@ def test_a_client_that_says_it_can_ask_and_cannot_gets_no_yes(desk, provider) ->
 
 def test_while_the_policy_is_locked_a_yes_in_the_client_is_no_rule(desk, provider) -> None:
     desk.policies.lock("open sesame")
+    somebody = Somebody()
 
     async def scene(one) -> None:
+        wish = {"service": "keyed", "method": "POST", "path": "/echo", "body": one.client.mode}
         before = provider.requests.total()
-        found = await one("arcrun_write", service="keyed", method="POST", path="/echo")
+        found = await one("arcrun_write", **wish)
         assert words(found).startswith("[needs_approval] ")
         assert provider.requests.total() == before
+        (pending,) = desk.policies.pending()
+        keeper = desk.policies
+        keeper.unlock_with("open sesame")
+        keeper.approve(pending.id)
+        somebody.asked.clear()
+        assert not (await one("arcrun_write", **wish)).is_error
+        assert not somebody.asked, "it was approved already, for this very request"
 
-    play(scene, desk, offers=FORM, somebody=Somebody(), allow_write=True)
+    play(scene, desk, offers=FORM, somebody=somebody, allow_write=True)
 
 
 def test_what_nobody_expected_is_told_by_its_type_and_the_log_says_where(desk, caplog) -> None:

@@ -48,7 +48,7 @@ class Session:
         self.allow_write = allow_write
         self.patience = patience
         self.tickets = Tickets()
-        self.attempts: dict[tuple[str, ...], Connecting] = {}
+        self.attempts: dict[str, Connecting] = {}
         self._open_url = open_url
         self._make = broker
         self._lock = threading.Lock()
