@@ -273,6 +273,8 @@ def test_the_client_is_told_when_the_policy_changes_what_is_listed(desk) -> None
 
         with anyio.fail_after(60):
             async with agent(desk, "legacy", watch=0.05, message_handler=heard) as one:
+                await anyio.sleep(0.2)  # looks before anything was listed tell nobody anything
+                assert not told.is_set()
                 assert "arcrun_write" not in await one.tools()
                 desk.policies.allow("keyed", "write")
                 await told.wait()
@@ -350,11 +352,12 @@ def test_a_write_that_waits_for_its_human_goes_on_and_is_sent_once(desk, provide
             before = provider.requests.total()
             if one.client.mode == "legacy":
                 # Since 2026-07-28 no call lasts while a person thinks.
-                for _ in range(2):
-                    waiting = await one("arcrun_write", **wish)
-                    assert words(waiting).startswith("[still_waiting] ")
+                while not words(await one("arcrun_write", **wish)).startswith("[still_waiting] "):
+                    pass  # a busy machine: its time was over before it had asked
             answered.set()
-            while words(found := await one("arcrun_write", **wish)).startswith("[still_waiting]"):
+            while words(found := await one("arcrun_write", **wish)).startswith(
+                ("[still_waiting]", "[slow]")
+            ):
                 pass
             assert not found.is_error, words(found)
             assert len(somebody.asked) == 1
@@ -362,7 +365,7 @@ def test_a_write_that_waits_for_its_human_goes_on_and_is_sent_once(desk, provide
 
         play(
             scene, desk, modes=(mode,), offers=FORM, somebody=somebody, allow_write=True,
-            patience=2,
+            patience=1,
         )  # fmt: skip
 
 
@@ -383,7 +386,7 @@ def test_a_service_that_does_not_answer_is_waited_for_as_long_as_a_call_may(tmp_
             assert words(found).startswith("[slow] No answer has come in time.")
             go.set()
 
-        play(scene, broker, modes=("auto",), patience=2)
+        play(scene, broker, modes=("auto",), patience=1)
         broker.close()
 
 

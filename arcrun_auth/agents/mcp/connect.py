@@ -145,7 +145,7 @@ async def _attempt(call: Call, gateway: Gateway, wish: _Wish) -> Connecting:
 async def _agreed(call: Call, gateway: Gateway, attempt: Connecting, wish: _Wish) -> None:
     message = (
         f"{gateway.client} asks to use {wish.name} by a connection of yours. The page that opens "
-        "says what for; the login or key goes to arcrun on this machine, never to the agent."
+        "says what for; the login or key goes into the vault of this machine, never to the agent."
     )
     if call.asker.by_url:
         if not await call.asker.url(wish.about, message, attempt.url):

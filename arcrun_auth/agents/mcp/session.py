@@ -77,6 +77,11 @@ class Session:
                     gateway.close()
                 group.cancel_scope.cancel()
 
+    def close(self) -> None:
+        """Let go of the vault, if it was opened."""
+        if self._broker is not None:
+            self._broker.close()
+
     def broker(self) -> Broker:
         """Blocks: call it in a thread."""
         with self._lock:
