@@ -12,7 +12,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from arcrun_auth.agents import answering, guard, reading, refusals, seen
+from arcrun_auth.agents import answering, guard, places, reading, refusals, seen
 from arcrun_auth.agents.asking import Judged, Tested
 from arcrun_auth.agents.pace import Pace
 from arcrun_auth.agents.scrubber import Scrubber
@@ -170,8 +170,8 @@ class Gateway:
         lent = self._open(service, instance, name)
         recipe, binding = lent.recipe, lent.binding
         own = guard.injected(binding.inject, lent.injected_headers)
-        at = guard.place(asked.path, binding.base_url, binding.root_paths, own)
-        if guard.denied(recipe.deny_paths, at, binding.base_url) is not None:
+        at = places.place(asked.path, binding.base_url, binding.root_paths, own)
+        if places.denied(recipe.deny_paths, at, binding.base_url) is not None:
             raise guard.refused("deny-path", f"The recipe of {name} keeps agents off this path.")
         query = guard.query(asked.query, own.query, verb)
         headers = guard.headers(asked.headers, own)
@@ -185,7 +185,12 @@ class Gateway:
             query=query, headers=headers, verdict=Verdict(allowed=False),
             digest=guard.digest(verb, at.sent, query, kind, asked.body),
         )  # fmt: skip
-        return replace(judged, verdict=self.broker.policies.check(judged.wanted(self.client)))
+        return replace(judged, verdict=self._verdict(judged.wanted(self.client)))
+
+    def _verdict(self, wanted: Wanted) -> Verdict:
+        policies = self.broker.policies
+        rule = places.prohibition(policies.rules(), wanted)
+        return policies.check(wanted) if rule is None else Verdict(allowed=False, rule=rule)
 
     def _open(self, service: str, instance: str, name: str) -> Lent:
         """The connection as it stands now; LoginRequired where this client sees none."""
@@ -213,7 +218,7 @@ class Gateway:
         """Counts it, and asks the policy once more: it may have changed."""
         self._pace.step()
         policies, wanted = self.broker.policies, judged.wanted(self.client)
-        verdict = policies.check(wanted)
+        verdict = self._verdict(wanted)
         if verdict.allowed:
             approved = verdict.rule is not None and verdict.rule.digest
             if judged.what == "write" and self.confirmable and not (confirmed or approved):

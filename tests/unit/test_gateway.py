@@ -139,6 +139,14 @@ class TestWriting:
                 work(judged)
             assert caught.value.rule == rule.id
 
+    def test_a_prohibition_holds_in_any_case_of_its_letters(self, gate, broker) -> None:
+        broker.policies.allow("thing", "write")
+        judged = gate.judge(write("/PAGES/x"))
+        broker.policies.deny("thing", paths=["/Pages/*"])
+        with pytest.raises(errors.PolicyRefused, match="rule forbids"):
+            gate.send(judged)
+        assert not gate.judge(get("/pages/x")).verdict.allowed
+
     def test_a_person_approves_one_request_and_no_other(self, gate, broker, api) -> None:
         judged = gate.judge(write())
         waiting = gate.ask_human(judged)
