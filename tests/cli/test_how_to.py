@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from arcrun_auth.errors import StoreLocked
+from tests import canary
+
+KEY = f"ntn_{canary.WORD}"
 
 
 def test_it_says_what_is_connected_and_what_is_not(inside, monkeypatch) -> None:
-    ran = inside("how-to", "notion@work", ARCRUN_NOTION__WORK__TOKEN="ntn_x")
+    ran = inside("how-to", "notion@work", ARCRUN_NOTION__WORK__TOKEN=KEY)
     assert ran.code == 0
     assert "`notion@work` is connected." in ran.out
-    assert "ntn_x" not in ran.both
+    assert KEY not in ran.both
     assert "arcrun setup notion` in a terminal." in inside("how-to", "notion").out
 
 
