@@ -230,6 +230,10 @@ def test_what_could_not_be_looked_at_is_said_and_the_rest_shown():
     said = page.one("div", id="said")
     assert said["role"] == "status"
     assert said.text == "Done.The vault is locked.arcrun vault unlock"
+    assert "autofocus" in said.attributes
+    assert (
+        "autofocus" not in shown(picture("x", troubles=(error,))).one("div", id="said").attributes
+    )
     assert page.all("article")
 
 

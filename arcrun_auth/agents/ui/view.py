@@ -42,7 +42,7 @@ def page(
         f'<link rel="icon" href="data:,"><title>{count}arcrun</title>'
         f"<style>{STYLE}</style></head>"
         f"<body{' class=searching' if picture.query else ''}>"
-        f"{_top(picture, at)}<main>{_said([*notices, *troubles])}"
+        f"{_top(picture, at)}<main>{_said([*notices, *troubles], fresh=bool(notices))}"
         f"{waiting(picture.pending, picture.now, at=at)}{_connected(picture, told or {}, at)}"
         f"<aside>{aside.agents(picture, at, token)}{aside.trail(picture)}</aside>"
         f"{_services(picture, at)}"
@@ -95,12 +95,15 @@ def _shown_services(picture: Picture) -> str:
     return "services" if picture.query else f"{len(picture.offers)} services"
 
 
-def _said(notices: Iterable[Told]) -> str:
+def _said(notices: Iterable[Told], *, fresh: bool) -> str:
+    """What is told on top. What is `fresh` has the focus: a page that was just loaded announces
+    nothing by itself to whoever hears it."""
     notes = "".join(
         f'<p class="note {each.mood}"><span>{text(each.text, 600)}</span>{command(each)}</p>'
         for each in notices
     )
-    return f'<div id="said" role="status" aria-live="polite">{notes}</div>'
+    focus = ' tabindex="-1" autofocus' if fresh else ""
+    return f'<div id="said" role="status" aria-live="polite"{focus}>{notes}</div>'
 
 
 def _request(asked: PendingRequest, now: float, at: At) -> str:
