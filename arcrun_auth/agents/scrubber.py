@@ -164,11 +164,21 @@ def _needles(secret: str) -> Iterator[bytes]:
         return
     for spelled in {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}:
         data = spelled.encode("utf-8", "surrogatepass")
-        yield data
-        yield data[::-1]
+        yield spelled[::-1].encode("utf-8", "surrogatepass")
         yield data.hex().encode()
         yield from (core.encode() for core in base64_cores(data))
+        yield from _undone(data)
     yield secret.encode("latin-1", "ignore")
+
+
+def _undone(data: bytes) -> Iterator[bytes]:
+    """A secret as it is, and as its own escapes are undone with those of the text it stands in."""
+    for _ in range(READINGS):
+        yield data
+        below = undo(data)
+        if below is None or len(below.text) < SHORTEST:
+            return
+        data = below.text
 
 
 def _pieces(text: bytes, size: int) -> Iterator[bytes]:

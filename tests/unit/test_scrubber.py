@@ -35,6 +35,7 @@ def partly(text: str, turns: list[bool]) -> str:
 class TestWhatIsFound:
     @given(SECRETS, st.sampled_from(sorted(SPELLINGS)), AROUND, AROUND)
     @example("cAnArY-9f-key/with+signs=", "base64, two further", "é", "x")
+    @example("00000000000é", "reversed", "", "")
     def test_no_twelve_characters_are_left_of_any_spelling(
         self, secret, spelling, before, after
     ) -> None:
@@ -46,6 +47,7 @@ class TestWhatIsFound:
         assert not hits(clean, secret)
 
     @given(SECRETS, st.lists(st.booleans(), min_size=1, max_size=9), st.integers(0, 2))
+    @example("0000000000\\n", [True, False, False], 0)
     def test_percent_in_part_and_again_and_again(self, secret, turns, again) -> None:
         said = partly(secret, turns)
         for _ in range(again):
@@ -81,6 +83,9 @@ class TestWhatIsFound:
         stream = Stream(scrubber)
         pieces = [stream.feed(text[at : at + 5].encode()) for at in range(0, len(text), 5)]
         assert b"".join([*pieces, stream.feed(b"", last=True)]).decode() == scrubber.text(text)
+
+    def test_what_is_left_of_a_secret_of_escapes_is_not_sought_everywhere(self) -> None:
+        assert Scrubber(["%41%41%41"]).text("AAA %41%41%41") == "AAA ***"
 
     def test_of_several_secrets_all_are_found(self) -> None:
         first, second = canary.fresh(), canary.fresh()
