@@ -146,7 +146,7 @@ def test_without_a_request_nothing_is_said_of_one_and_the_place_is_kept_for_it()
 @pytest.mark.parametrize(
     ("changes", "badge", "said"),
     [
-        ({}, "connected", "not used in the last 30 days"),
+        ({}, "connected", "not used in 30 days"),
         ({"until": "in 2 h"}, "connected", "in 2 h"),
         ({"status": "expired", "until": "renews itself"}, "connected", "renews at its next use"),
         ({"status": "expired", "mood": "bad", "until": "2 h ago"}, "expired", "2 h ago"),

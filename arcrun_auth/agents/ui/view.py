@@ -14,6 +14,7 @@ from arcrun_auth.agents.ui.controls import FORM, Told, button, command, hidden, 
 from arcrun_auth.agents.ui.rows import full_name
 from arcrun_auth.agents.ui.style import SCRIPT, STYLE
 from arcrun_auth.agents.ui.words import text, when
+from arcrun_auth.moments import ago
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -125,7 +126,9 @@ def _request(asked: PendingRequest, now: float, at: At) -> str:
 
 
 def _connected(picture: Picture, told: Mapping[str, Told], at: At) -> str:
-    rows = "".join(_row(row, told.get(row.name), picture.now, at) for row in picture.connected)
+    rows = "".join(
+        _row(row, told.get(row.name), picture.now, picture.since, at) for row in picture.connected
+    )
     empty = "Nothing that is connected fits." if picture.query else "Nothing is connected yet."
     body = (
         f'<ul class="card">{rows}</ul>'
@@ -139,12 +142,12 @@ def _connected(picture: Picture, told: Mapping[str, Told], at: At) -> str:
     )
 
 
-def _row(row: Connected, told: Told | None, now: float, at: At) -> str:
+def _row(row: Connected, told: Told | None, now: float, since: float, at: At) -> str:
     renewed = row.status == "expired" and row.mood != "bad"
     status = "connected" if renewed else row.status
     stands = "renews at its next use" if renewed else row.until
     used = f"used by {text(row.used.who, 60)} {when(row.used.time, now)}" if row.used else ""
-    unused = "not used in the last 30 days"
+    unused = f"not used {ago(now - since)}"
     identity = text(row.identity, 120) or '<span class="soft">no account named</span>'
     return (
         f'<li class="row" id="c-{text(row.name, 140)}" data-text="{text(row.text, 600)}">'
