@@ -148,7 +148,7 @@ def test_without_a_request_nothing_is_said_of_one_and_the_place_is_kept_for_it()
     [
         ({}, "connected", "not used in 30 days"),
         ({"until": "in 2 h"}, "connected", "in 2 h"),
-        ({"status": "expired", "until": "renews itself"}, "connected", "renews at its next use"),
+        ({"status": "expired", "until": "renews itself"}, "connected", "renews itself"),
         ({"status": "expired", "mood": "bad", "until": "2 h ago"}, "expired", "2 h ago"),
         ({"status": "revoked", "mood": "bad"}, "revoked", ""),
         ({"used": Use(NOW - 120, "some-agent")}, "connected", "used by some-agent 2 min ago"),

@@ -143,9 +143,8 @@ def _connected(picture: Picture, told: Mapping[str, Told], at: At) -> str:
 
 
 def _row(row: Connected, told: Told | None, now: float, since: float, at: At) -> str:
-    renewed = row.status == "expired" and row.mood != "bad"
-    status = "connected" if renewed else row.status
-    stands = "renews at its next use" if renewed else row.until
+    # What is renewed at its next use asks nothing of anybody.
+    status = "connected" if row.status == "expired" and row.mood != "bad" else row.status
     used = f"used by {text(row.used.who, 60)} {when(row.used.time, now)}" if row.used else ""
     unused = f"not used {ago(now - since)}"
     identity = text(row.identity, 120) or '<span class="soft">no account named</span>'
@@ -154,7 +153,7 @@ def _row(row: Connected, told: Told | None, now: float, since: float, at: At) ->
         f'<div><h3>{text(row.title, 80)} <code class="soft">{text(row.name, 140)}</code></h3>'
         f"<p>{identity}</p></div>"
         f'<div><p><span class="badge {row.mood}">{text(status, 40)}</span> '
-        f'<span class="small">{text(stands, 80)}</span></p>'
+        f'<span class="small">{text(row.until, 80)}</span></p>'
         f'<p class="soft small">{used or unused}</p></div>'
         f'<div class="do">{_buttons(row, at)}</div>'
         f"{_result(told)}{_warnings(row)}{_details(row)}</li>"
