@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import anyio
 import pytest
 
+from arcrun_auth.agents.mcp import connect
 from arcrun_auth.browser import NotOpened
 from arcrun_auth.errors import StoreError
 from arcrun_auth.testing import Provider
@@ -232,3 +234,22 @@ def test_a_page_that_lies_there_too_long_is_told_as_that(desk, monkeypatch) -> N
         assert words(found).startswith("[expired] ")
 
     play(scene, desk, modes=("legacy",), offers=URL, somebody=Somebody(opens=lambda url: None))
+
+
+@pytest.mark.parametrize("mode", ERAS)
+def test_an_agent_asks_for_so_many_pages_and_no_more(mode, desk) -> None:
+    """Each is a port and a thread here, for ten minutes, whether its client asks or not."""
+
+    async def scene(one) -> None:
+        async def ask(number: int) -> None:
+            found = await one("arcrun_connect", service="demo", instance=f"i{number}")
+            told.append(words(found).partition(" ")[0])
+
+        told: list[str] = []
+        async with anyio.create_task_group() as group:
+            for number in range(connect.MOST_PAGES + 5):
+                group.start_soon(ask, number)
+        assert told.count("[too_many]") == 5
+        assert len(one.session.attempts) == connect.MOST_PAGES
+
+    play(scene, desk, modes=(mode,), offers=URL, somebody=Somebody(), patience=2)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _GLANCE = 5.0
 """How many seconds does a thread wait for the page before it looks whether it is still wanted?"""
+MOST_PAGES = 8
+"""How many pages may wait for a person? Each takes a port, a thread, and their attention."""
 _USABLE = ("connected", "untested", "expired")
 """How does a connection stand that the next request can use?"""
 
@@ -118,13 +120,24 @@ def _leave(call: Call, attempt: Connecting, wish: _Wish) -> None:
 
 
 async def _attempt(call: Call, gateway: Gateway, wish: _Wish) -> Connecting:
+    attempts = call.session.attempts
+    async with call.session.starting:
+        if wish.about not in attempts:
+            if len(attempts) >= MOST_PAGES:
+                raise Fault(
+                    "too_many",
+                    f"Your human is asked to connect {MOST_PAGES} services already.",
+                    "Let them answer one, or wait ten minutes.",
+                )
+            attempts[wish.about] = await _started(gateway, wish)
+        return attempts[wish.about]
+
+
+async def _started(gateway: Gateway, wish: _Wish) -> Connecting:
     from arcrun_auth.agents import connecting
 
-    found = call.session.attempts.get(wish.about)
-    if found is not None:
-        return found
     try:
-        found = await anyio.to_thread.run_sync(
+        return await anyio.to_thread.run_sync(
             lambda: connecting.start(
                 gateway.broker, wish.service, wish.instance, scopes=wish.scopes,
                 client=gateway.client,
@@ -138,8 +151,6 @@ async def _attempt(call: Call, gateway: Gateway, wish: _Wish) -> Connecting:
                 "arcrun_how_to lists the names. Scopes themselves are no names of sets.",
             ) from None
         raise
-    call.session.attempts[wish.about] = found
-    return found
 
 
 async def _agreed(call: Call, gateway: Gateway, attempt: Connecting, wish: _Wish) -> None:

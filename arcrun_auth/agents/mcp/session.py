@@ -49,6 +49,7 @@ class Session:
         self.patience = patience
         self.tickets = Tickets()
         self.attempts: dict[str, Connecting] = {}
+        self.starting = anyio.Lock()
         self._open_url = open_url
         self._make = broker
         self._lock = threading.Lock()
