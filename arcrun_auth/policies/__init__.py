@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from arcrun_auth import policy
 from arcrun_auth.errors import AuthError, PolicyRefused, StoreConflict
 from arcrun_auth.markers import marker
-from arcrun_auth.policies.kept import MOST, PATIENCE, Book, Desk, PendingRequest
+from arcrun_auth.policies.kept import MOST, MOST_EACH, PATIENCE, Book, Desk, PendingRequest
 from arcrun_auth.policies.passphrase import Lock, vault_of
 from arcrun_auth.policies.shape import checked
 from arcrun_auth.policy import ANY, Rule, Verdict, Wanted
@@ -177,7 +177,7 @@ class Policies:
         """Keeps a request for a person to look at, for ten minutes.
 
         Who asks the same again gets the request that is there, waiting or refused. PolicyRefused
-        where as many wait as may.
+        where as many wait as may, of this client or of all.
         """
         request = request.fit()
         while True:
@@ -186,9 +186,10 @@ class Policies:
             for each in found:
                 if each.same(request):
                     return each
-            if sum(each.state == "waiting" for each in found) >= MOST:
+            waiting = [each.client for each in found if each.state == "waiting"]
+            if len(waiting) >= MOST or waiting.count(request.client) >= MOST_EACH:
                 raise PolicyRefused(
-                    f"{MOST} requests of agents wait for a person already.",
+                    f"{len(waiting)} requests of agents wait for a person already.",
                     rule="policy-pending",
                     hint="Ask your human to run: arcrun approve",
                 )

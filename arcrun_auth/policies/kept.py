@@ -26,8 +26,8 @@ FORMAT = "1"
 
 PATIENCE = 600
 """For how many seconds does a request wait for a person?"""
-MOST = 20
-"""How many may wait?"""
+MOST, MOST_EACH = 20, 10
+"""How many may wait, and of one client? It leaves room for another's."""
 _PREVIEW = 300
 """How many characters of a body are shown to whoever approves?"""
 

@@ -258,17 +258,29 @@ def test_only_a_request_that_waits_can_be_settled(policies):
 
 
 def test_no_more_wait_than_a_person_can_read_and_none_is_lost_for_another(policies):
-    asked = [policies.ask(replace(ASKED, digest=str(number))) for number in range(MOST)]
+    asked = [
+        policies.ask(replace(ASKED, digest=str(number), client=f"agent-{number % 2}"))
+        for number in range(MOST)
+    ]
     with pytest.raises(PolicyRefused, match=f"{MOST} requests") as caught:
         policies.ask(ASKED)
     assert caught.value.rule == "policy-pending"
-    assert policies.ask(replace(ASKED, digest="3")) == asked[3]
+    assert policies.ask(replace(ASKED, digest="3", client="agent-1")) == asked[3]
     policies.refuse(asked[0].id)
     policies.approve(asked[1].id)
     for digest in ("x", "y"):  # each takes the place of one that is settled
         policies.ask(replace(ASKED, digest=digest))
     assert policies.request(asked[0].id) is None
     assert [each.digest for each in policies.pending()] == [*map(str, range(2, MOST)), "x", "y"]
+
+
+def test_one_client_leaves_room_for_another(policies):
+    for number in range(MOST // 2):
+        policies.ask(replace(ASKED, digest=str(number)))
+    with pytest.raises(PolicyRefused) as caught:
+        policies.ask(ASKED)
+    assert caught.value.rule == "policy-pending"
+    assert policies.ask(replace(ASKED, client="another")).state == "waiting"
 
 
 # -- the lock ----------------------------------------------------------------------------------
