@@ -20,7 +20,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from arcrun_auth import http1, ports, threads
+from arcrun_auth import callers, http1, ports, threads
 from arcrun_auth.http1 import Reply, Request
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class Listener:
 
     The first free of the `wanted` ports is taken, or any if none is wanted; LoginFailed where
     none is free. `names` are hosts that it is asked under beside its addresses. With
-    `max_body` a POST may have a body, of so many bytes. Use it in a `with` statement: it is
+    `max_body` a POST may have a body, of so many bytes; with `own` programs of other users are
+    not heard, where the system tells whose they are. Use it in a `with` statement: it is
     closed on every way out.
     """
 
@@ -82,12 +83,15 @@ class Listener:
         names: Iterable[str] = (),
         max_body: int = 0,
         service: str | None = None,
+        own: bool = False,
     ) -> None:
         self._listeners = ports.bind(wanted or ports.ANY, service)
         self.port: int = self._listeners[0].getsockname()[1]
         # DNS rebinding: a page under a name of its own that resolves to 127.0.0.1 is refused.
         self._hosts = frozenset(f"{name}:{self.port}" for name in ("127.0.0.1", "[::1]", *names))
         self._max_body = max_body
+        self.own = own
+        """Whether programs of another user of this machine are hung up on."""
         self._clients: dict[socket.socket, _Client] = {}
         self._winner: socket.socket | None = None
         self._selector = selectors.DefaultSelector()
@@ -204,6 +208,9 @@ class Listener:
         except OSError as error:  # it has gone again, or the process is out of descriptors
             if error.errno in _NONE_LEFT:
                 time.sleep(TICK)  # it goes on knocking, and nobody can be let in before one is free
+            return
+        if self.own and callers.is_stranger(sock):
+            sock.close()
             return
         with suppress(OSError):
             sock.setblocking(False)  # whatever socket.setdefaulttimeout says

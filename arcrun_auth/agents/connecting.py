@@ -85,6 +85,10 @@ class Connecting:
         self._ended.wait(seconds)
         return self._state
 
+    def for_anybody(self) -> None:
+        """The link is shown to the person alone: see `Site.for_anybody`."""
+        self._site.for_anybody()
+
     def close(self) -> None:
         """It is not waited for any more: an undecided page closes. A login that has begun ends by
         itself, in its time limit, and an end is still shown to whoever comes back for it."""

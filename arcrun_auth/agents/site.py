@@ -98,7 +98,9 @@ class Site:
         self._again = again
         self._policy = landing.policy(forms=True, script=script, style=style)
         self._idle = idle
-        self._listener = Listener(() if port is None else (port,), max_body=forms.MAX_BODY)
+        self._listener = Listener(
+            () if port is None else (port,), max_body=forms.MAX_BODY, own=True
+        )
         self.port = self._listener.port
         self.token = secrets.token_urlsafe(32)
         """What every form carries, under the name `landing.TOKEN`."""
@@ -119,6 +121,12 @@ class Site:
     def url(self) -> str:
         """The link. It works once, for ten minutes."""
         return f"http://127.0.0.1:{self.port}{self._entry}"
+
+    def for_anybody(self) -> None:
+        """Its link is shown to the person alone, who may have a browser of another user of this
+        machine. Without this none of those gets in: a browser that is started with the link shows
+        it to all of them."""
+        self._listener.own = False
 
     @property
     def opened(self) -> bool:

@@ -29,7 +29,7 @@ FLOORS = [
     (
         "world",
         """
-        ambient audit browser catalog catalog_add catalog_build catalog_faults
+        ambient audit browser callers catalog catalog_add catalog_build catalog_faults
         catalog_fetched catalog_index catalog_remove ci_identity cloud kept_line keyfile
         keyform listener locks loopback markers notebook people platform_api ports programs project
         qr remote retrieval settings stores surroundings workload

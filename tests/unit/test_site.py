@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from arcrun_auth import landing, listener
+from arcrun_auth import callers, landing, listener
 from arcrun_auth.agents import site as module
 from arcrun_auth.agents.site import Route, Site
 from arcrun_auth.errors import AuthError
@@ -468,3 +469,53 @@ class TestTheEnd:
         desk.post(body=urlencode({landing.TOKEN: desk.site.token, "key": canary.fresh("typed")}))
         assert canary.hits(desk.told[0]["key"])
         assert not canary.hits("".join(capfd.readouterr()))
+
+
+class TestOtherUsers:
+    """A browser's command line, with the link in it, can be read by all users of a machine."""
+
+    @pytest.fixture
+    def stranger(self, monkeypatch):
+        """From here on, whoever connects is somebody else: we are."""
+        monkeypatch.setattr(callers, "_ROOT", -1)
+        monkeypatch.setattr(callers.os, "geteuid", lambda: 4242)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="the system tells nobody whose a socket is")
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    def test_another_user_who_knows_the_link_opens_nothing(self, stranger, host) -> None:
+        with Site([Route("GET", "/", lambda visit: visit.site.show(BIG))]) as site:
+            site.start()
+            path = urlsplit(site.url).path
+            asked = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\n\r\n".encode()
+            assert send(site.port, asked, host) == ""
+            assert not site.opened
+            site.for_anybody()
+            assert "200 OK" in send(site.port, asked, host)
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    def test_our_own_programs_are_no_strangers(self, host) -> None:
+        with linked(host, host) as ours:
+            assert not callers.is_stranger(ours)
+
+    def test_a_socket_of_ipv6_that_speaks_ipv4_is_found(self, stranger) -> None:
+        with linked("127.0.0.1", "::ffff:127.0.0.1") as ours:
+            assert callers.is_stranger(ours) == (sys.platform == "linux")
+
+    def test_where_nobody_tells_nobody_is_a_stranger(self, stranger, monkeypatch, tmp_path) -> None:
+        monkeypatch.setattr(callers, "_TABLES", (str(tmp_path / "none"),))
+        with linked("127.0.0.1", "127.0.0.1") as ours:
+            assert not callers.is_stranger(ours)
+        assert not callers.is_stranger(ours), "it has gone"
+
+
+@contextmanager
+def linked(server, client):
+    """Our end of a connection between the two addresses."""
+    families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host in (server, client)]
+    with (
+        socket.create_server((server, 0), family=families[0]) as listening,
+        socket.socket(families[1]) as theirs,
+    ):
+        theirs.connect((client, listening.getsockname()[1]))
+        with listening.accept()[0] as ours:
+            yield ours

@@ -47,7 +47,7 @@ class Page:
         self._told: dict[str, Told] = {}
         self._connecting: dict[str, tuple[str, Connecting]] = {}
         self._count = 0
-        self._over = False
+        self._over = self._anybody = False
         self._site = Site(
             self._routes(), again="Run arcrun ui again.", script=SCRIPT, style=STYLE, port=port
         )
@@ -57,6 +57,11 @@ class Page:
     def url(self) -> str:
         """The link to open. It works once."""
         return self._site.url
+
+    def for_anybody(self) -> None:
+        """The link is shown to the person alone: see `Site.for_anybody`."""
+        self._anybody = True
+        self._site.for_anybody()
 
     def run(self) -> None:
         """Serves in this thread."""
@@ -181,6 +186,8 @@ class Page:
             client="",
             method=wanted.get("method") or None,
         )
+        if self._anybody:
+            begun.for_anybody()
         with self._lock:
             self._count += 1
             named = str(self._count)

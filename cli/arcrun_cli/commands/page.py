@@ -63,9 +63,11 @@ def _broker() -> Broker:
 
 def _lead(page: Page, *, no_browser: bool) -> None:
     """Brings the person to the page."""
+    from arcrun_auth.browser import available
     from arcrun_auth.surroundings import look
 
     if no_browser:
+        page.for_anybody()
         ui.put(page.url)
         ui.out().flush()
     else:
@@ -74,6 +76,8 @@ def _lead(page: Page, *, no_browser: bool) -> None:
             ui.tell("The page is open in your browser. Ctrl-C ends it.")
             return
         _only_to_people()
+        if not available():  # then no program was shown the link, either
+            page.for_anybody()
         ui.tell(f"No browser was opened here ({reason}). Open this link yourself:")
         ui.tell(page.url)
     here = look()
