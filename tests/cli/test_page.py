@@ -89,25 +89,24 @@ def test_where_no_browser_opens_the_link_is_told_and_over_ssh_how_to_reach_it(in
     assert re.search(r"ssh -N -L ([0-9]+):127\.0\.0\.1:\1 ada@192\.0\.2\.2", ran.err)
 
 
-def test_an_agent_may_open_the_page_and_its_human_allows_there_what_the_agent_may_not(
-    inside, person, tmp_path
-):
+def test_an_agent_may_open_the_page_and_nothing_more_is_allowed_there(inside, person, tmp_path):
+    """It can have the link: from a program of its own in PATH, or from the list of processes."""
     with Provider() as provider:
         home = home_with(tmp_path, provider)
-        ran = inside("policy", "allow", "keyed", "--write", "/**", ARCRUN_HOME=home, CLAUDECODE="1")
-        assert ran.code == 7
 
         def allow(reader):
             reader.push("Allow once: POST /things of keyed, asked by claudecode")
-            assert "may send it once" in reader.hears()[0]
+            assert "An agent does not widen what it may do" in reader.hears()[0]
+            reader.push("Refuse POST /things of keyed, asked by claudecode")
 
         person.act = allow
         asked = ask(home)
         ran = inside("ui", ARCRUN_HOME=home, CLAUDECODE="1", BROWSER="keep-the-link %s")
+    assert person.error is None
     assert ran.code == 0
     assert not LINK.search(ran.both)
     assert "BROWSER" not in person.environ
-    assert broker_of(home).policies.request(asked.id).state == "approved"
+    assert broker_of(home).policies.request(asked.id).state == "refused"
 
 
 @pytest.mark.parametrize("arguments", [("ui",), ("ui", "--no-browser")])

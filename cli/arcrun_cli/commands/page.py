@@ -11,11 +11,10 @@ import click
 from arcrun_auth.errors import NoStore
 from arcrun_cli import agents, syncing, ui
 from arcrun_cli.app import Command
-from arcrun_cli.options import terminal
+from arcrun_cli.options import broker
 
 if TYPE_CHECKING:
     from arcrun_auth.agents.ui.server import Page
-    from arcrun_auth.broker import Broker
 
 
 @click.command(
@@ -33,14 +32,15 @@ def command(*, no_browser: bool, port: int | None) -> int:
     """Show what is connected, who uses it and what agents may do, on a page of this machine.
 
     There services are connected, tested and disconnected, and requests of agents allowed or
-    refused. It never shows a secret. The link works once, in one browser; the page ends with
-    Ctrl-C, its button, or ten minutes after it was last used.
+    refused; on one that an agent's shell has opened nothing more is allowed to them. It never
+    shows a secret. The link works once, in one browser; the page ends with Ctrl-C, its button, or
+    ten minutes after it was last used.
     """
     from arcrun_auth.agents.ui.server import Page
 
     if no_browser:
         _only_to_people()
-    here = _broker()
+    here = broker()
     with suppress(NoStore):
         here.list_services()  # a passphrase is asked for here, and not while a page waits
     with Page(here, port=port) as page:
@@ -50,15 +50,6 @@ def command(*, no_browser: bool, port: int | None) -> int:
     if here.changes:
         syncing.afterwards(here)
     return 0
-
-
-def _broker() -> Broker:
-    """The user's broker. What is clicked on the page is clicked by a person, whoever has started
-    it: so for this one nothing says that an agent is at work."""
-    from arcrun_auth.broker import Broker
-
-    environ = {name: text for name, text in os.environ.items() if name not in agents.MARKERS}
-    return Broker(person=terminal(), environ=environ)
 
 
 def _lead(page: Page, *, no_browser: bool) -> None:
