@@ -240,6 +240,12 @@ class Policies:
         return Book.read(self._store).lock is not None
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing is widened from here by a yes alone: the policy is locked, or this is
+        an agent's shell, where the agent itself could be who says it."""
+        return self.locked or marker(self._environ) is not None
+
+    @property
     def locks_with_vault(self) -> bool:
         """Whether `lock` takes the vault's passphrase, and no other."""
         return vault_of(self._store) is not None

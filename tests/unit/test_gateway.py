@@ -678,3 +678,16 @@ def test_who_asks_for_what_is_refused_again_and_again_does_not_fill_the_trail(br
     found = [line[-1] for line in lines(broker)]
     assert found == [*["refused: deny-path"] * 6, "refused: rate-limit"]
     gate.close()
+
+
+def test_in_an_agents_shell_a_yes_of_its_client_stands_for_no_rule(tmp_path, api, key) -> None:
+    """There the client may be a script of the agent's, which says yes to whatever is asked."""
+    broker = house(tmp_path, api.origin, key, environ={"CLAUDECODE": "1"})
+    gate = Gateway(broker, client="a", confirmable=True)
+    before = len(api.seen)
+    with pytest.raises(errors.PolicyRefused) as caught:
+        gate.send(gate.judge(write()), confirmed=True)
+    assert caught.value.rule == "read-only"
+    assert len(api.seen) == before
+    gate.close()
+    broker.close()

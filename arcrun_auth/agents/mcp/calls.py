@@ -157,9 +157,9 @@ def _is_forbidden(verdict: Verdict) -> bool:
 
 
 def _approved(gateway: Gateway, judged: Judged, *, confirmed: bool) -> None:
-    """Where no rule allows it, a yes in the client does, unless the policy is locked; else the
+    """Where no rule allows it, a yes in the client does, unless the policy is closed; else the
     request is kept for a person to look at. The same request has the same number."""
-    if confirmed and not gateway.broker.policies.locked:
+    if confirmed and not gateway.broker.policies.closed:
         return
     pending = gateway.ask_human(judged)
     if pending.state == "refused":
