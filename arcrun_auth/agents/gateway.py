@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from arcrun_auth.agents import answering, guard, places, reading, refusals, seen
 from arcrun_auth.agents.asking import Judged, Tested
 from arcrun_auth.agents.pace import RATE, Pace
-from arcrun_auth.agents.scrubber import Known, Scrubber
+from arcrun_auth.agents.scrubber import Known, Pieces, Scrubber
 from arcrun_auth.agents.within import within
 from arcrun_auth.errors import (
     AuthError,
@@ -228,6 +228,11 @@ class Gateway:
     def _admit(self, judged: Judged, *, confirmed: bool) -> None:
         """Counts it, and asks the policy once more: it may have changed."""
         self._pace.step()
+        if self._pieces(judged.name).many:
+            raise guard.refused(
+                "pieces", f"Answers of {judged.name} show one piece of its key after the other.",
+                "Ask your human to look at: arcrun audit",
+            )  # fmt: skip
         policies, wanted = self.broker.policies, judged.wanted(self.client)
         verdict = self._verdict(wanted)
         if verdict.allowed:
@@ -255,6 +260,10 @@ class Gateway:
             made = Scrubber(each.reveal() for each in secrets)
             kept = self._scrubbers[lent.name] = secrets, made
         return kept[1]
+
+    def _pieces(self, name: str) -> Pieces:
+        kept = self._scrubbers.get(name)
+        return kept[1].pieces if kept is not None else Pieces()
 
     # -- what is told, and noted ---------------------------------------------------------
 

@@ -11,7 +11,8 @@ agree on who has the secret already. A service that does that gets the secret wi
 
 Whoever can have a text of theirs shown could try pieces of a secret until one is hidden, a letter
 at a time. So what a client has sent itself is shown to it again, whatever it is (`Known`): that
-tells nothing. Somebody who puts texts into a service by another way, and sees the answers, can.
+tells nothing. Who puts texts into a service by another way, or has a model say them, shows many
+different pieces of one secret by it, and no service does: `Pieces` counts those.
 
 How: a text is searched as it is, then with its escapes undone, and so on; what is found leads
 back to where it came from. To find any window of any secret in one pass, the text is looked at in
@@ -43,6 +44,10 @@ _IN_HEX, _IN_BASE64 = 24, 14
 of a secret than that is no window, since many a key begins with what everybody knows."""
 READINGS = 4
 """How often is a text searched: as it is, with escapes undone once, twice, ..."""
+MANY = 8
+"""How many different pieces of a secret are more than chance?"""
+_LONGEST_RUN = 1 << 14
+"""For how many bytes do we wait for the end of a secret, to see whether it is a whole one?"""
 _MOST_ESCAPED = 32
 """How many times as long as it was sent may a text be shown, by its escapes?"""
 _STEP = 6
@@ -79,6 +84,23 @@ class Known:
 _NOTHING = Known()
 
 
+class Pieces:
+    """The pieces of secrets that answers have shown: each once, however often it was shown."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+
+    def add(self, piece: bytes) -> None:
+        """Notes one. What is too many already is not counted further."""
+        if not self.many:
+            self._seen.add(piece)
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more than a service shows by itself: part of an account's number."""
+        return len(self._seen) >= MANY
+
+
 class Scrubber:
     """Finds what these secrets may look like. Safe to share between threads.
 
@@ -86,10 +108,13 @@ class Scrubber:
     'x=***&y=1'
     """
 
-    __slots__ = ("_longest", "_needles", "_short", "_sizes", "_steps", "_windows", "known")
+    __slots__ = (
+        "_longest", "_needles", "_short", "_sizes", "_steps", "_whole", "_windows", "known",
+        "pieces",
+    )  # fmt: skip
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self.known = _NOTHING
+        self.known, self.pieces = _NOTHING, Pieces()
         sought = frozenset(secrets)
         # Others of the same domain have the end of an address in common with it.
         whole = frozenset(filter(is_address, sought))
@@ -100,6 +125,7 @@ class Scrubber:
         self._steps = frozenset(piece for each, _ in long for piece in _pieces(each, _STEP))
         short = sorted(needles - {each for each, _ in long}, key=len, reverse=True)
         self._short = re.compile(b"|".join(map(re.escape, short))) if short else None
+        self._whole = needles
         self._needles = b"\0".join(needles)
         self._longest = max([WINDOW, *self._sizes, *map(len, short)])
 
@@ -108,6 +134,15 @@ class Scrubber:
         made = copy(self)
         made.known = known
         return made
+
+    def is_news(self, run: bytes) -> bool:
+        """Whether to hide it: not from who has sent it. A piece of a secret is counted."""
+        if run in self.known:
+            return False
+        shown = [text.translate(_ALIKE) for text in _readings(run)]
+        if not any(needle in text for needle in self._whole for text in shown):
+            self.pieces.add(shown[-1])
+        return True
 
     def text(self, text: str) -> str:
         """`text` with `***` in place of all that was found."""
@@ -194,13 +229,13 @@ class Stream:
         self, held: bytes, spans: Sequence[Span], sure: int, *, last: bool
     ) -> tuple[list[Span], int]:
         """Without what the client has sent itself; and up to where that is sure."""
-        known = self._scrubber.known
+        longest = max(_LONGEST_RUN, _MOST_ESCAPED * self._scrubber.known.size)
         found: list[Span] = []
         for start, end in spans:
-            if start >= self._given and end - start <= _MOST_ESCAPED * known.size:
+            if start >= self._given and end - start <= longest:
                 if end >= sure and not last:  # it may go on, and then be more than was sent
                     return found, min(sure, start)
-                if held[start:end] in known:
+                if not self._scrubber.is_news(held[start:end]):
                     continue
             found.append((start, end))
         return found, sure

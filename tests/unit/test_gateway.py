@@ -14,6 +14,7 @@ from arcrun_auth.agents import answering, gateway, refusals, within
 from arcrun_auth.agents.asking import Asked
 from arcrun_auth.agents.gateway import Gateway
 from arcrun_auth.agents.pace import Pace
+from arcrun_auth.agents.scrubber import MANY
 from arcrun_auth.tokens import Key, Secret
 from tests import canary
 from tests.agents_kit import RECIPE, echo, hits, house
@@ -691,3 +692,23 @@ def test_in_an_agents_shell_a_yes_of_its_client_stands_for_no_rule(tmp_path, api
     assert len(api.seen) == before
     gate.close()
     broker.close()
+
+
+def test_a_key_that_is_tried_by_texts_of_somebody_else_is_used_no_more(tmp_path, key) -> None:
+    """A comment on a page, or a model that is told what to say: not what the agent itself sent."""
+    sizes = iter(range(12, 40))
+
+    def api(seen):
+        del seen
+        return Reply(headers={"content-type": "text/plain"}, body=key[-next(sizes) :].encode())
+
+    with recorder(api) as running:
+        broker = house(tmp_path, running.origin, key)
+        gate = Gateway(broker, client="a")
+        for _ in range(MANY):
+            assert gate.send(gate.judge(get())).text == "***"
+        with pytest.raises(errors.PolicyRefused) as caught:
+            gate.send(gate.judge(get()))
+        assert caught.value.rule == "pieces"
+        gate.close()
+        broker.close()

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from arcrun_auth.agents import escapes
-from arcrun_auth.agents.scrubber import WINDOW, Known, Scrubber, Stream
+from arcrun_auth.agents.scrubber import MANY, WINDOW, Known, Scrubber, Stream
 from tests import canary
 from tests.agents_kit import SPELLINGS, hits
 
@@ -244,10 +244,21 @@ class TestWhoTriesPieces:
         cut = [stream.feed(data[at : at + size]) for at in range(0, len(data), size)]
         assert b"".join(cut) + stream.feed(b"", last=True) == told.data(data)
 
-    def test_what_goes_on_for_longer_than_was_sent_is_not_waited_for(self) -> None:
+    def test_what_goes_on_and_on_is_not_waited_for(self) -> None:
         secret = canary.fresh()
         stream = Stream(Scrubber([secret]).to(Known("x")))
-        assert stream.feed((secret * 10).encode()) == b"***"
+        assert stream.feed((secret * 1000).encode()) == b"***"
+
+    def test_pieces_that_grow_are_counted_and_whole_ones_are_not(self) -> None:
+        secret = canary.fresh() + "x1y2z3"
+        scrubber = Scrubber([secret])
+        for spelled in (secret, secret.upper(), SPELLINGS["base64"](secret), secret[:15]):
+            for _ in range(20):
+                scrubber.to(Known("x")).text(f"it is {spelled}.")
+        assert not scrubber.pieces.many
+        for size in range(WINDOW, WINDOW + MANY):
+            scrubber.text(f"it is {secret[:size]}.")
+        assert scrubber.pieces.many
 
     def test_a_few_known_letters_make_no_window_in_hex_or_base64(self) -> None:
         scrubber = Scrubber(["github_pat_11AAAAAAAA-not-a-real-one"])
