@@ -45,8 +45,16 @@ _OVERRIDES = frozenset({
 """What makes some servers take another method, path, host or client for the one that asks; and a
 body that nobody can look into."""
 _CREDENTIALS = frozenset({
-    "api-key", "authorization", "cookie", "cookie2", "private-token", "x-access-token",
-    "x-amz-security-token", "x-api-key", "x-auth-token", "x-authorization",
+    "authorization", "cookie", "cookie2", "private-token", "x-amz-security-token",
+    "x-authorization",
+})  # fmt: skip
+# Other keys of the services than the one that their recipes put in: somebody else's account.
+_KEYS = re.compile(
+    r"(?:.*-)?(?:api-?key|app(?:lication)?-key|access-(?:key|token)|auth-(?:key|token)"
+    r"|subscription-key|session-token)|x-(?!csrf|xsrf|continuation|next|page|sync)[a-z]+-token"
+)
+_KEYS_NAMED = frozenset({
+    "api_key", "apikey", "auth_token", "client_secret", "private_token", "x_api_key",
 })  # fmt: skip
 _PREFIXES = ("proxy-", "x-forwarded-")
 _NEVER_NAMED = frozenset({
@@ -130,7 +138,8 @@ def _plain(name: str) -> str:
 
 def _check_member(where: str, name: str, value: str, names: Iterable[str], verb: str) -> None:
     plain = _plain(name)
-    if plain in _NEVER_NAMED or plain in {_plain(each) for each in names}:
+    never = _NEVER_NAMED | _KEYS_NAMED if where == "query" else _NEVER_NAMED
+    if plain in never or plain in {_plain(each) for each in names}:
         raise refused(
             where, f"A name in the {where} stands for a credential or another method.",
             "leave it out: what signs the request is put in by itself",
@@ -173,7 +182,8 @@ def headers(
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or len(value) > LONGEST_HEADER:
             raise refused("header", "A header's name or value has characters that none has.")
         plain = name.lower().replace("_", "-")  # as CGI reads it (RFC 3875 §4.1.18)
-        if plain in own | WIRE | _OVERRIDES | _CREDENTIALS or plain.startswith(_PREFIXES):
+        named = plain in own | WIRE | _OVERRIDES | _CREDENTIALS or plain.startswith(_PREFIXES)
+        if named or _KEYS.fullmatch(plain):
             raise refused(
                 "header", f"The header {plain} is not the caller's to say.",
                 "leave it out: what signs the request is put in by itself",

@@ -134,7 +134,7 @@ def variants(path: str) -> Iterator[str]:
     lower = unicodedata.normalize("NFKC", path).lower()
     for each in (lower, re.split(r"[?#]", lower)[0]):
         plain = re.sub(r";[^/]*", "", each).rstrip(". ")
-        yield from (each, plain, re.sub(r"\.(?:json|xml|html|csv)/?$", "", plain))
+        yield from (each, plain, re.sub(r"\.[a-z]{2,8}/?$", "", plain))
 
 
 def prohibition(rules: Iterable[Rule], wanted: Wanted) -> Rule | None:

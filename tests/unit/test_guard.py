@@ -121,6 +121,7 @@ class TestDenied:
     @pytest.mark.parametrize(
         "path",
         ["/tokens", "/tokens/", "/tokens/new", "/TOKENS", "/Tokens/a/b", "/tokens.json",
+         "/tokens.atom",
          "/%54okens", "/tokens;v=1", "/tokens%3Fa", "/tokens%23", "/tokens.", "/users/me/keys",
          "/users/me/KEYS.xml", "/tokens%20", "/\uff34okens"],
     )  # fmt: skip
@@ -172,7 +173,7 @@ class TestQuery:
         "given",
         [{"api_key": "x"}, {"API-Key": "x"}, {"api.key": "x"}, {"api_key[]": "x"},
          {"api%5Fkey": "x"}, {" api_key": "x"}, "api_key", "a=1;api_key=x", "a&%61pi_key=x",
-         {"\uff41pi_key": "x"}, {"access_token": "x"}, {"_method": "PUT"}, "_METHOD=put",
+         {"\uff41pi_key": "x"}, {"access_token": "x"}, {"private_token": "x"}, {"_method": "PUT"}, "_METHOD=put",
          {"method": "delete"}, "method=DELETE", "X-HTTP-Method-Override=PUT", "a=b#c", "a=\r\n",
          {"a": "\ud800"}, {"a": "x" * 20000}],
     )  # fmt: skip
@@ -194,7 +195,8 @@ class TestQuery:
 
 class TestHeaders:
     def test_ordinary_ones_pass(self) -> None:
-        given = {"Accept": "text/plain", "If-None-Match": '"a"', "Notion-Version": "2022"}
+        given = {"Accept": "text/plain", "If-None-Match": '"a"', "Notion-Version": "2022",
+                 "Idempotency-Key": "1", "X-Continuation-Token": "2"}  # fmt: skip
         assert guard.headers(given, OWN) == tuple(given.items())
 
     @pytest.mark.parametrize(
@@ -204,6 +206,7 @@ class TestHeaders:
          "Forwarded", "X-Forwarded-For", "X-Forwarded-Anything", "X-HTTP-Method-Override",
          "X-HTTP-Method", "X-Method-Override", "X_Method_Override", "X-Original-URL",
          "Accept-Encoding", "Content-Encoding", "Expect", "Keep-Alive", "X-Auth-Token", "bad name",
+         "ApiKey", "X-Goog-Api-Key", "X-Shop-Access-Token", "X-Vault-Token", "App-Subscription-Key",
          "", "a:b", "é"],
     )  # fmt: skip
     def test_those_of_the_connection_and_of_the_recipe_do_not(self, name) -> None:
