@@ -173,7 +173,8 @@ class TestQuery:
         "given",
         [{"api_key": "x"}, {"API-Key": "x"}, {"api.key": "x"}, {"api_key[]": "x"},
          {"api%5Fkey": "x"}, {" api_key": "x"}, "api_key", "a=1;api_key=x", "a&%61pi_key=x",
-         {"\uff41pi_key": "x"}, {"access_token": "x"}, {"private_token": "x"}, {"_method": "PUT"}, "_METHOD=put",
+         {"\uff41pi_key": "x"}, {"access_token": "x"}, {"private_token": "x"},
+         {"_method": "PUT"}, "_METHOD=put",
          {"method": "delete"}, "method=DELETE", "X-HTTP-Method-Override=PUT", "a=b#c", "a=\r\n",
          {"a": "\ud800"}, {"a": "x" * 20000}],
     )  # fmt: skip
