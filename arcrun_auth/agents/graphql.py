@@ -27,6 +27,8 @@ _IGNORED = ("#", " ", "\t", "\n", "\r", ",", "\ufeff")
 _CLOSES = {"{": "}", "(": ")", "[": "]"}
 _FIELDS = frozenset({"query", "operationName", "variables"})
 """What a request holds that reads. A stored query has another field, and who knows what it does."""
+_LONGEST = 1 << 20
+"""How long may a body be that is looked into?"""
 _MOST = 100
 """How many requests may a batch have?"""
 
@@ -45,6 +47,8 @@ def reads(body: bytes, content_type: str) -> bool:
     """
     kind, _, parameters = content_type.lower().partition(";")
     kind = kind.strip()
+    if len(body) > _LONGEST:
+        return False
     if parameters and not _UTF8.fullmatch(parameters):  # in UTF-7 a text may end elsewhere
         return False
     try:

@@ -12,10 +12,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, unquote_plus, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode, urlsplit
 
 from arcrun_auth.errors import PolicyRefused
-from arcrun_auth.policy import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,8 @@ WITHOUT_BODY = ("GET", "HEAD")
 LONGEST_QUERY = 16384
 MOST_HEADERS = 50
 LONGEST_HEADER = 8192
+_DEEPEST = 8
+"""How often may a name be encoded, one percent sign in the other?"""
 MOST_FIELDS = 10_000
 MOST_BYTES = 16 << 20
 """How large may a request's body be? It is held in memory."""
@@ -132,8 +133,20 @@ def names_in(text: str) -> frozenset[str]:
 
 def _plain(name: str) -> str:
     """A name as the most lenient server reads it: `Api-Key[]` is `api_key`."""
-    text = unicodedata.normalize("NFKC", decoded(unquote_plus(name))).strip().casefold()
+    text = unicodedata.normalize("NFKC", _undone(name)).strip().casefold()
     return re.sub(r"[\s.\-]", "_", text.partition("[")[0])
+
+
+def _undone(text: str) -> str:
+    """A name or value of a form, its encoding undone. PolicyRefused where that takes many turns:
+    each costs as much as the text is long, and it may be long."""
+    text = unquote_plus(text)
+    for _ in range(_DEEPEST):
+        below = unquote(text, errors="surrogateescape")
+        if below == text:
+            return text
+        text = below
+    raise refused("encoding", "A name is encoded too often.")
 
 
 def _check_member(where: str, name: str, value: str, names: Iterable[str], verb: str) -> None:
@@ -144,7 +157,7 @@ def _check_member(where: str, name: str, value: str, names: Iterable[str], verb:
             where, f"A name in the {where} stands for a credential or another method.",
             "leave it out: what signs the request is put in by itself",
         )  # fmt: skip
-    if plain == "method" and decoded(unquote_plus(value)).strip().upper() in {*METHODS} - {verb}:
+    if plain == "method" and _undone(value).strip().upper() in {*METHODS} - {verb}:
         raise refused(where, f"The {where} says another method than the request.")
 
 

@@ -94,6 +94,11 @@ class TestBodies:
         for charset in ('"UTF-8"', "utf8", "utf-8;"):
             assert reads(b'{"query":"{x}"}', f"application/json; charset={charset}")
 
+    def test_one_that_takes_long_to_look_into_does_not(self) -> None:
+        for size, found in ((1000, True), (1 << 20, False)):
+            body = json.dumps({"query": "{x}" + " " * size}).encode()
+            assert reads(body, "application/json") is found
+
     def test_of_a_batch_all_have_to(self) -> None:
         one, two = {"query": "{a}"}, {"query": "mutation {b}"}
         assert reads(json.dumps([one, one]).encode(), "application/json")

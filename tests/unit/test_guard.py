@@ -237,6 +237,21 @@ class TestHeaders:
         assert guard.header([("A", "1"), ("a", "2"), ("b", "3")], "a") == "1, 2"
 
 
+def test_a_name_that_is_encoded_without_end_takes_a_few_turns(monkeypatch) -> None:
+    turns = []
+    real = guard.unquote
+    monkeypatch.setattr(guard, "unquote", lambda *a, **more: turns.append(1) or real(*a, **more))
+    deep = "%" + "25" * 5000 + "41"
+    for work in (
+        lambda: guard.body(f"{deep}=x".encode(), "POST", TestBody.FORM, OWN),
+        lambda: guard.body(f"method={deep}".encode(), "POST", TestBody.FORM, OWN),
+        lambda: guard.query(deep, frozenset(), "GET"),
+    ):
+        assert rule(work) == "encoding"
+    assert len(turns) < 40
+    guard.query("%25252541=x", frozenset(), "GET")
+
+
 class TestBody:
     FORM, JSON = "application/x-www-form-urlencoded", "application/json; charset=utf-8"
 
