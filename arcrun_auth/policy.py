@@ -11,7 +11,7 @@ import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from arcrun_auth.tokens import DEFAULT_INSTANCE
 
@@ -30,6 +30,7 @@ ANY = "*"
 _NO_NAME = re.compile(r"[^a-z0-9._-]+")
 _LONGEST_NAME = 64
 """How long may the name of a client be?"""
+_PLAIN = "-._~!$&'()+,;=:@"  # RFC 3986 §3.3, without the star
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,8 +175,9 @@ def command_to_allow(wanted: Wanted) -> str:
     if wanted.what in REVEALS:
         how = ["--command", wanted.what]
     else:
-        path = f"/{'/'.join(segments(wanted.path))}"
-        how = [f"--{wanted.what}", "/**" if fault(path) or ANY in path else path]
+        # A star of the agent's own is no pattern: it would ask its human for more than it wants.
+        path = "/" + "/".join(quote(each, safe=_PLAIN) for each in segments(wanted.path))
+        how = [f"--{wanted.what}", "/**" if fault(path) else path]
         how += ["--method", wanted.method.upper()] if wanted.method else []
     return shlex.join(["arcrun", "policy", "allow", name, *how, "--for", "1h"])
 

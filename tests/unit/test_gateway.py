@@ -430,7 +430,8 @@ class TestServersThatLie:
         gate = to(f"https://api.example.com:{api.port}", allowed=())
         with pytest.raises(errors.HostNotAllowed, match="not public"):
             gate.send(gate.judge(get()))
-        assert (api.connections, api.seen) == (1, [])
+        assert api.connections <= 1, "whoever is hung up on may not have been welcomed yet"
+        assert api.seen == []
 
 
 class TestStream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -180,8 +181,8 @@ def test_a_client_s_name_is_one_whatever_it_says(text):
         ({}, "arcrun policy allow notion@work --write /pages/a --method POST --for 1h"),
         ({"instance": "default", "what": "token"},
          "arcrun policy allow notion --command token --for 1h"),
-        ({"path": "/a b", "method": ""}, "arcrun policy allow notion@work --write '/**' --for 1h"),
-        ({"path": "/a*b", "method": ""}, "arcrun policy allow notion@work --write '/**' --for 1h"),
+        ({"path": "/a b", "method": ""}, "arcrun policy allow notion@work --write /a%20b --for 1h"),
+        ({"path": "/a*b", "method": ""}, "arcrun policy allow notion@work --write /a%2Ab --for 1h"),
         ({"path": "/$(x)", "method": ""},
          "arcrun policy allow notion@work --write '/$(x)' --for 1h"),
         ({"service": "*", "instance": "*", "what": "export"},
@@ -190,6 +191,15 @@ def test_a_client_s_name_is_one_whatever_it_says(text):
 )  # fmt: skip
 def test_the_command_that_would_allow_it_is_fit_to_be_typed(changes, command):
     assert policy.command_to_allow(replace(WRITE, **changes)) == command
+
+
+@pytest.mark.parametrize("path", ["/a*", "/**", "/*/é", "/a b?c#d", "/100%", "/a\tb", "/a:b@c"])
+def test_the_command_allows_the_path_that_was_asked_for_and_no_other(path):
+    *_, pattern, _, _ = shlex.split(policy.command_to_allow(replace(WRITE, path=path, method="")))
+    assert policy.fault(pattern) == ""
+    assert policy.matches(pattern, path)
+    for other in ("/ab", "/b", "/a/b", "/x/é"):
+        assert not policy.matches(pattern, other)
 
 
 # -- patterns ----------------------------------------------------------------------------------
