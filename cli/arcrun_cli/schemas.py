@@ -46,6 +46,17 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "others": "for each other device `device`, `name`, `count`, `head`",
         "unread": "why those could not be fetched",
     },
+    "policy": {
+        "locked": "whether it takes a passphrase to allow more",
+        "rules": "in the order they were made: `id`, `allow` (false for a prohibition), `service` "
+        "and `instance` (`*` for all), `what` (`read`, `write`, a command, or `any`), `methods`, "
+        "`paths`, `client` (`*` for any), `left` (how many more times, or null), `approved` "
+        "(whether it is one request that was approved), `expires_at` (or null), `created_at`",
+    },
+    "approve": {
+        "requests": "that wait, the oldest first: `id`, `service`, `instance`, `client`, `method`, "
+        "`host`, `path`, `size` (of the body, in bytes), `preview`, `asked_at`, `expires_at`",
+    },
     "ci create": {
         "name": "its name",
         "services": "the connections that it holds",

@@ -12,13 +12,16 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors exchange forks _http mtls network scrub signing_key threads tokens"),
+    (
+        "ground",
+        "errors exchange forks _http mtls network scrub signing_key threads tokens unpacking",
+    ),
     (
         "rules",
         """
         answers catalog_entry catalog_rows cloud_answers consent diagnosis differences
         digest dotenv drafting fields finding hosts jwt landing lifetimes lint masking
-        members moments oauth oauth1 primitives profile protocol recipe references rendering
+        members moments oauth oauth1 policy primitives profile protocol recipe references rendering
         scopes seal server_words sharing signing sigv4 template token_answer usual
         """,
     ),
@@ -37,9 +40,9 @@ FLOORS = [
         "hall",
         """
         adoption agreement apps authority bound broker checkup compared completion
-        connections declared desk discovery ends enrol found helpers keepalive named
-        ownership parts platform_config presigned recording referred relayed removal renewal
-        report resolve shared signin sync trial
+        connections declared desk discovery ends enrol found held helpers keepalive lending named
+        ownership parts platform_config policies presigned recording referred relayed removal
+        renewal report resolve shared signin sync trial
         """,
     ),
     ("bridge", "adapters"),
