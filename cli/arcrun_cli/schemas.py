@@ -28,6 +28,12 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "`unknown service`, `unusable`), `ok`, `missing` (keys of secrets, scopes, or `login`), "
         "and where it is not ok `error`, `message`, `hint`",
     },
+    "agents check": {
+        "root": "the folder of the project",
+        "ok": "whether all is as `arcrun agents init` would write it",
+        "files": "`path`, `state` (`current`, `outdated`, `absent` or `broken`), and in `message` "
+        "why it is broken",
+    },
     "keepalive": {
         "results": "for each connection `name`, `services` (all that use it), `outcome` "
         "(`renewed`, `fine`, `left`, `failed`), `warnings`, and where it failed `error`, "
