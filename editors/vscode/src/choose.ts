@@ -79,7 +79,7 @@ const unlessStopped = (signal: AbortSignal) => (error: unknown): undefined => {
 export async function chooseName(service: Service): Promise<string | undefined> {
   if (!service.connected) return service.service;
   const again = service.instances.map(({ instance }) => ({
-    label: `Log in again: ${nameOf(service.service, instance)}`,
+    label: `Connect again: ${nameOf(service.service, instance)}`,
     name: nameOf(service.service, instance),
   }));
   const another = { label: "Another account…", name: undefined };

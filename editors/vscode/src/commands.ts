@@ -8,8 +8,9 @@ import { setUp } from "./terminal";
 import { type Node, nodeOf } from "./tree";
 import { plain } from "./words";
 
-const AGAIN = "Log In Again";
+const AGAIN = "Connect Again";
 const SNIPPET = "Copy Snippet";
+const COPY = "Copy Command";
 
 export class Commands {
   constructor(
@@ -23,7 +24,7 @@ export class Commands {
     const table: Record<string, (node?: Node) => Promise<void>> = {
       "arcrun.refresh": () => this.model.refresh(),
       "arcrun.connect": () => this.#connect(),
-      "arcrun.reconnect": (node) => this.#with(node, "Log in again", ({ name }) => this.#setUp(name)),
+      "arcrun.reconnect": (node) => this.#with(node, "Connect again", ({ name }) => this.#setUp(name)),
       "arcrun.test": (node) => this.#with(node, "Test", ({ name }) => this.#test(name)),
       "arcrun.disconnect": (node) => this.#with(node, "Disconnect", (found) => this.#disconnect(found)),
       "arcrun.copySnippet": (node) => this.#with(node, "Copy a snippet", ({ name }) => this.#copy(name)),
@@ -51,6 +52,7 @@ export class Commands {
   }
 
   async #setUp(name: string): Promise<void> {
+    if (!vscode.workspace.isTrusted) return tellToType(`arcrun setup ${name}`);
     const worked = await setUp(this.program(), name);
     await this.model.refresh();
     if (!worked) return;
@@ -82,7 +84,7 @@ export class Commands {
     const chosen = await vscode.window.showWarningMessage(
       `Disconnect ${name}${whose}?`,
       { modal: true, detail: `arcrun forgets the credential.${too}${left}` },
-      ...(why.can_revoke ? [revoke, forget] : [forget]),
+      ...(why.can_revoke ? [forget, revoke] : [forget]),
     );
     if (chosen === undefined) return;
     try {
@@ -97,6 +99,13 @@ export class Commands {
     await vscode.env.clipboard.writeText(await this.arcrun.snippet(name));
     vscode.window.setStatusBarMessage(`Copied: code that uses ${name}`, 5000);
   }
+}
+
+/** The editor opens no terminal in a folder that is not trusted, and nobody has to trust it for this. */
+async function tellToType(command: string): Promise<void> {
+  const text = `There is no terminal in Restricted Mode. In one of your own, type: ${command}`;
+  const next = await vscode.window.showInformationMessage(text, COPY);
+  if (next === COPY) await vscode.env.clipboard.writeText(command);
 }
 
 async function busy<T>(action: () => Promise<T>): Promise<T> {

@@ -67,23 +67,30 @@ export function standing({ connection }: Connected): Standing {
 export const needsSomebody = (found: Connected): boolean =>
   !["connected", "untested"].includes(standing(found));
 
+const RENEWS = "renews itself";
+
 /** Until when it works without a person; empty where there is no end. */
 export function expiry({ connection }: Connected, now: number): string {
   const { secret_expires_at: key, refresh_expires_at: login, expires_at: token } = connection;
   if (key !== null) return ends("key", key, now);
   if (login !== null && !connection.can_extend) return ends("login", login, now);
   if (token === null) return "";
-  return connection.can_renew ? "renews itself" : ends("token", token, now);
+  return connection.can_renew ? RENEWS : ends("token", token, now);
 }
 
 const ends = (what: string, moment: string, now: number): string =>
   `${what} ${Date.parse(moment) > now ? "ends" : "ended"} ${away(moment, now)}`;
 
-/** How it stands, as words: `ada@example.com · login ends in 3 days`. */
+/** The line beside its title: what needs somebody comes first, since the line may be cut. */
 export function summary(found: Connected, now: number): string {
-  const word = stateWord(found);
+  const state = standing(found);
   const account = plain(found.connection.account ?? "", 80);
-  const parts = [account, word === "connected" ? "" : word, expiry(found, now)];
+  const end = expiry(found, now);
+  // What ends soon says when, where that is known: an unused login ends, and renews itself.
+  const word = state === "ending" && end !== "" && end !== RENEWS ? "" : stateWord(found);
+  const parts = needsSomebody(found)
+    ? [word, end === RENEWS ? "" : end, account]
+    : [account, state === "connected" ? "" : word, end];
   return parts.filter((part) => part !== "").join(" · ");
 }
 

@@ -81,12 +81,21 @@ test("the expiry is what a person has to know: key, then login, then token", () 
   }
 });
 
-test("the summary has account, state and expiry, as far as they are worth a word", () => {
-  assert.equal(summary(one({}), NOW), "");
-  assert.equal(summary(one({ account: "ada" }), NOW), "ada");
-  assert.equal(summary(one({ account: "ada", status: "revoked" }), NOW), "ada · revoked");
-  assert.equal(summary(one({ warnings: ["x"], secret_expires_at: SOON }), NOW), "ends soon · key ends in 3 days");
-  assert.equal(summary(one({ status: "incomplete" }), NOW), "incomplete");
+test("the summary has account, state and expiry, what needs somebody first", () => {
+  for (const [more, wanted] of [
+    [{}, ""],
+    [{ account: "ada" }, "ada"],
+    [{ account: "ada", status: "untested" }, "ada · untested"],
+    [{ account: "ada", expires_at: SOON, can_renew: true }, "ada · renews itself"],
+    [{ account: "ada", status: "revoked" }, "revoked · ada"],
+    [{ status: "incomplete" }, "incomplete"],
+    [{ account: "ada", status: "expired", expires_at: PAST }, "expired · token ended 3 days ago · ada"],
+    [{ account: "ada", warnings: ["x"], secret_expires_at: SOON }, "key ends in 3 days · ada"],
+    [{ account: "ada", warnings: ["x"], expires_at: SOON, can_renew: true }, "ends soon · ada"],
+    [{ warnings: ["x"] }, "ends soon"],
+  ] as const) {
+    assert.equal(summary(one(more), NOW), wanted, JSON.stringify(more));
+  }
 });
 
 test("the details have scopes, the other services, and warnings without their commands", () => {
@@ -111,5 +120,5 @@ test("what somebody has to see to is a line each, with arcrun's own words where 
     service("github", [connection({ status: "revoked", account: "ada" })]),
     service("stripe", [connection()]),
   ]);
-  assert.deepEqual(attention(found, NOW), ["github: ada · revoked", "notion: the key ends in 3 days"]);
+  assert.deepEqual(attention(found, NOW), ["github: revoked · ada", "notion: the key ends in 3 days"]);
 });

@@ -154,11 +154,11 @@ test("a test that fails says why, and leads to a new login; no text of others be
   const message = "Refused: [fix](command:evil)";
   const result = { name: "notion@work", ok: false, account: null, message, hint: "arcrun setup notion@work" };
   stage.plays({ ...listing(ALL), "test notion@work --json": { json: { results: [result] }, code: 5 } });
-  desk.answers.push("Log In Again");
+  desk.answers.push("Connect Again");
   const running = desk.run("arcrun.test", node("notion@work"));
   await until(() => desk.terminals.length === 1);
   assert.equal(desk.messages[0]?.text, "Refused: [fix] (command:evil) → arcrun setup notion@work");
-  assert.deepEqual(desk.messages[0]?.choices, ["Log In Again"]);
+  assert.deepEqual(desk.messages[0]?.choices, ["Connect Again"]);
   assert.equal((desk.terminals[0]?.options["shellArgs"] as string[]).at(-1), "notion@work");
   desk.terminals[0]?.close(5);
   await running;
@@ -227,7 +227,7 @@ test("a search that is emptied shows all again, one that fails shows nothing, on
 test("of a service that is connected another account is named, and only by a name that is free", async () => {
   await start();
   for (const [answers, wanted] of [
-    [["Log in again: notion@work"], "notion@work"],
+    [["Connect again: notion@work"], "notion@work"],
     [["Another account…", "home"], "notion@home"],
     [["Another account…", "work"], undefined],
     [["Another account…", "Not Good"], undefined],
@@ -251,7 +251,7 @@ test("of a service that is connected another account is named, and only by a nam
   }
 });
 
-test("log in again goes straight to the terminal", async () => {
+test("connect again goes straight to the terminal", async () => {
   await start();
   const running = desk.run("arcrun.reconnect", node("github"));
   await until(() => desk.terminals.length === 1);
@@ -259,6 +259,18 @@ test("log in again goes straight to the terminal", async () => {
   desk.terminals[0]?.close(1);
   await running;
   assert.deepEqual(desk.messages, []);
+});
+
+test("where the folder is not trusted, the person is told what to type, and has to trust nothing", async () => {
+  await start();
+  desk.trusted = false;
+  desk.answers.push("Copy Command");
+  await desk.run("arcrun.reconnect", node("notion@work"));
+  assert.equal(desk.terminals.length, 0);
+  assert.equal(desk.clipboard, "arcrun setup notion@work");
+  assert.match(desk.last()?.text ?? "", /type: arcrun setup notion@work$/);
+  await desk.run("arcrun.reconnect", node("github"));
+  assert.equal(desk.clipboard, "arcrun setup notion@work");
 });
 
 const why = (more: object): Answer => ({
@@ -273,7 +285,7 @@ test("disconnect asks in a modal, says what goes with it, and does nothing witho
   assert.equal(asked?.text, "Disconnect gmail (ada@example.com)?");
   assert.equal(asked?.options["modal"], true);
   assert.match(String(asked?.options["detail"]), /serves drive: they go with it/);
-  assert.deepEqual(asked?.choices, ["Disconnect and End the Login", "Disconnect"]);
+  assert.deepEqual(asked?.choices, ["Disconnect", "Disconnect and End the Login"]);
   assert.deepEqual(stage.typed, ["why gmail --json"]);
 });
 

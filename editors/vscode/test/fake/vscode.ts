@@ -133,12 +133,14 @@ export const desk = {
   picks: [] as QuickPick[],
   servers: new Map<string, any>(),
   progress: [] as object[],
+  trusted: true,
 
   clear(): void {
     for (const each of [this.settings, this.registered, this.context, this.views, this.servers]) each.clear();
     for (const each of [this.targets, this.executed, this.messages, this.answers]) each.length = 0;
     for (const each of [this.status, this.terminals, this.picks, this.progress]) each.length = 0;
     this.clipboard = "";
+    this.trusted = true;
   },
   async run(command: string, ...args: unknown[]): Promise<void> {
     const action = this.registered.get(command);
@@ -237,6 +239,9 @@ export const env = {
 };
 
 export const workspace = {
+  get isTrusted() {
+    return desk.trusted;
+  },
   onDidChangeConfiguration: settings.event,
   getConfiguration: (section: string) => ({
     get: (name: string, otherwise: unknown) => desk.settings.get(`${section}.${name}`) ?? otherwise,
