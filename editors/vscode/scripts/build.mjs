@@ -11,6 +11,11 @@ export const shared = {
 };
 
 export const bundle = () =>
-  build({ ...shared, entryPoints: ["src/extension.ts"], outfile: "dist/extension.js", minify: true });
+  build({
+    ...shared,
+    entryPoints: ["src/extension.ts"],
+    outfile: "dist/extension.js",
+    minify: true,
+  });
 
 if (process.argv[1] === import.meta.filename) await bundle();

@@ -11,7 +11,10 @@ const compile = (options) => build({ ...shared, sourcemap: "inline", ...options 
 rmSync("build", { recursive: true, force: true });
 await bundle();
 await compile({ entryPoints: names.map((name) => `test/${name}`), outdir: "build" });
-await compile({ entryPoints: ["test/fake/vscode.ts"], outfile: "build/node_modules/vscode/index.js" });
+await compile({
+  entryPoints: ["test/fake/vscode.ts"],
+  outfile: "build/node_modules/vscode/index.js",
+});
 await compile({
   entryPoints: ["test/fake/arcrun.ts"],
   outfile: "build/arcrun",

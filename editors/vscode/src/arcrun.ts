@@ -1,7 +1,16 @@
 // The verbs of arcrun that are used here.
 import { ArcrunFault } from "./faults";
 import { type Finished, type Run, SENDING } from "./run";
-import { parse, readError, readList, readTest, readWhy, type Service, type Tested, type Why } from "./shapes";
+import {
+  parse,
+  readError,
+  readList,
+  readTest,
+  readWhy,
+  type Service,
+  type Tested,
+  type Why,
+} from "./shapes";
 import { said } from "./words";
 
 export class Arcrun {
@@ -23,7 +32,8 @@ export class Arcrun {
   async test(name: string): Promise<Tested> {
     const args = ["test", name, "--json"];
     const [result] = readTest(await this.#read(args, { timeout: SENDING }, true), "it").results;
-    if (result === undefined) throw new ArcrunFault(`${name} was not tested.`, `arcrun test ${name}`);
+    if (result === undefined)
+      throw new ArcrunFault(`${name} was not tested.`, `arcrun test ${name}`);
     return result;
   }
 

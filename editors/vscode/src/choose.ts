@@ -19,13 +19,18 @@ interface Choice extends vscode.QuickPickItem {
 const choice = (service: Service): Choice => ({
   label: plain(service.display_name, 80),
   description: service.connected ? `${service.service} · connected` : service.service,
-  detail: [service.category, service.methods.join(" or ")].map((text) => plain(text, 80)).join(" · "),
+  detail: [service.category, service.methods.join(" or ")]
+    .map((text) => plain(text, 80))
+    .join(" · "),
   alwaysShow: true, // arcrun has searched: it knows other names, and what a service does
   service,
 });
 
 /** One of all services, found by arcrun's own search. Undefined where the person leaves. */
-export function chooseService(arcrun: Arcrun, all: readonly Service[]): Promise<Service | undefined> {
+export function chooseService(
+  arcrun: Arcrun,
+  all: readonly Service[],
+): Promise<Service | undefined> {
   const pick = vscode.window.createQuickPick<Choice>();
   const everything = all.map(choice);
   pick.title = "Connect a service";
@@ -41,7 +46,9 @@ export function chooseService(arcrun: Arcrun, all: readonly Service[]): Promise<
       pick.items = everything;
       return;
     }
-    const found = await pause(signal).then(() => arcrun.search(text, signal)).catch(unlessStopped(signal));
+    const found = await pause(signal)
+      .then(() => arcrun.search(text, signal))
+      .catch(unlessStopped(signal));
     if (signal.aborted) return;
     pick.busy = false;
     pick.items = (found ?? []).map(choice);
@@ -71,9 +78,11 @@ const pause = (signal: AbortSignal): Promise<void> =>
   });
 
 /** A search that fails finds nothing; the list of all services has said why before. */
-const unlessStopped = (signal: AbortSignal) => (error: unknown): undefined => {
-  if (!signal.aborted && !(error instanceof ArcrunFault)) throw error;
-};
+const unlessStopped =
+  (signal: AbortSignal) =>
+  (error: unknown): undefined => {
+    if (!signal.aborted && !(error instanceof ArcrunFault)) throw error;
+  };
 
 /** The name to set up: of a service that is connected, again or for a further account. */
 export async function chooseName(service: Service): Promise<string | undefined> {
@@ -83,9 +92,12 @@ export async function chooseName(service: Service): Promise<string | undefined> 
     name: nameOf(service.service, instance),
   }));
   const another = { label: "Another account…", name: undefined };
-  const chosen = await vscode.window.showQuickPick<{ label: string; name: string | undefined }>([another, ...again], {
-    title: `${plain(service.display_name, 80)} is connected`,
-  });
+  const chosen = await vscode.window.showQuickPick<{ label: string; name: string | undefined }>(
+    [another, ...again],
+    {
+      title: `${plain(service.display_name, 80)} is connected`,
+    },
+  );
   if (chosen === undefined || chosen.name !== undefined) return chosen?.name;
   const taken = new Set(service.instances.map(({ instance }) => instance));
   const instance = await vscode.window.showInputBox({
@@ -103,7 +115,10 @@ function problem(text: string, taken: ReadonlySet<string>): string | undefined {
 }
 
 /** One of the connections. Undefined where the person leaves. */
-export async function chooseConnected(found: readonly Connected[], title: string): Promise<Connected | undefined> {
+export async function chooseConnected(
+  found: readonly Connected[],
+  title: string,
+): Promise<Connected | undefined> {
   const items = found.map((each) => ({
     label: plain(each.title, 80),
     description: plain(summary(each, Date.now())),

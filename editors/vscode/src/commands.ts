@@ -24,10 +24,13 @@ export class Commands {
     const table: Record<string, (node?: Node) => Promise<void>> = {
       "arcrun.refresh": () => this.model.refresh(),
       "arcrun.connect": () => this.#connect(),
-      "arcrun.reconnect": (node) => this.#with(node, "Connect again", ({ name }) => this.#setUp(name)),
+      "arcrun.reconnect": (node) =>
+        this.#with(node, "Connect again", ({ name }) => this.#setUp(name)),
       "arcrun.test": (node) => this.#with(node, "Test", ({ name }) => this.#test(name)),
-      "arcrun.disconnect": (node) => this.#with(node, "Disconnect", (found) => this.#disconnect(found)),
-      "arcrun.copySnippet": (node) => this.#with(node, "Copy a snippet", ({ name }) => this.#copy(name)),
+      "arcrun.disconnect": (node) =>
+        this.#with(node, "Disconnect", (found) => this.#disconnect(found)),
+      "arcrun.copySnippet": (node) =>
+        this.#with(node, "Copy a snippet", ({ name }) => this.#copy(name)),
     };
     const told = Object.entries(table).map(([id, action]) =>
       vscode.commands.registerCommand(id, (node?: Node) => telling(() => action(node))),
@@ -36,7 +39,11 @@ export class Commands {
   }
 
   /** Acts on what was clicked; from the palette the person chooses first. */
-  async #with(node: Node | undefined, title: string, action: (node: Node) => Promise<void>): Promise<void> {
+  async #with(
+    node: Node | undefined,
+    title: string,
+    action: (node: Node) => Promise<void>,
+  ): Promise<void> {
     if (node !== undefined) return action(node);
     if (this.model.found.length === 0) await this.model.refresh();
     const found = await chooseConnected(this.model.found, title);
@@ -56,7 +63,12 @@ export class Commands {
     const worked = await setUp(this.program(), name);
     await this.model.refresh();
     if (!worked) return;
-    const next = await vscode.window.showInformationMessage(`${name} is connected.`, SNIPPET);
+    // arcrun saves what it could not try, too, where the provider was not reached.
+    const untested = this.model.of(name)?.connection.status === "untested";
+    const text = untested
+      ? `${name} is saved. It could not be tested yet.`
+      : `${name} is connected.`;
+    const next = await vscode.window.showInformationMessage(text, SNIPPET);
     if (next === SNIPPET) await this.#copy(name);
   }
 
@@ -75,7 +87,10 @@ export class Commands {
   async #disconnect({ name }: Node): Promise<void> {
     const why = await this.arcrun.why(name);
     const whose = why.identity === null ? "" : ` (${plain(why.identity, 120)})`;
-    const too = why.shared_with.length === 0 ? "" : ` The same login serves ${why.shared_with.join(", ")}: they go with it.`;
+    const too =
+      why.shared_with.length === 0
+        ? ""
+        : ` The same login serves ${why.shared_with.join(", ")}: they go with it.`;
     const left = why.can_revoke
       ? " Without ending the login at the provider, it stays valid there."
       : " What the provider gave stays valid there, until you end it there.";

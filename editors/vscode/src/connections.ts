@@ -119,7 +119,8 @@ export function details(found: Connected, now: number): readonly string[] {
   ];
 }
 
-const line = (label: string, text: string): readonly string[] => (text === "" ? [] : [`${label}: ${text}`]);
+const line = (label: string, text: string): readonly string[] =>
+  text === "" ? [] : [`${label}: ${text}`];
 
 /** What somebody has to see to, one line each. */
 export const attention = (found: readonly Connected[], now: number): readonly string[] =>

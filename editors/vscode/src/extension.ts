@@ -16,7 +16,8 @@ const STALE = 60_000;
 /** Called by the editor when it has started; resolves once arcrun was asked for the first time. */
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const home = homedir();
-  const program = (): string => locate(pathSetting(), { platform: process.platform, home, env: process.env });
+  const program = (): string =>
+    locate(pathSetting(), { platform: process.platform, home, env: process.env });
   const arcrun = new Arcrun(runner(program, home, () => process.env));
   const model = new Model(arcrun, Date.now);
   const tree = new Tree(model, Date.now);
@@ -29,7 +30,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     offerMcp(arcrun, program),
     view.onDidChangeVisibility(({ visible }) => visible && void model.refreshIfOlder(STALE)),
     // Back from the browser, or from another program that has logged in.
-    vscode.window.onDidChangeWindowState(({ focused }) => focused && void model.refreshIfOlder(STALE)),
+    vscode.window.onDidChangeWindowState(
+      ({ focused }) => focused && void model.refreshIfOlder(STALE),
+    ),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("arcrun.path")) void model.refresh();
     }),

@@ -22,5 +22,14 @@ export class TookTooLong extends ArcrunFault {}
 export class Unreadable extends ArcrunFault {}
 
 /** What happened, and after an arrow what to do; either may be missing. */
-export const inWords = ({ message, hint }: { message: string | null; hint: string | null }): string =>
-  [message, hint].map((text) => plain(text ?? "")).filter((text) => text !== "").join(" → ");
+export const inWords = ({
+  message,
+  hint,
+}: {
+  message: string | null;
+  hint: string | null;
+}): string =>
+  [message, hint]
+    .map((text) => plain(text ?? ""))
+    .filter((text) => text !== "")
+    .join(" → ");

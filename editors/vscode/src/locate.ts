@@ -30,15 +30,21 @@ export function locate(setting: string, machine: Machine): string {
   const wanted = setting.trim().replace(/^~(?=[/\\])/, () => home);
   if (wanted !== "") {
     if (!isAbsolute(wanted)) {
-      throw new NotFound("The setting arcrun.path is not an absolute path.", "set it in your user settings");
+      throw new NotFound(
+        "The setting arcrun.path is not an absolute path.",
+        "set it in your user settings",
+      );
     }
-    if (!executable(wanted)) throw new NotFound(`There is no program ${wanted}.`, "see the setting arcrun.path");
+    if (!executable(wanted))
+      throw new NotFound(`There is no program ${wanted}.`, "see the setting arcrun.path");
     return wanted;
   }
   const windows = platform === "win32";
   const path = (env["PATH"] ?? env["Path"] ?? "").split(windows ? ";" : ":").filter(isAbsolute);
   const name = windows ? "arcrun.exe" : "arcrun"; // a .cmd would need a shell
-  const found = [...path, join(home, ".local", "bin")].map((folder) => join(folder, name)).find(executable);
+  const found = [...path, join(home, ".local", "bin")]
+    .map((folder) => join(folder, name))
+    .find(executable);
   if (found === undefined) throw new NotFound("arcrun is not found.", "pip install arcrun-auth");
   return found;
 }

@@ -7,7 +7,8 @@ import { ArcrunFault } from "./faults";
 const SETTING = "mcp.enabled";
 const SHOW = "Show MCP Servers";
 
-const enabled = (): boolean => vscode.workspace.getConfiguration("arcrun").get<boolean>(SETTING, false);
+const enabled = (): boolean =>
+  vscode.workspace.getConfiguration("arcrun").get<boolean>(SETTING, false);
 
 /** Offers the server, and the command that switches it on. */
 export function offerMcp(arcrun: Arcrun, program: () => string): vscode.Disposable {
@@ -27,7 +28,10 @@ export function offerMcp(arcrun: Arcrun, program: () => string): vscode.Disposab
 }
 
 /** Asked for at any time, so it asks nobody anything: without arcrun there is no server. */
-async function definitions(arcrun: Arcrun, program: () => string): Promise<vscode.McpStdioServerDefinition[]> {
+async function definitions(
+  arcrun: Arcrun,
+  program: () => string,
+): Promise<vscode.McpStdioServerDefinition[]> {
   if (!enabled()) return [];
   try {
     const version = await arcrun.version();
@@ -40,10 +44,12 @@ async function definitions(arcrun: Arcrun, program: () => string): Promise<vscod
 
 async function setUpMcp(arcrun: Arcrun): Promise<void> {
   await arcrun.checkMcp();
-  await vscode.workspace.getConfiguration("arcrun").update(SETTING, true, vscode.ConfigurationTarget.Global);
+  await vscode.workspace
+    .getConfiguration("arcrun")
+    .update(SETTING, true, vscode.ConfigurationTarget.Global);
   const next = await vscode.window.showInformationMessage(
     "The agents of this editor are offered the MCP server arcrun. They see no secret, and may only " +
-      "read, unless `arcrun policy` allows more.",
+      "read, unless arcrun policy allows more.",
     SHOW,
   );
   if (next === SHOW) await vscode.commands.executeCommand("workbench.mcp.listServer");

@@ -1,13 +1,17 @@
 // What is connected, as it was told last.
 import * as vscode from "vscode";
 import type { Arcrun } from "./arcrun";
-import { connected, type Connected } from "./connections";
+import { connected, type Connected, nameOf } from "./connections";
 import { ArcrunFault, NotFound } from "./faults";
 import type { Service } from "./shapes";
 
 export type State =
   | { readonly kind: "missing" | "failed"; readonly fault: ArcrunFault }
-  | { readonly kind: "empty" | "connected"; readonly services: readonly Service[]; readonly found: readonly Connected[] };
+  | {
+      readonly kind: "empty" | "connected";
+      readonly services: readonly Service[];
+      readonly found: readonly Connected[];
+    };
 
 export class Model implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<void>();
@@ -29,6 +33,13 @@ export class Model implements vscode.Disposable {
 
   get found(): readonly Connected[] {
     return this.#state !== undefined && "found" in this.#state ? this.#state.found : [];
+  }
+
+  /** The connection that is typed so, by the name of any service that uses it. */
+  of(name: string): Connected | undefined {
+    return this.found.find(({ services, instance }) =>
+      services.some((each) => nameOf(each.service, instance) === name),
+    );
   }
 
   get services(): readonly Service[] {
@@ -73,7 +84,8 @@ export class Model implements vscode.Disposable {
       const found = connected(services);
       return { kind: found.length > 0 ? "connected" : "empty", services, found };
     } catch (error) {
-      if (error instanceof ArcrunFault) return { kind: error instanceof NotFound ? "missing" : "failed", fault: error };
+      if (error instanceof ArcrunFault)
+        return { kind: error instanceof NotFound ? "missing" : "failed", fault: error };
       throw error;
     }
   }

@@ -66,17 +66,27 @@ export function runner(
   };
 }
 
-function fault(error: Error & { code?: unknown; killed?: boolean }, args: readonly string[], timeout: number): Error {
+function fault(
+  error: Error & { code?: unknown; killed?: boolean },
+  args: readonly string[],
+  timeout: number,
+): Error {
   const typed = ["arcrun", ...args].join(" ");
   if (error.name === "AbortError") return error;
   if (error.code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER") {
     return new ArcrunFault("arcrun said more than is read here.", `${typed} in a terminal`);
   }
   if (error.killed === true) {
-    return new TookTooLong(`arcrun did not answer within ${timeout / 1000} seconds.`, `${typed} in a terminal`);
+    return new TookTooLong(
+      `arcrun did not answer within ${timeout / 1000} seconds.`,
+      `${typed} in a terminal`,
+    );
   }
   if (error.code === undefined || error.code === null) {
     return new ArcrunFault("arcrun was ended by a signal.", `${typed} in a terminal`);
   }
-  return new ArcrunFault(`arcrun could not be started (${String(error.code)}).`, "see the setting arcrun.path");
+  return new ArcrunFault(
+    `arcrun could not be started (${String(error.code)}).`,
+    "see the setting arcrun.path",
+  );
 }

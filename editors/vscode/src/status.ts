@@ -6,8 +6,15 @@ import type { Model } from "./model";
 import type { Node } from "./tree";
 import { count } from "./words";
 
-export function showStatus(model: Model, view: vscode.TreeView<Node>, now: () => number): vscode.Disposable {
-  const item = vscode.window.createStatusBarItem("arcrun.attention", vscode.StatusBarAlignment.Right);
+export function showStatus(
+  model: Model,
+  view: vscode.TreeView<Node>,
+  now: () => number,
+): vscode.Disposable {
+  const item = vscode.window.createStatusBarItem(
+    "arcrun.attention",
+    vscode.StatusBarAlignment.Right,
+  );
   item.name = "arcrun: connections";
   item.command = "arcrun.connections.focus";
   item.backgroundColor = new vscode.ThemeColor("statusBarItem.warningBackground");
@@ -22,7 +29,11 @@ export function showStatus(model: Model, view: vscode.TreeView<Node>, now: () =>
   return vscode.Disposable.from(item, model.onDidChange(show));
 }
 
-function showAttention(item: vscode.StatusBarItem, view: vscode.TreeView<Node>, lines: readonly string[]): void {
+function showAttention(
+  item: vscode.StatusBarItem,
+  view: vscode.TreeView<Node>,
+  lines: readonly string[],
+): void {
   if (lines.length === 0) {
     item.hide();
     view.badge = undefined;

@@ -21,7 +21,8 @@ const POWERSHELL =
 
 /** How `program setup name` is started so that what it says of a failure can be read. */
 export function startOf(program: string, name: string, platform: NodeJS.Platform): Start {
-  if (platform !== "win32") return { shellPath: "/bin/sh", shellArgs: ["-c", POSIX, program, name], env: {} };
+  if (platform !== "win32")
+    return { shellPath: "/bin/sh", shellArgs: ["-c", POSIX, program, name], env: {} };
   return {
     shellPath: "powershell.exe",
     shellArgs: ["-NoProfile", "-NoLogo", "-Command", POWERSHELL],

@@ -1,6 +1,14 @@
 // The tree: a connection, and below it the services that use it where there are several.
 import * as vscode from "vscode";
-import { type Connected, details, nameOf, needsSomebody, type Standing, standing, summary } from "./connections";
+import {
+  type Connected,
+  details,
+  nameOf,
+  needsSomebody,
+  type Standing,
+  standing,
+  summary,
+} from "./connections";
 import type { Model } from "./model";
 import { plain } from "./words";
 
@@ -60,7 +68,10 @@ export class Tree implements vscode.TreeDataProvider<Node> {
     item.id = name;
     item.description = summary(of, this.now());
     item.tooltip = details(of, this.now()).join("\n");
-    item.iconPath = new vscode.ThemeIcon(icon, colour === undefined ? undefined : new vscode.ThemeColor(colour));
+    item.iconPath = new vscode.ThemeIcon(
+      icon,
+      colour === undefined ? undefined : new vscode.ThemeColor(colour),
+    );
     item.contextValue = needsSomebody(of) ? "connection.attention" : "connection";
     const stands = state === "connected" ? "connected" : "";
     const label = [title, stands, item.description].filter((part) => part !== "").join(", ");

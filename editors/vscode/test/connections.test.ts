@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { attention, type Connected, connected, details, expiry, needsSomebody, standing, summary } from "../src/connections";
+import {
+  attention,
+  type Connected,
+  connected,
+  details,
+  expiry,
+  needsSomebody,
+  standing,
+  summary,
+} from "../src/connections";
 import type { Connection } from "../src/shapes";
 import { connection, service } from "./stage";
 
@@ -20,7 +29,13 @@ test("a service that is not connected is no connection", () => {
 
 test("each instance is a connection, named as it is typed", () => {
   const found = connected([service("notion", [connection(), connection({ instance: "work" })])]);
-  assert.deepEqual(found.map(({ name, title }) => [name, title]), [["notion", "Notion"], ["notion@work", "Notion (work)"]]);
+  assert.deepEqual(
+    found.map(({ name, title }) => [name, title]),
+    [
+      ["notion", "Notion"],
+      ["notion@work", "Notion (work)"],
+    ],
+  );
 });
 
 test("services of one account are one connection, named after the account where that is a service", () => {
@@ -34,7 +49,11 @@ test("services of one account are one connection, named after the account where 
   ]);
   assert.deepEqual(
     found.map(({ name, services }) => [name, services.map((each) => each.service)]),
-    [["aws", ["aws", "aws_s3", "aws_sqs"]], ["aws_sqs@work", ["aws_sqs"]], ["gmail", ["gmail", "drive"]]],
+    [
+      ["aws", ["aws", "aws_s3", "aws_sqs"]],
+      ["aws_sqs@work", ["aws_sqs"]],
+      ["gmail", ["gmail", "drive"]],
+    ],
   );
 });
 
@@ -64,7 +83,10 @@ test("those that need somebody come first, then by title", () => {
     service("beta", [connection()]),
     service("alpha", [connection(), connection({ instance: "old", status: "revoked" })]),
   ]);
-  assert.deepEqual(found.map(({ name }) => name), ["alpha@old", "zulip", "alpha", "beta"]);
+  assert.deepEqual(
+    found.map(({ name }) => name),
+    ["alpha@old", "zulip", "alpha", "beta"],
+  );
 });
 
 test("the expiry is what a person has to know: key, then login, then token", () => {
@@ -73,7 +95,10 @@ test("the expiry is what a person has to know: key, then login, then token", () 
     [{ secret_expires_at: SOON, expires_at: PAST }, "key ends in 3 days"],
     [{ secret_expires_at: PAST }, "key ended 3 days ago"],
     [{ refresh_expires_at: SOON, expires_at: PAST }, "login ends in 3 days"],
-    [{ refresh_expires_at: SOON, can_extend: true, can_renew: true, expires_at: PAST }, "renews itself"],
+    [
+      { refresh_expires_at: SOON, can_extend: true, can_renew: true, expires_at: PAST },
+      "renews itself",
+    ],
     [{ expires_at: SOON }, "token ends in 3 days"],
     [{ expires_at: SOON, can_renew: true }, "renews itself"],
   ] as const) {
@@ -89,7 +114,10 @@ test("the summary has account, state and expiry, what needs somebody first", () 
     [{ account: "ada", expires_at: SOON, can_renew: true }, "ada · renews itself"],
     [{ account: "ada", status: "revoked" }, "revoked · ada"],
     [{ status: "incomplete" }, "incomplete"],
-    [{ account: "ada", status: "expired", expires_at: PAST }, "expired · token ended 3 days ago · ada"],
+    [
+      { account: "ada", status: "expired", expires_at: PAST },
+      "expired · token ended 3 days ago · ada",
+    ],
     [{ account: "ada", warnings: ["x"], secret_expires_at: SOON }, "key ends in 3 days · ada"],
     [{ account: "ada", warnings: ["x"], expires_at: SOON, can_renew: true }, "ends soon · ada"],
     [{ warnings: ["x"] }, "ends soon"],
@@ -100,8 +128,16 @@ test("the summary has account, state and expiry, what needs somebody first", () 
 
 test("the details have scopes, the other services, and warnings without their commands", () => {
   const warnings = ["the key ends in 3 days → arcrun setup aws"];
-  const of = connection({ scopes: ["write", "read"], warnings, account: "ada", secret_expires_at: SOON });
-  const found = connected([service("aws", [of]), service("aws_s3", [of], { account: "aws", display_name: "S3" })]);
+  const of = connection({
+    scopes: ["write", "read"],
+    warnings,
+    account: "ada",
+    secret_expires_at: SOON,
+  });
+  const found = connected([
+    service("aws", [of]),
+    service("aws_s3", [of], { account: "aws", display_name: "S3" }),
+  ]);
   assert.ok(found[0]);
   assert.deepEqual(details(found[0], NOW), [
     "aws: ends soon",
@@ -120,5 +156,8 @@ test("what somebody has to see to is a line each, with arcrun's own words where 
     service("github", [connection({ status: "revoked", account: "ada" })]),
     service("stripe", [connection()]),
   ]);
-  assert.deepEqual(attention(found, NOW), ["github: revoked · ada", "notion: the key ends in 3 days"]);
+  assert.deepEqual(attention(found, NOW), [
+    "github: revoked · ada",
+    "notion: the key ends in 3 days",
+  ]);
 });

@@ -61,5 +61,8 @@ test("the user's setting is an absolute path, or one below the home", () => {
   for (const setting of ["arcrun", "./arcrun", "~ada/arcrun", "bin/arcrun"]) {
     assert.throws(() => locate(setting, machine(join(root, "two"))), /not an absolute path/);
   }
-  assert.throws(() => locate(join(root, "nowhere"), machine(join(root, "two"))), /There is no program/);
+  assert.throws(
+    () => locate(join(root, "nowhere"), machine(join(root, "two"))),
+    /There is no program/,
+  );
 });

@@ -9,7 +9,8 @@ import { Arcrun } from "../src/arcrun";
 import { connected, standing } from "../src/connections";
 import { runner } from "../src/run";
 
-const program = process.env["ARCRUN_TEST_PROGRAM"] ?? join(__dirname, "..", "..", "..", ".venv", "bin", "arcrun");
+const program =
+  process.env["ARCRUN_TEST_PROGRAM"] ?? join(__dirname, "..", "..", "..", ".venv", "bin", "arcrun");
 const absent = existsSync(program) ? false : `needs ${program}: make .venv/.package`;
 const skip = process.env["ARCRUN_TEST_NO_SKIP"] === "1" ? false : absent;
 
@@ -32,7 +33,10 @@ test("the list is read, with a connection of the environment in it", { skip }, a
   const services = await arcrun.services();
   assert.ok(services.length > 100);
   const found = connected(services);
-  assert.deepEqual(found.map((each) => [each.name, standing(each)]), [["notion", "connected"]]);
+  assert.deepEqual(
+    found.map((each) => [each.name, standing(each)]),
+    [["notion", "connected"]],
+  );
   assert.ok(!JSON.stringify(services).includes(KEY));
 });
 
@@ -46,9 +50,13 @@ test("why is read, and says what disconnecting would do", { skip }, async () => 
   assert.deepEqual([why.status, why.can_revoke, why.shared_with], ["connected", false, []]);
 });
 
-test("what the environment brings cannot be disconnected, and arcrun says so", { skip }, async () => {
-  await assert.rejects(arcrun.remove("notion", false), /comes from the environment/);
-});
+test(
+  "what the environment brings cannot be disconnected, and arcrun says so",
+  { skip },
+  async () => {
+    await assert.rejects(arcrun.remove("notion", false), /comes from the environment/);
+  },
+);
 
 test("a test that cannot be sent is a result with a reason", { skip }, async () => {
   const result = await arcrun.test("notion");
@@ -57,7 +65,10 @@ test("a test that cannot be sent is a result with a reason", { skip }, async () 
 });
 
 test("a service that nobody knows is an error with its hint", { skip }, async () => {
-  await assert.rejects(arcrun.why("notoin"), (error: Error & { hint?: string }) => /notoin/.test(error.message) && error.hint !== "");
+  await assert.rejects(
+    arcrun.why("notoin"),
+    (error: Error & { hint?: string }) => /notoin/.test(error.message) && error.hint !== "",
+  );
 });
 
 test("a snippet is a program, and there is a version", { skip }, async () => {

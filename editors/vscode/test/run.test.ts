@@ -10,7 +10,12 @@ const stage = new Stage();
 after(() => stage.end());
 beforeEach(() => stage.plays({}));
 
-const run = runner(() => PROGRAM, stage.folder, () => process.env, 100_000);
+const run = runner(
+  () => PROGRAM,
+  stage.folder,
+  () => process.env,
+  100_000,
+);
 const arcrun = new Arcrun(run);
 
 test("arguments arrive as they are, in the home, with nobody at a terminal", async () => {
@@ -18,7 +23,13 @@ test("arguments arrive as they are, in the home, with nobody at a terminal", asy
   stage.plays({ [`snippet ${odd}`]: { stdout: "code" } });
   assert.deepEqual(await run(["snippet", odd]), { code: 0, stdout: "code", stderr: "" });
   assert.deepEqual(stage.calls, [
-    { args: ["snippet", odd], cwd: stage.folder, ARCRUN_INTERACTIVE: "false", NO_COLOR: "1", stdin: "other" },
+    {
+      args: ["snippet", odd],
+      cwd: stage.folder,
+      ARCRUN_INTERACTIVE: "false",
+      NO_COLOR: "1",
+      stdin: "other",
+    },
   ]);
 });
 
@@ -29,7 +40,10 @@ test("an exit code is an answer", async () => {
 
 test("one that does not end is stopped, even if it takes no notice", async () => {
   stage.plays({ list: { hang: true } });
-  await assert.rejects(run(["list"], { timeout: 700 }), (error) => error instanceof TookTooLong && /0.7 seconds/.test(error.message));
+  await assert.rejects(
+    run(["list"], { timeout: 700 }),
+    (error) => error instanceof TookTooLong && /0.7 seconds/.test(error.message),
+  );
 });
 
 test("one that is no longer wanted is stopped", async () => {
@@ -42,24 +56,45 @@ test("one that is no longer wanted is stopped", async () => {
 
 test("one that says too much is stopped", async () => {
   stage.plays({ list: { flood: 200_000 } });
-  await assert.rejects(run(["list"]), (error) => error instanceof ArcrunFault && /more than is read/.test(error.message));
+  await assert.rejects(
+    run(["list"]),
+    (error) => error instanceof ArcrunFault && /more than is read/.test(error.message),
+  );
 });
 
 test("one that a signal ended, or that could not be started, is told apart", async () => {
   stage.plays({ list: { signal: "SIGTERM" } });
   await assert.rejects(run(["list"]), /ended by a signal/);
-  await assert.rejects(runner(() => stage.folder, stage.folder, () => process.env)(["list"]), /could not be started \(EACCES\)/);
+  await assert.rejects(
+    runner(
+      () => stage.folder,
+      stage.folder,
+      () => process.env,
+    )(["list"]),
+    /could not be started \(EACCES\)/,
+  );
 });
 
 test("where none is found nothing is started", async () => {
-  const none = runner(() => locate("", { platform: "linux", home: stage.folder, env: {} }), stage.folder, () => process.env);
+  const none = runner(
+    () => locate("", { platform: "linux", home: stage.folder, env: {} }),
+    stage.folder,
+    () => process.env,
+  );
   await assert.rejects(none(["list"]), NotFound);
 });
 
 test("an error of arcrun's is told with its hint", async () => {
-  const error = { type: "StoreLocked", message: "The vault is locked.", hint: "arcrun vault status" };
+  const error = {
+    type: "StoreLocked",
+    message: "The vault is locked.",
+    hint: "arcrun vault status",
+  };
   stage.plays({ "list --json": { json: { error }, stderr: "✗ The vault is locked.\n", code: 4 } });
-  await assert.rejects(arcrun.services(), { message: "The vault is locked.", hint: "arcrun vault status" });
+  await assert.rejects(arcrun.services(), {
+    message: "The vault is locked.",
+    hint: "arcrun vault status",
+  });
 });
 
 test("without one, what it said on stderr is told, or at least its exit code", async () => {
@@ -78,12 +113,23 @@ test("what is searched for is no option, whatever it begins with", async () => {
 });
 
 test("a test that failed is a result, not a fault", async () => {
-  const result = { name: "notion", ok: false, account: null, message: "The key is refused.", hint: "arcrun setup notion" };
+  const result = {
+    name: "notion",
+    ok: false,
+    account: null,
+    message: "The key is refused.",
+    hint: "arcrun setup notion",
+  };
   stage.plays({ "test notion --json": { json: { results: [result] }, code: 5 } });
   assert.deepEqual(await arcrun.test("notion"), result);
   stage.plays({ "test notion --json": { json: { results: [] } } });
   await assert.rejects(arcrun.test("notion"), /was not tested/);
-  stage.plays({ "test notion --json": { json: { error: { type: "A", message: "Locked.", hint: null } }, code: 4 } });
+  stage.plays({
+    "test notion --json": {
+      json: { error: { type: "A", message: "Locked.", hint: null } },
+      code: 4,
+    },
+  });
   await assert.rejects(arcrun.test("notion"), { message: "Locked.", hint: "" });
 });
 

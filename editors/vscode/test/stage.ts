@@ -77,7 +77,11 @@ export const connection = (more: Partial<Connection> = {}): Connection => ({
   ...more,
 });
 
-export function service(name: string, instances: readonly Connection[] = [], more: Partial<Service> = {}): Service {
+export function service(
+  name: string,
+  instances: readonly Connection[] = [],
+  more: Partial<Service> = {},
+): Service {
   return {
     service: name,
     display_name: name.charAt(0).toUpperCase() + name.slice(1),

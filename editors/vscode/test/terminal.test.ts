@@ -7,10 +7,18 @@ import { PROGRAM, Stage } from "./stage";
 const stage = new Stage();
 after(() => stage.end());
 
-function play(name: string, code: number, input: string): { status: number | null; stdout: string } {
+function play(
+  name: string,
+  code: number,
+  input: string,
+): { status: number | null; stdout: string } {
   stage.plays({ [`setup ${name}`]: { stdout: "said\n", code } });
   const { shellPath, shellArgs, env } = startOf(PROGRAM, name, "linux");
-  return spawnSync(shellPath, shellArgs, { input, encoding: "utf8", env: { ...process.env, ...env } });
+  return spawnSync(shellPath, shellArgs, {
+    input,
+    encoding: "utf8",
+    env: { ...process.env, ...env },
+  });
 }
 
 test("what works closes the terminal at once", () => {

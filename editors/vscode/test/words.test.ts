@@ -5,7 +5,10 @@ import { away, count, plain, said } from "../src/words";
 const NOW = Date.parse("2026-05-01T12:00:00Z");
 
 test("text of others is one line, without links, icons and what reorders it", () => {
-  assert.equal(plain("[click](command:workbench.action.terminal.new)"), "[click] (command:workbench.action.terminal.new)");
+  assert.equal(
+    plain("[click](command:workbench.action.terminal.new)"),
+    "[click] (command:workbench.action.terminal.new)",
+  );
   assert.equal(plain("$(alert) paid"), "$ (alert) paid");
   assert.equal(plain(" a\n\tb\u0000\u202Ec\u2028d "), "a b c d");
 });
@@ -17,8 +20,12 @@ test("long text is cut, and never through a letter", () => {
 });
 
 test("what arcrun says to a terminal becomes one line without its marks", () => {
-  const stderr = "✓ notion is forgotten here.\nIt may still work at Notion.\n\n  → next time: arcrun remove notion --revoke\n";
-  assert.equal(said(stderr), "notion is forgotten here. · It may still work at Notion. · next time: arcrun remove notion --revoke");
+  const stderr =
+    "✓ notion is forgotten here.\nIt may still work at Notion.\n\n  → next time: arcrun remove notion --revoke\n";
+  assert.equal(
+    said(stderr),
+    "notion is forgotten here. · It may still work at Notion. · next time: arcrun remove notion --revoke",
+  );
   assert.equal(said("\n"), "");
 });
 

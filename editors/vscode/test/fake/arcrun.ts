@@ -7,7 +7,10 @@ const play = JSON.parse(readFileSync(process.env["FAKE_ARCRUN"] ?? "", "utf8")) 
 const args = process.argv.slice(2);
 const { ARCRUN_INTERACTIVE, NO_COLOR } = process.env;
 const stdin = process.stdin.isTTY === true ? "terminal" : "other";
-appendFileSync(play.log, `${JSON.stringify({ args, cwd: process.cwd(), ARCRUN_INTERACTIVE, NO_COLOR, stdin })}\n`);
+appendFileSync(
+  play.log,
+  `${JSON.stringify({ args, cwd: process.cwd(), ARCRUN_INTERACTIVE, NO_COLOR, stdin })}\n`,
+);
 
 const answer = play.answers[args.join(" ")];
 if (answer === undefined) {
@@ -16,7 +19,10 @@ if (answer === undefined) {
 } else {
   process.stderr.write(answer.stderr ?? "");
   process.stdout.write("x".repeat(answer.flood ?? 0));
-  process.stdout.write(answer.stdout ?? (answer.json === undefined ? "" : JSON.stringify({ schema: 1, ...answer.json })));
+  process.stdout.write(
+    answer.stdout ??
+      (answer.json === undefined ? "" : JSON.stringify({ schema: 1, ...answer.json })),
+  );
   process.exitCode = answer.code ?? 0;
   if (answer.signal !== undefined) process.kill(process.pid, answer.signal);
   if (answer.hang === true) {

@@ -136,7 +136,8 @@ export const desk = {
   trusted: true,
 
   clear(): void {
-    for (const each of [this.settings, this.registered, this.context, this.views, this.servers]) each.clear();
+    for (const each of [this.settings, this.registered, this.context, this.views, this.servers])
+      each.clear();
     for (const each of [this.targets, this.executed, this.messages, this.answers]) each.length = 0;
     for (const each of [this.status, this.terminals, this.picks, this.progress]) each.length = 0;
     this.clipboard = "";
@@ -149,7 +150,9 @@ export const desk = {
   },
   set(name: string, value: unknown): void {
     this.settings.set(name, value);
-    settings.fire({ affectsConfiguration: (section) => name === section || name.startsWith(`${section}.`) });
+    settings.fire({
+      affectsConfiguration: (section) => name === section || name.startsWith(`${section}.`),
+    });
   },
   focus: (focused: boolean): void => focus.fire({ focused }),
   last(): Message | undefined {
@@ -159,9 +162,17 @@ export const desk = {
 
 const message =
   (kind: Message["kind"]) =>
-  async (text: string, ...rest: (string | Record<string, unknown>)[]): Promise<string | undefined> => {
+  async (
+    text: string,
+    ...rest: (string | Record<string, unknown>)[]
+  ): Promise<string | undefined> => {
     const options = rest.find((each) => typeof each === "object") ?? {};
-    return ask({ kind, text, options: options as Record<string, unknown>, choices: rest.filter((each) => typeof each === "string") });
+    return ask({
+      kind,
+      text,
+      options: options as Record<string, unknown>,
+      choices: rest.filter((each) => typeof each === "string"),
+    });
   };
 
 export const window = {
@@ -210,7 +221,9 @@ export const window = {
   /** As the editor does: what is not valid is not taken. */
   async showInputBox(options: Record<string, any>) {
     const answer = ask({ kind: "input", text: String(options["title"]), options, choices: [] });
-    return answer !== undefined && options["validateInput"](answer) === undefined ? answer : undefined;
+    return answer !== undefined && options["validateInput"](answer) === undefined
+      ? answer
+      : undefined;
   },
   async withProgress(options: object, action: () => Promise<unknown>) {
     desk.progress.push(options);
