@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from arcrun_auth.login.plan import Ownership, Wish
     from arcrun_auth.oauth.app import App
     from arcrun_auth.parts import Scopes, Secrets
+    from arcrun_auth.people import Person
     from arcrun_auth.removal import Removed
     from arcrun_auth.report import Service, Why
     from arcrun_auth.signing import Binding
@@ -246,6 +247,32 @@ class Broker(Parts):
             key_file=key_file,
             replace=replace,
             expires=expires,
+        )
+        return services(self._connections.resolver, only=fresh.service)[fresh.service]
+
+    def setup_with(
+        self,
+        person: Person,
+        open_url: Callable[[str], object],
+        service: str,
+        instance: str | None = None,
+        *,
+        method: str | None = None,
+        scopes: Scopes | None = None,
+    ) -> Service:
+        """As `setup`, for a `person` who is not the broker's: somebody at a page, say.
+
+        They are asked, and `open_url` shows addresses to them.
+        """
+        from arcrun_auth.report import services
+
+        fresh = self._connections.set_up(
+            service,
+            instance,
+            person=person,
+            open_url=open_url,
+            method=method,
+            scopes=listed(scopes),
         )
         return services(self._connections.resolver, only=fresh.service)[fresh.service]
 

@@ -17,6 +17,7 @@ from arcrun_auth.errors import (
     may_pass,
     printable,
 )
+from arcrun_auth.held import in_use
 from arcrun_auth.moments import epoch_of
 from arcrun_auth.probe import Reply, fetch
 from arcrun_auth.recipe import regex
@@ -126,7 +127,7 @@ def _judge(
         return
     if test.denied and re.search(test.denied, reply.text[: regex.MAX_TEXT]):
         return  # by whom, is known there
-    reason = _reason(data, _in_use(connection, source))
+    reason = _reason(data, in_use(connection, source))
     rules = (*way.diagnose, *usual.of_api(way))
     meant = diagnosis.find(rules, status=status, error=reason or "", text=reply.text)
     meaning, do = (f" {meant.say}", meant.do) if meant is not None else ("", "")
@@ -156,12 +157,3 @@ def _reason(data: Any, hidden: Iterable[Secret | str]) -> str | None:
     """What the answer calls the fault, wherever APIs commonly put it; some repeat the key."""
     found = pick(data, "error.message || error || message || detail")
     return scrub(found, hidden) if isinstance(found, str) else None
-
-
-def _in_use(connection: Connection, source: Source) -> list[Secret | str]:
-    """The secrets that the request may have carried."""
-    record, token = connection.record, source.peek()
-    assert record is not None
-    held: list[Secret | str] = list(record.secrets.values())
-    held += [record.grant.access_token] if record.grant is not None else []
-    return held + ([token.access_token, *token.secrets.values()] if token is not None else [])

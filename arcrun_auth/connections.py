@@ -106,15 +106,16 @@ class Connections:
         person: Person,
         method: str | None,
         scopes: Scopes,
-        params: Mapping[str, str] | None,
-        secrets: Mapping[str, str | Secret],
-        port: int | None,
-        wish: Wish | None,
-        ownership: str | None,
-        client_file: str | None,
+        params: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str | Secret] | None = None,
+        port: int | None = None,
+        wish: Wish | None = None,
+        ownership: str | None = None,
+        client_file: str | None = None,
         key_file: str | None = None,
-        replace: bool,
+        replace: bool = False,
         expires: str | float | datetime | None = None,
+        open_url: Callable[[str], object] | None = None,
     ) -> Connection:
         """Connects, whatever is there. Another method takes the first one's place if agreed."""
         from arcrun_auth import ends, named
@@ -124,22 +125,15 @@ class Connections:
         if key_file is not None:
             entry, _ = resolver.entry(service, instance)
             recipe = resolver.catalog.recipe(entry.service)
-            method, secrets = named.with_file(recipe, method, secrets, key_file)
+            method, secrets = named.with_file(recipe, method, secrets or {}, key_file)
         asked = None if replace else person
         connection = named.in_place_of(resolver, service, instance, method, asked)
         app = None if client_file is None else named.app_of(resolver, connection, client_file)
         with self._logins:
             fresh = self._connect(
-                connection,
-                person,
-                port=port,
-                wish=wish,
-                ownership=ownership,
-                secrets=secrets,
-                params=params,
-                scopes=scopes,
-                app=app,
-            )
+                connection, person, port=port, wish=wish, ownership=ownership, open_url=open_url,
+                secrets=secrets, params=params, scopes=scopes, app=app,
+            )  # fmt: skip
             self._forget(fresh)
         if end is not None and fresh.record is not None and fresh.record.ends is None:
             ends.keep(self.resolver, fresh, end)
@@ -323,21 +317,22 @@ class Connections:
         wish: Wish | None = None,
         adoption: Adoption | None = None,
         ownership: str | None = None,
+        open_url: Callable[[str], object] | None = None,
         **wanted: Any,
     ) -> Connection:
         """Enrols it. What the test request tells of a key's end is kept beside the key."""
         from functools import partial
 
-        from arcrun_auth import ends
-        from arcrun_auth.browser import open_url
+        from arcrun_auth import browser, ends
         from arcrun_auth.checkup import check
         from arcrun_auth.enrol import Enroller
         from arcrun_auth.surroundings import Surroundings, look
 
         resolver, environ = self.resolver, self.resolver.settings.environ
         # What the caller opens addresses with knows where the person is.
-        opens = self._open_url or partial(open_url, environ=environ)
-        here = look(environ) if self._open_url is None else Surroundings(browser=True)
+        given = open_url or self._open_url
+        opens = given or partial(browser.open_url, environ=environ)
+        here = look(environ) if given is None else Surroundings(browser=True)
         told: list[float | None] = [None]
 
         def verify(connection: Connection) -> str | None:

@@ -284,6 +284,7 @@ class Enroller:
             help_url=way.setup_url,
             port=self._port,
             environ=settings.environ,
+            back=self._person.back,
         )
         if typed is None:
             raise LoginFailed(

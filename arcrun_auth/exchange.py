@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import _http, network
 from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
+from arcrun_auth.unpacking import known, unpacked
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from arcrun_auth._http import Answer, Call, Guard
@@ -207,27 +208,23 @@ class Exchange:
 
     def _read(self, response: Any) -> bytes:
         """The decoded body. Both sides of the decompression are capped (RFC 9110 §8.4)."""
-        decode = _decoder(response.headers.get("content-encoding", ""))
-        if decode is None:
+        encoding, body = response.headers.get("content-encoding", ""), bytearray()
+        if not known(encoding):
             raise self.failure("answered in an encoding nobody asked for")
-        raw, body = 0, bytearray()
-        for chunk in response.iter_raw():
-            raw += len(chunk)
-            body += decode(chunk, self.limit + 1 - len(body))
-            if max(raw, len(body)) > self.limit:
-                raise self.failure(
-                    f"answered with more than {self.limit >> 20} MB", status=response.status_code
-                )
+        for piece in unpacked(self._capped(response), encoding):
+            body += piece
+            if len(body) > self.limit:
+                raise self._too_much(response)
         return bytes(body)
 
+    def _capped(self, response: Any) -> Iterator[bytes]:
+        raw = 0
+        for chunk in response.iter_raw():
+            raw += len(chunk)
+            if raw > self.limit:
+                raise self._too_much(response)
+            yield chunk
 
-def _decoder(encoding: str) -> Callable[[bytes, int], bytes] | None:
-    """Decoding with a limit on what comes out: a bomb is never unpacked."""
-    name = encoding.strip().lower()
-    if name in {"", "identity"}:
-        return lambda chunk, limit: chunk[:limit]
-    if name in {"gzip", "x-gzip", "deflate"}:
-        import zlib
-
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress
-    return None
+    def _too_much(self, response: Any) -> ProviderUnavailable:
+        more = f"answered with more than {self.limit >> 20} MB"
+        return self.failure(more, status=response.status_code)

@@ -44,6 +44,11 @@ class Match:
         """As it is typed: `service[@instance]`."""
         return self.connection.name
 
+    @property
+    def full_name(self) -> str:
+        """With its instance in any case."""
+        return f"{self.connection.service}@{self.connection.instance}"
+
 
 class Helpers:
     """The credential helpers of one broker. Safe to share between threads."""

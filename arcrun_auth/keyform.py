@@ -13,9 +13,8 @@ import secrets
 import time
 from hmac import compare_digest
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
-from arcrun_auth import landing, threads
+from arcrun_auth import forms, landing, threads
 from arcrun_auth.browser import why_not_opened
 from arcrun_auth.errors import LoginFailed, printable
 from arcrun_auth.landing import Field
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Field", "ask_on_page"]
-
-MAX_BODY = 64 * 1024
-"""How long may the answer be? Certificates and key files have some kilobytes."""
-
-_FORM = "application/x-www-form-urlencoded"
 
 
 def ask_on_page(
@@ -44,14 +38,18 @@ def ask_on_page(
     help_url: str = "",
     port: int | None = None,
     environ: Mapping[str, str] = os.environ,
+    back: str = "",
 ) -> dict[str, Secret] | None:
     """What the person typed on the page, by name; an optional field left empty is not in it.
 
     None if they pressed Cancel. Raises LoginFailed when nobody answered within `timeout`
     seconds. `open_url` shows the page; it runs in a thread of its own, and the address is
-    told by `say` as well. Whatever else is sent to the address ends nothing.
+    told by `say` as well. At the end it leads to `back`, if there is one. Whatever else is sent to
+    the address ends nothing.
     """
-    with Listener(() if port is None else (port,), max_body=MAX_BODY, service=service) as listener:
+    with Listener(
+        () if port is None else (port,), max_body=forms.MAX_BODY, service=service
+    ) as listener:
         page = _Page(title, fields, help_url)
         url = f"http://127.0.0.1:{listener.port}{page.path}"
         browser = _Browser(url, open_url, say)
@@ -66,7 +64,8 @@ def ask_on_page(
                 service=service,
                 hint=f"arcrun setup {service}" if service else "Ask again.",
             )
-        listener.answer(landing.cancelled() if page.typed is None else landing.received())
+        end = landing.cancelled if page.typed is None else landing.received
+        listener.answer(end(back))
         return page.typed
 
 
@@ -90,19 +89,9 @@ class _Page:
             return self._show(200)
         if request.method != "POST":
             return Reply(405, allow="GET, POST")
-        # The listener has refused a foreign one; a browser never leaves it out of a POST.
-        if "origin" not in request.headers:
-            return Reply(403)
-        return self._read(request)
-
-    def _read(self, request: Request) -> Reply | None:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-            return Reply(415)
-        values = _values(request.body)
-        if values is None:
-            return Reply(400)
-        if not compare_digest(values.pop(landing.TOKEN, "").encode(), self._token.encode()):
-            return Reply(403)
+        values = forms.read(request, self._token)
+        if isinstance(values, Reply):
+            return values
         return None if landing.CANCEL in values else self._take(values)
 
     def _take(self, values: Mapping[str, str]) -> Reply | None:
@@ -126,8 +115,7 @@ class _Page:
         page = landing.form(
             self._title, self._fields, token=self._token, help_url=self._help_url, wrong=wrong
         )
-        # Under `no-referrer` a browser would send its form with `Origin: null`.
-        return Reply(status, page, policy=landing.FORM_POLICY, referrer="same-origin")
+        return forms.shown(page, status)
 
 
 class _Browser:
@@ -163,16 +151,3 @@ def _tell(url: str, port: int, say: Callable[[str], None], environ: Mapping[str,
     tunnel = here.ssh_hint(port) if here.elsewhere else None
     if tunnel is not None:
         say(f"If your browser is on another machine, run this there first:\n  {tunnel}")
-
-
-def _values(body: bytes) -> dict[str, str] | None:
-    """What a form sent; None where it is malformed, or says something twice."""
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, strict_parsing=True,
-            errors="strict", max_num_fields=50,
-        )  # fmt: skip
-    except ValueError:
-        return None
-    values = dict(pairs)
-    return values if len(values) == len(pairs) else None

@@ -32,6 +32,7 @@ svg{width:56px;height:56px;padding:14px;border-radius:50%;background:var(--tint)
 stroke:var(--mark);stroke-width:3;stroke-linecap:round;stroke-linejoin:round;fill:none}
 h1{margin:16px 0 6px;font-size:22px;line-height:1.3;text-wrap:balance;overflow-wrap:anywhere}
 p{margin:0;color:var(--soft);overflow-wrap:anywhere}
+b{color:var(--ink)}
 p+p{margin-top:20px}
 code{display:block;margin-top:6px;padding:10px 12px;border-radius:8px;background:var(--code);
 color:var(--ink);font:14px/1.5 ui-monospace,SFMono-Regular,Consolas,monospace;text-align:left;
@@ -54,6 +55,12 @@ button.go{border-color:var(--go);background:var(--go);color:var(--on-go)}
 a{color:var(--go)}
 a.go{display:block;margin-top:24px;padding:11px 12px;border-radius:8px;background:var(--go);
 color:var(--on-go);font-weight:600;text-decoration:none}
+dl{margin:24px 0 0;text-align:left}
+dt{font-size:14px;color:var(--soft)}
+dd{margin:0 0 14px;overflow-wrap:anywhere}
+dd+dd{margin-top:-12px}
+p+p.note,p.note{margin-top:20px;padding:10px 12px;border-radius:8px;border:1px solid var(--bad);
+color:var(--bad);text-align:left}
 .field p.wrong{color:var(--bad);font-weight:600}
 """
 
@@ -61,15 +68,30 @@ TICK = '<path d="M5 13l4.5 4.5L19 7"/>'
 CROSS = '<path d="M6 6l12 12M18 6L6 18"/>'
 KEY = '<circle cx="8" cy="16" r="4"/><path d="M11 13l9-9M16 8l3 3"/>'
 
-_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
-POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-)
-"""The Content-Security-Policy of these pages: their own style, and nothing else."""
-FORM_POLICY = POLICY.replace("form-action 'none'", "form-action 'self'")
-"""The same for a page with a form, which goes back to where it came from."""
+def policy(*, forms: bool = False, script: str = "", style: str = "") -> str:
+    """The Content-Security-Policy of a page: its own style, and nothing else.
+
+    With `forms` those go back to where the page came from; a `script` (then it may also ask
+    there) and a further `style` are the one that is given, to the letter.
+    """
+    styles = " ".join(f"'sha256-{_hash(each)}'" for each in (_STYLE, style) if each)
+    scripts = f"script-src 'sha256-{_hash(script)}'; connect-src 'self'; " if script else ""
+    form_action = "'self'" if forms else "'none'"
+    return (
+        f"default-src 'none'; style-src {styles}; {scripts}img-src data:; "
+        f"frame-ancestors 'none'; base-uri 'none'; form-action {form_action}"
+    )
+
+
+def _hash(text: str) -> str:
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+POLICY = policy()
+"""That of a page that only shows something."""
+FORM_POLICY = policy(forms=True)
+"""That of a page with a form."""
 
 TOKEN, CANCEL = "token", "cancel"
 """Under which names a form sends what proves it, and that the person does not want to."""
@@ -113,10 +135,32 @@ def connected(display_name: str) -> bytes:
 
 def failed(display_name: str, error: AuthError) -> bytes:
     """The login ended without a grant: what happened, and what to do now."""
+    return problem(f"Not connected to {display_name}", error)
+
+
+def problem(title: str, error: AuthError) -> bytes:
+    """What happened, and what to do now."""
     body = f"<p>{escape(error.message)}</p>"
     if error.hint:
         body += f"<p>What to do now<code>{escape(error.hint)}</code></p>"
-    return page(CROSS, f"Not connected to {display_name}", body, "bad")
+    return page(CROSS, title, body, "bad")
+
+
+def closed(again: str) -> bytes:
+    """A link that was used, or that nobody has used in time; `again` says how there is another."""
+    text = "A link works once, in one browser, and for ten minutes."
+    return page(CROSS, "This link does not work", f"<p>{text}</p><p>{escape(again)}</p>", "bad")
+
+
+def onward(title: str, url: str, *, body: str = "", label: str = "Go on") -> bytes:
+    """A page that leads to another place, by itself where there is no `body` to read.
+
+    No redirect: browsers hold `form-action` against every hop that follows a form, and a
+    provider's hops are its own.
+    """
+    refresh = "" if body else f'<meta http-equiv="refresh" content="0;url={escape(url)}">'
+    link = f'<a class="go" href="{escape(url)}" rel="noreferrer">{escape(label)}</a>'
+    return page(TICK, title, body + link, "ask", head=refresh)
 
 
 def form(
@@ -125,11 +169,13 @@ def form(
     *,
     token: str,
     help_url: str = "",
+    about: str = "",
     wrong: Mapping[str, str] | None = None,
 ) -> bytes:
     """What is asked for, and a way out. `wrong` says by name what cannot be taken.
 
-    Nothing that was typed comes back. `token` proves that an answer came from this page.
+    Nothing that was typed comes back. `token` proves that an answer came from this page; `about`
+    is HTML of ours that stands before it.
     """
     wrong = wrong or {}
     # Whoever has to type again begins where something was wrong.
@@ -139,30 +185,48 @@ def form(
         for number, field in enumerate(fields)
     )
     again = '<p role="alert">Something does not fit yet. Please type all of it again.</p>'
-    hidden = f'<input type="hidden" name="{TOKEN}" value="{escape(token)}">'
     where = _link(help_url, "Where do I get this?")
     body = (
-        "<p>What you type goes straight to the program on this machine that asked for it.</p>"
-        f"{f'<p>{where}</p>' if where else ''}{again if wrong else ''}"
-        f'<form method="post" autocomplete="off">{hidden}{asked}'
+        f"{about}<p>What you type goes straight to the program on this machine that asked for it."
+        f"</p>{f'<p>{where}</p>' if where else ''}{again if wrong else ''}"
+        f'<form method="post" autocomplete="off">{_proof(token)}{asked}'
         '<button class="go">Save</button></form>'
-        f'<form method="post">{hidden}<button name="{CANCEL}" value="1">Cancel</button></form>'
+        f"{press(token, '', 'Cancel', name=CANCEL)}"
     )
     return page(KEY, title, body, "ask")
 
 
-def received() -> bytes:
-    """What was asked for is here; whether it is right shows where it was asked for."""
-    return page(
-        TICK,
-        "Thank you, that is all",
-        "<p>You can close this tab, and go back to where you came from.</p>",
+def received(back: str = "") -> bytes:
+    """What was asked for is here; whether it is right shows where it was asked for: at `back`,
+    if that is a page."""
+    title = "Thank you, that is all"
+    return onward(title, back) if back else page(TICK, title, closing())
+
+
+def cancelled(back: str = "") -> bytes:
+    """The person did not want to."""
+    title, text = "Cancelled", "Nothing was saved. You can close this tab."
+    return onward(title, back) if back else page(CROSS, title, f"<p>{text}</p>", "bad")
+
+
+def closing() -> str:
+    """That this tab is of no more use, as HTML."""
+    return "<p>You can close this tab, and go back to where you came from.</p>"
+
+
+def press(token: str, action: str, label: str, *, go: bool = False, name: str = "") -> str:
+    """A button that posts to `action` (empty: to where its page lies), as HTML. `token` proves
+    that it came from this page; with a `name` it says which one was pressed."""
+    where = f' action="{escape(action)}"' if action else ""
+    named = f' name="{escape(name)}" value="1"' if name else ""
+    return (
+        f'<form method="post"{where}>{_proof(token)}'
+        f"<button{' class=go' if go else ''}{named}>{escape(label)}</button></form>"
     )
 
 
-def cancelled() -> bytes:
-    """The person did not want to."""
-    return page(CROSS, "Cancelled", "<p>Nothing was saved. You can close this tab.</p>", "bad")
+def _proof(token: str) -> str:
+    return f'<input type="hidden" name="{TOKEN}" value="{escape(token)}">'
 
 
 def control(number: int) -> str:

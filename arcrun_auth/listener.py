@@ -1,4 +1,5 @@
-"""A listener on this machine alone, for one browser: it waits for one request and no other.
+"""A listener on this machine alone, for one browser: it waits for one request and no other, or
+answers many for as long as a page is open.
 
 One thread, one selector, and a reader of requests that knows a few headers. A standard-library
 HTTP server would have to be taught to refuse: it takes any method, any `Host`, lines without
@@ -12,18 +13,20 @@ one is the business of whoever waits.
 from __future__ import annotations
 
 import errno
-import re
+import queue
 import selectors
 import socket
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
-from arcrun_auth import ports, threads
-from arcrun_auth.landing import POLICY
+from arcrun_auth import http1, ports, threads
+from arcrun_auth.http1 import Reply, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["Listener", "Reply", "Request"]
 
 MAX_HEAD = 16 * 1024
 """How long may a request be, headers included? Codes take a few kilobytes at most."""
@@ -36,8 +39,6 @@ ANSWER_SECONDS = 5.0
 """How long may the browser take to take the page?"""
 LINGER_SECONDS = 1.0
 """How long do we wait for it to hang up, so that nothing of the page is lost?"""
-PAGE_BUFFER = 128 * 1024
-"""How much may a page have that is sent while others are heard?"""
 TICK = 0.1
 """How often do we look whether the wait has ended elsewhere? Windows delivers Ctrl-C only
 between two waits."""
@@ -45,58 +46,11 @@ between two waits."""
 _NONE_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """By which errors does a system say that it has no room for a connection?"""
 
-_REQUEST = re.compile(rb"([A-Z]{1,20}) (/[\x21-\x7e]*) HTTP/1\.[01]")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\x80-\xff]*?)[ \t]*")
-_ONCE = ("host", "content-length", "transfer-encoding", "origin")  # RFC 9112 §3.2, §6.3
-_LENGTH = re.compile(r"[0-9]{1,9}")
-
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    411: "Length Required",
-    413: "Content Too Large",
-    415: "Unsupported Media Type",
-    421: "Misdirected Request",
-    422: "Unprocessable Content",
-    431: "Request Header Fields Too Large",
-}
-
-_NO = b"This is not the answer that the login waits for.\n"
-
-
-class Request(NamedTuple):
-    """A complete request under our own name, and not from a foreign page."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    """By lower-case name."""
-    body: bytes = b""
-
-    def __repr__(self) -> str:  # a code stands in the query, a key in the body
-        return f"Request({self.method!r}, {len(self.query)} + {len(self.body)} bytes)"
-
-
-class Reply(NamedTuple):
-    """What a client is told: a refusal if no page is given."""
-
-    status: int
-    page: bytes | None = None
-    policy: str = POLICY
-    """The Content-Security-Policy of the page."""
-    referrer: str = "no-referrer"  # the address may hold a code
-    allow: str = "GET"
-    """Which methods there are, where another was used."""
-
 
 class _Client:
     """A connection, what it has said so far, and until when it may go on."""
 
-    __slots__ = ("asked", "deadline", "heard", "length", "refused", "sock")
+    __slots__ = ("asked", "deadline", "done", "heard", "length", "sock", "unsent", "waits")
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -104,7 +58,11 @@ class _Client:
         """The head, until it is complete; then the body."""
         self.asked: Request | None = None
         self.length = 0
-        self.refused = False
+        self.done = False
+        """Whether it has said what it had to say: nothing more of it is heard."""
+        self.waits = False
+        """Whether its answer is still being made."""
+        self.unsent = memoryview(b"")
         self.deadline = time.monotonic() + CONNECTION_SECONDS
 
 
@@ -149,17 +107,67 @@ class Listener:
         kept waiting for `answer`.
         """
         while time.monotonic() < until and not ended():
-            self._drop_overdue()
-            for key, _ in self._selector.select(TICK):
-                sock = key.fileobj
-                assert isinstance(sock, socket.socket)
-                if sock in self._listeners:
-                    self._welcome(sock)
-                elif sock in self._clients:
-                    request = self._hear(self._clients[sock], judge)
-                    if request is not None:
-                        return request
+            for client, request in self._turn():
+                reply = judge(request)
+                if reply is None:
+                    self._selector.unregister(client.sock)
+                    self._winner = self._clients.pop(client.sock).sock
+                    return request
+                self._reply(client, reply)
         return None
+
+    def serve(
+        self,
+        answer: Callable[[Request, Callable[[Reply], None]], None],
+        *,
+        ended: Callable[[], bool],
+    ) -> None:
+        """Answers every request, until `ended()`; what was asked by then still has its answer, if
+        that comes soon.
+
+        `answer(request, respond)` is called in this thread. It calls `respond(reply)` once, now
+        or later, from whatever thread: nobody else waits for it.
+        """
+        replies: queue.SimpleQueue[tuple[_Client, Reply]] = queue.SimpleQueue()
+
+        def respond_to(client: _Client) -> Callable[[Reply], None]:
+            return lambda reply: replies.put((client, reply))
+
+        while not ended():
+            for client, request in self._turn():
+                client.waits, client.deadline = True, float("inf")
+                answer(request, respond_to(client))
+            self._pass_on(replies)
+        until = time.monotonic() + ANSWER_SECONDS
+        while time.monotonic() < until:
+            self._pass_on(replies)
+            if not any(client.waits or client.unsent for client in self._clients.values()):
+                break
+            for client, _ in self._turn():
+                self._reply(client, Reply(503))
+
+    def _pass_on(self, replies: queue.SimpleQueue[tuple[_Client, Reply]]) -> None:
+        while not replies.empty():
+            client, reply = replies.get()
+            if client.sock in self._clients:  # else it has left meanwhile
+                self._reply(client, reply)
+
+    def _turn(self) -> Iterator[tuple[_Client, Request]]:
+        """The complete requests that this moment brings; what is half sent goes on."""
+        self._drop_overdue()
+        for key, events in self._selector.select(TICK):
+            sock = key.fileobj
+            assert isinstance(sock, socket.socket)
+            if sock in self._listeners:
+                self._welcome(sock)
+            elif sock in self._clients:
+                client = self._clients[sock]
+                if events & selectors.EVENT_WRITE:
+                    self._send(client)
+                if events & selectors.EVENT_READ and sock in self._clients:
+                    request = self._hear(client)
+                    if request is not None:
+                        yield client, request
 
     def answer(self, page: bytes) -> None:
         """Show the browser that won how it ended, and wait for nothing. Whoever has left
@@ -169,7 +177,7 @@ class Listener:
             return
         with suppress(OSError):
             sock.settimeout(ANSWER_SECONDS)
-            sock.sendall(_response(Reply(200, page)))
+            sock.sendall(http1.response(Reply(200, page)))
             sock.shutdown(socket.SHUT_WR)
         self._winner = None
         threads.start(lambda: _linger(sock), "arcrun-page")
@@ -189,7 +197,8 @@ class Listener:
 
     def _welcome(self, listener: socket.socket) -> None:
         if len(self._clients) >= MAX_CONNECTIONS:
-            self._drop(next(iter(self._clients.values())))
+            silent = (client for client in self._clients.values() if not client.waits)
+            self._drop(next(silent, next(iter(self._clients.values()))))
         try:
             sock, _ = listener.accept()
         except OSError as error:  # it has gone again, or the process is out of descriptors
@@ -201,8 +210,8 @@ class Listener:
             self._clients[sock] = _Client(sock)
             self._selector.register(sock, selectors.EVENT_READ)
 
-    def _hear(self, client: _Client, judge: Callable[[Request], Reply | None]) -> Request | None:
-        """Read on; the request, if it is complete and the one we wait for."""
+    def _hear(self, client: _Client) -> Request | None:
+        """Read on; the request, if it is complete now."""
         try:
             data = client.sock.recv(MAX_HEAD)
         except BlockingIOError:
@@ -212,19 +221,17 @@ class Listener:
         if not data:
             self._drop(client)
             return None
-        if client.refused:
+        if client.done:
             return None
         client.heard += data
         refusal = self._read_head(client) if client.asked is None else None
-        if refusal is None and client.asked is not None and len(client.heard) >= client.length:
-            request = client.asked._replace(body=client.heard[: client.length])
-            refusal = judge(request)
-            if refusal is None:
-                self._selector.unregister(client.sock)
-                self._winner = self._clients.pop(client.sock).sock
-                return request
         if refusal is not None:
             self._reply(client, refusal)
+        elif client.asked is not None and len(client.heard) >= client.length:
+            client.done = True
+            request = client.asked._replace(body=client.heard[: client.length])
+            client.heard = b""
+            return request
         return None
 
     def _read_head(self, client: _Client) -> Reply | None:
@@ -234,47 +241,36 @@ class Listener:
             return Reply(431)
         if not blank_line:
             return None
-        request = self._parsed(head)
+        request = http1.parsed(head, self._hosts)
         if isinstance(request, Reply):
             return request
-        length = self._length_of(request)
+        length = http1.body_length(request, self._max_body)
         if isinstance(length, Reply):
             return length
         client.asked, client.length, client.heard = request, length, rest
         return None
 
-    def _parsed(self, head: bytes) -> Request | Reply:
-        line, *fields = head.split(b"\r\n")
-        request = _REQUEST.fullmatch(line)
-        headers = _headers(fields)
-        if request is None or headers is None:
-            return Reply(400)
-        if headers.get("host", "").lower() not in self._hosts:
-            return Reply(421)
-        origin = headers.get("origin")
-        if origin is not None and origin.lower().removeprefix("http://") not in self._hosts:
-            return Reply(403)
-        path, _, query = request[2].decode("ascii").partition("?")
-        return Request(request[1].decode("ascii"), path, query, headers)
-
-    def _length_of(self, request: Request) -> int | Reply:
-        """How long the body is that will be read; only a POST has one, where one is wanted."""
-        if request.method != "POST" or not self._max_body:
-            return 0
-        length = request.headers.get("content-length", "")
-        if "transfer-encoding" in request.headers or not _LENGTH.fullmatch(length):
-            return Reply(411)
-        return int(length) if int(length) <= self._max_body else Reply(413)
-
     def _reply(self, client: _Client, reply: Reply) -> None:
         """Say it, and read until the client has understood or its time is over."""
-        client.refused = True
-        client.heard = b""
-        with suppress(OSError):
-            # Sent in one piece: a page is smaller than this by far.
-            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PAGE_BUFFER)
-            client.sock.send(_response(reply))
-            client.sock.shutdown(socket.SHUT_WR)
+        client.done, client.waits, client.heard = True, False, b""
+        client.unsent = memoryview(http1.response(reply))
+        client.deadline = time.monotonic() + ANSWER_SECONDS
+        self._send(client)
+
+    def _send(self, client: _Client) -> None:
+        """As much as the client takes now: what is left goes when it takes more."""
+        try:
+            client.unsent = client.unsent[client.sock.send(client.unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(client)
+            return
+        if not client.unsent:
+            with suppress(OSError):
+                client.sock.shutdown(socket.SHUT_WR)
+        more = selectors.EVENT_WRITE if client.unsent else 0
+        self._selector.modify(client.sock, selectors.EVENT_READ | more)
 
     def _drop_overdue(self) -> None:
         now = time.monotonic()
@@ -293,34 +289,3 @@ def _linger(sock: socket.socket) -> None:
     with sock, suppress(OSError):
         sock.settimeout(LINGER_SECONDS)
         sock.recv(MAX_HEAD)
-
-
-def _headers(fields: Iterable[bytes]) -> dict[str, str] | None:
-    """By lower-case name; None where one is malformed or folded, or twice there and matters."""
-    headers: dict[str, str] = {}
-    for field in fields:
-        match = _FIELD.fullmatch(field)
-        if match is None:
-            return None
-        name = match[1].decode("ascii").lower()
-        if name in _ONCE and name in headers:
-            return None
-        headers[name] = match[2].decode("latin-1")
-    return headers
-
-
-def _response(reply: Reply) -> bytes:
-    refused = reply.page is None
-    body = _NO if reply.page is None else reply.page
-    head = (
-        f"HTTP/1.1 {reply.status} {_REASONS[reply.status]}",
-        f"Content-Type: text/{'plain' if refused else 'html'}; charset=utf-8",
-        f"Content-Length: {len(body)}",
-        "Connection: close",
-        "Cache-Control: no-store",
-        f"Referrer-Policy: {reply.referrer}",
-        "X-Content-Type-Options: nosniff",
-        f"Content-Security-Policy: {reply.policy}",
-        *((f"Allow: {reply.allow}",) if reply.status == 405 else ()),  # noqa: PLR2004
-    )
-    return "\r\n".join((*head, "", "")).encode("ascii") + body

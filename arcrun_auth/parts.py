@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from arcrun_auth.catalog import Catalog
     from arcrun_auth.helpers import Helpers
+    from arcrun_auth.lending import Lending
     from arcrun_auth.people import Person
+    from arcrun_auth.policies import Policies
     from arcrun_auth.recording import Recorder
     from arcrun_auth.resolve import Connection
     from arcrun_auth.settings import Settings
@@ -74,9 +76,32 @@ class Parts:
         return Helpers(self._connections)
 
     @property
+    def lending(self) -> Lending:
+        """The use of connections, for who is to get nothing else of them."""
+        from arcrun_auth.lending import Lending
+
+        return Lending(self._connections)
+
+    @property
     def audit(self) -> Recorder:
         """The trail of what was done with the credentials of this home."""
         return self._connections.resolver.audit
+
+    def named(self, service: str, instance: str | None = None) -> tuple[str, str]:
+        """Which service and instance are meant by a name: aliases, `service@instance` and what
+        the project declares are resolved. Raises UnknownService, AuthError for a closed one."""
+        entry, named = self._connections.resolver.entry(service, instance)
+        return entry.service, named
+
+    @property
+    def policies(self) -> Policies:
+        """What agents may do with the connections of this home. A new object each time, and what
+        is unlocked is so for that one."""
+        from arcrun_auth.policies import Policies
+
+        resolver = self._connections.resolver
+        environ, note = self.settings.environ, resolver.audit.note
+        return Policies(resolver.store, clock=self._clock, environ=environ, note=note)
 
     @property
     def ci(self) -> CiVaults:

@@ -40,6 +40,11 @@ class Person(ABC):
     def reach(self) -> Reach | None:
         """How they are reached; None if nobody is there."""
 
+    @property
+    def back(self) -> str:
+        """Where a page that has asked them something leads; empty if it ends there."""
+        return ""
+
     @abstractmethod
     def say(self, text: str) -> None:
         """Tell them something. Never fails, never a secret."""

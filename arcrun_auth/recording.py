@@ -76,9 +76,18 @@ class Recorder:
         self._used: set[tuple[int, str]] = set()
 
     def note(
-        self, action: str, name: str | Key = "", *, host: str = "", result: str = "ok"
+        self,
+        action: str,
+        name: str | Key = "",
+        *,
+        host: str = "",
+        result: str = "ok",
+        client: str = "",
+        request: str = "",
     ) -> bool:
         """Adds a line. Never raises, never asks; whether it was written.
+
+        `client` is what an agent calls itself, `request` the method and path that it asked for.
 
         Nothing is written where no vault was opened: a trail has its key from there.
         """
@@ -92,8 +101,8 @@ class Recorder:
         }
         if name:
             fields["name"] = str(name).removesuffix(f"@{DEFAULT_INSTANCE}")
-        if host:
-            fields["host"] = host
+        more = {"host": host, "client": client, "request": request}
+        fields.update({field: value for field, value in more.items() if value})
         if result != "ok":
             fields["result"] = result
         return self._write(vault, fields)

@@ -85,12 +85,12 @@ def forms(secret: str) -> Iterator[str]:
     yield repr(data)[2:-1]  # how h11 and hpack quote a header
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    for core in _base64_cores(data):
+    for core in base64_cores(data):
         yield core
         yield core.replace("+", "-").replace("/", "_")
 
 
-def _base64_cores(data: bytes) -> Iterator[str]:
+def base64_cores(data: bytes) -> Iterator[str]:
     """What stays the same of `data` in base64, wherever in the encoded bytes it begins."""
     for before in range(3):
         encoded = b64encode(bytes(before) + data).decode()

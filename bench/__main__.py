@@ -28,6 +28,7 @@ ROWS = {
     13: ("signatures", "row_13", 61),
     14: ("signing", "row_14", 31),
     15: ("serving", "row_15", 15),
+    16: ("serving_tools", "row_16", 31),
     17: ("syncing", "row_17", 15),
     18: ("logins", "row_18", 31),
 }

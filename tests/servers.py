@@ -45,6 +45,8 @@ class Reply:
     body: bytes = b"{}"
     links: tuple[tuple[str, str], ...] = ()
     """Headers that may come more than once."""
+    chunks: tuple[bytes, ...] = ()
+    """A body that is sent chunk by chunk, in place of the other one."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -92,6 +94,12 @@ class Recorder:
                 self.send_response(reply.status)
                 for name, value in (*reply.headers.items(), *reply.links):
                     self.send_header(name, value)
+                if reply.chunks:
+                    self.send_header("transfer-encoding", "chunked")
+                    self.end_headers()
+                    for chunk in (*reply.chunks, b""):
+                        self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+                    return
                 self.send_header("content-length", str(len(reply.body)))
                 self.end_headers()
                 if self.command != "HEAD":

@@ -33,7 +33,7 @@ class Surfer:
         while url:
             url = urljoin(self.url, url)
             self._load(url, form, headers)
-            form = None
+            form, headers = None, {}
             url = self.headers.get("location") or self.page.onward
         return self.page
 
@@ -45,7 +45,9 @@ class Surfer:
     def press(self, button, **typed):
         """Press the button of that text, with what was typed into the form around it."""
         form = next(f for f in self.page.forms if f.button == button)
-        return self.open(form.action or self.url, {**form.fields, **typed})
+        # A browser says of every form from which page it comes.
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(self.url))
+        return self.open(form.action or self.url, {**form.fields, **typed}, Origin=origin)
 
     def click(self, link):
         """Follow the link of that text."""

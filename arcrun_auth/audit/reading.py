@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 What = Literal["changed", "missing", "inserted", "cut off", "rolled back", "other end", "broken"]
 
+_TEXTS = ("action", "name", "host", "result", "program", "client", "request")
+
 _SHOWN = 300
 """How many characters of a text are shown at most?"""
 
@@ -28,7 +30,8 @@ class Entry:
     time: float
     """In epoch seconds."""
     action: str
-    """`use`, `reveal`, `renew`, `setup`, `remove`, `revoke`, `consent`, and what else there is."""
+    """`use`, `reveal`, `renew`, `setup`, `remove`, `revoke`, `consent`, `agent`, and what else
+    there is."""
     name: str = ""
     """The connection or app it was done with, as it is typed."""
     host: str = ""
@@ -36,6 +39,10 @@ class Entry:
     result: str = "ok"
     program: str = ""
     """The script, or the verb of `arcrun`."""
+    client: str = ""
+    """What the agent calls itself that sent a request; nobody vouches for it."""
+    request: str = ""
+    """The method and path of that request, without a query."""
     device: str = ""
     """The id of the device it was done on; empty for this one before it has an id."""
 
@@ -88,11 +95,7 @@ def _entry(trail: Trail, row: Row, device: str) -> Entry | None:
 
 def entry_of(number: int, fields: dict[str, Any], device: str) -> Entry:
     """An entry out of what was written. ValueError for a time that is none."""
-    texts = {
-        name: printable(str(fields[name]), _SHOWN)
-        for name in ("action", "name", "host", "result", "program")
-        if name in fields
-    }
+    texts = {name: printable(str(fields[name]), _SHOWN) for name in _TEXTS if name in fields}
     return Entry(number, float(fields.get("time", 0.0)), **{"action": "", **texts}, device=device)
 
 

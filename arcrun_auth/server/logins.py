@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
+from arcrun_auth import landing
 from arcrun_auth.errors import printable
 from arcrun_auth.server import audit, keys, pages
 from arcrun_auth.server.problems import Problem
@@ -143,7 +144,7 @@ def confirm(site: Site, visit: Visit) -> Reply:
         code = site.sealer.seal("code", data, ends=site.now() + CODE_SECONDS)
         answer = {"code": code, "state": flow["state"]}
     url = f"{loopback(flow['port'])}?{urlencode(answer)}"
-    return show(pages.onward("Back to the terminal", url))
+    return show(landing.onward("Back to the terminal", url))
 
 
 def loopback(port: int) -> str:

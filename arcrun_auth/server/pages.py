@@ -150,17 +150,6 @@ def back(title: str, url: str) -> bytes:
     return page(TICK, f"{title} has answered", body)
 
 
-def onward(title: str, url: str) -> bytes:
-    """A page that leads to another place by itself.
-
-    No redirect: browsers hold `form-action` against every hop that follows a form, and a
-    provider's hops are its own.
-    """
-    refresh = f'<meta http-equiv="refresh" content="0;url={escape(url)}">'
-    body = f'<a class="go" href="{escape(url)}" rel="noreferrer">Go on</a>'
-    return page(TICK, title, body, "ask", head=refresh)
-
-
 def done(title: str, text: str) -> bytes:
     """It went well, and this tab is of no more use."""
     return page(TICK, title, f"<p>{escape(text)}</p>")

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from arcrun_auth import oauth
+from arcrun_auth import landing, oauth
 from arcrun_auth.errors import AuthError, ProviderUnavailable
 from arcrun_auth.oauth.call import values
 from arcrun_auth.oauth.requests import code_request, refresh_request
@@ -170,7 +170,7 @@ def agreed(site: Site, visit: Visit) -> Reply:
         challenge=login["challenge"] if offer.oauth2.pkce != "no" else None,
     )
     cookie = site.hand(visit, _cookie(login), {"nonce": login["nonce"]}, SECONDS)
-    return show(pages.onward(f"On to {offer.title}", url), cookies=[cookie])
+    return show(landing.onward(f"On to {offer.title}", url), cookies=[cookie])
 
 
 def redirect(site: Site, visit: Visit) -> Reply:

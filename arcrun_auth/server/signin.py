@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any
 
-from arcrun_auth import oauth
+from arcrun_auth import landing, oauth
 from arcrun_auth.answers import json_object, pick
 from arcrun_auth.errors import AuthError, printable
 from arcrun_auth.oauth.app import App
@@ -80,7 +80,7 @@ def begin(site: Site, visit: Visit, provider: str, flow: str, invite: str = "") 
     held = {"state": state, "nonce": nonce, "verifier": verifier.reveal(),
             "provider": provider, "flow": flow, "invite": invite[:200]}  # fmt: skip
     cookie = site.hand(visit, COOKIE, held, logins.FLOW_SECONDS)
-    return show(pages.onward(f"On to {entry.title}", url), cookies=[cookie])
+    return show(landing.onward(f"On to {entry.title}", url), cookies=[cookie])
 
 
 def callback(site: Site, visit: Visit) -> Reply:

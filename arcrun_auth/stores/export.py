@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAGIC = "arcrun secrets"
 _KIND = 2
 """In which column of `upkeep.COLUMNS` is the kind?"""
+_LOCAL = ("device", "policy")
+"""Which kinds of records are no other machine's? The keys of a device would speak in its name, and
+what agents may do is agreed to on each machine."""
 MAX_FILE = 1 << 30
 """How large may an export be, in bytes? More is no export of ours."""
 
@@ -41,9 +44,8 @@ def _text(data: bytes) -> str:
 def write(vault: Vault, path: str) -> int:
     """Export the vault to `path`, over any export there; the number of records.
 
-    Damaged records stay behind, and so do those of this device: its keys are of no use to
-    another, which would speak in its name. StoreError where there is no vault, or a rotation
-    is open.
+    Damaged records stay behind, and so do those of this device and the policy for agents.
+    StoreError where there is no vault, or a rotation is open.
     """
 
     def work(session: Session) -> tuple[bytes, int]:
@@ -70,7 +72,7 @@ def write(vault: Vault, path: str) -> int:
 
 def _sound(session: Session) -> Iterator[tuple[Any, ...]]:
     for row in upkeep.rows(connection_of(session)):
-        if row[_KIND] == "device":
+        if row[_KIND] in _LOCAL:
             continue
         try:
             upkeep.unseal(session, row)
@@ -196,14 +198,16 @@ def _record(line: bytes, master: MasterKey) -> Credential:
 def merge(vault: Vault, path: str, *, keys: Keys | None = None) -> dict[str, int]:
     """Import an export: of two records of one name the higher generation stays.
 
-    Gives back how many were `added`, `updated` and `kept`. `keys` open the export, those
-    of the vault if not given.
+    What is no other machine's is passed over, whoever wrote it there. Gives back how many were
+    `added`, `updated` and `kept`. `keys` open the export, those of the vault if not given.
     """
     counts = {"added": 0, "updated": 0, "kept": 0}
     if private.check_file(vault.path) is None:
         vault.create()  # told to, even where a damaged vault was set aside
     source = EncFile(path, keys=keys or vault.key_sources)
     for key in source.keys():
+        if key.kind in _LOCAL:
+            continue
         record = source.get(key)
         assert record is not None
         counts[_merge_one(vault, record)] += 1

@@ -50,6 +50,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "ci": ("ci", "Give some connections to CI jobs, and to them alone."),
         "audit": ("audit", "What was done with your credentials, and is the trail whole?"),
     },
+    "AI agents": {
+        "mcp": ("mcp", "Tools for AI agents: they use your connections, and never see a key."),
+        "policy": ("policy", "What AI agents may do: read, unless you allow more."),
+        "approve": ("approve", "Requests of agents that wait for your yes or no."),
+        "agents": ("agents", "Tell coding agents how this project gets its connections."),
+        "how-to": ("how_to", "How to use a service, for coding agents: code, limits, state."),
+    },
     "Understand": {
         "why": ("why", "Where each part of a connection comes from."),
         "show": ("show", "What the recipe of a service says."),
@@ -106,7 +113,7 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """Commands under one word. Without one it shows its help."""
+    """Commands under one word. Without one it shows its help, or does what it says there."""
 
     command_class = Command
 
@@ -116,7 +123,7 @@ class Group(click.Group):
         self.context_settings = {**HELP_OPTIONS, **self.context_settings}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args and not ctx.resilient_parsing:
+        if not args and not self.invoke_without_command and not ctx.resilient_parsing:
             ui.put(ctx.get_help())
             ctx.exit()
         return super().parse_args(ctx, args)

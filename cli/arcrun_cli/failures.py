@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from arcrun_auth import errors
-from arcrun_cli import ui
+from arcrun_cli import agents, ui
 from arcrun_cli.faults import LONGEST_NAME, Several, UsageFault
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ WORST_FIRST = (7, 5, 2, 4, 1, 6)
 USAGE = 2
 INTERRUPTED = 130
 
+FOR_A_PERSON = (*EXIT_CODES[4][1], *EXIT_CODES[5][1], errors.ConsentRequired)
+"""Which errors does an agent meet that its human has to deal with?"""
+
 REPORT_AT = "arcrun doctor; then report it with the output of: ARCRUN_DEBUG=1 arcrun ..."
 
 
@@ -84,7 +87,7 @@ def tell(error: BaseException, args: Sequence[str]) -> int:
         )
     if isinstance(error, Several):
         for where, each in error.found:
-            _say(f"{where}: {each.message}", each.hint)
+            _say(f"{where}: {each.message}", hint_of(each))
         return worst(exit_code(each) for _, each in error.found)
     code, message, hint = _judge(error, click)
     if isinstance(error, errors.UnknownService):
@@ -95,6 +98,13 @@ def tell(error: BaseException, args: Sequence[str]) -> int:
     return code
 
 
+def hint_of(error: errors.AuthError) -> str | None:
+    """What to do next. An agent is told what to ask its human for, where a login or a key is."""
+    if error.hint is None or not isinstance(error, FOR_A_PERSON) or agents.marker() is None:
+        return error.hint
+    return agents.to_a_person(error.hint)
+
+
 def _say(message: str, hint: str | None) -> None:
     ui.tell(f"{ui.mark('fail', ui.err)} {message}")
     if hint:
@@ -103,7 +113,7 @@ def _say(message: str, hint: str | None) -> None:
 
 def _judge(error: BaseException, click: Any) -> tuple[int, str, str | None]:
     if isinstance(error, errors.AuthError):
-        return exit_code(error), error.message, error.hint
+        return exit_code(error), error.message, hint_of(error)
     if isinstance(error, UsageFault):
         return USAGE, error.message, error.hint
     if isinstance(error, click.UsageError):

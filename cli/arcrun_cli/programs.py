@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -21,6 +22,12 @@ def executable() -> list[str]:
         if name in ("arcrun", "arcrun-auth") and os.access(found, os.X_OK):
             return [os.path.abspath(found)]
     return [sys.executable, "-m", "arcrun_cli"]
+
+
+def passing() -> bool:
+    """Whether this is an installation that goes away again: one that `uvx` keeps in its cache."""
+    parts = os.path.normpath(sys.prefix).split(os.sep)
+    return any(re.fullmatch(r"(archive|environments)-v[0-9]+", part) for part in parts)
 
 
 def beside(name: str) -> str | None:

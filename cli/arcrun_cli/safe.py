@@ -39,9 +39,29 @@ def vault_of(here: Broker) -> Vault:
     return primary
 
 
+def typed(here: Broker, question: str) -> str:
+    """A passphrase, typed at the terminal. AuthError where nobody types one."""
+    person = here.person
+    answer = person.ask(question, hidden=True) if person.reach == "terminal" else None
+    if answer is None:
+        raise AuthError("Nobody can type a passphrase here.", hint="run it at a terminal")
+    if not answer:
+        raise AuthError("No passphrase was typed. Nothing was changed.")
+    return answer
+
+
+def typed_twice(here: Broker) -> str:
+    """A new passphrase. AuthError where nobody types one."""
+    while True:
+        first = typed(here, "New passphrase")
+        if here.person.ask("Once more", hidden=True) == first:
+            return first
+        here.person.say("The two are not the same.")
+
+
 def only_for_eyes(rule: str, what: str, command: str) -> None:
     """Raises where what is shown would go into a file, a pipe or an agent's transcript."""
-    agents.refuse(rule, what, f"a person runs it in a terminal: {command}")
+    agents.refuse(rule, what, command)
     if not sys.stdout.isatty():
         raise UsageFault(f"{what} is shown at a terminal only.", command)
 

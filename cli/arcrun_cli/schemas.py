@@ -28,6 +28,12 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "`unknown service`, `unusable`), `ok`, `missing` (keys of secrets, scopes, or `login`), "
         "and where it is not ok `error`, `message`, `hint`",
     },
+    "agents check": {
+        "root": "the folder of the project",
+        "ok": "whether all is as `arcrun agents init` would write it",
+        "files": "`path`, `state` (`current`, `outdated`, `absent` or `broken`), and in `message` "
+        "why it is broken",
+    },
     "keepalive": {
         "results": "for each connection `name`, `services` (all that use it), `outcome` "
         "(`renewed`, `fine`, `left`, `failed`), `warnings`, and where it failed `error`, "
@@ -45,6 +51,17 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "`device` (empty for this one)",
         "others": "for each other device `device`, `name`, `count`, `head`",
         "unread": "why those could not be fetched",
+    },
+    "policy": {
+        "locked": "whether it takes a passphrase to allow more",
+        "rules": "in the order they were made: `id`, `allow` (false for a prohibition), `service` "
+        "and `instance` (`*` for all), `what` (`read`, `write`, a command, or `any`), `methods`, "
+        "`paths`, `client` (`*` for any), `left` (how many more times, or null), `approved` "
+        "(whether it is one request that was approved), `expires_at` (or null), `created_at`",
+    },
+    "approve": {
+        "requests": "that wait, the oldest first: `id`, `service`, `instance`, `client`, `method`, "
+        "`host`, `path`, `size` (of the body, in bytes), `preview`, `asked_at`, `expires_at`",
     },
     "ci create": {
         "name": "its name",

@@ -376,6 +376,28 @@ def test_in_an_agent_s_shell_nothing_that_reveals_is_answered(forge, provider):
         assert provider.static_key not in ran.both
 
 
+def test_what_a_rule_allows_is_answered_as_often_as_it_says(forge, provider):
+    set_up(forge, provider, "demo_static")
+    forge("policy", "allow", "demo_static", "--command", "credential", "--count", "2")
+    forge("policy", "allow", "cloud@work", "--command", "credential")
+    keys = {f"ARCRUN_CLOUD__WORK__{name}": "x" for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")}
+    keys["ARCRUN_ALLOW_HOSTS"] = f"{provider.issuer},https://sts.cloud.example"
+    for args, stdin, code in (
+        (("git", "get"), request(provider), 0),
+        (("docker", "get"), provider.issuer, 0),
+        (("git", "get"), request(provider), 7),
+        (("aws", "cloud@work"), "", 0),
+        (("aws", "cloud"), "", 7),
+    ):
+        ran = forge("credential", *args, stdin=stdin, CLAUDECODE="1", **keys)
+        assert ran.code == code, (args, ran.err)
+        assert bool(ran.out) == (code == 0)
+    assert (
+        "arcrun policy allow demo_static --command credential"
+        in forge("credential", "docker", "get", stdin=provider.issuer, CLAUDECODE="1").err
+    )
+
+
 # -- what it costs -------------------------------------------------------------------------
 
 

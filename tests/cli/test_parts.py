@@ -10,8 +10,9 @@ import sys
 import pytest
 
 import arcrun_cli
+from arcrun_auth import snippets
 from arcrun_auth.recipe import Method, TestRequest
-from arcrun_cli import agents, hardening, health, options, reference, snippets, ui
+from arcrun_cli import agents, hardening, health, options, reference, ui
 
 
 @pytest.mark.parametrize(

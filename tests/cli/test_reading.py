@@ -8,8 +8,8 @@ import re
 import pytest
 
 from arcrun_auth.catalog import Catalog
+from arcrun_auth.snippets import Snippet
 from arcrun_cli.schemas import SCHEMAS
-from arcrun_cli.snippets import Snippet
 from tests import canary
 from tests.cli.conftest import plain
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+SKILL = ROOT / "arcrun_auth" / ".agents" / "skills" / "arcrun-auth" / "SKILL.md"
 
 _FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
 _NOTE = re.compile(r"^<!-- (file|pytest|prints|not run|sdk|on)(?:: (.+?))? -->$")
@@ -34,8 +35,8 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Every page a reader of the repository may open."""
-    return [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
+    """Every page a reader of the repository may open, and the skill; its references are pages."""
+    return [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md")), SKILL]
 
 
 def blocks(path: Path) -> list[Block]:

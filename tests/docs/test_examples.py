@@ -85,7 +85,8 @@ def test_the_pages_that_teach_have_examples_that_run() -> None:
                  "docs/howto/make-a-recipe.md",
                  "docs/howto/test-a-recipe.md", "docs/howto/own-app.md",
                  "docs/howto/keepalive.md", "docs/howto/sdks.md", "docs/howto/aws.md",
-                 "docs/howto/import.md", "docs/howto/run.md"):  # fmt: skip
+                 "docs/howto/import.md", "docs/howto/run.md",
+                 "docs/howto/coding-agents.md"):  # fmt: skip
         run = [b for b in blocks(ROOT / name) if b.language in RUN and b.note != "not run"]
         assert run, name
     assert sum(b.language == "python" for b in blocks(ROOT / "README.md")) >= 3

@@ -112,7 +112,7 @@ def test_the_changelog_has_an_entry_for_this_version() -> None:
 
 def test_the_template_for_agents_is_one_block_between_its_marks() -> None:
     text = (DOCS / "agents.md").read_text(encoding="utf-8")
-    begin, end = "<!-- arcrun:begin -->", "<!-- arcrun:end -->"
+    begin, end = "<!-- arcrun:begin v1 -->", "<!-- arcrun:end -->"
     assert text.count(begin) == text.count(end) == 1
     inside = text.partition(begin)[2].partition(end)[0]
     for needed in ("arcrun-auth", "auth.bind(", "arcrun setup", "arcrun list --json"):

@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 from arcrun_auth.catalog import Catalog
-from arcrun_cli.snippets import Snippet
+from arcrun_auth.snippets import Snippet
 from tests import canary
 from tests.docs.pages import DOCS, ROOT, blocks
 from tests.sdk.desk import sdk

@@ -12,14 +12,17 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "arcrun_auth"
 
 FLOORS = [
-    ("ground", "errors exchange forks _http mtls network scrub signing_key threads tokens"),
+    (
+        "ground",
+        "errors exchange forks _http mtls network scrub signing_key threads tokens unpacking",
+    ),
     (
         "rules",
         """
         answers catalog_entry catalog_rows cloud_answers consent diagnosis differences
-        digest dotenv drafting fields finding hosts jwt landing lifetimes lint masking
-        members moments oauth oauth1 primitives profile protocol recipe references rendering
-        scopes seal server_words sharing signing sigv4 template token_answer usual
+        digest dotenv drafting fields finding forms hosts http1 jwt landing lifetimes lint masking
+        members moments oauth oauth1 policy primitives profile protocol recipe references rendering
+        scopes seal server_words sharing signing sigv4 snippets template token_answer usual
         """,
     ),
     (
@@ -37,9 +40,9 @@ FLOORS = [
         "hall",
         """
         adoption agreement apps authority bound broker checkup compared completion
-        connections declared desk discovery ends enrol found helpers keepalive named
-        ownership parts platform_config presigned recording referred relayed removal renewal
-        report resolve shared signin sync trial
+        connections declared desk discovery ends enrol found held helpers keepalive lending named
+        ownership parts platform_config policies presigned recording referred relayed removal
+        renewal report resolve shared signin sync trial
         """,
     ),
     ("bridge", "adapters"),
@@ -116,10 +119,10 @@ def services() -> set[str]:
 COMMON_WORDS = {
     "aws", "box", "close", "copper", "front", "lever", "line", "linear", "loops", "make", "plain",
     "ramp", "render", "resend", "segment", "square", "threads", "together", "wave", "notion",
-    "github",
+    "github", "gemini",
 }  # fmt: skip
 """Names of services that are words as well, or a recipe's field; `notion` and `github` stand in
-examples."""
+examples, and the command that is told of `arcrun mcp` has the name of its service."""
 
 
 def test_no_provider_is_named_in_code() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -13,12 +13,12 @@ import pytest
 from arcrun_auth import listener
 from arcrun_auth.browser import NotOpened
 from arcrun_auth.errors import LoginFailed
-from arcrun_auth.keyform import MAX_BODY, Field, ask_on_page
+from arcrun_auth.forms import MAX_BODY
+from arcrun_auth.keyform import Field, ask_on_page
 from arcrun_auth.landing import CANCEL, TOKEN
 from arcrun_auth.listener import MAX_CONNECTIONS
-from tests import canary
-
-HANG = 30.0  # a guard against hanging, no measure of anything
+from tests import canary, knocking
+from tests.knocking import HANG, status
 
 FIELDS = (
     Field("token", "Token", help="From your <profile>.", help_url="https://example.com/help"),
@@ -67,41 +67,18 @@ class Asking:
         self._thread.join(HANG)
         assert not self._thread.is_alive()
 
-    def send(self, data):
-        with closing(socket.create_connection(("127.0.0.1", self.port), timeout=HANG)) as sock:
-            read = b""
-            try:
-                sock.sendall(data)
-                while chunk := sock.recv(65536):
-                    read += chunk
-            except (ConnectionResetError, BrokenPipeError):
-                pass
-            return read.decode()
-
-    def ask(self, method="GET", path=None, body="", *, host=None, **headers):
-        lines = [f"{method} {path or self.path} HTTP/1.1"]
-        lines += [f"Host: {host or urlsplit(self.url).netloc}"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items() if value]
-        return self.send("\r\n".join([*lines, "", body]).encode())
+    def ask(self, method="GET", path=None, body="", **headers):
+        return knocking.ask(self.port, path or self.path, method=method, body=body, **headers)
 
     def token(self):
         return re.search(f'name="{TOKEN}" value="([^"]+)"', self.ask())[1]
 
-    def post(self, *values, token=None, origin=None, body=None, path=None, **headers):
+    def post(self, *values, token=None, body=None, path=None, **headers):
         """What the form sends: the values by their place."""
         data = {TOKEN: self.token() if token is None else token}
         data |= {f"field{n}": value for n, value in enumerate(values)}
         body = urlencode(data) if body is None else body
-        given = {
-            "Origin": self.origin if origin is None else origin,
-            "Content_Type": "application/x-www-form-urlencoded",
-            "Content_Length": str(len(body)),
-        }
-        return self.ask("POST", path, body, **(given | headers))
-
-
-def status(answer):
-    return int(answer.split()[1])
+        return knocking.post(self.port, path or self.path, body, **headers)
 
 
 class TestThePage:
@@ -260,9 +237,9 @@ class TestEverybodyElse:
             ({"token": "wrong"}, 403),
             ({"token": ""}, 403),
             ({"token": "é"}, 403),
-            ({"origin": "https://evil.example"}, 403),
-            ({"origin": "null"}, 403),
-            ({"origin": "http://127.0.0.1:1"}, 403),
+            ({"Origin": "https://evil.example"}, 403),
+            ({"Origin": "null"}, 403),
+            ({"Origin": "http://127.0.0.1:1"}, 403),
             ({"Origin": ""}, 403),
             ({"host": "evil.example"}, 421),
             ({"path": "/other"}, 404),

@@ -13,7 +13,7 @@ import arcrun_auth as auth
 from arcrun_auth.catalog import Catalog
 from arcrun_auth.errors import RecipeError
 from arcrun_auth.recipe import model, read, sdk
-from arcrun_cli.snippets import ANYWHERE, Snippet
+from arcrun_auth.snippets import ANYWHERE, Snippet
 
 
 def bundled():

@@ -44,7 +44,8 @@ def command(name: str | None, since: str, *, verify: bool, as_json: bool) -> int
     """What was done with your credentials: by which program, when. Never a value.
 
     The trail is sealed in audit.db, beside the vault. It records each program's first use of a
-    connection, renewals, what was handed out, set up, agreed to and removed. Where this home
+    connection, renewals, what was handed out, set up, agreed to and removed, and each request of
+    an agent, without its query and body. Where this home
     syncs, the other devices' trails are fetched from there, and checked. The exit code of
     --verify is 1 where something is not as it was written.
     """
@@ -92,10 +93,10 @@ def _show(found: Sequence[Entry], names: Mapping[str, str]) -> None:
     rows = []
     for entry in found:
         when = datetime.fromtimestamp(entry.time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        result = "" if entry.result == "ok" else entry.result
+        last = entry.host if entry.result == "ok" else entry.result
         device = (_named(entry.device, names),) if several else ()
-        rest = (entry.action, entry.name, entry.program, result or entry.host)
-        rows.append((when, *device, *rest))
+        rest = (entry.action, entry.name, entry.client or entry.program)
+        rows.append((when, *device, *rest, " ".join(filter(None, (entry.request, last)))))
     columns = ("DEVICE",) if several else ()
     ui.table(rows, ("TIME", *columns, "ACTION", "NAME", "PROGRAM", ""))
 
@@ -106,7 +107,9 @@ def _named(device: str, names: Mapping[str, str]) -> str:
 
 
 def _as_data(entry: Entry) -> dict[str, Any]:
-    names = ("n", "time", "device", "action", "name", "host", "result", "program")
+    names = (
+        "n", "time", "device", "action", "name", "host", "result", "program", "client", "request",
+    )  # fmt: skip
     return {name: getattr(entry, name) for name in names}
 
 

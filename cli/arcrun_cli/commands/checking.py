@@ -61,7 +61,7 @@ def _as_data(needed: Needed) -> dict[str, Any]:
         "missing": needed.missing,
         "error": type(error).__name__ if error else None,
         "message": error.message if error else None,
-        "hint": error.hint if error else None,
+        "hint": failures.hint_of(error) if error else None,
     }
 
 
@@ -72,4 +72,6 @@ def _show(needed: Needed, width: int) -> None:
         ui.put(f"{ui.mark('ok', word='ok')}    {name}  {needed.status}{later}")
         return
     missing = f" ({', '.join(needed.missing)})" if needed.missing else ""
-    ui.put_failed(name, needed.status + missing, needed.error.hint or needed.error.message)
+    ui.put_failed(
+        name, needed.status + missing, failures.hint_of(needed.error) or needed.error.message
+    )

@@ -60,7 +60,7 @@ def create(
     --subject the jobs need no API key: they show the identity token of their CI system. A login
     whose refresh token changes at each renewal is refused, since a job would end it here.
     """
-    agents.refuse("agent-ci", "A key of a CI vault", "a person runs it: arcrun ci create NAME …")
+    agents.refuse("agent-ci", "A key of a CI vault", "arcrun ci create NAME …")
     if bool(issuer) != bool(subject):
         raise UsageFault("--oidc-issuer and --subject go together.", "arcrun ci create --help")
     wanted = [part.strip() for part in services.split(",") if part.strip()]

@@ -10,7 +10,6 @@ from arcrun_cli import agents, ui
 from arcrun_cli.app import Group
 from arcrun_cli.commands import credential_install
 from arcrun_cli.faults import UsageFault, checked_name
-from arcrun_cli.helpers import asking
 from arcrun_cli.options import json_option, service_argument
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def oidc(audience: str, variable: str | None, file: str | None, *, as_json: bool
 
     if variable is not None and file is not None:
         raise UsageFault("Name a variable or a file, not both.", "arcrun credential oidc --help")
-    agents.refuse(asking.RULE, "A credential", asking.BY_A_PERSON)
+    agents.refuse("agent-credential", "A credential", "arcrun credential oidc")
     token = identity_token(audience, variable=variable, file=file, allow=Settings().allow_hosts)
     if not as_json:
         ui.put(token.access_token)

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from arcrun_auth.errors import LoginRequired
-from arcrun_cli import programs, ui
+from arcrun_cli import editing, programs, ui
 from arcrun_cli.app import Group
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.helpers import aws_config, docker_config, git_config
-from arcrun_cli.options import Service, agreed, broker, no_input_option, service_argument
+from arcrun_cli.options import Service, broker, no_input_option, service_argument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.helpers import Kind
-    from arcrun_cli.helpers.edits import Edit
     from arcrun_cli.options import F
 
 
@@ -86,7 +85,7 @@ def git(
         for host in hosts
     }
     edit = git_config.remove(file, list(wanted)) if remove else git_config.install(file, wanted)
-    return _make(here, edit, yes=yes)
+    return editing.make(here.person, edit, yes=yes)
 
 
 @command.command(
@@ -114,7 +113,7 @@ def docker(names: tuple[str, ...], *, remove: bool, yes: bool, no_input: bool) -
     found = _hosts(here, "docker", names, remove=remove).values()
     registries = [host for hosts in found for host in hosts]
     change = docker_config.remove if remove else docker_config.install
-    code = _make(here, change(file, registries), yes=yes)
+    code = editing.make(here.person, change(file, registries), yes=yes)
     if code == 0 and not remove and shutil.which(docker_config.PROGRAM) is None:
         path = programs.beside(docker_config.PROGRAM) or docker_config.PROGRAM
         ui.tell(f"{ui.mark('warn', ui.err)} {docker_config.PROGRAM} is not on the PATH.")
@@ -152,10 +151,12 @@ def aws(
             raise UsageFault(f"{service} does not sign for AWS.", "arcrun list aws")
         profile = profile or instance or "arcrun"
     if remove:
-        return _make(here, aws_config.remove(file, profile), yes=yes)
+        return editing.make(here.person, aws_config.remove(file, profile), yes=yes)
     assert name is not None
     assert profile is not None
-    code = _make(here, aws_config.install(file, profile, aws_config.process(name)), yes=yes)
+    code = editing.make(
+        here.person, aws_config.install(file, profile, aws_config.process(name)), yes=yes
+    )
     if code == 0:
         ui.tell(f"  → AWS_PROFILE={profile} aws sts get-caller-identity")
     return code
@@ -186,18 +187,3 @@ def _hosts(
             hint = f"arcrun credential install {kind} takes all that are connected and do"
             raise UsageFault(f"{name} answers {kind} for no host.", hint)
     return hosts
-
-
-def _make(here: Broker, edit: Edit, *, yes: bool) -> int:
-    """Shows a change, asks for it, makes it."""
-    if not edit.changes:
-        ui.tell(f"{ui.mark('ok', ui.err)} {edit.path} stays as it is.")
-        return 0
-    ui.put(edit.path)
-    for line in edit.lines:
-        ui.put(line)
-    if not yes and not agreed(here.person, "Write this?", "the same command with --yes"):
-        return 1
-    edit.apply()
-    ui.tell(f"{ui.mark('ok', ui.err)} Written.")
-    return 0

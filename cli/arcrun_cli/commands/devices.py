@@ -82,7 +82,7 @@ def _as_data(each: Listed) -> dict[str, Any]:
 )
 def add() -> int:
     """Let in a device of yours that runs arcrun devices join. Both show a code to compare."""
-    agents.refuse("agent-devices", "The code of a device", "a person runs it: arcrun devices add")
+    agents.refuse("agent-devices", "The code of a device", "arcrun devices add")
     here = broker()
     same = _same(here.person, "arcrun devices add")
     with sessions.session(here) as open_session:

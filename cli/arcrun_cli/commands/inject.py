@@ -37,7 +37,6 @@ def command(source: str | None, target: str | None, *, piped: bool, force: bool)
     """
     if (source is None) == (not piped):
         raise UsageFault("The template is a file, or standard input: name one.", HINT)
-    referring.guard()
     if target is None and sys.stdout is None:
         raise UsageFault("Standard output is closed.", "arcrun inject -i FILE -o FILE")
     name = "standard input" if source is None else printable(source)
@@ -48,7 +47,7 @@ def command(source: str | None, target: str | None, *, piped: bool, force: bool)
         outfile.check(target, source, force=force)
     text = data.decode("utf-8", "surrogateescape")  # whatever it is: it comes out the same
     wanted = [(f"{name}:{line}", found) for found, line in references.in_text(text)]
-    secrets = referring.resolve(broker(), wanted)
+    secrets = referring.resolve(broker(), "inject", wanted)
     for line in references.left_in(text):
         where = f"{ui.mark('warn', ui.err)} {name}:{line}"
         ui.tell(f"{where}: a reference without {{{{ }}}} was left as it is.")

@@ -66,7 +66,7 @@ def _show(kept: Kept, width: int) -> None:
     if kept.error is None:
         ui.put(f"{ui.mark('ok', word='ok')}    {name}  {WORDS[kept.outcome]}")
     else:
-        ui.put_failed(name, kept.error.message, kept.error.hint)
+        ui.put_failed(name, kept.error.message, failures.hint_of(kept.error))
     listing.warn(kept.name, kept.warnings)
 
 
@@ -78,6 +78,6 @@ def _as_data(kept: Kept) -> dict[str, Any]:
         "outcome": kept.outcome,
         "error": type(error).__name__ if error is not None else None,
         "message": error.message if error is not None else None,
-        "hint": error.hint if error is not None else None,
+        "hint": failures.hint_of(error) if error is not None else None,
         "warnings": kept.warnings,
     }

@@ -62,7 +62,6 @@ def command(
 
     if not argv:
         raise UsageFault("There is no command to run.", "arcrun run -- COMMAND")
-    referring.guard()
     here = broker()
     environ, secrets = _environment(here, files, services)
     try:
@@ -150,7 +149,7 @@ def _environment(
         for where, value in last.values()
         for reference in references.in_value(value)
     ]
-    secrets = referring.resolve(here, wanted, failed)
+    secrets = referring.resolve(here, "run", wanted, failed)
     environ = {name: references.fill_value(value, secrets) for name, (_, value) in last.items()}
     unfit = AuthError("Its value has characters that no variable can hold.")
     failed = [(last[name][0], unfit) for name, value in environ.items() if not _fits(value)]

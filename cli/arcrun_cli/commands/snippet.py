@@ -12,7 +12,7 @@ from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import catalog, service_argument
 
 if TYPE_CHECKING:
-    from arcrun_cli.snippets import Snippet
+    from arcrun_auth.snippets import Snippet
 
 LIST = "?"
 """What `--sdk` stands for without a name."""
@@ -36,7 +36,7 @@ LIST = "?"
 )  # fmt: skip
 def command(name: str, *, asynchronous: bool, sdk: str | None) -> int:
     """Print a short program that uses SERVICE. It runs as it is, and holds no secret."""
-    from arcrun_cli.snippets import Snippet
+    from arcrun_auth.snippets import Snippet
 
     service, _, instance = name.partition("@")
     recipes = catalog()

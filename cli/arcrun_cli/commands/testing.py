@@ -69,7 +69,7 @@ def _test(here: Broker, name: str) -> tuple[dict[str, Any], int]:
             "status": None,
             "error": type(error).__name__,
             "message": error.message,
-            "hint": error.hint,
+            "hint": failures.hint_of(error),
         }
         return found, failures.exit_code(error)
     return {

@@ -136,15 +136,13 @@ def lock() -> int:
 @click.argument("file", metavar="FILE")
 def export(file: str) -> int:
     """Write a backup. It is sealed: the keys of the vault open it, and nothing else."""
-    agents.refuse(
-        "agent-export", "An export of the vault", "a person runs it: arcrun vault export FILE"
-    )
+    here = broker()
+    agents.guard(here, "export", ["*"])
     if os.path.lexists(file):
         raise UsageFault("There is a file of that name already.", "choose another name")
     from arcrun_auth.stores import export as exported
 
     with Waiting("Exporting"):
-        here = broker()
         count = exported.write(vault_of(here), file)
     here.audit.note("export")
     ui.tell(f"{ui.mark('ok', ui.err)} {ui.count(count, 'record')} in {printable(file)}, sealed.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,11 +12,8 @@ from arcrun_cli import ui
 from arcrun_cli.app import Command, Group
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import broker
-from arcrun_cli.safe import only_for_eyes, show_code, vault_of
+from arcrun_cli.safe import only_for_eyes, show_code, typed_twice, vault_of
 from arcrun_cli.talk import Waiting
-
-if TYPE_CHECKING:
-    from arcrun_auth.broker import Broker
 
 OPENS = "it opens the vault if all else is lost"
 """What its recovery code does."""
@@ -102,23 +98,11 @@ def passphrase() -> int:
 
     here = broker()
     vault = vault_of(here)
-    typed = _typed_twice(here)
+    typed = typed_twice(here)
     with Waiting("Making the key from it"):
         number = upkeep.set_passphrase(vault, typed)
     ui.tell(f"{ui.mark('ok', ui.err)} The passphrase opens the vault now (key {number}).")
     return 0
-
-
-def _typed_twice(here: Broker) -> str:
-    person = here.person
-    while person.reach == "terminal":
-        first = person.ask("New passphrase", hidden=True)
-        if not first:
-            raise AuthError("No passphrase was typed. Nothing was changed.")
-        if person.ask("Once more", hidden=True) == first:
-            return first
-        person.say("The two are not the same.")
-    raise AuthError("Nobody can type a passphrase here.", hint="run it at a terminal")
 
 
 @click.command(

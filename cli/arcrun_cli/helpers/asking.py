@@ -8,22 +8,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from arcrun_auth.helpers import Helpers
-
-RULE = "agent-credential"
-"""Under which name will a policy allow an agent to be handed a credential?"""
-
-BY_A_PERSON = "a person runs it in a terminal of their own; in code: auth.bind(SERVICE)"
+    from arcrun_auth.broker import Broker
 
 
 @contextmanager
-def helpers() -> Iterator[Helpers]:
-    """The helpers of this user. They ask nothing, not even for the passphrase of the vault."""
+def broker() -> Iterator[Broker]:
+    """The broker of this user, whose `helpers` answer. It asks nothing, not even for the passphrase
+    of the vault."""
     from arcrun_auth.broker import Broker
     from arcrun_cli.talk import Terminal
 
-    broker = Broker(person=Terminal(interactive=False))
+    made = Broker(person=Terminal(interactive=False))
     try:
-        yield broker.helpers
+        yield made
     finally:
-        broker.close()
+        made.close()

@@ -8,7 +8,7 @@ from arcrun_cli.helpers import asking, wire
 
 def serve(name: str) -> int:
     """Prints the keys of `service[@instance]`, renewed if need be. The exit code."""
-    agents.refuse(asking.RULE, "A credential", asking.BY_A_PERSON)
-    with asking.helpers() as here:
-        ui.put(wire.aws_answer(name, here.signing(name)))
+    with asking.broker() as here:
+        agents.guard(here, "credential", [name])
+        ui.put(wire.aws_answer(name, here.helpers.signing(name)))
     return 0

@@ -15,7 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from arcrun_auth.helpers import Helpers, Match
+    from arcrun_auth.broker import Broker
+    from arcrun_auth.helpers import Match
 
 
 def serve(action: str) -> int:
@@ -38,20 +39,20 @@ def _server() -> str:
 
 def _get() -> str:
     server = _server()
-    with asking.helpers() as here:
+    with asking.broker() as here:
         match = _found(here, server)
-        token = here.token(match)
+        token = here.helpers.token(match)
     return wire.docker_answer(server, match.username, token.access_token)
 
 
-def _found(here: Helpers, server: str) -> Match:
+def _found(here: Broker, server: str) -> Match:
     """Who answers for a registry. Where that is nobody docker goes on without a password: so
     it gets a public image, and why it has to be one is told beside."""
     origin = wire.docker_origin(server)
     try:
-        match = here.find("docker", origin) if origin is not None else None
+        match = here.helpers.find("docker", origin) if origin is not None else None
         if match is not None:
-            agents.refuse(asking.RULE, "A credential", asking.BY_A_PERSON)
+            agents.guard(here, "credential", [match.full_name])
             return match
     except (LoginRequired, HostNotAllowed, PolicyRefused) as error:
         ui.tell(str(error))
@@ -59,8 +60,8 @@ def _found(here: Helpers, server: str) -> Match:
 
 
 def _list() -> str:
-    with asking.helpers() as here:
-        found = here.connected("docker")
+    with asking.broker() as here:
+        found = here.helpers.connected("docker")
         return wire.docker_list({wire.docker_name(m.host): m.username for m in found})
 
 
@@ -76,9 +77,9 @@ def _store() -> str:
 
 def _erase() -> str:
     server = _server()
-    with asking.helpers() as here:
+    with asking.broker() as here:
         origin = wire.docker_origin(server)
-        match = here.find("docker", origin) if origin is not None else None
+        match = here.helpers.find("docker", origin) if origin is not None else None
     if match is None:
         raise AuthError(wire.NOT_FOUND)
     raise AuthError(

@@ -26,6 +26,8 @@ class Edit:
     """None: there is no such file."""
     after: bytes
     lines: tuple[str, ...]
+    shared: bool = False
+    """Whether a new one is a project's, for all who may read that, and not its owner's alone."""
 
     @property
     def changes(self) -> bool:
@@ -41,11 +43,13 @@ class Edit:
         # The name by which git, too, says that it is writing (lockfile.h).
         temporary = f"{path}.lock"
         try:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            os.makedirs(os.path.dirname(path), 0o777 if self.shared else 0o700, exist_ok=True)
         except OSError as error:
             raise self._unwritable(error) from None
         try:
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            handle = os.open(
+                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if self.shared else 0o600
+            )
         except FileExistsError:
             raise AuthError(
                 f"Somebody else is writing {printable(self.path)}: {temporary} is there.",

@@ -9,6 +9,7 @@ from arcrun_cli.helpers import asking, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from arcrun_auth.broker import Broker
     from arcrun_auth.helpers import Helpers
     from arcrun_auth.hosts import Origin
 
@@ -26,11 +27,11 @@ def serve(action: str, instance: str | None = None) -> int:
     origin = wire.origin(fields.get("protocol", ""), fields.get("host", ""))
     if origin is None:
         return 0
-    with asking.helpers() as here:
+    with asking.broker() as here:
         if action == "get":
             _get(here, origin, fields.get("username", ""), instance)
         else:
-            _erase(here, origin, fields.get("password", ""))
+            _erase(here.helpers, origin, fields.get("password", ""))
     return 0
 
 
@@ -45,12 +46,12 @@ def _read() -> bytes:
     return data
 
 
-def _get(here: Helpers, origin: Origin, user: str, instance: str | None) -> None:
-    match = here.find("git", origin, user=user, instance=instance)
+def _get(here: Broker, origin: Origin, user: str, instance: str | None) -> None:
+    match = here.helpers.find("git", origin, user=user, instance=instance)
     if match is None:
         return
-    agents.refuse(asking.RULE, "A credential", asking.BY_A_PERSON)
-    token = here.token(match)
+    agents.guard(here, "credential", [match.full_name])
+    token = here.helpers.token(match)
     sys.stdout.buffer.write(wire.git_answer(match.username, token.access_token, token.expires))
 
 

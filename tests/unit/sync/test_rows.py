@@ -90,6 +90,7 @@ def test_an_envelope_whose_name_is_a_lie_is_none_though_its_key_fits() -> None:
     lies = [
         {"key": ["credential", "evil", "default"]},
         {"key": ["device", "bank", "default"]},
+        {"key": ["policy", "bank", "default"]},
         {"key": "bank"},
         {"vault": "cd" * 32},
         {"name": KEYS.record(Key("credential", "evil"))},

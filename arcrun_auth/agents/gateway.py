@@ -1,0 +1,268 @@
+"""The one place where an agent's request is judged, sent, scrubbed and noted.
+
+The tools of the MCP server and the proxy are surfaces of it: they make an `Asked` of what they
+are sent, and show the answer. Neither has another road to a service.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from arcrun_auth.agents import answering, guard, reading, refusals, seen
+from arcrun_auth.agents.asking import Judged, Tested
+from arcrun_auth.agents.pace import Pace
+from arcrun_auth.agents.scrubber import Scrubber
+from arcrun_auth.agents.within import within
+from arcrun_auth.errors import (
+    AuthError,
+    LoginRequired,
+    PolicyRefused,
+    ProviderUnavailable,
+    printable,
+)
+from arcrun_auth.policies import PendingRequest
+from arcrun_auth.policy import Verdict, Wanted, client_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arcrun_auth.agents.answering import Streamed
+    from arcrun_auth.agents.asking import Answer, Asked, Seen
+    from arcrun_auth.broker import Broker
+    from arcrun_auth.lending import Lent
+
+SECONDS = 30.0
+"""How long may a request take that is answered as a whole?"""
+STREAM_SECONDS = 600.0
+"""How long may a streamed answer be silent? Some models think for minutes."""
+MOST_SENT = 1 << 20
+"""How large may a body be that is answered as a whole? The proxy may send more."""
+A_MINUTE = 60
+"""How many requests may a client send in a minute, if nothing else is said?"""
+
+
+class Gateway:
+    """What one client may do with the connections of a broker. Safe to share between threads.
+
+    `client` is what the client calls itself. `confirmable`: whether it can ask its person before
+    a write, which then has to come with `confirmed`. `a_minute` is how many requests it may send.
+
+    Its methods raise UnknownService, LoginRequired, ConsentRequired, HostNotAllowed,
+    PolicyRefused, ProviderUnavailable and StoreError, in words of ours alone (`refusals`).
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        client: str,
+        confirmable: bool = False,
+        a_minute: int = A_MINUTE,
+    ) -> None:
+        self.broker = broker
+        self.client = client_name(client)
+        self.confirmable = confirmable
+        self._pace = Pace(a_minute)
+        self._lock = Lock()
+        self._lent: dict[tuple[str, str], Lent] = {}
+        self._scrubber: tuple[frozenset[str], Scrubber] | None = None
+
+    def close(self) -> None:
+        """Let go of the connections to services. Using it again opens them again."""
+        with self._lock:
+            lent, self._lent = list(self._lent.values()), {}
+        for each in lent:
+            each.close()
+
+    def services(self) -> list[Seen]:
+        """The connections that this client may know of."""
+        with self._told(""):
+            return seen.services(self.broker, self.client)
+
+    def judge(self, asked: Asked) -> Judged:
+        """Checks a request against shape, recipe and hosts, and says what the policy says of it.
+
+        What is refused here can be allowed by nobody; a verdict that is no by a person. Sends
+        nothing.
+        """
+        name = printable(asked.service, 80)
+        with self._told(name, asked=asked):
+            return self._judge(asked)
+
+    def send(self, judged: Judged, *, confirmed: bool = False) -> Answer:
+        """Sends it now, if the policy allows that, and reads the answer: at most 30 seconds and
+        256 KiB of it. `confirmed`: the client's person said yes to this very request."""
+        with self._told(judged.name, judged):
+            if len(judged.asked.body) > MOST_SENT:
+                raise guard.refused("size", f"A body has at most {MOST_SENT >> 10} KiB here.")
+            self._admit(judged, confirmed=confirmed)
+            try:
+                answer = within(SECONDS, lambda until: self._fetch(judged, until))
+            except ProviderUnavailable:
+                # A thread may still wait there: who comes next has connections of its own.
+                self._forget(judged.service, judged.instance)
+                raise
+        self._note(judged, str(answer.status))
+        return answer
+
+    @contextmanager
+    def stream(self, judged: Judged, *, confirmed: bool = False) -> Iterator[Streamed]:
+        """As `send`, for an answer that is read as it comes, whatever its size."""
+        with self._told(judged.name, judged):
+            self._admit(judged, confirmed=confirmed)
+            lent = self._open(judged.service, judged.instance, judged.name)
+            with lent.stream(
+                judged.method, judged.url, headers=judged.headers, body=judged.asked.body,
+                seconds=STREAM_SECONDS,
+            ) as sent:  # fmt: skip
+                answer = answering.Streamed(sent, self._scrubber_for(lent), lent.binding.fence)
+                self._note(judged, str(answer.status))
+                yield answer
+
+    def ask_human(self, judged: Judged) -> PendingRequest:
+        """Puts a request that the policy does not allow before a person, for ten minutes.
+
+        Ask again for the same to learn what became of it. PolicyRefused for what is forbidden.
+        """
+        with self._told(judged.name, judged):
+            rule = judged.verdict.rule
+            if not judged.verdict.allowed and rule is not None:
+                raise refusals.forbidden(judged, judged.verdict)
+            lent = self._open(judged.service, judged.instance, judged.name)
+            begin = judged.asked.body[:4096].decode("utf-8", "replace")
+            query = f"?{judged.query} " if judged.query else ""
+            request = PendingRequest(
+                service=judged.service, instance=judged.instance, client=self.client,
+                method=judged.method, host=judged.host, path=judged.path, digest=judged.digest,
+                size=len(judged.asked.body),
+                preview=self._scrubber_for(lent).text(query + begin),
+            )  # fmt: skip
+            return self.broker.policies.ask(request)
+
+    def test(self, service: str, instance: str | None = None) -> Tested:
+        """Sends the recipe's test request. Raises TokenRefused, too."""
+        with self._told(printable(service, 80)):
+            service, instance, name = seen.named(self.broker, service, instance)
+            lent = self._open(service, instance, name)
+            wanted = Wanted(
+                service=service, instance=instance, client=self.client, what="read", method="GET",
+                path="/",
+            )  # fmt: skip
+            verdict = self.broker.policies.check(wanted)
+            if not verdict.allowed:
+                raise guard.refused("policy", f"A rule forbids to use {name}.")
+            self._pace.step()
+            started = time.monotonic()
+            found = self.broker.test(service, instance)
+            identity = found.identity and self._scrubber_for(lent).text(found.identity)
+            return Tested(name, found.status, identity, time.monotonic() - started)
+
+    # -- judging -----------------------------------------------------------------------
+
+    def _judge(self, asked: Asked) -> Judged:
+        verb = guard.method(asked.method)
+        service, instance, name = seen.named(self.broker, asked.service, asked.instance)
+        lent = self._open(service, instance, name)
+        recipe, binding = lent.recipe, lent.binding
+        own = guard.injected(binding.inject, lent.injected_headers)
+        at = guard.place(asked.path, binding.base_url, binding.root_paths, own)
+        if guard.denied(recipe.deny_paths, at, binding.base_url) is not None:
+            raise guard.refused("deny-path", f"The recipe of {name} keeps agents off this path.")
+        query = guard.query(asked.query, own.query, verb)
+        headers = guard.headers(asked.headers, own)
+        kind = guard.header(headers, "content-type")
+        guard.body(asked.body, verb, kind, own)
+        what = reading.what(recipe.agent, verb, at.path, query=query, kind=kind, body=asked.body)
+        origin, host = guard.origin(binding.base_url)
+        judged = Judged(
+            asked=asked, name=name, service=service, instance=instance, method=verb, what=what,
+            url=origin + at.sent + (f"?{query}" if query else ""), host=host, path=at.path,
+            query=query, headers=headers, verdict=Verdict(allowed=False),
+            digest=guard.digest(verb, at.sent, query, kind, asked.body),
+        )  # fmt: skip
+        return replace(judged, verdict=self.broker.policies.check(judged.wanted(self.client)))
+
+    def _open(self, service: str, instance: str, name: str) -> Lent:
+        """The connection as it stands now; LoginRequired where this client sees none."""
+        if not seen.is_visible(self.broker, self.client, service, instance):
+            raise LoginRequired(f"{name} is not connected.", service=service, why="never")
+        fresh, key = self.broker.lending.open(service, instance), (service, instance)
+        with self._lock:
+            known = self._lent.get(key)
+            if known is not None and known.state == fresh.state:
+                return known  # with its open connections
+            self._lent[key] = fresh
+        if known is not None:
+            known.close()
+        return fresh
+
+    def _forget(self, service: str, instance: str) -> None:
+        with self._lock:
+            known = self._lent.pop((service, instance), None)
+        if known is not None:
+            known.close()
+
+    # -- sending -----------------------------------------------------------------------
+
+    def _admit(self, judged: Judged, *, confirmed: bool) -> None:
+        """Counts it, and asks the policy once more: it may have changed."""
+        self._pace.step()
+        policies, wanted = self.broker.policies, judged.wanted(self.client)
+        verdict = policies.check(wanted)
+        if verdict.allowed:
+            approved = verdict.rule is not None and verdict.rule.digest
+            if judged.what == "write" and self.confirmable and not (confirmed or approved):
+                raise guard.refused("confirm", "Your human was not asked about this write.")
+            verdict = policies.use(wanted)
+        elif verdict.rule is None and confirmed and self.confirmable and not policies.locked:
+            return  # a yes to this very request stands for a rule; never against a prohibition
+        if not verdict.allowed:
+            raise refusals.forbidden(judged, verdict)
+
+    def _fetch(self, judged: Judged, until: float) -> Answer:
+        lent = self._open(judged.service, judged.instance, judged.name)
+        with lent.stream(
+            judged.method, judged.url, headers=judged.headers, body=judged.asked.body,
+            seconds=SECONDS,
+        ) as sent:  # fmt: skip
+            scrubber = self._scrubber_for(lent)
+            return answering.read(sent, scrubber, lent.binding.fence, until=until)
+
+    def _scrubber_for(self, lent: Lent) -> Scrubber:
+        secrets, kept = lent.secrets(), self._scrubber
+        if kept is None or kept[0] != secrets:
+            kept = self._scrubber = secrets, Scrubber(secrets)
+        return kept[1]
+
+    # -- what is told, and noted ---------------------------------------------------------
+
+    @contextmanager
+    def _told(
+        self, name: str, judged: Judged | None = None, *, asked: Asked | None = None
+    ) -> Iterator[None]:
+        """Turns errors into those of the fixed table, and notes them."""
+        try:
+            yield
+        except AuthError as error:
+            told = refusals.plain(error, name)
+            rule = f": {told.rule}" if isinstance(told, PolicyRefused) else ""
+            result = f"refused{rule}" if rule else type(told).__name__
+            if judged is not None:
+                self._note(judged, result)
+            elif asked is not None:
+                request = f"{asked.method.upper()} {asked.path.partition('?')[0]}"
+                self._write(name, "", result, request)
+            raise told from None
+
+    def _note(self, judged: Judged, result: str) -> None:
+        self._write(judged.name, judged.host, result, f"{judged.method} {judged.path}")
+
+    def _write(self, name: str, host: str, result: str, request: str) -> None:
+        self.broker.audit.note(
+            "agent", name, host=host, result=result, client=self.client,
+            request=printable(request, 200),
+        )  # fmt: skip
