@@ -18,7 +18,7 @@ from tests.canary import hits
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-HANG = 60
+HANG = 30
 """After how many seconds do we call a scene hung?"""
 
 ERAS = ("legacy", "auto")

@@ -218,6 +218,8 @@ class Gateway:
             if judged.what == "write" and self.confirmable and not (confirmed or approved):
                 raise guard.refused("confirm", "Your human was not asked about this write.")
             verdict = policies.use(wanted)
+        elif verdict.rule is None and confirmed and self.confirmable and not policies.locked:
+            return  # a yes to this very request stands for a rule; never against a prohibition
         if not verdict.allowed:
             raise refusals.forbidden(judged, verdict)
 

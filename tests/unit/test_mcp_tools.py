@@ -83,7 +83,7 @@ def test_how_to_and_test_tell_the_state_of_a_connection(desk) -> None:
         assert tested.structured_content["latency_ms"] > 0
         missing = await one("arcrun_test", service="demo")
         assert missing.is_error
-        assert words(missing).startswith("[not_connected] demo is not connected.")
+        assert words(missing).startswith("[login_required] demo is not connected")
 
     play(scene, desk)
 
@@ -131,7 +131,7 @@ def test_a_write_is_refused_while_nobody_allowed_writes(desk, provider) -> None:
         before = provider.requests.total()
         for tool in ("arcrun_get", "arcrun_write"):
             found = await one(tool, service="keyed", method="POST", path="/pages", body={"a": 1})
-            assert words(found).startswith("[read_only] ")
+            assert words(found).startswith("[policy_refused] Agents may only read keyed")
             assert "arcrun policy allow keyed --write /pages" in words(found)
         assert provider.requests.total() == before
 
@@ -231,7 +231,7 @@ def test_a_prohibition_beats_a_confirmation(desk, provider) -> None:
     async def scene(one) -> None:
         before = provider.requests.total()
         found = await one("arcrun_write", service="keyed", method="POST", path="/echo")
-        assert words(found).startswith("[refused_by_rule] ")
+        assert words(found).startswith("[policy_refused] A rule forbids POST /echo")
         assert provider.requests.total() == before
         assert not somebody.asked
 
@@ -301,8 +301,8 @@ def test_a_vault_that_fails_is_told_and_lists_no_writes(tmp_path) -> None:
     async def scene(one) -> None:
         one.session._make = none
         assert await one.tools() == READS
-        assert words(await one("arcrun_services")).startswith("[vault_locked] ")
-        with pytest.raises(MCPError, match="vault_locked"):
+        assert words(await one("arcrun_services")).startswith("[store_locked] ")
+        with pytest.raises(MCPError, match="store_locked"):
             await one.client.read_resource("arcrun://services")
 
     play(scene, None)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcrun_auth.agents.mcp import elicitation, texts
 from arcrun_auth.agents.mcp.elicitation import LIFETIME, MOST, Tickets
 from arcrun_auth.agents.mcp.jobs import KEPT, Jobs, StillRunning
 from arcrun_auth.agents.mcp.texts import Fault, explained, fenced, named
@@ -169,35 +168,36 @@ def test_open_questions_do_not_pile_up() -> None:
 
 ERRORS = {
     "unknown_service": UnknownService("notoin", similar=["notion"]),
-    "not_connected": LoginRequired("x", service="notion", why="revoked"),
+    "login_required": LoginRequired("x", service="notion", why="revoked"),
+    "missing_secret": MissingSecret("x", key="k", service="notion"),
     "missing_scope": MissingScope("x", scope="write", service="notion"),
     "consent_required": ConsentRequired("x", service="notion"),
-    "host_not_allowed": HostNotAllowed("x", host="evil.example"),
+    "host_not_allowed": HostNotAllowed("x", host="evil.example", hint="y"),
     "no_token": NoToken("x"),
-    "refused": TokenRefused("x", description="x"),
+    "token_refused": TokenRefused("x", description="x"),
     "login_failed": LoginFailed("x", description="x"),
-    "busy": RefreshBusy("x"),
-    "vault_locked": StoreLocked("x"),
-    "vault": NoStore("x"),
-    "recipe": RecipeError("x"),
-    "failed": SyncAlarm("x", what="forked"),
-    "refused_by_rule": PolicyRefused("x", rule="deny_paths"),
-    "unavailable": ProviderUnavailable("x", retry_after=7.2, sent=True),
+    "refresh_busy": RefreshBusy("x"),
+    "store_locked": StoreLocked("x"),
+    "no_store": NoStore("x"),
+    "recipe_error": RecipeError("x"),
+    "sync_alarm": SyncAlarm("x", what="forked"),
+    "policy_refused": PolicyRefused("x", rule="deny-path", hint="y"),
+    "provider_unavailable": ProviderUnavailable("x", retry_after=7.2, sent=True),
     "internal": RuntimeError("x"),
 }
 
 
-def test_every_failure_has_words_of_ours_that_say_what_to_do() -> None:
+def test_every_failure_has_a_code_and_says_what_to_do() -> None:
     for code, error in ERRORS.items():
         text = str(explained(error, "notion", "work"))
         assert text.startswith(f"[{code}] ")
         assert len(text.splitlines()) == 2, text
         assert "{" not in text
-    missing = MissingSecret("x", key="k", service="notion")
-    assert str(explained(missing, "notion")).endswith("arcrun setup notion")
-    assert "Did you mean notion?" in str(explained(ERRORS["unknown_service"]))
-    assert "in 7 seconds" in str(explained(ERRORS["unavailable"]))
-    assert "may have arrived" in str(explained(ERRORS["unavailable"]))
+    unavailable = str(explained(ERRORS["provider_unavailable"]))
+    assert "7 seconds" in unavailable
+    assert "may have arrived" in unavailable
+    missing = str(explained(ERRORS["missing_scope"], "notion"))
+    assert missing.endswith("Call arcrun_connect, or ask your human to run: arcrun setup notion")
     fault = Fault("x", "y")
     assert explained(fault) is fault
     assert str(fault) == "[x] y"
@@ -207,7 +207,7 @@ def test_every_failure_has_words_of_ours_that_say_what_to_do() -> None:
 def test_no_word_of_an_error_or_of_a_strange_name_reaches_the_agent(words: str, name: str) -> None:
     strange = f"zq {words}"
     for error in (AuthError(strange, hint=strange), TokenRefused(strange, description=strange),
-                  UnknownService(strange, similar=[strange]), ValueError(strange)):  # fmt: skip
+                  RecipeError(strange, path=strange), ValueError(strange)):  # fmt: skip
         assert "zq" not in str(explained(error, f"zq{name} zq", name))
     assert named(f"{name};") == "SERVICE"
 
@@ -224,13 +224,5 @@ def test_content_cannot_end_its_own_fence(content: str) -> None:
     assert fenced(content, "notion") != shown, "the mark can be known before"
 
 
-def test_the_words_are_those_of_the_protocol() -> None:
-    # An agent is told to call tools: they have to be there.
-    import re
-
-    from arcrun_auth.agents.mcp.tools import TOOLS
-
-    told = " ".join(str(explained(error, "notion")) for error in ERRORS.values())
-    named_tools = set(re.findall(r"arcrun_[a-z_]+", told + str(texts.still_waiting("x"))))
-    assert named_tools <= set(TOOLS)
-    assert elicitation.LIFETIME == KEPT
+def test_a_question_is_open_as_long_as_an_end_is_kept() -> None:
+    assert LIFETIME == KEPT

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-import time
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -13,7 +11,8 @@ import anyio.to_thread
 from arcrun_auth.agents.asking import Asked
 from arcrun_auth.agents.mcp import models
 from arcrun_auth.agents.mcp.jobs import StillRunning
-from arcrun_auth.agents.mcp.texts import Fault, fenced, named, still_waiting
+from arcrun_auth.agents.mcp.texts import Fault, fenced, still_waiting
+from arcrun_auth.agents.refusals import forbidden
 from arcrun_auth.errors import printable
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from arcrun_auth.agents.asking import Answer, Judged, Seen
     from arcrun_auth.agents.gateway import Gateway
     from arcrun_auth.agents.mcp.session import Call
+    from arcrun_auth.policy import Verdict
 
 _SHOWN = 300
 """How many characters of a body are shown to whoever confirms it?"""
@@ -90,12 +90,14 @@ def _seen(gateway: Gateway, service: str, instance: str | None) -> Seen | None:
 async def test(call: Call, given: models.Named) -> tuple[models.Tested, str]:
     """The recipe's test request."""
     gateway = await call.gateway()
-    started = time.monotonic()
-    checked = await call.thread(lambda: gateway.test(given.service, given.instance))
-    took = round((time.monotonic() - started) * 1000, 1)
-    identity = printable(checked.identity, 80) if checked.identity else None
-    tested = models.Tested(service=checked.service, ok=True, identity=identity, latency_ms=took)
-    return tested, f"{named(checked.service, checked.instance)} works."
+    found = await call.thread(lambda: gateway.test(given.service, given.instance))
+    tested = models.Tested(
+        service=found.name,
+        ok=True,
+        identity=printable(found.identity, 80) if found.identity else None,
+        latency_ms=round(found.seconds * 1000, 1),
+    )
+    return tested, f"{found.name} works."
 
 
 async def get(call: Call, given: models.Get) -> tuple[models.Answer, str]:
@@ -113,31 +115,32 @@ async def write(call: Call, given: models.Write) -> tuple[models.Answer, str]:
     judged = await call.thread(lambda: gateway.judge(_asked(given)))
     if judged.what == "read":
         raise Fault("reads", "This request only reads. Nothing was sent.", "Use arcrun_get.")
-    if not await call.may_write():
-        raise _writes_are_off(judged)
-
-    async def work() -> Answer:
-        confirmed = call.asker.by_form
-        if confirmed and not await call.asker.form(
-            judged.digest, _question(gateway.client, judged), "Send it?"
-        ):
-            raise Fault(
-                "declined", "Your human said no. Nothing was sent.", "Ask them what they want."
-            )
-        if not (confirmed or judged.verdict.allowed):
-            raise await anyio.to_thread.run_sync(lambda: _to_approve(gateway, judged))
-        return await anyio.to_thread.run_sync(lambda: gateway.send(judged, confirmed=confirmed))
-
+    if not await call.may_write() or _is_forbidden(judged.verdict):
+        raise forbidden(judged, judged.verdict)
     try:
-        answer = await call.session.jobs.run(("write", judged.digest), work, call.until)
+        answer = await call.session.jobs.run(
+            ("write", judged.digest), lambda: _sent(call, gateway, judged), call.until
+        )
     except StillRunning:
         raise still_waiting("your human's answer, or the service's") from None
     return _answered(judged, answer)
 
 
-async def _writes_here(call: Call, judged: Judged) -> Fault:
-    if not await call.may_write():
-        return _writes_are_off(judged)
+async def _sent(call: Call, gateway: Gateway, judged: Judged) -> Answer:
+    """Sends it once its human said yes, in the client or before."""
+    confirmed = call.asker.by_form
+    if confirmed and not await call.asker.form(
+        judged.digest, _question(gateway.client, judged), "Send it?"
+    ):
+        raise _declined()
+    if not judged.verdict.allowed:
+        await anyio.to_thread.run_sync(lambda: _approved(gateway, judged, confirmed=confirmed))
+    return await anyio.to_thread.run_sync(lambda: gateway.send(judged, confirmed=confirmed))
+
+
+async def _writes_here(call: Call, judged: Judged) -> Exception:
+    if not await call.may_write() or _is_forbidden(judged.verdict):
+        return forbidden(judged, judged.verdict)
     return Fault(
         "writes",
         f"{judged.method} {printable(judged.path, 200)} changes something. Nothing was sent.",
@@ -145,28 +148,29 @@ async def _writes_here(call: Call, judged: Judged) -> Fault:
     )
 
 
-def _writes_are_off(judged: Judged) -> Fault:
-    path = shlex.quote(printable(judged.path, 200))
-    return Fault(
-        "read_only",
-        "This request changes something, and you may only read. Nothing was sent.",
-        "If your human wants it done, they allow it in a terminal: "
-        f"arcrun policy allow {judged.name} --write {path} --for 1h",
-    )
+def _is_forbidden(verdict: Verdict) -> bool:
+    """Whether a rule says no: nobody's click is asked for then."""
+    return not verdict.allowed and verdict.rule is not None
 
 
-def _to_approve(gateway: Gateway, judged: Judged) -> Fault:
-    """The request is kept for a person to look at; the same one has the same number."""
+def _approved(gateway: Gateway, judged: Judged, *, confirmed: bool) -> None:
+    """Where no rule allows it, a yes in the client does, unless the policy is locked; else the
+    request is kept for a person to look at. The same request has the same number."""
+    if confirmed and not gateway.broker.policies.locked:
+        return
     pending = gateway.ask_human(judged)
     if pending.state == "refused":
-        return Fault("declined", "Your human refused this request. Nothing was sent.",
-                     "Ask them what they want.")  # fmt: skip
-    return Fault(
+        raise _declined()
+    raise Fault(
         "needs_approval",
         "Your human has to approve this request first. Nothing was sent.",
         f"Ask your human to run in a terminal: arcrun approve {pending.id}\n"
         "Then call this tool again with the same arguments, within 10 minutes.",
     )
+
+
+def _declined() -> Fault:
+    return Fault("declined", "Your human said no. Nothing was sent.", "Ask them what they want.")
 
 
 def _question(client: str, judged: Judged) -> str:

@@ -71,8 +71,10 @@ class Session:
             try:
                 yield group
             finally:
-                for attempt in list(self.attempts.values()):
+                for attempt in self.attempts.values():
                     attempt.close()
+                for gateway in self._gateways.values():
+                    gateway.close()
                 group.cancel_scope.cancel()
 
     def broker(self) -> Broker:

@@ -1,19 +1,14 @@
-"""What an agent reads when something fails: a fixed table, and never a service's own words.
-
-An agent follows what it reads. So nothing stands here that a service, or a recipe that anybody may
-have written, could have put into an error; the names that are repeated are checked ones.
+"""What an agent reads: failures in words of ours (`refusals` has the table), and a service's own
+words only between lines that those cannot forge. An agent follows what it reads.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING
 
 from arcrun_auth import errors
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from arcrun_auth.agents.refusals import plain
 
 _NAME = re.compile(r"(?:[a-z0-9-]+/)?[a-z0-9_]{1,64}(?:@[a-z0-9][a-z0-9._+-]{0,63})?")
 
@@ -52,119 +47,35 @@ def named(service: str, instance: str | None = None) -> str:
     return name if _NAME.fullmatch(name) else "SERVICE"
 
 
-_ASK_SETUP = "Call arcrun_connect, or ask your human to run in a terminal: arcrun setup {name}"
-_ASK_DOCTOR = "Ask your human to run in a terminal: arcrun doctor"
-
-_TABLE: Sequence[tuple[type[errors.AuthError], str, str, str]] = (
-    (
-        errors.MissingScope,
-        "missing_scope",
-        "The connection to {name} was not granted what this needs.",
-        (
-            "Call arcrun_connect with the scope set that is needed (arcrun_how_to lists the sets), "
-            "or ask your human to run in a terminal: arcrun setup {name}"
-        ),
-    ),
-    (errors.MissingSecret, "not_connected", "{name} is not connected.", _ASK_SETUP),
-    (
-        errors.ConsentRequired,
-        "consent_required",
-        "What {name} may do has changed since your human agreed to it. Nothing was sent.",
-        "Ask your human to look at it, in a terminal: arcrun setup {name}",
-    ),
-    (
-        errors.HostNotAllowed,
-        "host_not_allowed",
-        "That goes to a host which is not one of {name}'s. Nothing was sent.",
-        "Use a path of the service itself, relative to its base_url: arcrun_services lists it.",
-    ),
-    (
-        errors.NoToken,
-        "no_token",
-        "{name} has no single token, and no tool here hands one out.",
-        "Use arcrun_get.",
-    ),
-    (
-        errors.TokenRefused,
-        "refused",
-        "{name} refused the login or key that is kept for it.",
-        (
-            "Ask your human to run in a terminal: arcrun test {name}, and if that fails: "
-            "arcrun setup {name}"
-        ),
-    ),
-    (
-        errors.LoginFailed,
-        "login_failed",
-        "The login to {name} ended without a connection.",
-        (
-            "Call arcrun_connect to try again, or ask your human to run in a terminal: "
-            "arcrun setup {name}"
-        ),
-    ),
-    (
-        errors.RefreshBusy,
-        "busy",
-        "Another program is renewing the login to {name} at this moment.",
-        "Call again in some seconds.",
-    ),
-    (
-        errors.StoreLocked,
-        "vault_locked",
-        "The vault that keeps the connections is locked.",
-        "Ask your human to unlock it; what opens it is told by, in a terminal: arcrun doctor",
-    ),
-    (errors.StoreError, "vault", "The vault that keeps the connections fails.", _ASK_DOCTOR),
-    (
-        errors.RecipeError,
-        "recipe",
-        "The recipe of {name} is not valid.",
-        "Ask your human to run in a terminal: arcrun recipes check",
-    ),
-    (errors.AuthError, "failed", "arcrun could not do that.", _ASK_DOCTOR),
-)
+_CONNECTS = (errors.LoginRequired, errors.MissingSecret, errors.MissingScope)
+"""What can an agent mend by asking for a connection?"""
 
 
 def explained(error: Exception, service: str = "", instance: str | None = None) -> Fault:
-    """The words for an error. Whatever is not in the table is told by its type alone."""
+    """The words for an error. Whatever is in no table is told by its type alone."""
     if isinstance(error, Fault):
         return error
-    name = named(service, instance)
-    special = _special(error, name)
-    if special is not None:
-        return special
-    for kind, code, text, ask in _TABLE:
-        if isinstance(error, kind):
-            return Fault(code, text.format(name=name), ask.format(name=name))
-    return Fault("internal", f"arcrun has failed in an unexpected way ({type(error).__name__}).",
-                 _ASK_DOCTOR)  # fmt: skip
+    kind = type(error).__name__
+    if not isinstance(error, errors.AuthError):
+        return Fault(
+            "internal",
+            f"arcrun has failed in an unexpected way ({kind}).",
+            "Ask your human to run: arcrun doctor",
+        )
+    told = plain(error, named(service, instance))
+    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
+    return Fault(code, told.message, _ask(told))
 
 
-def _special(error: Exception, name: str) -> Fault | None:
-    """Those whose evidence an agent needs."""
-    if isinstance(error, errors.UnknownService):
-        near = " or ".join(found for found in error.similar if _NAME.fullmatch(found))
-        return Fault(
-            "unknown_service",
-            "There is no service of that name." + (f" Did you mean {near}?" if near else ""),
-            "arcrun_services lists what is connected. Your human finds all names in a terminal: "
-            "arcrun list --all",
-        )
-    if isinstance(error, errors.LoginRequired):
-        text = "is not connected" if error.why == "never" else "is not connected any more"
-        return Fault("not_connected", f"{name} {text}.", _ASK_SETUP.format(name=name))
-    if isinstance(error, errors.PolicyRefused):
-        return Fault(
-            "refused_by_rule",
-            f"A rule refuses this ({errors.printable(error.rule, 60)}). Nothing was sent.",
-            "Do not look for a way around it. Your human sees and sets the rules in a terminal: "
-            "arcrun policy",
-        )
-    if isinstance(error, errors.ProviderUnavailable):
-        after = f" in {error.retry_after:.0f} seconds" if error.retry_after else " later"
-        arrived = "It may have arrived: look before you send it again. " if error.sent else ""
-        return Fault("unavailable", f"{name} cannot be reached now.", f"{arrived}Try again{after}.")
-    return None
+def _ask(told: errors.AuthError) -> str:
+    hint = told.hint or ""
+    if isinstance(told, _CONNECTS):
+        return f"Call arcrun_connect, or {hint[:1].lower()}{hint[1:]}"
+    if isinstance(told, errors.ProviderUnavailable):
+        after = f" It asks for {told.retry_after:.0f} seconds." if told.retry_after else ""
+        arrived = " It may have arrived: look before you send it again." if told.sent else ""
+        return f"{hint}.{after}{arrived}"
+    return hint
 
 
 def fenced(content: str, source: str) -> str:
