@@ -118,6 +118,8 @@ class Connections:
         open_url: Callable[[str], object] | None = None,
     ) -> Connection:
         """Connects, whatever is there. Another method takes the first one's place if agreed."""
+        from contextlib import nullcontext
+
         from arcrun_auth import ends, named
 
         end = ends.said(expires, self.resolver.clock())
@@ -129,7 +131,8 @@ class Connections:
         asked = None if replace else person
         connection = named.in_place_of(resolver, service, instance, method, asked)
         app = None if client_file is None else named.app_of(resolver, connection, client_file)
-        with self._logins:
+        # Two at one terminal would talk into each other; whoever has a page is in nobody's way.
+        with self._logins if open_url is None else nullcontext():
             fresh = self._connect(
                 connection, person, port=port, wish=wish, ownership=ownership, open_url=open_url,
                 secrets=secrets, params=params, scopes=scopes, app=app,

@@ -98,7 +98,8 @@ TOKEN, CANCEL = "token", "cancel"
 
 
 class Field:
-    """Something that a page asks for. `check` says what is wrong with a value, or None."""
+    """Something that a page asks for. `check` says what is wrong with a value, or None; `noted` is
+    whether the page says of an optional one that it is, since its label does not."""
 
     def __init__(
         self,
@@ -108,6 +109,7 @@ class Field:
         help: str = "",  # noqa: A002 - the word of the recipes
         help_url: str = "",
         optional: bool = False,
+        noted: bool = True,
         hidden: bool = True,
         lines: bool = False,
         choices: Sequence[str] = (),
@@ -118,6 +120,7 @@ class Field:
         self.help = help
         self.help_url = help_url
         self.optional = optional
+        self.noted = noted
         self.hidden = hidden
         self.lines = lines
         self.choices = tuple(choices)
@@ -250,7 +253,7 @@ def _field(name: str, field: Field, wrong: str, *, focused: bool) -> str:
         'aria-invalid="true"': wrong,
     }
     attributes = " ".join(text for text, wanted in given.items() if wanted)
-    optional = " <span>(optional)</span>" if field.optional else ""
+    optional = " <span>(optional)</span>" if field.optional and field.noted else ""
     described = f'<div id="{name}-about">{about}</div>' if about else ""
     return (
         f'<div class="field"><label for="{name}">{escape(field.label)}{optional}</label>'

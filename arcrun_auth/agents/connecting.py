@@ -56,6 +56,7 @@ class Connecting:
                 Route("POST", "/connect", self._connect),
                 Route("POST", "/refuse", self._refuse),
                 Route("GET", "/now", self._now, slow=True),
+                Route("GET", "/back", self._back),
                 Route("GET", "/question/{number}", self._question),
                 Route("POST", "/question/{number}", self._answer),
             ],
@@ -64,7 +65,7 @@ class Connecting:
             idle=float("inf"),
         )
         self.url = self._site.url
-        back = f"http://127.0.0.1:{self._site.port}{self._site.at('/now')}"
+        back = f"http://127.0.0.1:{self._site.port}{self._site.at('/back')}"
         self._visitor = Visitor(back, patience=broker.settings.login_timeout)
         self._state: State = "waiting"
         self._until = time.monotonic() + DECIDE_SECONDS
@@ -180,6 +181,11 @@ class Connecting:
             return site.show(landing.onward(title, news.address, body=body))
         again = f"{site.at('/now')}?seen={news.version}"
         return site.show(pages.working(wish.title, news.lines, again, news.address))
+
+    def _back(self, visit: Visit) -> Reply:
+        """From a page that asked for keys: that one is closed."""
+        self._visitor.come_back()
+        return visit.site.go("/now")
 
     def _outcome(self) -> bytes:
         title = self._plan.wish.title

@@ -65,15 +65,19 @@ def consent(wish: Wish, *, token: str, connect: str, refuse: str) -> bytes:
 def working(title: str, lines: Sequence[Line], again: str, address: str = "") -> bytes:
     """How far it is; looks for news at `again`. `address` is where the browser was sent."""
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS};url={escape(again)}">'
-    link = f'<a class="go" href="{escape(address)}" rel="noreferrer">Go on</a>' if address else ""
-    said = told(lines) or "<p>One moment…</p>"
-    return page(KEY, f"Connecting {title}", said + link, "ask", head=refresh)
+    said = told(lines)
+    if address:
+        said += "<p>It goes on at a page that was opened from here.</p>"
+        said += f'<a class="go" href="{escape(address)}" rel="noreferrer">Go there again</a>'
+    body = said or "<p>One moment…</p>"
+    return page(KEY, f"Connecting {title}", body, "ask", head=refresh)
 
 
 def question(title: str, asked: Question, lines: Sequence[Line], token: str) -> bytes:
     """A question that came up on the way."""
     if not asked.yes_no:
-        field = Field("answer", asked.text, hidden=asked.hidden, optional=True)
+        # Whoever asks knows what to make of nothing, and says so in the question.
+        field = Field("answer", asked.text, hidden=asked.hidden, optional=True, noted=False)
         return form(title, [field], token=token, about=told(lines))
     text = f"<p><b>{escape(asked.text)}</b></p>"
     yes = press(token, "", "Yes", go=True, name="yes")

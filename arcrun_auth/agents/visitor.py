@@ -135,6 +135,11 @@ class Visitor(Person):
         with self.changed:
             self._sent = True
 
+    def come_back(self) -> None:
+        """Their browser is back from where it was sent."""
+        with self.changed:
+            self._address = ""
+
     def answer(self, number: int, text: str | None) -> bool:
         """What they answered to the question of that number, None if nothing; whether it is the
         one that is asked."""

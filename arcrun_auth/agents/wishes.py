@@ -52,7 +52,9 @@ def plan(
     _check(entry.service, way, scopes)
     record = broker.store.get(Key("credential", entry.account, why.instance))
     names = _beside(scopes, record)
-    facts = tuple(_facts(entry, way, why.instance, why.identity, _asked(entry, way, names, record)))
+    asked = _asked(entry, way, names, record)
+    label = f"Permissions asked for ({', '.join(scopes)})" if scopes else "Permissions asked for"
+    facts = tuple(_facts(entry, way, why.instance, why.identity, Fact(label, asked)))
     title = printable(recipe.display_name or recipe.service, 80)
     wish = Wish(title, client, facts, _warning(entry, recipe))
     return Plan(entry.service, why.instance, method, names, wish)
@@ -88,17 +90,25 @@ def _asked(
 
 
 def _facts(
-    entry: Entry, way: Method, instance: str, identity: str | None, scopes: Sequence[str]
+    entry: Entry, way: Method, instance: str, identity: str | None, asked: Fact
 ) -> Iterator[Fact]:
     name = entry.service if instance == DEFAULT_INSTANCE else f"{entry.service}@{instance}"
     now = (f"now connected as {identity}",) if identity else ()
     yield Fact("Connection", (name, *now))
     login = way.oauth2.login_at if way.oauth2 is not None else ""
     yield Fact("You log in at", _words(login))
-    yield Fact("You will be asked for", tuple(s.label or s.key for s in way.required_secrets))
-    yield Fact("Permissions asked for", tuple(scopes))
+    yield Fact("You will be asked for", tuple(_wanted(way)))
+    yield asked
     yield Fact("Requests go to", _words(*way.allowed_hosts))
     yield Fact("Tokens come from", _words(*named_servers(way)))
+
+
+def _wanted(way: Method) -> Iterator[str]:
+    for name, param in way.params.items():
+        if param.source == "user" and param.default is None:
+            yield printable(param.label or name, 80)
+    for secret in way.required_secrets:
+        yield printable(secret.label or secret.key, 80) + " (optional)" * secret.optional
 
 
 def _words(*texts: str) -> tuple[str, ...]:

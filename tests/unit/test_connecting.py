@@ -90,7 +90,7 @@ class TestThePage:
                 "<b>claude-code</b>",
                 "<dd>demo@work</dd>",
                 f"<dd>{provider.issuer}/authorize</dd>",
-                "<dd>read</dd><dd>admin</dd>",
+                "<dt>Permissions asked for (more)</dt><dd>read</dd><dd>admin</dd>",
                 f"<dt>Requests go to</dt><dd>{host}</dd>",
                 f"<dt>Tokens come from</dt><dd>{host}</dd>",
                 "The recipe of demo is local",
@@ -207,6 +207,17 @@ class TestAWish:
             assert wish.ended() == "failed"
             assert wish.made.error.error == "access_denied"
 
+    def test_comes_true_while_another_one_waits_for_its_person(self, desk):
+        broker = desk()
+        with Wish(broker) as slow, Wish(broker, "demo", "work") as quick:
+            slow.agree()
+            quick.agree()
+            quick.log_in()
+            assert quick.ended() == "connected"
+            assert slow.made.state == "working"
+            slow.log_in()
+            assert slow.ended() == "connected"
+
     @pytest.mark.parametrize("late", [False, True])
     def test_is_refused_before_or_after_the_first_yes(self, desk, provider, late):
         broker = desk()
@@ -295,8 +306,8 @@ class TestOnTheWay:
             now = next(url for url in wish.person.visited if url.endswith("/now"))
             wish.person.only(now)
             assert wish.person.page.title == "Connecting Demo"
-            assert wish.person.page.links["Go on"] == link
-            wish.person.click("Go on")
+            assert wish.person.page.links["Go there again"] == link
+            wish.person.click("Go there again")
             wish.log_in()
             assert wish.ended() == "connected"
 
@@ -395,6 +406,8 @@ class TestAVisitor:
         here.go()
         assert not here.news(-1, 0).is_new
         assert here.news(-1, 0).address == "https://a.example/x"
+        here.come_back()
+        assert here.news(-1, 0).address == ""
 
     def test_is_sent_to_no_odd_address(self):
         here = self.visitor()

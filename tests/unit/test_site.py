@@ -113,6 +113,12 @@ class Desk:
         return post(self.port, self.site.at(path), body, **({"Cookie": self.cookie} | headers))
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    """A site that is closed notices it at once: most tests close one."""
+    monkeypatch.setattr(listener, "TICK", 0.01)
+
+
 @pytest.fixture
 def desk():
     with Desk() as running:
