@@ -15,7 +15,7 @@ from arcrun_auth import _http, held, rendering
 from arcrun_auth.client import bound_client
 from arcrun_auth.errors import ProviderUnavailable
 from arcrun_auth.people import Nobody
-from arcrun_auth.scrub import SHORTEST
+from arcrun_auth.scrub import SHORTEST, is_address
 from arcrun_auth.tokens import Key
 from arcrun_auth.unpacking import ACCEPTED, known, unpacked
 
@@ -127,7 +127,11 @@ class Lent:
         rendered = self._client._rules.signer.secrets  # noqa: SLF001 - ours, in `client`
         # Of "Bearer x" x alone is the secret; what it was made into by a step is one of its own.
         made = {e for e in rendered if not any(len(k) >= SHORTEST and k in e for k in known)}
-        return frozenset(known | made)
+        record = self._connection.record
+        user = record.identity if record is not None else None
+        # Whose account it is is told anyway, where it is the address of a user.
+        public = {user} if user and is_address(user) else set()
+        return frozenset((known | made) - public)
 
     @property
     def injected_headers(self) -> frozenset[str]:

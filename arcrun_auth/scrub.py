@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from base64 import b64encode
 from urllib.parse import quote, quote_plus
 from weakref import WeakSet
@@ -45,6 +46,8 @@ _LOGGERS: Final = (
     "urllib3.connectionpool",
 )
 
+_ADDRESS: Final = re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+
 _USUAL: Final = frozenset({
     b"cache-control", b"connection", b"content-encoding", b"content-length", b"content-type",
     b"date", b"expires", b"pragma", b"retry-after", b"server", b"transfer-encoding", b"vary",
@@ -64,6 +67,15 @@ def scrub(text: str, secrets: Iterable[Secret | str]) -> str:
     for form in sorted(found, key=len, reverse=True):
         text = text.replace(form, MASK)
     return text
+
+
+def is_address(text: str) -> bool:
+    """Whether it looks like an e-mail address: the user of a password, as a rule.
+
+    >>> is_address("me@example.com"), is_address("a-key")
+    (True, False)
+    """
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def _reveal(secret: Secret | str) -> str:

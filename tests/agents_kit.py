@@ -39,11 +39,12 @@ deny_paths: [/tokens, "/tokens/**", "/users/*/keys"]
 
 def house(folder: Path, origin: str, secret: str, *, recipe: str = RECIPE, **more: Any) -> Broker:
     """A broker on a vault of its own in which `thing`, at `origin`, is connected by `secret`."""
+    given = {"thing_key": secret, **{n: more.pop(n) for n in [*more] if n.startswith("thing_")}}
     environ = {**master_key(), **more.pop("environ", {})}
     broker = broker_with(
         folder, recipe.format(origin=origin), origin, environ=environ, store=None, **more
     )
-    broker.setup("thing", thing_key=secret)
+    broker.setup("thing", **given)
     return broker
 
 

@@ -3,7 +3,8 @@
 Covered: every run of `WINDOW` characters of a secret, in any case of its letters, forwards or
 backwards; percent-encoded in whole or in part, with JSON's or Python's escapes, as HTML entities,
 each of these up to `READINGS - 1` times over; in base64, of both alphabets, wherever in the
-encoded bytes it begins; in hex; in UTF-16. A shorter secret is found where it stands whole.
+encoded bytes it begins; in hex; in UTF-16. A shorter secret, and one
+that is an e-mail address, is found where it stands whole.
 
 Not covered: pieces shorter than that, ciphers, compression, base32 and whatever else somebody may
 agree on who has the secret already. A service that does that gets the secret with each request.
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from arcrun_auth.agents.escapes import begun, undo
-from arcrun_auth.scrub import MASK, SHORTEST, base64_cores
+from arcrun_auth.scrub import MASK, SHORTEST, base64_cores, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,13 +48,17 @@ class Scrubber:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        needles = {each.translate(_ALIKE) for secret in secrets for each in _needles(secret)}
-        long = [each for each in needles if len(each) >= WINDOW]
+        sought = frozenset(secrets)
+        # Others of the same domain have the end of an address in common with it.
+        whole = frozenset(filter(is_address, sought))
+        long = {each for each in _all_needles(sought - whole) if len(each) >= WINDOW}
+        needles = _all_needles(sought)
         self._windows = frozenset(piece for each in long for piece in _pieces(each, WINDOW))
         self._steps = frozenset(piece for each in long for piece in _pieces(each, _STEP))
-        short = sorted(needles.difference(long), key=len, reverse=True)
+        short = sorted(needles - long, key=len, reverse=True)
         self._short = re.compile(b"|".join(map(re.escape, short))) if short else None
         self._needles = b"\0".join(needles)
+        self._longest = max([WINDOW, *map(len, short)])
 
     def text(self, text: str) -> str:
         """`text` with `***` in place of all that was found."""
@@ -99,7 +104,7 @@ class Scrubber:
 
     def _begins(self, plain: bytes) -> int:
         """How many bytes at the end may be the beginning of something that is sought."""
-        longest = min(WINDOW - 1, len(plain))
+        longest = min(self._longest - 1, len(plain))
         return next((n for n in range(longest, 0, -1) if plain[-n:] in self._needles), 0)
 
 
@@ -143,6 +148,10 @@ class Stream:
         if at < sure:
             yield held[at:sure]
             self._hiding = False
+
+
+def _all_needles(secrets: Iterable[str]) -> set[bytes]:
+    return {each.translate(_ALIKE) for secret in secrets for each in _needles(secret)}
 
 
 def _needles(secret: str) -> Iterator[bytes]:

@@ -503,6 +503,24 @@ def test_what_is_lent_shows_nothing(broker, key) -> None:
     lent.close()
 
 
+def test_the_name_of_a_user_is_no_secret_and_the_password_is(tmp_path, key) -> None:
+    user = "somebody@example.com"
+    recipe = RECIPE.replace(
+        "[{{key: thing_key, label: Key}}]",
+        "[{{key: thing_key, label: Key}}, {{key: thing_user, label: User}}]",
+    ).replace(
+        '"Key {{{{secret.thing_key}}}}"', '"{{{{secret.thing_user}}}}:{{{{secret.thing_key}}}}"'
+    )
+    told = {"name": user, "said": f"{user}:{key}"}
+    with recorder(lambda _: Reply(body=json.dumps(told).encode())) as api:
+        broker = house(tmp_path, api.origin, key, recipe=recipe, thing_user=user)
+        gate = Gateway(broker, client="a")
+        answer = json.loads(gate.send(gate.judge(get())).text)
+        assert answer == {"name": user, "said": f"{user}:***"}
+        gate.close()
+        broker.close()
+
+
 def test_everything_that_a_login_holds_is_sought(tmp_path) -> None:
     from arcrun_auth.testing import Provider
     from tests.world import broker_for, home_with, master_key

@@ -74,6 +74,14 @@ class TestWhatIsFound:
         assert scrubber.text("hunter2 HUNTER2 hunter aGh1bnRlcjI=") == "*** *** hunter aG***I="
         assert scrubber.text(f"abc {'x' * 11}") == "abc ***"
 
+    def test_an_address_is_found_whole_and_leaves_its_domain_alone(self) -> None:
+        scrubber = Scrubber(["somebody.of.ours@example.company.com"])
+        text = "Somebody.of.ours@example.company.com, other@example.company.com"
+        assert scrubber.text(text) == "***, other@example.company.com"
+        stream = Stream(scrubber)
+        pieces = [stream.feed(text[at : at + 5].encode()) for at in range(0, len(text), 5)]
+        assert b"".join([*pieces, stream.feed(b"", last=True)]).decode() == scrubber.text(text)
+
     def test_of_several_secrets_all_are_found(self) -> None:
         first, second = canary.fresh(), canary.fresh()
         text = f"{first}{second} and {second[:20]}"
