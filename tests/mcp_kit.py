@@ -68,6 +68,13 @@ class _Offering(Client):
         return session
 
 
+def offering(offers: types.ElicitationCapability | None, server: Any, **client: Any) -> Client:
+    """The official client of a server or transport, which says that it can ask by `offers`."""
+    made = _Offering(server, **client)
+    made.offers = offers
+    return made
+
+
 @dataclass
 class Agent:
     """Calls tools, and keeps all that it read: `transcript`."""
@@ -104,14 +111,14 @@ async def agent(
 ) -> AsyncIterator[Agent]:
     """An agent that talks to a server of its own in this process."""
     made = Session(lambda: broker, **session)
-    client = _Offering(
+    client = offering(
+        offers,
         build(made, watch=watch),
         mode=mode,
         client_info=types.Implementation(name=name, version="1"),
         elicitation_callback=somebody,
         message_handler=message_handler,
     )
-    client.offers = offers
     async with client:
         yield Agent(client, made)
 

@@ -172,7 +172,7 @@ def test_scopes_are_named_sets_and_nothing_else(desk) -> None:
         assert words(found).startswith("[unknown_scopes] ")
         assert not somebody.asked
         unknown = await one("arcrun_connect", service="demoo")
-        assert "Did you mean demo?" in words(unknown)
+        assert "Did you mean 'demo'?" in words(unknown)
 
     play(scene, desk, offers=URL, somebody=somebody)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from arcrun_auth.agents.mcp import models
+from arcrun_auth.agents.mcp.elicitation import Ask
 from arcrun_auth.agents.mcp.jobs import StillRunning
 from arcrun_auth.agents.mcp.texts import Fault, explained, named
 from arcrun_auth.errors import AuthError
@@ -74,15 +75,21 @@ async def _made(call: Call, gateway: Gateway, given: models.Connect, key: tuple[
     """Asks, shows the page and waits for its end. Raises what is told instead."""
     attempt = await _attempt(call, gateway, given, key)
     try:
-        await _agreed(call, gateway, attempt, key)
+        if attempt.state == "waiting":  # nobody has opened it yet
+            await _agreed(call, gateway, attempt, key)
         await _ended(attempt, key)
-    except Fault:
-        call.session.attempts.pop(key, None)
-        attempt.close()
+    except Ask:  # it comes again with the answer, and finds the page
         raise
+    except Exception:
+        _leave(call, attempt, key)
+        raise
+    _leave(call, attempt, key)
+    await call.asker.finished()
+
+
+def _leave(call: Call, attempt: Connecting, key: tuple[str, ...]) -> None:
     call.session.attempts.pop(key, None)
     attempt.close()
-    await call.asker.finished()
 
 
 async def _attempt(
@@ -91,7 +98,7 @@ async def _attempt(
     from arcrun_auth.agents import connecting
 
     found = call.session.attempts.get(key)
-    if found is None or found.state not in ("waiting", "working"):
+    if found is None:
         try:
             found = await anyio.to_thread.run_sync(
                 lambda: connecting.start(
