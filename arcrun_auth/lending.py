@@ -6,7 +6,8 @@ happen to be in the environment or in files of this machine are nobody's consent
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import socket
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,18 @@ class Sent:
             yield from unpacked(self._response.iter_raw(), self._encoding)
         except ValueError:
             raise _unreachable(self._service, "the body is damaged") from None
+
+    def abort(self) -> None:
+        """Ends it, from another thread: whoever reads the body gets ProviderUnavailable.
+
+        The socket is shut down, not closed: that alone wakes up who waits for it.
+        """
+        stream = self._response.extensions.get("network_stream")
+        found = stream.get_extra_info("socket") if stream is not None else None
+        if found is not None:
+            with suppress(OSError):  # it has ended by itself
+                # Of TLS, too: its own `shutdown` would take apart what the reader uses.
+                socket.socket.shutdown(found, socket.SHUT_RDWR)
 
 
 class Lent:

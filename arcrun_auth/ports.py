@@ -23,7 +23,7 @@ def bind(ports: Iterable[int], service: str | None) -> tuple[socket.socket, ...]
     tried: list[str] = []
     for port in ports:
         try:
-            return _listen_on_both(port)
+            return listen_on_both(port)
         except OSError:
             tried.append(str(port))
     named = " ".join(sorted(set(tried) - {"0"}))
@@ -37,8 +37,11 @@ def bind(ports: Iterable[int], service: str | None) -> tuple[socket.socket, ...]
     )
 
 
-def _listen_on_both(port: int) -> tuple[socket.socket, ...]:
-    """127.0.0.1 and ::1 on one port: browsers ask either when the name is localhost."""
+def listen_on_both(port: int) -> tuple[socket.socket, ...]:
+    """127.0.0.1 and ::1 on one port: browsers ask either when the name is localhost.
+
+    OSError where it is taken on either.
+    """
     first = _listen(socket.AF_INET, "127.0.0.1", port)
     try:
         return first, _listen(socket.AF_INET6, "::1", first.getsockname()[1])

@@ -111,6 +111,10 @@ class Streamed:
         self.headers: tuple[tuple[str, str], ...] = headers(sent, scrubber, fence)
         """Without a length: what is scrubbed has another one."""
 
+    def abort(self) -> None:
+        """Ends it, from another thread: `iter_bytes` raises ProviderUnavailable then."""
+        self._sent.abort()
+
     def iter_bytes(self) -> Iterator[bytes]:
         """The body. ProviderUnavailable where it breaks off, or is in an unknown coding."""
         if not self._sent.readable:

@@ -141,7 +141,9 @@ class Gateway:
                 size=len(judged.asked.body),
                 preview=self._scrubber_for(lent).text(query + begin),
             )  # fmt: skip
-            return self.broker.policies.ask(request)
+            kept = self.broker.policies.ask(request)
+            self._note(judged, f"waits: {kept.id}")
+            return kept
 
     def test(self, service: str, instance: str | None = None) -> Tested:
         """Sends the recipe's test request. Raises TokenRefused, too."""

@@ -25,7 +25,7 @@ SETTINGS = (
 )  # fmt: skip
 
 # Which services would have variables that mean something else already?
-RESERVED = frozenset({"master", "api", "encryption", "home"})
+RESERVED = frozenset({"master", "api", "encryption", "home", "proxy"})
 RESERVED_VARIABLES = frozenset(
     f"ARCRUN_{name.upper()}"
     for name in (

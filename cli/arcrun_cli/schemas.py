@@ -79,6 +79,16 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "expires_at": "when it ends, or null",
         "scopes": "what it may do, sorted",
     },
+    "proxy": {
+        "url": "where it listens; every service is below that",
+        "socket": "the Unix socket that it listens at instead, or null",
+        "token": "the bearer of the session, or null",
+        "token_file": "the file that it is in instead, or null",
+        "client": "what the session is called",
+        "ends": "when it ends",
+        "services": "`name`, and `base_url` in place of the service's",
+        "env": "variables for a program that uses it, by name",
+    },
     "credential oidc": {
         "token": "the identity token of the job",
         "expires_at": "when it ends, or null",

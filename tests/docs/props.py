@@ -33,6 +33,11 @@ API: dict[tuple[str, str, str], object] = {
         "results": [{"object": "page", "id": "59833787"}],
         "has_more": False,
     },
+    ("PATCH", "api.notion.com", "/v1/pages/59833787"): {
+        "object": "page",
+        "id": "59833787",
+        "archived": True,
+    },
     ("GET", "api.github.com", "/user"): {"login": "you"},
     ("GET", "api.github.com", "/user/repos"): [{"full_name": "you/project"}],
     ("GET", "api.openai.com", "/v1/models"): {"data": [{"id": "gpt-5"}]},

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         "arcrun run --env-file .env -- python report.py",
         "arcrun run --with github,notion -- ./deploy.sh",
         "NOTION_TOKEN=arcrun://notion/token arcrun run -- npm start",
+        "arcrun run --proxy openai,notion -- python agent.py",
     ),
 )
 @click.option(
@@ -44,10 +45,25 @@ if TYPE_CHECKING:
     metavar="SERVICES",
     help="The variables that tools know for these services, separated by commas.",
 )
+@click.option(
+    "--proxy",
+    "proxied",
+    is_flag=False,
+    flag_value="",
+    metavar="[SERVICES]",
+    help="No secret: an address and a bearer for these services, or all, from `arcrun proxy`.",
+)
+@click.option("--client", help="What the session of the proxy is called in rules.")
 @click.option("--no-masking", is_flag=True, help="Let the command print what it likes.")
 @click.argument("argv", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND...")
 def command(
-    files: Sequence[str], services: Sequence[str], argv: Sequence[str], *, no_masking: bool
+    files: Sequence[str],
+    services: Sequence[str],
+    proxied: str | None,
+    client: str | None,
+    argv: Sequence[str],
+    *,
+    no_masking: bool,
 ) -> int:
     """Run COMMAND; what its environment refers to is replaced by the secret.
 
@@ -57,17 +73,57 @@ def command(
 
     Input, terminal, signals and the exit code are the command's. All secrets are there before
     it is started; where one is missing it is not.
+
+    With --proxy it gets none, but SERVICE_BASE_URL, and where SDKs look for the key the bearer
+    of a session that ends with the command. What it may do there the policy says, as for every
+    agent: read, if there is no rule.
     """
     from arcrun_cli import running
 
     if not argv:
         raise UsageFault("There is no command to run.", "arcrun run -- COMMAND")
     here = broker()
-    environ, secrets = _environment(here, files, services)
     try:
+        if proxied is not None:
+            if services:
+                raise UsageFault("With --proxy no secret is given out.", "leave --with out")
+            return _run_proxied(here, files, proxied, client, argv, masking=not no_masking)
+        if client is not None:
+            raise UsageFault("Only a session of a proxy has a client.", "arcrun run --proxy")
+        environ, secrets = _environment(here, files, services)
         return running.run(argv, environ, [] if no_masking else secrets)
     except running.NotStarted as error:
         ui.tell(f"{ui.mark('fail', ui.err)} {printable(str(error))}.")
+        return error.code
+
+
+def _run_proxied(
+    here: Broker,
+    files: Sequence[str],
+    names: str,
+    client: str | None,
+    argv: Sequence[str],
+    *,
+    masking: bool,
+) -> int:
+    """The exit code of a command that has a proxy, and no secret."""
+    from arcrun_auth import references
+    from arcrun_cli import proxied, running
+
+    environ = {}
+    for where, name, value in _variables(here, files, (), []):
+        if next(iter(references.in_value(value)), None) is not None:
+            raise UsageFault(
+                f"{where} refers to a secret: with --proxy the command gets none.",
+                "name its service: arcrun run --proxy SERVICE -- COMMAND, and leave it out",
+            )
+        environ[name] = value
+    services = [checked_name(each, "arcrun run --proxy") for each in names.split(",") if each]
+    try:
+        with proxied.serving(services, client) as served:
+            masked = [served["token"]] if masking else []
+            return running.run(argv, environ | served["env"], masked, stay=True)
+    except proxied.NotServed as error:
         return error.code
 
 

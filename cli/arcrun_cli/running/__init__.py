@@ -50,10 +50,17 @@ class Task(NamedTuple):
     """The values that it must not print."""
 
 
-def run(argv: Sequence[str], environ: Mapping[str, str], masked: Iterable[str]) -> int:
+def run(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    masked: Iterable[str],
+    *,
+    stay: bool = False,
+) -> int:
     """The exit code of the command, 128 + N where signal N ended it.
 
-    Where there is nothing to mask, this does not return. Raises NotStarted.
+    Where there is nothing to mask, and nobody to `stay` for, this does not return.
+    Raises NotStarted.
     """
     task = Task(find(argv[0], environ), tuple(argv), dict(environ), tuple(masked))
     for stream in (sys.stdout, sys.stderr):
@@ -63,7 +70,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str], masked: Iterable[str]) 
         from arcrun_cli.running import windows
 
         return windows.run(task)
-    if not task.masked:
+    if not (task.masked or stay):
         _become(task)
     from arcrun_cli.running import piped, terminal
 
