@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from arcrun_auth.errors import AuthError
 
-_STYLE = """
+COLOURS = """
 :root{color-scheme:light dark;--bg:#f3f4f8;--card:#fff;--ink:#1b1f2a;--soft:#5c6474;--line:#d9dde6;
 --code:#eef0f5;--edge:#7c8496;--mark:#15803d;--tint:#dcf5e4;--go:#1d4ed8;--on-go:#fff;
 --bad:#b42318}
@@ -23,6 +23,12 @@ _STYLE = """
 --on-go:#12141a;--bad:#ff9a8f}
 :root.ask{--mark:#9db9ff;--tint:#202c4d}
 :root.bad{--mark:#ff9a8f;--tint:#44201d}}
+"""
+"""The colours of all our pages, light and dark."""
+
+_STYLE = (
+    COLOURS
+    + """\
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:20px;background:var(--bg);
 color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -40,6 +46,7 @@ overflow-wrap:anywhere}
 code+p{margin-top:20px}
 form{margin-top:24px;text-align:left}
 form+form{margin-top:10px}
+form+p,a.go+p{margin-top:16px}
 label{display:block;font-weight:600;overflow-wrap:anywhere}
 label span{font-weight:400;color:var(--soft)}
 .field{margin-bottom:20px}
@@ -63,6 +70,7 @@ p+p.note,p.note{margin-top:20px;padding:10px 12px;border-radius:8px;border:1px s
 color:var(--bad);text-align:left}
 .field p.wrong{color:var(--bad);font-weight:600}
 """
+)
 
 TICK = '<path d="M5 13l4.5 4.5L19 7"/>'
 CROSS = '<path d="M6 6l12 12M18 6L6 18"/>'

@@ -1,4 +1,4 @@
-"""Moments as providers write them, as seconds since the epoch. Pure.
+"""Moments: as providers write them, in seconds since the epoch; and as people say them. Pure.
 
 >>> epoch_of("2026-12-31 23:59:59 UTC") == epoch_of("2026-12-31T23:59:59Z") == 1798761599.0
 True
@@ -79,3 +79,20 @@ def _utc(when: datetime) -> datetime:
     from datetime import UTC
 
     return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def ago(seconds: float) -> str:
+    """A span of time in words, from now on: what is past is negative.
+
+    >>> ago(3300), ago(-3 * 86400), ago(0)
+    ('in 55 min', '3 days ago', 'in 0 s')
+    """
+    span = abs(seconds)
+    for size, word in ((86400, "day"), (3600, "h"), (60, "min")):
+        if span >= size:
+            number = int(span // size)
+            text = f"{number} {word}{'s' if word == 'day' and number > 1 else ''}"
+            break
+    else:
+        text = f"{int(span)} s"
+    return f"in {text}" if seconds >= 0 else f"{text} ago"

@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look after": {
         "list": ("listing", "What is connected, and what can be."),
         "test": ("testing", "Send a test request: does it work, and whose account is it?"),
+        "ui": ("page", "All of it on one page of this machine, in your browser."),
         "check": ("checking", "Is all connected that this project declares? For CI."),
         "keepalive": ("keepalive", "Renew the logins that would end because nobody uses them."),
     },

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from arcrun_auth.errors import clean_lines, printable
+from arcrun_auth.moments import ago as ago  # noqa: PLC0414 - the words of the command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -268,16 +269,3 @@ def pairs(rows: Iterable[tuple[str, str]], *, label: int = 10) -> None:
 def count(number: int, what: str) -> str:
     """`1 record`, `2 records`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def ago(seconds: float) -> str:
-    """A span of time in words: `in 55 min`, `3 days ago`, `now`."""
-    span = abs(seconds)
-    for size, word in ((86400, "day"), (3600, "h"), (60, "min")):
-        if span >= size:
-            number = int(span // size)
-            text = count(number, word) if word == "day" else f"{number} {word}"
-            break
-    else:
-        text = f"{int(span)} s"
-    return f"in {text}" if seconds >= 0 else f"{text} ago"

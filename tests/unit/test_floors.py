@@ -42,7 +42,7 @@ FLOORS = [
         adoption agreement apps authority bound broker checkup compared completion
         connections declared desk discovery ends enrol found held helpers keepalive lending named
         ownership parts platform_config policies presigned recording referred relayed removal
-        renewal report resolve shared signin sync trial
+        renewal report resolve shared signin standing sync trial
         """,
     ),
     ("bridge", "adapters"),

@@ -9,6 +9,7 @@ import click
 
 from arcrun_auth.errors import NoStore, StoreLocked, printable
 from arcrun_auth.lifetimes import ARROW
+from arcrun_auth.standing import in_order, logins, until
 from arcrun_cli import ui
 from arcrun_cli.app import Command
 from arcrun_cli.faults import UsageFault
@@ -17,7 +18,6 @@ from arcrun_cli.sources import look_after
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
-    from datetime import datetime
 
     from arcrun_auth.broker import Broker
     from arcrun_auth.finding import Card
@@ -150,28 +150,21 @@ def _width() -> int | None:
     return ui.width_of(ui.out())
 
 
-Row = tuple[tuple[str, ...], list[str], "Instance"]
-
-
-def _rows(here: Broker, services: Iterable[Service]) -> Iterator[Row]:
+def _rows(
+    here: Broker, services: Iterable[Service]
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], Instance]]:
     """Its columns, the other services of the account, and the connection."""
-    members: dict[tuple[str, str], list[tuple[Service, Instance]]] = {}
-    for service in services:
-        for name, instance in in_order(service):
-            members.setdefault((service.account, name), []).append((service, instance))
-    for (account, name), found in members.items():
-        ids = [service.service for service, _ in found]
-        first = ids.index(account) if account in ids else 0
-        instance = found[first][1]
+    for login in logins(services):
+        instance = login.instance
         yield (
             (
-                full_name(here, ids[first], name),
+                full_name(here, login.service.service, login.name),
                 instance.method,
                 instance.identity or "",
                 instance.status,
-                _expiry(instance),
+                until(instance, time.time()),
             ),
-            sorted({*ids} - {ids[first]}),
+            login.also,
             instance,
         )
 
@@ -196,30 +189,6 @@ def _note(service: Service, unsure: Container[str]) -> str:
     if service.status != "active":
         return service.status
     return "not confirmed" if service.service in unsure else ""
-
-
-def in_order(service: Service) -> list[tuple[str, Instance]]:
-    """Its instances, the default one first."""
-    return sorted(service.instances.items(), key=lambda item: (item[0] != "default", item[0]))
-
-
-def _expiry(instance: Instance) -> str:
-    """What matters to people: until when it works without them."""
-    if instance.secret_expires_at is not None:
-        return _ends("key", instance.secret_expires_at)
-    if instance.refresh_expires_at is not None and not instance.can_extend:
-        return _ends("login", instance.refresh_expires_at)
-    if instance.expires_at is None:
-        return ""
-    left = instance.expires_at.timestamp() - time.time()
-    if not instance.can_renew:
-        return ui.ago(left)
-    return f"{ui.ago(left)}, renews itself" if left > 0 else "renews itself"
-
-
-def _ends(what: str, end: datetime) -> str:
-    left = end.timestamp() - time.time()
-    return f"{what} ends {ui.ago(left)}" if left > 0 else f"{what} ended {ui.ago(left)}"
 
 
 def warn(name: str, warnings: Iterable[str]) -> None:

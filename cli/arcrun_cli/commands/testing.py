@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arcrun_auth.errors import AuthError, printable
+from arcrun_auth.standing import in_order
 from arcrun_cli import failures, ui
 from arcrun_cli.app import Command
-from arcrun_cli.commands.listing import in_order
 from arcrun_cli.options import broker, full_name, json_option, service_argument
 from arcrun_cli.talk import Waiting
 
