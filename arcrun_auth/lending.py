@@ -17,7 +17,7 @@ from arcrun_auth.client import bound_client
 from arcrun_auth.errors import ProviderUnavailable
 from arcrun_auth.people import Nobody
 from arcrun_auth.scrub import SHORTEST, is_address
-from arcrun_auth.tokens import Key
+from arcrun_auth.tokens import Key, Secret
 from arcrun_auth.unpacking import ACCEPTED, known, unpacked
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Lent:
                 self._users -= 1
                 self._let_go()
 
-    def secrets(self) -> frozenset[str]:
+    def secrets(self) -> frozenset[Secret]:
         """What an answer may not show: ask after it came, since tokens are renewed."""
         found = held.everything(self._resolver, self._connection, self._way, self._source)
         known = {each if isinstance(each, str) else each.reveal() for each in found}
@@ -144,7 +144,7 @@ class Lent:
         user = record.identity if record is not None else None
         # Whose account it is is told anyway, where it is the address of a user.
         public = {user} if user and is_address(user) else set()
-        return frozenset((known | made) - public)
+        return frozenset(map(Secret, (known | made) - public))
 
     @property
     def injected_headers(self) -> frozenset[str]:

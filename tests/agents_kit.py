@@ -42,7 +42,12 @@ def house(folder: Path, origin: str, secret: str, *, recipe: str = RECIPE, **mor
     given = {"thing_key": secret, **{n: more.pop(n) for n in [*more] if n.startswith("thing_")}}
     environ = {**master_key(), **more.pop("environ", {})}
     broker = broker_with(
-        folder, recipe.format(origin=origin), origin, environ=environ, store=None, **more
+        folder,
+        recipe.format(origin=origin),
+        *more.pop("allowed", (origin,)),
+        environ=environ,
+        store=None,
+        **more,
     )
     broker.setup("thing", **given)
     return broker

@@ -12,7 +12,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from arcrun_auth.agents import answering, guard, reading, refusals, seen
+from arcrun_auth.agents import answering, guard, places, reading, refusals, seen
 from arcrun_auth.agents.asking import Judged, Tested
 from arcrun_auth.agents.pace import Pace
 from arcrun_auth.agents.scrubber import Scrubber
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from arcrun_auth.agents.asking import Answer, Asked, Seen
     from arcrun_auth.broker import Broker
     from arcrun_auth.lending import Lent
+    from arcrun_auth.tokens import Secret
 
 SECONDS = 30.0
 """How long may a request take that is answered as a whole?"""
@@ -69,7 +70,7 @@ class Gateway:
         self._pace = Pace(a_minute)
         self._lock = Lock()
         self._lent: dict[tuple[str, str], Lent] = {}
-        self._scrubber: tuple[frozenset[str], Scrubber] | None = None
+        self._scrubbers: dict[str, tuple[frozenset[Secret], Scrubber]] = {}
 
     def close(self) -> None:
         """Let go of the connections to services. Using it again opens them again."""
@@ -80,7 +81,7 @@ class Gateway:
 
     def services(self) -> list[Seen]:
         """The connections that this client may know of."""
-        with self._told(""):
+        with self._told("a service"):
             return seen.services(self.broker, self.client)
 
     def judge(self, asked: Asked) -> Judged:
@@ -171,8 +172,8 @@ class Gateway:
         lent = self._open(service, instance, name)
         recipe, binding = lent.recipe, lent.binding
         own = guard.injected(binding.inject, lent.injected_headers)
-        at = guard.place(asked.path, binding.base_url, binding.root_paths, own)
-        if guard.denied(recipe.deny_paths, at, binding.base_url) is not None:
+        at = places.place(asked.path, binding.base_url, binding.root_paths, own)
+        if places.denied(recipe.deny_paths, at, binding.base_url) is not None:
             raise guard.refused("deny-path", f"The recipe of {name} keeps agents off this path.")
         query = guard.query(asked.query, own.query, verb)
         headers = guard.headers(asked.headers, own)
@@ -186,7 +187,12 @@ class Gateway:
             query=query, headers=headers, verdict=Verdict(allowed=False),
             digest=guard.digest(verb, at.sent, query, kind, asked.body),
         )  # fmt: skip
-        return replace(judged, verdict=self.broker.policies.check(judged.wanted(self.client)))
+        return replace(judged, verdict=self._verdict(judged.wanted(self.client)))
+
+    def _verdict(self, wanted: Wanted) -> Verdict:
+        policies = self.broker.policies
+        rule = places.prohibition(policies.rules(), wanted)
+        return policies.check(wanted) if rule is None else Verdict(allowed=False, rule=rule)
 
     def _open(self, service: str, instance: str, name: str) -> Lent:
         """The connection as it stands now; LoginRequired where this client sees none."""
@@ -214,7 +220,7 @@ class Gateway:
         """Counts it, and asks the policy once more: it may have changed."""
         self._pace.step()
         policies, wanted = self.broker.policies, judged.wanted(self.client)
-        verdict = policies.check(wanted)
+        verdict = self._verdict(wanted)
         if verdict.allowed:
             approved = verdict.rule is not None and verdict.rule.digest
             if judged.what == "write" and self.confirmable and not (confirmed or approved):
@@ -235,9 +241,10 @@ class Gateway:
             return answering.read(sent, scrubber, lent.binding.fence, until=until)
 
     def _scrubber_for(self, lent: Lent) -> Scrubber:
-        secrets, kept = lent.secrets(), self._scrubber
+        secrets, kept = lent.secrets(), self._scrubbers.get(lent.name)
         if kept is None or kept[0] != secrets:
-            kept = self._scrubber = secrets, Scrubber(secrets)
+            made = Scrubber(each.reveal() for each in secrets)
+            kept = self._scrubbers[lent.name] = secrets, made
         return kept[1]
 
     # -- what is told, and noted ---------------------------------------------------------

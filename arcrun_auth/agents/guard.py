@@ -1,8 +1,7 @@
 """The shape of an agent's request: what it must not have in it, whatever the policy says. Pure.
 
-An address is a path below the service's own, and nothing in it may be read in two ways. What the
-recipe puts into requests, nobody else does; and nothing may say that another method, host or path
-is meant than is judged here.
+What the recipe puts into requests, nobody else does; and nothing may say that another method, host
+or path is meant than is judged here. See `places` for the path itself.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote_plus, urlencode, urlsplit
 
-from arcrun_auth.errors import HostNotAllowed, PolicyRefused
-from arcrun_auth.policy import decoded, matches
+from arcrun_auth.errors import PolicyRefused
+from arcrun_auth.policy import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 WITHOUT_BODY = ("GET", "HEAD")
-LONGEST_PATH = 4096
 LONGEST_QUERY = 16384
 MOST_HEADERS = 50
 LONGEST_HEADER = 8192
+MOST_FIELDS = 10_000
 MOST_BYTES = 16 << 20
 """How large may a request's body be? It is held in memory."""
 
@@ -39,11 +38,12 @@ WIRE = frozenset({
 })  # fmt: skip
 """The headers of one connection. They are refused here: who takes requests leaves them out."""
 _OVERRIDES = frozenset({
-    "forwarded", "via", "x-host", "x-http-method", "x-http-method-override", "x-method-override",
-    "x-original-host", "x-original-method", "x-original-uri", "x-original-url", "x-real-ip",
-    "x-rewrite-url",
+    "content-encoding", "forwarded", "via", "x-host", "x-http-method", "x-http-method-override",
+    "x-method-override", "x-original-host", "x-original-method", "x-original-uri",
+    "x-original-url", "x-real-ip", "x-rewrite-url",
 })  # fmt: skip
-"""What makes some servers take another method, path, host or client for the one that asks."""
+"""What makes some servers take another method, path, host or client for the one that asks; and a
+body that nobody can look into."""
 _CREDENTIALS = frozenset({
     "api-key", "authorization", "cookie", "cookie2", "private-token", "x-access-token",
     "x-amz-security-token", "x-api-key", "x-auth-token", "x-authorization",
@@ -57,12 +57,11 @@ _NEVER_NAMED = frozenset({
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token of RFC 9110 §5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_HALF_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # RFC 3986 §3.3 and §3.4: what stands in a path or a query as it is.
-_IN_PATH = "/%:@!$&'()*+,;=-._~"
-_IN_QUERY = _IN_PATH + "?"
+_PART_NAME = re.compile(rb"name\*?=\"?([^\";\r\n]{1,200})", re.IGNORECASE)
+IN_PATH = "/%:@!$&'()*+,;=-._~"
+_IN_QUERY = IN_PATH + "?"
 
 
 @dataclass(frozen=True)
@@ -73,14 +72,6 @@ class Injected:
     query: frozenset[str] = frozenset()
     body: frozenset[str] = frozenset()
     path: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Place:
-    """A path that was checked: as it is sent, from the origin, and as rules are written."""
-
-    sent: str
-    path: str
 
 
 def refused(rule: str, why: str, hint: str | None = None) -> PolicyRefused:
@@ -96,108 +87,6 @@ def method(text: str) -> str:
     return name
 
 
-# -- the path ----------------------------------------------------------------------------
-
-
-def place(text: str, base_url: str, root_paths: Iterable[str], injected: Injected) -> Place:
-    """Where a path of the caller leads.
-
-    HostNotAllowed where it names a host, PolicyRefused where it may be read in two ways.
-    """
-    raw = _raw(text)
-    for name in injected.path:
-        if decoded(raw).count(f"{{{name}}}") > 1:
-            raise refused("path", "The place of the secret stands in the path twice.")
-    base, roots = urlsplit(base_url).path.rstrip("/"), tuple(root_paths)
-    at_origin = bool(roots) and unquote(raw).startswith(roots)
-    sent = raw if at_origin else base + raw
-    return Place(sent, _as_written(decoded(sent), base, roots, at_origin=at_origin))
-
-
-def _as_written(full: str, base: str, roots: tuple[str, ...], *, at_origin: bool) -> str:
-    """The path as rules write it: below the base where it leads there, however it was named."""
-    below = full.removeprefix(base) if f"{full}/".startswith(f"{base}/") else full
-    if at_origin and roots and below.startswith(roots):
-        return full
-    return below or "/"
-
-
-def _raw(text: str) -> str:
-    """The path with all encoded that has to be."""
-    if not text.startswith("/"):
-        if _HALF_URL.match(text):
-            raise _elsewhere()
-        text = f"/{text}"
-    if len(text) > LONGEST_PATH:
-        raise refused("path", f"A path has at most {LONGEST_PATH} characters.")
-    if "//" in text or "\\" in text:
-        raise _elsewhere()
-    if "?" in text or "#" in text:
-        raise refused("path", "A path has no query and no fragment.", "give the query by itself")
-    if _NO_ESCAPE.search(text):
-        raise refused("path", "A percent sign stands before no two hex digits.", "write it as %25")
-    for reading in _readings(text):
-        _check_reading(reading, text.count("/"))
-    return quote(text, safe=_IN_PATH)
-
-
-def _elsewhere() -> HostNotAllowed:
-    return HostNotAllowed(
-        "An address of its own is not taken: the service's own is, and the path below it. "
-        "Nothing was sent.",
-        host="",
-        hint="give the path alone, as in /v1/things",
-    )
-
-
-def _readings(text: str) -> Iterator[str]:
-    """The text as it is, and as it is read by who decodes it once, twice, and so on."""
-    for _ in range(_DEEPEST):
-        yield text
-        yield unicodedata.normalize("NFKC", text)
-        try:
-            below = unquote(text, errors="strict")
-        except UnicodeDecodeError:
-            raise refused("path", "The path is not UTF-8 when it is decoded.") from None
-        if below == text:
-            return
-        text = below
-    raise refused("path", "The path is encoded too often.")
-
-
-_DEEPEST = 6
-"""How often may a path be encoded, one percent sign in the other?"""
-
-
-def _check_reading(text: str, slashes: int) -> None:
-    if _CONTROLS.search(text):
-        raise refused("path", "The path has control characters in it.")
-    if "\\" in text or text.count("/") != slashes:
-        raise refused("path", "The path has an encoded slash in it.")
-    for segment in text.split("/"):
-        if segment.partition(";")[0].strip() in (".", ".."):
-            raise refused("path", "The path leads up or nowhere, by dots.", "write it out")
-
-
-def denied(patterns: Iterable[str], at: Place, base_url: str) -> str | None:
-    """The first of a recipe's `deny_paths` that covers a path, however a server may read it."""
-    base = urlsplit(base_url).path.rstrip("/")
-    known = {variant for path in (at.path, decoded(at.sent)) for variant in _variants(path)}
-    for pattern in patterns:
-        wanted = pattern.lower()
-        if any(matches(each, path) for path in known for each in (wanted, base.lower() + wanted)):
-            return pattern
-    return None
-
-
-def _variants(path: str) -> Iterator[str]:
-    """The same path for servers that know no case, drop parameters, or take the suffix away."""
-    lower = unicodedata.normalize("NFKC", path).lower()
-    for each in (lower, re.split(r"[?#]", lower)[0]):
-        plain = re.sub(r";[^/]*", "", each).rstrip(". ")
-        yield from (each, plain, re.sub(r"\.(?:json|xml|html|csv)/?$", "", plain))
-
-
 # -- the query ---------------------------------------------------------------------------
 
 
@@ -206,7 +95,7 @@ def query(
 ) -> str:  # fmt: skip
     """The query as it is sent. PolicyRefused for a name that the recipe or a method stands for."""
     if isinstance(given, str):
-        if _CONTROLS.search(given) or "#" in given:
+        if CONTROLS.search(given) or "#" in given:
             raise refused("query", "The query has characters in it that none has.")
         text = quote(given.removeprefix("?"), safe=_IN_QUERY)
     else:
@@ -270,6 +159,8 @@ def headers(
     pairs = tuple(given.items() if hasattr(given, "items") else given)
     if len(pairs) > MOST_HEADERS:
         raise refused("header", f"A request has at most {MOST_HEADERS} headers.")
+    if sum(name.lower() == "content-type" for name, _ in pairs) > 1:
+        raise refused("header", "A body is of one type.")
     own = {name.lower().replace("_", "-") for name in injected.headers}
     for name, value in pairs:
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value) or len(value) > LONGEST_HEADER:
@@ -300,8 +191,14 @@ def body(data: bytes, verb: str, kind: str, injected: Injected) -> None:
 
 def _members(data: bytes, kind: str, injected: Injected) -> Iterator[tuple[str, str]]:
     """The names in a body that may stand for something, with dots between those of JSON."""
-    if kind == "application/x-www-form-urlencoded":
+    if kind.startswith("multipart/"):
+        yield from ((name.decode("latin-1"), "") for name in _PART_NAME.findall(data))
+        return
+    if kind in {"", "application/x-www-form-urlencoded"}:  # some take a form where nothing is said
+        if data.count(b"&") >= MOST_FIELDS:
+            raise refused("body", f"A form has at most {MOST_FIELDS} fields.", "say what it is")
         yield from parse_qsl(data.decode("latin-1"), keep_blank_values=True)
+    if kind == "application/x-www-form-urlencoded":
         return
     try:
         parsed = json.loads(data, object_pairs_hook=tuple) if data else ()
@@ -333,12 +230,14 @@ def injected(inject: Inject, headers: Iterable[str]) -> Injected:
 
 
 def origin(base_url: str) -> tuple[str, str]:
-    """The origin of an address, and its host with the port, if it has one.
+    """The origin of an address, and its host with the port, if it has one. PolicyRefused for none.
 
     >>> origin("https://api.example.com/v1")
     ('https://api.example.com', 'api.example.com')
     """
     parts = urlsplit(base_url)
+    if not parts.netloc:
+        raise refused("path", "This service has no address of its own.")
     return f"{parts.scheme}://{parts.netloc}", parts.netloc
 
 

@@ -47,6 +47,8 @@ class Scrubber:
     'x=***&y=1'
     """
 
+    __slots__ = ("_longest", "_needles", "_short", "_steps", "_windows")
+
     def __init__(self, secrets: Iterable[str]) -> None:
         sought = frozenset(secrets)
         # Others of the same domain have the end of an address in common with it.
@@ -116,6 +118,8 @@ class Stream:
 
     CONTEXT = 1024
     """How many bytes before a piece are looked at again? A window is shorter, however escaped."""
+
+    __slots__ = ("_given", "_held", "_hiding", "_scrubber")
 
     def __init__(self, scrubber: Scrubber) -> None:
         self._scrubber = scrubber

@@ -62,15 +62,17 @@ def _of(broker: Broker, client: str, service: str, instance: str) -> Iterable[Ru
 
 def _seen(broker: Broker, client: str, service: Service, instance: Instance) -> Seen:
     base_url = ""
+    hosts: tuple[str, ...] = ()
     with suppress(AuthError):  # a param that is missing: the status says so
         base_url = broker.lending.base_url(service.service, instance.name)
+        hosts = broker.why(service.service, instance.name).hosts
     return Seen(
         service=service.service,
         instance=instance.name,
         display_name=service.display_name,
         status=instance.status,
         base_url=base_url,
-        hosts=broker.why(service.service, instance.name).hosts,
+        hosts=hosts,
         identity=instance.identity,
         scopes=instance.scopes,
         expires_at=instance.expires_at,

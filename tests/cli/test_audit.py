@@ -132,3 +132,22 @@ def test_the_head_of_the_trail_goes_with_the_head_of_the_device(connected, tmp_p
         assert sent.audit == before
         assert broker.audit.entries()[0].action == "sync"
         broker.close()
+
+
+def test_a_request_of_an_agent_is_told_with_who_asked_and_for_what(connected):
+    broker = Broker(home=str(connected.home), environ=connected.env)
+    assert broker.store.get(Key("credential", "demo")) is not None, "which opens the vault"
+    for result in ("200", "refused: read-only"):
+        broker.audit.note(
+            "agent", "demo", host="api.example.com", result=result, client="claude-code",
+            request="GET /v1/pages",
+        )  # fmt: skip
+    broker.close()
+    lines = [line.split(maxsplit=2)[2] for line in connected("audit").out.splitlines()[1:3]]
+    assert [line.split() for line in lines] == [
+        ["agent", "demo", "claude-code", "GET", "/v1/pages", "refused:", "read-only"],
+        ["agent", "demo", "claude-code", "GET", "/v1/pages", "200"],
+    ]
+    newest = json.loads(connected("audit", "--json").out)["entries"][0]
+    assert (newest["client"], newest["request"]) == ("claude-code", "GET /v1/pages")
+    assert newest["host"] == "api.example.com"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import threading
 
 import pytest
@@ -136,6 +138,14 @@ class TestWriting:
             with pytest.raises(errors.PolicyRefused, match="rule forbids") as caught:
                 work(judged)
             assert caught.value.rule == rule.id
+
+    def test_a_prohibition_holds_in_any_case_of_its_letters(self, gate, broker) -> None:
+        broker.policies.allow("thing", "write")
+        judged = gate.judge(write("/PAGES/x"))
+        broker.policies.deny("thing", paths=["/Pages/*"])
+        with pytest.raises(errors.PolicyRefused, match="rule forbids"):
+            gate.send(judged)
+        assert not gate.judge(get("/pages/x")).verdict.allowed
 
     def test_a_person_approves_one_request_and_no_other(self, gate, broker, api) -> None:
         judged = gate.judge(write())
@@ -324,9 +334,9 @@ class TestServersThatLie:
     def to(self, tmp_path, key):
         made: list[Gateway] = []
 
-        def to(origin: str) -> Gateway:
+        def to(origin: str, **more) -> Gateway:
             recipe = RECIPE.replace("test:", "# test:")
-            broker = house(tmp_path, origin, key, recipe=recipe)
+            broker = house(tmp_path, origin, key, recipe=recipe, **more)
             made.append(Gateway(broker, client="a"))
             return made[-1]
 
@@ -389,6 +399,21 @@ class TestServersThatLie:
             assert len(api.seen) == before
             gate.close()
             strict.close()
+
+    def test_a_name_that_leads_to_a_private_address_gets_nothing(
+        self, to, api, monkeypatch
+    ) -> None:
+        # There is no name server here: what one could answer is put in its place.
+        real = socket.getaddrinfo
+
+        def resolve(host, *rest, **more):
+            return real("127.0.0.1" if host == "api.example.com" else host, *rest, **more)
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        gate = to(f"https://api.example.com:{api.port}", allowed=())
+        with pytest.raises(errors.HostNotAllowed, match="not public"):
+            gate.send(gate.judge(get()))
+        assert (api.connections, api.seen) == (1, [])
 
 
 class TestStream:
@@ -496,10 +521,58 @@ def test_work_that_fails_fails_where_it_is_waited_for() -> None:
         within.within(GUARD, lambda _: {}["x"])
 
 
+def test_nothing_that_is_kept_shows_a_secret(gate, broker) -> None:
+    gate.send(gate.judge(get()))
+    (lent,) = gate._lent.values()
+    ((_, scrubber),) = gate._scrubbers.values()
+    faces = [f"{each!r} {each} {getattr(each, '__dict__', '')}" for each in (gate, lent, scrubber)]
+    assert not canary.hits("".join(faces))
+
+
+@pytest.mark.parametrize("place", ["header", "query", "path", "body", "cookie"])
+def test_wherever_the_recipe_puts_it_the_service_gets_it_and_nobody_else(
+    tmp_path, key, place
+) -> None:
+    name = {"path": "bot", "query": "token", "body": "auth.token"}.get(place, "X-Mine")
+    recipe = re.sub(
+        "inject: .*",
+        f'inject: {{{{{place}: {{{{{name}: "{{{{{{{{secret.thing_key}}}}}}}}"}}}}}}}}',
+        RECIPE,
+    ).replace("test:", "# test:")
+    with recorder(lambda seen: Reply(body=seen.raw.encode())) as api:
+        broker = house(tmp_path, api.origin, key, recipe=recipe)
+        gate = Gateway(broker, client="a")
+        path = "/{bot}/search" if place == "path" else "/search"
+        broker.policies.allow("thing", "write")
+        answer = gate.send(gate.judge(write(path)))
+        assert key in api.seen[-1].raw
+        assert answer.status == 200
+        assert "***" in answer.text
+        assert not hits(answer.text, key)
+        own = {"query": {"query": {name: "x"}}, "header": {"headers": {name: "x"}},
+               "cookie": {"headers": {"Cookie": f"{name}=x"}}}.get(place, {})  # fmt: skip
+        asked = Asked("thing", "POST", path, body=b'{"auth": {"token": "x"}}', **own)
+        if place == "path":
+            asked = write("/{bot}/{bot}")
+        with pytest.raises(errors.PolicyRefused) as caught:
+            gate.judge(asked)
+        assert caught.value.rule == {"cookie": "header"}.get(place, place)
+        gate.close()
+        broker.close()
+
+
+def test_who_is_amid_an_answer_keeps_its_connection(gate, broker, api, key) -> None:
+    judged = gate.judge(get())
+    with gate.stream(judged) as answer:
+        broker.setup("thing", thing_key=canary.fresh("other"))
+        gate.send(gate.judge(get()))
+        assert b"somebody" in b"".join(answer.iter_bytes())
+
+
 def test_what_is_lent_shows_nothing(broker, key) -> None:
     lent = broker.lending.open("thing")
     assert not canary.hits(f"{lent!r} {lent.binding!r}")
-    assert key in lent.secrets()
+    assert Secret(key) in lent.secrets()
     lent.close()
 
 
@@ -536,5 +609,5 @@ def test_everything_that_a_login_holds_is_sought(tmp_path) -> None:
         held = lent.secrets()
         lent.close()
         broker.close()
-    assert {grant.access_token.reveal(), grant.refresh_token.reveal(), secret.reveal()} <= held
-    assert "demo" not in held
+    assert {grant.access_token, grant.refresh_token, secret} <= held
+    assert Secret("demo") not in held

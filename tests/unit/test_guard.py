@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcrun_auth.agents import guard, reading
+from arcrun_auth.agents import guard, places, reading
 from arcrun_auth.errors import HostNotAllowed, PolicyRefused
+from arcrun_auth.policy import Rule, Wanted
 from arcrun_auth.recipe.agent import Agent, Read
 from tests.agents_kit import INJECTIONS
 
@@ -21,8 +23,8 @@ OWN = guard.Injected(
 REFUSED = (PolicyRefused, HostNotAllowed)
 
 
-def place(path: str, base: str = BASE, roots: tuple[str, ...] = ()) -> guard.Place:
-    return guard.place(path, base, roots, OWN)
+def place(path: str, base: str = BASE, roots: tuple[str, ...] = ()) -> places.Place:
+    return places.place(path, base, roots, OWN)
 
 
 def rule(work) -> str:
@@ -51,11 +53,15 @@ class TestPath:
         ],
     )
     def test_a_plain_one_leads_below_the_base(self, given, sent, path) -> None:
-        assert place(given) == guard.Place(sent, path)
+        assert place(given) == places.Place(sent, path)
+
+    def test_an_encoded_base_is_the_same_base(self) -> None:
+        found = place("/pages", base="https://api.example.com/a%20b")
+        assert found == places.Place("/a%20b/pages", "/pages")
 
     def test_below_a_root_path_it_stands_at_the_origin(self) -> None:
         found = place("/upload/v1/files", roots=("/upload/",))
-        assert found == guard.Place("/upload/v1/files", "/upload/v1/files")
+        assert found == places.Place("/upload/v1/files", "/upload/v1/files")
 
     def test_rules_see_one_path_however_it_is_named(self) -> None:
         assert place("/v1/keys", roots=("/v1/",)).path == place("/keys").path == "/keys"
@@ -71,7 +77,7 @@ class TestPath:
             at = place(path)
         except REFUSED:
             return
-        assert guard.denied(["/tokens"], at, BASE) == "/tokens"
+        assert places.denied(["/tokens"], at, BASE) == "/tokens"
 
     @pytest.mark.parametrize(
         "path",
@@ -103,13 +109,14 @@ class TestPath:
         assert "//" not in found.path
         assert found.path.count("/") == found.sent.count("/") - 1
         assert place(found.sent.removeprefix("/v1")) == found
+        assert httpx.URL(f"https://api.example.com{found.sent}").raw_path.decode() == found.sent
 
 
 class TestDenied:
     PATTERNS = ("/tokens", "/tokens/**", "/users/*/keys")
 
     def denied(self, path: str, roots: tuple[str, ...] = ()) -> bool:
-        return guard.denied(self.PATTERNS, place(path, roots=roots), BASE) is not None
+        return places.denied(self.PATTERNS, place(path, roots=roots), BASE) is not None
 
     @pytest.mark.parametrize(
         "path",
@@ -127,6 +134,21 @@ class TestDenied:
     def test_no_root_path_leads_around_it(self) -> None:
         assert self.denied("/v1/tokens", roots=("/v1/",))
         assert self.denied("/v1/tokens/x", roots=("/",))
+
+
+class TestProhibitions:
+    def wanted(self, path: str) -> Wanted:
+        return Wanted(service="a", instance="b", client="c", what="read", method="GET", path=path)
+
+    def test_one_holds_for_a_server_that_knows_no_case(self) -> None:
+        rules = [
+            Rule(id="r1", service="a", what="any", paths=("/a/*",)),
+            Rule(id="r2", service="a", what="any", allow=False, paths=("/Pages/*",)),
+        ]
+        for path in ("/pages/x", "/PAGES/X", "/Pages/x.json", "/pages/x;v=1", "/pages/x "):
+            assert places.prohibition(rules, self.wanted(path)) == rules[1]
+        for path in ("/a/x", "/pages", "/pages/x/y"):
+            assert places.prohibition(rules, self.wanted(path)) is None
 
 
 class TestQuery:
@@ -166,6 +188,8 @@ class TestQuery:
         assert text.isascii()
         assert text.isprintable()
         assert "#" not in text
+        sent = httpx.URL(f"https://api.example.com/x?{text}").query.decode()
+        assert unquote(sent) == unquote(text)
 
 
 class TestHeaders:
@@ -179,7 +203,8 @@ class TestHeaders:
          "Transfer-Encoding", "Connection", "Upgrade", "Proxy-Authorization", "Proxy-Connection",
          "Forwarded", "X-Forwarded-For", "X-Forwarded-Anything", "X-HTTP-Method-Override",
          "X-HTTP-Method", "X-Method-Override", "X_Method_Override", "X-Original-URL",
-         "Accept-Encoding", "Expect", "Keep-Alive", "X-Auth-Token", "bad name", "", "a:b", "é"],
+         "Accept-Encoding", "Content-Encoding", "Expect", "Keep-Alive", "X-Auth-Token", "bad name",
+         "", "a:b", "é"],
     )  # fmt: skip
     def test_those_of_the_connection_and_of_the_recipe_do_not(self, name) -> None:
         assert rule(lambda: guard.headers([(name, "x")], OWN)) == "header"
@@ -187,6 +212,10 @@ class TestHeaders:
     @pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "\0", "x" * 9000, "€"])
     def test_a_value_is_one_line(self, value) -> None:
         assert rule(lambda: guard.headers({"x-a": value}, OWN)) == "header"
+
+    def test_a_body_is_of_one_type(self) -> None:
+        given = [("Content-Type", "text/plain"), ("content-type", "application/json")]
+        assert rule(lambda: guard.headers(given, OWN)) == "header"
 
     def test_there_are_not_too_many(self) -> None:
         assert rule(lambda: guard.headers([("a", "b")] * 51, OWN)) == "header"
@@ -231,6 +260,13 @@ class TestBody:
             (b"auth.key=x", FORM),
             (b"a=1&auth%2Ekey=x", FORM),
             (b"_method=DELETE", FORM),
+            (b"a=1&_method=DELETE", ""),
+            (
+                b'--x\r\nContent-Disposition: form-data; NAME="_method"\r\n\r\nPUT',
+                "multipart/form-data",
+            ),
+            (b"--x\r\ncontent-disposition: form-data; name=auth.key\r\n", "multipart/mixed; x=y"),
+            (b"&" * 10_000, ""),
         ],
     )
     def test_no_member_says_what_only_the_recipe_says(self, data, kind) -> None:
@@ -245,6 +281,10 @@ def test_methods_are_of_a_list() -> None:
     assert [guard.method(name) for name in ("get", "Patch")] == ["GET", "PATCH"]
     for name in ("", "TRACE", "CONNECT", "GET /x", "DELETE\r\n", "PROPFIND"):
         assert rule(lambda name=name: guard.method(name)) == "method"
+
+
+def test_a_service_without_an_address_has_no_paths() -> None:
+    assert rule(lambda: guard.origin("")) == "path"
 
 
 def test_a_digest_is_of_one_request_alone() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arcrun_auth.agents import guard, reading
+from arcrun_auth.agents import guard, places, reading
 from arcrun_auth.agents.guard import Injected
 from arcrun_auth.catalog import Catalog
 
@@ -37,8 +37,8 @@ def test_what_a_recipe_denies_is_denied_however_it_is_written(recipes) -> None:
                 f"{path}.json",
                 path.replace("e", "%65"),
             ):
-                at = guard.place(written, base, recipe.root_paths, NOTHING)
-                assert guard.denied(recipe.deny_paths, at, base), (recipe.service, written)
+                at = places.place(written, base, recipe.root_paths, NOTHING)
+                assert places.denied(recipe.deny_paths, at, base), (recipe.service, written)
                 count += 1
     assert count > 500
 
@@ -48,12 +48,12 @@ def test_what_a_recipe_lists_as_reading_is_let_through_and_reads(recipes) -> Non
     for recipe in recipes:
         base = recipe.base_url or "https://api.example.com"
         for each in recipe.agent.read:
-            at = guard.place(like(each.path), base, recipe.root_paths, NOTHING)
+            at = places.place(like(each.path), base, recipe.root_paths, NOTHING)
             body = b'{"query": "{a}"}' if each.graphql else b""
             what = reading.what(
                 recipe.agent, each.method, at.path, query="", kind="application/json", body=body
             )
-            denied = guard.denied(recipe.deny_paths, at, base)
+            denied = places.denied(recipe.deny_paths, at, base)
             assert what == "read" or denied, (recipe.service, each.path)
             count += 1
     assert count > 50
@@ -64,6 +64,6 @@ def test_what_a_recipe_asks_in_its_own_test_has_a_shape_that_is_let_through(reci
         if recipe.test is None or not recipe.test.path or "{{" in recipe.test.path:
             continue
         path, _, query = recipe.test.path.partition("?")
-        guard.place(path, recipe.base_url, recipe.root_paths, NOTHING)
+        places.place(path, recipe.base_url, recipe.root_paths, NOTHING)
         guard.query(query, NOTHING.query, recipe.test.method)
         guard.headers(dict(recipe.test.headers), NOTHING)
