@@ -107,7 +107,10 @@ class Scrubber:
     def _begins(self, plain: bytes) -> int:
         """How many bytes at the end may be the beginning of something that is sought."""
         longest = min(self._longest - 1, len(plain))
-        return next((n for n in range(longest, 0, -1) if plain[-n:] in self._needles), 0)
+        found = next((n for n in range(longest, 0, -1) if plain[-n:] in self._needles), 0)
+        # Line breaks end what is told line by line, and tell nothing: a key of several lines
+        # would keep each event of a stream waiting for the next one.
+        return found if plain[len(plain) - found :].strip(b"\r\n") else 0
 
 
 class Stream:
@@ -165,7 +168,7 @@ def _needles(secret: str) -> Iterator[bytes]:
     for spelled in {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}:
         data = spelled.encode("utf-8", "surrogatepass")
         yield data
-        yield data[::-1]
+        yield spelled[::-1].encode("utf-8", "surrogatepass")
         yield data.hex().encode()
         yield from (core.encode() for core in base64_cores(data))
     yield secret.encode("latin-1", "ignore")

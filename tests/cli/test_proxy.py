@@ -20,6 +20,8 @@ from tests.cli.conftest import COMMAND, HANG, Agrees
 from tests.needs import needs
 from tests.proxy_kit import Api
 
+pexpect = pytest.importorskip("pexpect")
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
 
 
@@ -174,6 +176,21 @@ def test_a_command_gets_an_address_and_a_bearer_and_no_secret(holder, api):
     assert not canary.hits(ran.both)
     with pytest.raises(OSError, match="refused"):  # it has ended with the command
         get(f"{url}/models", "any")
+
+
+def test_in_a_terminal_it_has_the_terminal_and_ctrl_c_is_its_own(holder):
+    script = "trap 'echo heard; exit 5' INT; test -t 1 && echo ready $FAKE_BASE_URL; sleep 60"
+    child = holder.terminal("run", "--proxy", "fake", "--", "sh", "-c", script)
+    child.expect(r"ready (http://127.0.0.1:\d+)/fake")
+    url = child.match[1]
+    child.sendintr()
+    child.expect("heard")
+    child.expect(pexpect.EOF)
+    child.close()
+
+    assert child.exitstatus == 5
+    with pytest.raises(OSError, match="refused"):
+        get(f"{url}/fake/models", "any")
 
 
 def test_with_no_service_named_it_is_for_all_and_without_masking_too(holder):

@@ -44,6 +44,15 @@ def test_openai_reads_and_writes_once_somebody_has_approved_it(desk, openai):
             client.chat.completions.create(model="m", messages=MESSAGES)
 
 
+def test_openai_needs_no_line_of_code(desk, openai, monkeypatch):
+    """By the variables that `arcrun run --proxy openai` sets."""
+    proxied = desk.proxy("fake")
+    monkeypatch.setenv("OPENAI_BASE_URL", proxied.proxy.base_url("fake"))
+    monkeypatch.setenv("OPENAI_API_KEY", proxied.bearer)
+    with openai.OpenAI() as client:
+        assert [model.id for model in client.models.list()] == ["m"]
+
+
 def test_openai_streams_what_the_policy_allows(desk, openai):
     desk.broker.policies.allow("fake", "write", paths=("/chat/completions",))
     with client_of(openai, desk.proxy("fake")) as client:

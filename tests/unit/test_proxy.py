@@ -71,8 +71,10 @@ def test_paths_are_relative_to_the_base_and_root_paths_stand_at_the_origin(desk,
         ({"header": {"X-Api-Key": "{{secret.api_key}}"}}, "header"),
         ({"header": {"Authorization": "Basic {{secret.api_key}}:"}}, "basic"),
         ({"query": {"key": "{{secret.api_key}}"}}, "query"),
+        ({"cookie": {"sid": "{{secret.api_key}}"}}, "cookie"),
+        ({"path": {"bot": "{{secret.api_key}}"}}, "path"),
     ],
-    ids=["header", "basic", "query"],
+    ids=["header", "basic", "query", "cookie", "path"],
 )
 def test_the_bearer_is_taken_from_where_the_recipe_puts_the_key(tmp_path, inject, send):
     with Desk(tmp_path) as desk:
@@ -80,7 +82,8 @@ def test_the_bearer_is_taken_from_where_the_recipe_puts_the_key(tmp_path, inject
             desk.api.key in seen.raw
             or base64.b64encode(f"{desk.api.key}:".encode()).decode() in seen.raw
         )
-        desk.add("placed", inject=inject)
+        test = {"path": "/bot{bot}/models" if send == "path" else "/models"}
+        desk.add("placed", inject=inject, test=test)
         broker = desk.broker
         broker.recipes.reindex()
         broker.setup("placed", api_key=desk.api.key)
@@ -90,14 +93,18 @@ def test_the_bearer_is_taken_from_where_the_recipe_puts_the_key(tmp_path, inject
             "header": ({"X-Api-Key": client.bearer}, ""),
             "basic": ({"Authorization": f"Basic {basic}"}, ""),
             "query": ({}, f"&key={client.bearer}"),
+            "cookie": ({"Cookie": f"sid={client.bearer}"}, ""),
+            "path": ({}, ""),
         }[send]
+        before = f"/bot{client.bearer}" if send == "path" else ""
 
-        answer = client("GET", f"/placed/echo?a=b{query}", headers=headers, bearer=False)
+        answer = client("GET", f"/placed{before}/echo?a=b{query}", headers=headers, bearer=False)
 
         assert answer.status == 200
         assert client.bearer not in desk.api.seen[-1].raw
         assert not canary.hits(answer.body)
-        assert client("GET", "/placed/echo").status == 200  # Authorization always does
+        own = "/bot{bot}" if send == "path" else ""
+        assert client("GET", f"/placed{own}/echo").status == 200  # Authorization always does
 
 
 def test_a_body_is_sent_whole_and_one_that_is_too_large_is_not(desk, client, monkeypatch):

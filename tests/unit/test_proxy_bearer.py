@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcrun_auth.agents.proxy import address, bearer
+from arcrun_auth.agents.proxy import address, bearer, environment
 from arcrun_auth.agents.proxy.bearer import Places, Sent
 from arcrun_auth.agents.proxy.session import BEARER, new_session
+from arcrun_auth.catalog import Catalog
 from arcrun_auth.recipe import Inject, Recipe
 
 SESSION, SECRET = new_session("test", (), ends=2e9)
@@ -182,3 +183,23 @@ def test_the_base_of_a_connection_leads_back_to_it(service, instance):
     base = address.base("", service, instance)
 
     assert address.parse(base + "/x?y") == address.Address(service, instance, "/x", "y")
+
+
+# -- what programs are given ---------------------------------------------------------------
+
+
+def test_the_names_are_those_that_sdks_read_and_the_bearer_stands_for_every_secret():
+    catalog = Catalog("nowhere")
+    try:
+        found = {
+            name: environment.variables(catalog.entry(name), "URL")
+            for name in ("openai", "trello", "google_drive")
+        }
+    finally:
+        catalog.close()
+
+    assert found["openai"] == {"OPENAI_BASE_URL": "URL", "OPENAI_API_KEY": None}
+    assert {"TRELLO_BASE_URL", "TRELLO_API_KEY", "TRELLO_TOKEN"} <= found["trello"].keys()
+    assert found["google_drive"]["GOOGLE_DRIVE_BASE_URL"] == "URL"
+    assert environment.filled(found["openai"], "b")["OPENAI_API_KEY"] == "b"
+    assert not [name for names in found.values() for name in names if name.startswith("ARCRUN_")]

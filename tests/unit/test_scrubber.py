@@ -35,6 +35,7 @@ def partly(text: str, turns: list[bool]) -> str:
 class TestWhatIsFound:
     @given(SECRETS, st.sampled_from(sorted(SPELLINGS)), AROUND, AROUND)
     @example("cAnArY-9f-key/with+signs=", "base64, two further", "é", "x")
+    @example("00000000000é", "reversed", "", "")
     def test_no_twelve_characters_are_left_of_any_spelling(
         self, secret, spelling, before, after
     ) -> None:
@@ -134,6 +135,12 @@ class TestInPieces:
         stream = Stream(Scrubber([canary.fresh()]))
         for line in (b"data: one\n\n", b"data: two\n\n"):
             assert stream.feed(line) == line
+
+    def test_the_end_of_a_line_waits_for_nothing_where_a_secret_has_lines(self) -> None:
+        secret = f"-----BEGIN-----\n{canary.fresh()}\n\n-----END-----\n"
+        stream = Stream(Scrubber([secret]))
+        assert stream.feed(b'data: {"a": 1}\n\n') == b'data: {"a": 1}\n\n'
+        assert stream.feed(secret.encode()) + stream.feed(b"!", last=True) == b"***!"
 
     def test_what_may_be_its_beginning_waits(self) -> None:
         secret = canary.fresh()

@@ -44,7 +44,7 @@ EXAMPLE = "arcrun proxy notion --for 2h"
 )
 @click.argument("names", nargs=-1, type=Service(), metavar="[SERVICE[@INSTANCE]]...")
 @click.option("--client",
-              help="What it is called in rules; in an agent's shell it has the agent's name.")  # fmt: skip
+              help="What it is called in rules; in an agent's shell as the agent.")  # fmt: skip
 @click.option("--for", "span", default=HOURS, show_default=True, metavar="TIME",
               help="How long it lasts: 30m, 8h.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=0,
