@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import anyio
+import anyio.to_thread
 import pytest
 from mcp.shared.exceptions import MCPError
 
 from arcrun_auth.testing import Provider
-from tests.mcp_kit import BOTH, EMPTY, FORM, URL, Somebody, agent, play, words
+from tests.agents_kit import echo, house
+from tests.canary import fresh
+from tests.mcp_kit import BOTH, EMPTY, ERAS, FORM, HANG, URL, Somebody, agent, play, words
+from tests.servers import recorder
 from tests.world import broker_for, home_with, master_key
 
 READS = ["arcrun_services", "arcrun_how_to", "arcrun_connect", "arcrun_get", "arcrun_test"]
@@ -224,6 +229,26 @@ def test_a_rule_lists_the_tool_and_lets_what_it_covers_through(desk, provider) -
     play(another, desk, name="Codex")
 
 
+def test_a_yes_for_one_connection_is_none_for_another(desk, provider) -> None:
+    desk.setup("keyed", "other", key=provider.static_key)
+    import mcp_types as types
+
+    yes = {"answer": types.ElicitResult(action="accept", content={"agree": True})}
+
+    async def scene(one) -> None:
+        wish = {"service": "keyed", "method": "POST", "path": "/echo"}
+        session, before = one.client.session, provider.requests.total()
+        first = await session.call_tool("arcrun_write", wish, allow_input_required=True)
+        other = await session.call_tool(
+            "arcrun_write", {**wish, "instance": "other"}, input_responses=yes,
+            request_state=first.request_state, allow_input_required=True,
+        )  # fmt: skip
+        assert other.result_type == "input_required"
+        assert provider.requests.total() == before
+
+    play(scene, desk, modes=("auto",), offers=FORM, somebody=Somebody(), allow_write=True)
+
+
 def test_a_prohibition_beats_a_confirmation(desk, provider) -> None:
     desk.policies.deny("keyed", "write")
     somebody = Somebody()
@@ -248,6 +273,8 @@ def test_the_client_is_told_when_the_policy_changes_what_is_listed(desk) -> None
 
         with anyio.fail_after(60):
             async with agent(desk, "legacy", watch=0.05, message_handler=heard) as one:
+                await anyio.sleep(0.2)  # looks before anything was listed tell nobody anything
+                assert not told.is_set()
                 assert "arcrun_write" not in await one.tools()
                 desk.policies.allow("keyed", "write")
                 await told.wait()
@@ -306,3 +333,138 @@ def test_a_vault_that_fails_is_told_and_lists_no_writes(tmp_path) -> None:
             await one.client.read_resource("arcrun://services")
 
     play(scene, None)
+
+
+def test_a_write_that_waits_for_its_human_goes_on_and_is_sent_once(desk, provider) -> None:
+    for mode in ERAS:
+        answered = threading.Event()
+
+        class Slow(Somebody):
+            async def __call__(self, ctx, params, answered=answered):
+                result = await super().__call__(ctx, params)
+                await anyio.to_thread.run_sync(answered.wait, HANG)
+                return result
+
+        somebody = Slow()
+
+        async def scene(one, answered=answered, somebody=somebody) -> None:
+            wish = {"service": "keyed", "method": "POST", "path": "/echo", "body": one.client.mode}
+            before = provider.requests.total()
+            if one.client.mode == "legacy":
+                # Since 2026-07-28 no call lasts while a person thinks.
+                while not words(await one("arcrun_write", **wish)).startswith("[still_waiting] "):
+                    pass  # a busy machine: its time was over before it had asked
+            answered.set()
+            while words(found := await one("arcrun_write", **wish)).startswith(
+                ("[still_waiting]", "[slow]")
+            ):
+                pass
+            assert not found.is_error, words(found)
+            assert len(somebody.asked) == 1
+            assert provider.requests.total() == before + 1
+
+        play(
+            scene, desk, modes=(mode,), offers=FORM, somebody=somebody, allow_write=True,
+            patience=1,
+        )  # fmt: skip
+
+
+def test_a_service_that_does_not_answer_is_waited_for_as_long_as_a_call_may(tmp_path) -> None:
+    go = threading.Event()
+
+    def late(seen):
+        go.wait(HANG)
+        return echo(seen)
+
+    with recorder(late) as api:
+        go.set()
+        broker = house(tmp_path, api.origin, fresh("key"))
+        go.clear()
+
+        async def scene(one) -> None:
+            found = await one("arcrun_get", service="thing", path="/me")
+            assert words(found).startswith("[slow] No answer has come in time.")
+            go.set()
+
+        play(scene, broker, modes=("auto",), patience=1)
+        broker.close()
+
+
+def test_a_client_that_says_it_can_ask_and_cannot_gets_no_yes(desk, provider) -> None:
+    import mcp_types as types
+
+    async def cannot(_, params):
+        return types.ErrorData(code=types.INVALID_REQUEST, message="no forms here")
+
+    async def scene(one) -> None:
+        before = provider.requests.total()
+        found = await one("arcrun_write", service="keyed", method="POST", path="/echo")
+        assert words(found).startswith("[declined] ")
+        assert provider.requests.total() == before
+
+    play(scene, desk, modes=("legacy",), offers=FORM, somebody=cannot, allow_write=True)
+
+
+def test_while_the_policy_is_locked_a_yes_in_the_client_is_no_rule(desk, provider) -> None:
+    desk.policies.lock("open sesame")
+    somebody = Somebody()
+
+    async def scene(one) -> None:
+        wish = {"service": "keyed", "method": "POST", "path": "/echo", "body": one.client.mode}
+        before = provider.requests.total()
+        found = await one("arcrun_write", **wish)
+        assert words(found).startswith("[needs_approval] ")
+        assert provider.requests.total() == before
+        (pending,) = desk.policies.pending()
+        keeper = desk.policies
+        keeper.unlock_with("open sesame")
+        keeper.approve(pending.id)
+        somebody.asked.clear()
+        assert not (await one("arcrun_write", **wish)).is_error
+        assert not somebody.asked, "it was approved already, for this very request"
+
+    play(scene, desk, offers=FORM, somebody=somebody, allow_write=True)
+
+
+def test_what_nobody_expected_is_told_by_its_type_and_the_log_says_where(desk, caplog) -> None:
+    def broken():
+        raise RuntimeError("words of somebody else")
+
+    async def scene(one) -> None:
+        one.session._make = broken
+        found = await one("arcrun_services")
+        assert words(found).startswith("[internal] arcrun has failed in an unexpected way (Runtime")
+        assert "somebody else" not in words(found)
+
+    play(scene, desk, modes=("auto",))
+    assert "RuntimeError at " in caplog.text
+    assert "somebody else" not in caplog.text
+
+
+def test_bodies_and_queries_are_sent_as_they_are_meant(tmp_path) -> None:
+    with recorder(echo) as api:
+        broker = house(tmp_path, api.origin, fresh("key"))
+
+        async def scene(one) -> None:
+            for body, sent, kind in (
+                ({"a": ["é", None]}, b'{"a": ["\\u00e9", null]}', "application/json"),
+                ('{"a": 1}', b'{"a": 1}', "application/json"),
+                ("a=1", b"a=1", "text/plain; charset=utf-8"),
+                (None, b"", None),
+            ):
+                found = await one(
+                    "arcrun_get", service="thing", method="POST", path="/search", body=body,
+                    query={"n": 1, "yes": True, "many": ["a", 2]},
+                )  # fmt: skip
+                assert not found.is_error, words(found)
+                seen = api.seen[-1]
+                assert (seen.body, seen.headers.get("content-type")) == (sent, kind)
+                assert seen.target == "/v1/search?n=1&yes=true&many=a&many=2"
+            await one(
+                "arcrun_get", service="thing", method="POST", path="/search", body="q=1",
+                headers={"content-type": "application/x-www-form-urlencoded"},
+            )  # fmt: skip
+            assert api.seen[-1].headers["content-type"] == "application/x-www-form-urlencoded"
+
+        play(scene, broker, modes=("auto",))
+        broker.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
+from arcrun_auth.agents import seen
 from arcrun_auth.agents.asking import Asked
 from arcrun_auth.agents.mcp import models
 from arcrun_auth.agents.mcp.jobs import StillRunning
@@ -34,7 +35,7 @@ async def services(call: Call, given: models.Nothing) -> tuple[models.Connection
     """The connections that this client may know of."""
     del given
     gateway = await call.gateway()
-    found = await call.thread(lambda: [_shown(gateway, seen) for seen in gateway.services()])
+    found = await call.thread(lambda: [_shown(gateway, each) for each in gateway.services()])
     lines = [f"{each.service}@{each.instance}: {each.status}" for each in found]
     return models.Connections(connections=found), "\n".join(lines) or (
         "Nothing is connected for you yet. Call arcrun_connect with the name of a service, or ask "
@@ -42,49 +43,45 @@ async def services(call: Call, given: models.Nothing) -> tuple[models.Connection
     )
 
 
-def _shown(gateway: Gateway, seen: Seen) -> models.Connection:
+def _shown(gateway: Gateway, found: Seen) -> models.Connection:
     # What an untrusted recipe calls itself could be an instruction.
-    trusted = gateway.broker.recipes.entry(seen.service).trusted
+    trusted = gateway.broker.recipes.entry(found.service).trusted
     return models.Connection(
-        service=seen.service,
-        instance=seen.instance,
-        name=printable(seen.display_name, 80) if trusted else seen.service,
-        status=seen.status,
-        identity=printable(seen.identity, 80) if seen.identity else None,
-        scopes=[printable(scope, 200) for scope in seen.scopes],
-        expires_at=seen.expires_at.isoformat() if seen.expires_at else None,
-        base_url=seen.base_url,
-        hosts=list(seen.hosts),
-        can_write=seen.can_write,
+        service=found.service,
+        instance=found.instance,
+        name=printable(found.display_name, 80) if trusted else found.service,
+        status=found.status,
+        identity=printable(found.identity, 80) if found.identity else None,
+        scopes=[printable(scope, 200) for scope in found.scopes],
+        expires_at=found.expires_at.isoformat() if found.expires_at else None,
+        base_url=found.base_url,
+        hosts=list(found.hosts),
+        can_write=found.can_write,
     )
 
 
 async def how_to(call: Call, given: models.Named) -> tuple[models.HowTo, str]:
     """The text of `arcrun how-to`, with the state of a connection that this client may know."""
     gateway = await call.gateway()
-
-    def text() -> tuple[str, str]:
-        from arcrun_auth.agents.how_to import how_to
-
-        recipes = gateway.broker.recipes
-        entry, recipe = recipes.entry(given.service), recipes.recipe(given.service)
-        seen = _seen(gateway, recipe.service, given.instance)
-        return recipe.service, how_to(
-            recipe,
-            given.instance,
-            trusted=entry.trusted,
-            status=seen.status if seen is not None else None,
-            identity=seen.identity if seen is not None else None,
-        )
-
-    service, found = await call.thread(text)
-    return models.HowTo(service=service, text=found), found
+    found = await call.thread(lambda: _how_to(gateway, given))
+    return found, found.text
 
 
-def _seen(gateway: Gateway, service: str, instance: str | None) -> Seen | None:
-    wanted = instance or "default"
-    found = (each for each in gateway.services() if each.service == service)
-    return next((each for each in found if each.instance == wanted), None)
+def _how_to(gateway: Gateway, given: models.Named) -> models.HowTo:
+    from arcrun_auth.agents.how_to import how_to as text_of
+
+    broker = gateway.broker
+    service, instance, _ = seen.named(broker, given.service, given.instance)
+    known = (each for each in gateway.services() if each.service == service)
+    state = next((each for each in known if each.instance == instance), None)
+    text = text_of(
+        broker.recipes.recipe(service),
+        given.instance,
+        trusted=broker.recipes.entry(service).trusted,
+        status=state.status if state is not None else None,
+        identity=state.identity if state is not None else None,
+    )
+    return models.HowTo(service=service, text=text)
 
 
 async def test(call: Call, given: models.Named) -> tuple[models.Tested, str]:
@@ -119,7 +116,7 @@ async def write(call: Call, given: models.Write) -> tuple[models.Answer, str]:
         raise forbidden(judged, judged.verdict)
     try:
         answer = await call.session.jobs.run(
-            ("write", judged.digest), lambda: _sent(call, gateway, judged), call.until
+            _about(judged), lambda: _sent(call, gateway, judged), call.until
         )
     except StillRunning:
         raise still_waiting("your human's answer, or the service's") from None
@@ -128,14 +125,20 @@ async def write(call: Call, given: models.Write) -> tuple[models.Answer, str]:
 
 async def _sent(call: Call, gateway: Gateway, judged: Judged) -> Answer:
     """Sends it once its human said yes, in the client or before."""
-    confirmed = call.asker.by_form
+    rule = judged.verdict.rule
+    confirmed = call.asker.by_form and not (rule is not None and rule.digest)  # said yes already
     if confirmed and not await call.asker.form(
-        judged.digest, _question(gateway.client, judged), "Send it?"
+        _about(judged), _question(gateway.client, judged), "Send it?"
     ):
         raise _declined()
     if not judged.verdict.allowed:
         await anyio.to_thread.run_sync(lambda: _approved(gateway, judged, confirmed=confirmed))
     return await anyio.to_thread.run_sync(lambda: gateway.send(judged, confirmed=confirmed))
+
+
+def _about(judged: Judged) -> str:
+    """What a yes is bound to: this request, by this connection."""
+    return f"{judged.name} {judged.digest}"
 
 
 async def _writes_here(call: Call, judged: Judged) -> Exception:

@@ -119,7 +119,7 @@ class Connected(BaseModel):
     """How far a connection is."""
 
     service: str
-    instance: str | None
+    instance: str
     state: State
     message: str
 

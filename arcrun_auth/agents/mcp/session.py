@@ -48,7 +48,7 @@ class Session:
         self.allow_write = allow_write
         self.patience = patience
         self.tickets = Tickets()
-        self.attempts: dict[tuple[str, ...], Connecting] = {}
+        self.attempts: dict[str, Connecting] = {}
         self._open_url = open_url
         self._make = broker
         self._lock = threading.Lock()
@@ -76,6 +76,11 @@ class Session:
                 for gateway in self._gateways.values():
                     gateway.close()
                 group.cancel_scope.cancel()
+
+    def close(self) -> None:
+        """Let go of the vault, if it was opened."""
+        if self._broker is not None:
+            self._broker.close()
 
     def broker(self) -> Broker:
         """Blocks: call it in a thread."""
