@@ -117,7 +117,7 @@ def test_an_agent_gets_no_link_but_words_for_its_human(inside, person, arguments
     assert ran.code == 7
     assert not LINK.search(ran.both)
     assert "CLAUDECODE" in ran.err
-    assert "Ask your human to run, in a terminal of their own: arcrun ui" in ran.err
+    assert "Ask your human to run, in their own terminal: arcrun ui" in ran.err
 
 
 def test_a_port_that_is_taken_is_an_error_and_no_other_is_used(inside, person):

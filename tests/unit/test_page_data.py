@@ -206,3 +206,13 @@ def test_agents_see_nothing_of_what_only_the_environment_gives_unless_a_rule_nam
     broker.policies.allow("keyed", "write", paths=["/things"])
     rows = {row.name: row.agents for row in look(broker).connected}
     assert rows["keyed"] == "may read and write"
+
+
+def test_a_service_that_goes_is_offered_as_such(tmp_path, provider, monkeypatch):
+    for name, value in master_key().items():
+        monkeypatch.setenv(name, value)
+    text = provider.recipe_yaml("old", primitive="static_key") + "status: deprecated\n"
+    broker = broker_for(home_with(tmp_path, provider, old=text), provider)
+    (offer,) = look(broker, "old").offers[:1]
+    assert (offer.service, offer.note) == ("old", "deprecated")
+    broker.close()

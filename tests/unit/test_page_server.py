@@ -8,7 +8,8 @@ import time
 import pytest
 
 from arcrun_auth import recording
-from arcrun_auth.agents.ui import server
+from arcrun_auth.agents import connecting
+from arcrun_auth.agents.ui import actions, server
 from arcrun_auth.agents.ui.server import Page
 from arcrun_auth.policies import PendingRequest
 from arcrun_auth.testing import Provider
@@ -239,6 +240,69 @@ def test_what_is_refused_or_given_up_is_told(broker, page, reader, monkeypatch):
     assert Reader().reach(links[1])
     page.close()
     assert Reader().reach(links[1]) is False
+
+
+def test_a_key_that_is_refused_and_a_link_that_nobody_opens_are_told(
+    broker, provider, reader, monkeypatch
+):
+    folder = reader.url
+    reader.open(f"{folder}connect?service=keyed")
+    reader.push("Continue")
+    followed, other = reader.url, Reader()
+    other.open(reader.html().one("a", **{"class": "go"})["href"])
+    other.push("Connect")
+    led_through(other, "demo_wrong")
+    wait = threading.Event()
+    for _ in range(600):
+        reader.open(followed)
+        if reader.page.title == "arcrun":
+            break
+        wait.wait(0.1)
+    assert "keyed refused the credential" in reader.hears()[0]
+
+    monkeypatch.setattr(connecting, "DECIDE_SECONDS", 0.0)
+    reader.open(f"{folder}connect?service=keyed")
+    reader.push("Continue")
+    for _ in range(600):
+        if reader.page.title == "arcrun":
+            break
+        wait.wait(0.1)
+        reader.open(reader.url)
+    assert reader.hears() == ["keyed was not connected: nobody went on within ten minutes."]
+
+
+def test_what_the_provider_was_not_told_is_said(tmp_path, monkeypatch):
+    for name, value in master_key().items():
+        monkeypatch.setenv(name, value)
+    with Provider() as provider:
+        broker = broker_for(home_with(tmp_path, provider), provider)
+        broker.setup("demo")
+    told = actions.remove(broker, "demo", revoke=True)  # it is gone
+    assert told.mood == "warn"
+    assert told.text.startswith("demo is forgotten here. What it was given may still work")
+    assert not broker.list_services()["demo"].connected
+    broker.close()
+
+
+def test_a_recipe_without_a_test_request_says_so(tmp_path, provider, monkeypatch):
+    for name, value in master_key().items():
+        monkeypatch.setenv(name, value)
+    text = provider.recipe_yaml("untried", primitive="static_key").partition("\ntest:")[0]
+    broker = broker_for(home_with(tmp_path, provider, untried=text), provider)
+    broker.setup("untried", key=provider.static_key)
+    told = actions.test(broker, "untried")
+    assert told == ("good", "It is connected; its recipe has no test request.", "")
+    broker.close()
+
+
+def test_a_broker_of_an_agent_widens_nothing(tmp_path, provider):
+    broker = broker_for(
+        home_with(tmp_path, provider), provider, environ={**master_key(), "CLAUDECODE": "1"}
+    )
+    told = actions.approve(broker, ask(broker).id)
+    assert told.mood == "bad"
+    assert "CLAUDECODE" in told.text
+    broker.close()
 
 
 def test_a_wish_that_cannot_be_is_told_on_a_page(reader):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from arcrun_auth.agents.ui import cards, view
 from arcrun_auth.agents.ui.controls import FORM, Told
 from arcrun_auth.agents.ui.rows import Connected, Use
+from arcrun_auth.audit.reading import Entry
 from arcrun_auth.errors import StoreLocked
 from arcrun_auth.policy import Rule
 from arcrun_auth.recipe import read
@@ -274,3 +275,31 @@ def test_the_tab_that_waits_leads_to_the_other_one_and_follows_it():
     page = Html(cards.waiting("thing", "http://127.0.0.1:9/open/x", working=True, at=at))
     assert not page.all("a", **{"class": "go"})
     assert "Go on in the other tab" in page.one("main").text
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (Entry(1, NOW - 60, "use", "notion", program="a.py"), "notion used · by a.py"),
+        (Entry(1, NOW - 60, "agent", "notion", result="refused: r1", program="arcrun mcp",
+               client="some-agent", request="GET /pages"),
+         "notion request · GET /pages · by some-agent · refused: r1"),
+        (Entry(1, NOW - 60, "policy deny", "notion", program="arcrun ui"),
+         "agents may do less: notion · by arcrun ui"),
+        (Entry(1, NOW - 60, "policy allow", program="cli"), "agents may do more · by cli"),
+        (Entry(1, NOW - 60, "trail", "", result="broken", program=""), "trail · broken"),
+    ],
+)  # fmt: skip
+def test_a_line_of_the_trail_is_a_sentence(entry, said):
+    page = shown(picture("x", lines=(entry,)))
+    assert page.one("li", **{"class": "line"}).text == f"{said}1 min ago"
+
+
+def test_the_first_lines_are_shown_and_the_others_are_a_click_away():
+    page = shown(picture("x"))
+    assert [e.text for e in page.all("summary")][-1] == "4 more"
+    assert len(page.all("li", **{"class": "line"})) == 12
+    assert (
+        "more"
+        not in shown(picture("x", lines=picture("x").lines[:8])).one("section", id="trail").text
+    )

@@ -31,7 +31,7 @@ def agents(picture: Picture, at: At, token: str) -> str:
         '<details class="card deny"><summary>Prohibit something</summary>'
         f"{_deny(picture, at, token)}</details>"
         f'<p class="pad small soft">To allow more takes your terminal{lock}:'
-        "<code>arcrun policy allow SERVICE --write '/**'</code></p></section>"
+        "<code>arcrun policy allow NAME --write '/**'</code></p></section>"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from arcrun_auth.errors import AuthError, printable
+from arcrun_auth.errors import printable
 from arcrun_auth.lifetimes import ARROW
 from arcrun_auth.policy import ANY, Wanted, decide, writes
 from arcrun_auth.standing import until
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from arcrun_auth.audit.reading import Entry
     from arcrun_auth.broker import Broker
     from arcrun_auth.policy import Rule
-    from arcrun_auth.report import Instance, Why
+    from arcrun_auth.report import Instance
     from arcrun_auth.standing import Login
 
     Mood = Literal["good", "warn", "bad"]
@@ -90,12 +90,11 @@ def row_of(
 ) -> Connected:
     service, instance = login.service, login.instance
     ids = (service.service, *login.also)
-    why = _why(broker, service.service, login.name)
+    why = broker.why(service.service, login.name)
     used = [
         uses[full_name(each, login.name)] for each in ids if full_name(each, login.name) in uses
     ]
     name, title = full_name(service.service, login.name), printable(service.display_name, 80)
-    origins = why.origins if why is not None else ()
     words = (name, title, service.category, instance.identity or "", *login.also)
     return Connected(
         name=name,
@@ -107,11 +106,11 @@ def row_of(
         mood=mood(instance),
         until=until(instance, now),
         scopes=tuple(printable(scope, 200) for scope in instance.scopes),
-        hosts=why.hosts if why is not None else (),
+        hosts=why.hosts,
         also=login.also,
         warnings=tuple(_warning(text) for text in instance.warnings),
-        places=tuple(sorted({origin.place for origin in origins if origin.place})),
-        stored=not origins or any(not origin.place for origin in origins),
+        places=tuple(sorted({origin.place for origin in why.origins if origin.place})),
+        stored=not all(origin.place for origin in why.origins),
         agents=_agents(broker, service.service, login.name, rules, now),
         used=max(used, key=lambda use: use.time, default=None),
         text=" ".join(words).lower(),
@@ -135,13 +134,6 @@ def _agents(broker: Broker, service: str, instance: str, rules: Sequence[Rule], 
     if any(writes(about, client, now) for client in {ANY, *(rule.client for rule in about)}):
         found.append("write")
     return f"may {' and '.join(found)}" if found else "may not use it"
-
-
-def _why(broker: Broker, service: str, instance: str) -> Why | None:
-    try:
-        return broker.why(service, instance)
-    except AuthError:  # what is wrong with it is told where it is used
-        return None
 
 
 def _warning(text: str) -> tuple[str, str]:

@@ -62,6 +62,9 @@ section{margin-bottom:28px}
 .head .soft{font-size:13px}
 .card{border:1px solid var(--line);border-radius:12px;background:var(--card)}
 .card:not(:has(>:not([hidden]))){border:0}
+.card>li:first-child{border-radius:11px 11px 0 0}
+.card>li:last-child{border-radius:0 0 11px 11px}
+.card>li:only-child{border-radius:11px}
 .card>li+li{border-top:1px solid var(--line)}
 .note{display:flex;flex-wrap:wrap;gap:2px 10px;margin-bottom:18px;padding:10px 14px;
 border-radius:10px;background:var(--tint);overflow-wrap:anywhere}

@@ -28,13 +28,16 @@ DONE = {
     "revoke": "ended at the provider",
     "consent": "hosts agreed to",
     "agent": "request",
+}
+"""What people call what a line of the trail tells of; others are shown as they are."""
+OF_RULES = {
     "policy allow": "agents may do more",
     "policy deny": "agents may do less",
     "policy remove": "rule removed",
     "policy approve": "request allowed",
     "policy refuse": "request refused",
 }
-"""What people call what a line of the trail tells of; others are shown as they are."""
+"""The same for lines about rules."""
 
 MAY = {
     "any": ("use it at all", "use {}"),
@@ -84,11 +87,13 @@ def _narrowed(rule: Rule, now: float) -> list[str]:
 
 def line_sentence(entry: Entry) -> str:
     """`claude-code: request GET /v1/pages · notion`."""
-    done = DONE.get(entry.action, text(entry.action, 40))
+    done = {**DONE, **OF_RULES}.get(entry.action, text(entry.action, 40))
     request = text(entry.request, 120)
     result = "" if entry.result == "ok" else text(entry.result, 120)
     name = f"<b>{text(entry.name, 80)}</b>" if entry.name else ""
-    parts = (f"{name} {done}".strip(), request, f"by {text(who(entry), 80)}", result)
+    by = text(who(entry), 80)
+    about = f"{done}: {name}" if entry.action in OF_RULES else f"{name} {done}"
+    parts = (about.strip(" :"), request, f"by {by}" if by else "", result)
     return " · ".join(filter(None, parts))
 
 

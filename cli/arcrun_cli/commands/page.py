@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from arcrun_auth.errors import NoStore, PolicyRefused
+from arcrun_auth.errors import NoStore
 from arcrun_cli import agents, syncing, ui
 from arcrun_cli.app import Command
 from arcrun_cli.options import terminal
@@ -16,8 +16,6 @@ from arcrun_cli.options import terminal
 if TYPE_CHECKING:
     from arcrun_auth.agents.ui.server import Page
     from arcrun_auth.broker import Broker
-
-BY_A_PERSON = "Ask your human to run, in a terminal of their own: arcrun ui"
 
 
 @click.command(
@@ -40,14 +38,13 @@ def command(*, no_browser: bool, port: int | None) -> int:
     """
     from arcrun_auth.agents.ui.server import Page
 
-    marker = agents.marker()
-    if marker is not None and no_browser:
-        raise _not_shown(marker)
-    here = _broker(marker)
+    if no_browser:
+        _only_to_people()
+    here = _broker()
     with suppress(NoStore):
         here.list_services()  # a passphrase is asked for here, and not while a page waits
     with Page(here, port=port) as page:
-        _lead(page, marker, no_browser=no_browser)
+        _lead(page, no_browser=no_browser)
         page.run()
     ui.tell("The page is closed.")
     if here.changes:
@@ -55,35 +52,29 @@ def command(*, no_browser: bool, port: int | None) -> int:
     return 0
 
 
-def _broker(marker: str | None) -> Broker:
+def _broker() -> Broker:
     """The user's broker. What is clicked on the page is clicked by a person, whoever has started
     it: so for this one nothing says that an agent is at work."""
     from arcrun_auth.broker import Broker
 
-    if marker is None:
-        return Broker(person=terminal())
     environ = {name: text for name, text in os.environ.items() if name not in agents.MARKERS}
     return Broker(person=terminal(), environ=environ)
 
 
-def _lead(page: Page, marker: str | None, *, no_browser: bool) -> None:
-    """Brings the person to the page. An agent never gets the link: whoever has it may approve."""
-    from arcrun_auth.browser import NotOpened, open_url
+def _lead(page: Page, *, no_browser: bool) -> None:
+    """Brings the person to the page."""
     from arcrun_auth.surroundings import look
 
     if no_browser:
         ui.put(page.url)
         ui.out().flush()
     else:
-        # An agent chooses what `BROWSER` is in its shell: that could as well keep the link.
-        kept = {name: text for name, text in os.environ.items() if not marker or name != "BROWSER"}
-        opened = open_url(page.url, environ=kept)
-        if not isinstance(opened, NotOpened):
+        reason = _opened(page.url)
+        if not reason:
             ui.tell("The page is open in your browser. Ctrl-C ends it.")
             return
-        if marker is not None:
-            raise _not_shown(marker)
-        ui.tell(f"No browser was opened here ({opened.reason}). Open this link yourself:")
+        _only_to_people()
+        ui.tell(f"No browser was opened here ({reason}). Open this link yourself:")
         ui.tell(page.url)
     here = look()
     tunnel = here.ssh_hint(page.port) if here.elsewhere else None
@@ -91,9 +82,18 @@ def _lead(page: Page, marker: str | None, *, no_browser: bool) -> None:
         ui.tell(f"If your browser is on another machine, run this there first:\n  {tunnel}")
 
 
-def _not_shown(marker: str) -> PolicyRefused:
-    return PolicyRefused(
-        f"The link of the page is not shown to an agent ({marker} is set).",
-        rule="agent-ui",
-        hint=BY_A_PERSON,
-    )
+def _opened(url: str) -> str:
+    """Shows it in a browser; why it could not, or nothing."""
+    from arcrun_auth.browser import NotOpened, open_url
+
+    environ = dict(os.environ)
+    if agents.marker() is not None:
+        # An agent chooses what `BROWSER` is in its shell: that could as well keep the link.
+        environ.pop("BROWSER", None)
+    opened = open_url(url, environ=environ)
+    return opened.reason if isinstance(opened, NotOpened) else ""
+
+
+def _only_to_people() -> None:
+    """PolicyRefused under an agent's marker: whoever has the link may allow what was asked for."""
+    agents.refuse("agent-ui", "The link of the page", "arcrun ui")
