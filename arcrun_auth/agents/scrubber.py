@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -171,7 +172,19 @@ def _needles(secret: str) -> Iterator[bytes]:
         yield spelled[::-1].encode("utf-8", "surrogatepass")
         yield data.hex().encode()
         yield from (core.encode() for core in base64_cores(data))
-    yield secret.encode("latin-1", "ignore")
+        yield from _undone(data)
+    with suppress(UnicodeEncodeError):
+        yield secret.encode("latin-1")
+
+
+def _undone(data: bytes) -> Iterator[bytes]:
+    """A secret as its own escapes are undone with those of the text that it stands in."""
+    for _ in range(READINGS - 1):
+        below = undo(data)
+        if below is None or len(below.text) < SHORTEST:
+            return
+        data = below.text
+        yield data
 
 
 def _pieces(text: bytes, size: int) -> Iterator[bytes]:

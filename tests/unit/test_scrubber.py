@@ -47,6 +47,7 @@ class TestWhatIsFound:
         assert not hits(clean, secret)
 
     @given(SECRETS, st.lists(st.booleans(), min_size=1, max_size=9), st.integers(0, 2))
+    @example("0000000000\\n", [True, False, False], 0)
     def test_percent_in_part_and_again_and_again(self, secret, turns, again) -> None:
         said = partly(secret, turns)
         for _ in range(again):
@@ -82,6 +83,14 @@ class TestWhatIsFound:
         stream = Stream(scrubber)
         pieces = [stream.feed(text[at : at + 5].encode()) for at in range(0, len(text), 5)]
         assert b"".join([*pieces, stream.feed(b"", last=True)]).decode() == scrubber.text(text)
+
+    def test_what_is_left_of_a_secret_of_escapes_is_not_sought_everywhere(self) -> None:
+        assert Scrubber(["%41%41%41"]).text("AAA %41%41%41") == "AAA ***"
+
+    def test_a_secret_of_another_script_is_found_and_its_few_letters_are_not_sought(self) -> None:
+        secret = "\u0441\u0435\u043a\u0440\u0435\u0442-abc"
+        assert Scrubber([secret]).text(f"abc {secret} -abc") == "abc *** -abc"
+        assert Scrubber(["pässwörter-abc"]).data("<pässwörter-abc>".encode("latin-1")) == b"<***>"
 
     def test_of_several_secrets_all_are_found(self) -> None:
         first, second = canary.fresh(), canary.fresh()
