@@ -11,8 +11,9 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from arcrun_auth.testing import Provider
-from tests.agents_kit import echo, house
+from tests.agents_kit import RECIPE, echo, house
 from tests.canary import fresh
+from tests.home import broker_with
 from tests.mcp_kit import BOTH, EMPTY, ERAS, FORM, HANG, URL, Somebody, agent, play, words
 from tests.servers import recorder
 from tests.world import broker_for, home_with, master_key
@@ -467,4 +468,34 @@ def test_bodies_and_queries_are_sent_as_they_are_meant(tmp_path) -> None:
             assert api.seen[-1].headers["content-type"] == "application/x-www-form-urlencoded"
 
         play(scene, broker, modes=("auto",))
+        broker.close()
+
+
+def test_a_key_of_the_environment_is_nobodys_consent(tmp_path) -> None:
+    with recorder(echo) as api:
+        key = fresh("key")
+        broker = broker_with(
+            tmp_path, RECIPE.format(origin=api.origin), api.origin, store=None,
+            environ={**master_key(), "ARCRUN_THING_KEY": key},
+        )  # fmt: skip
+        with broker.bind("thing") as client:
+            assert client.get("/me").status_code == 200, "a program of the user's has it"
+        before = len(api.seen)
+
+        async def hidden(one) -> None:
+            assert (await one("arcrun_services")).structured_content["connections"] == []
+            for tool, given in (("arcrun_get", {"path": "/me"}), ("arcrun_test", {})):
+                found = await one(tool, service="thing", **given)
+                assert words(found).startswith("[login_required] ")
+            asked = await one("arcrun_connect", service="thing")
+            assert asked.structured_content["state"] == "ask_your_human"
+
+        play(hidden, broker)
+        assert len(api.seen) == before
+        broker.setup("thing", thing_key=key)
+
+        async def seen(one) -> None:
+            assert (await one("arcrun_get", service="thing", path="/me")).structured_content
+
+        play(seen, broker)
         broker.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field
 
-Name = Annotated[str, Field(max_length=120, description="The service, as arcrun_services lists it")]
+Name = Annotated[str, Field(max_length=120, description="The service by its name, such as notion")]
 Instance = Annotated[
     str | None,
     Field(max_length=64, description="Which of several connections; leave it out for the usual"),
@@ -26,10 +26,7 @@ Headers = Annotated[
     dict[str, str],
     Field(description="Further headers, if the API asks for any. Never credentials"),
 ]
-Body = Annotated[
-    JsonValue,
-    Field(description="The body: JSON, or a text that is sent as it is"),
-]
+Body = Annotated[Any, Field(description="The body: JSON, or a text that is sent as it is")]
 
 
 class Given(BaseModel):
