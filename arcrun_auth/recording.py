@@ -193,14 +193,16 @@ class Recorder:
                 self._opened(vault)
         return self._trail
 
-    def entries(self, *, since: float = 0.0) -> list[Entry]:
-        """The lines from the moment `since` on, newest first. StoreError."""
+    def entries(self, *, since: float = 0.0, most: int | None = None) -> list[Entry]:
+        """The lines from the moment `since` on, newest first, `most` of them. StoreError."""
         from arcrun_auth.audit import reading
 
         trail = self._readable()
         tail = trail.tail() if trail is not None else None
         device = tail.device if tail is not None else ""
-        return reading.entries(trail, since=since, device=device) if trail is not None else []
+        if trail is None:
+            return []
+        return reading.entries(trail, since=since, device=device, most=most)
 
     def verify(self) -> Checked:
         """Checks all of it. Where all is well, its head is signed and kept. StoreError."""

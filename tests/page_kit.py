@@ -40,7 +40,7 @@ def picture(text: str = "x", **changes) -> Picture:
         "offers": (Offer(text, text, text, text, False, text),), "pending": (asked,),
         "rules": (rule,), "locked": True, "lines": (line,) * 12, "troubles": (),
     }  # fmt: skip
-    return Picture(NOW, **{**values, **changes})
+    return Picture(NOW, NOW - 30 * 86400, **{**values, **changes})
 
 
 class Element:

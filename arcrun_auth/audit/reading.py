@@ -72,15 +72,18 @@ class Checked:
     """The hash at each entry that was asked about; none where the chain does not lead there."""
 
 
-def entries(trail: Trail, *, since: float = 0.0, device: str = "") -> list[Entry]:
-    """Those that can be read, newest first, down to the moment `since`. sqlite3.Error."""
-    found = []
+def entries(
+    trail: Trail, *, since: float = 0.0, device: str = "", most: int | None = None
+) -> list[Entry]:
+    """Those that can be read, newest first, down to the moment `since`, and `most` of them.
+    sqlite3.Error."""
+    found: list[Entry] = []
     with trail.lock:
         for row in trail.connection().execute("SELECT n, nonce, ct FROM entry ORDER BY n DESC"):
             entry = _entry(trail, row, device)
             if entry is None:
                 continue
-            if entry.time < since:
+            if entry.time < since or len(found) == most:
                 break
             found.append(entry)
     return found

@@ -162,6 +162,9 @@ def test_from_the_link_to_the_last_word(chromium, broker, provider, person):
         tab.wait_for_selector("main:has-text('Connecting')")
         connect_by_key(person, provider.static_key)
         person.hears("keyed is connected.")
+        # The address leads to its row; whoever goes on by keyboard is there already.
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("document.activeElement.closest('li')?.id") == "c-keyed"
 
         button = tab.get_by_role("button", name="Test keyed", exact=True)
         button.focus()
@@ -184,6 +187,7 @@ def test_from_the_link_to_the_last_word(chromium, broker, provider, person):
         person.look("disconnect")
         person.press("Disconnect")
         person.hears("keyed is forgotten here.")
+        assert tab.evaluate("document.activeElement.id") == "said"
         assert not broker.list_services()["keyed"].connected
         tab.get_by_text("Prohibit something").click()
         person.look("end")

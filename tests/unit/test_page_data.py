@@ -216,3 +216,13 @@ def test_a_service_that_goes_is_offered_as_such(tmp_path, provider, monkeypatch)
     (offer,) = look(broker, "old").offers[:1]
     assert (offer.service, offer.note) == ("old", "deprecated")
     broker.close()
+
+
+def test_of_a_long_trail_as_much_is_read_as_a_page_may_take(broker, provider, monkeypatch):
+    broker.setup("keyed", key=provider.static_key)
+    everything = broker.audit.entries()
+    assert look(broker).since < everything[-1].time
+    monkeypatch.setattr(data, "MOST", len(everything) - 1)
+    found = look(broker)
+    assert list(found.lines) == everything[:-1]
+    assert found.since == everything[-2].time

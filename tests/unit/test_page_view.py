@@ -146,9 +146,9 @@ def test_without_a_request_nothing_is_said_of_one_and_the_place_is_kept_for_it()
 @pytest.mark.parametrize(
     ("changes", "badge", "said"),
     [
-        ({}, "connected", "not used in the last 30 days"),
+        ({}, "connected", "not used in 30 days"),
         ({"until": "in 2 h"}, "connected", "in 2 h"),
-        ({"status": "expired", "until": "renews itself"}, "connected", "renews at its next use"),
+        ({"status": "expired", "until": "renews itself"}, "connected", "renews itself"),
         ({"status": "expired", "mood": "bad", "until": "2 h ago"}, "expired", "2 h ago"),
         ({"status": "revoked", "mood": "bad"}, "revoked", ""),
         ({"used": Use(NOW - 120, "some-agent")}, "connected", "used by some-agent 2 min ago"),
@@ -230,6 +230,10 @@ def test_what_could_not_be_looked_at_is_said_and_the_rest_shown():
     said = page.one("div", id="said")
     assert said["role"] == "status"
     assert said.text == "Done.The vault is locked.arcrun vault unlock"
+    assert "autofocus" in said.attributes
+    assert (
+        "autofocus" not in shown(picture("x", troubles=(error,))).one("div", id="said").attributes
+    )
     assert page.all("article")
 
 

@@ -26,7 +26,9 @@ TAIL = 50
 """How many lines of the trail are shown?"""
 DAY = 86400.0
 DAYS = 30
-"""How far back do we look for the last use? The page is read anew with every click."""
+"""How far back do we look for the last use?"""
+MOST = 4000
+"""How many lines do we look through for it? The page is read anew with every click."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Picture:
     """All of the page at one moment."""
 
     now: float
+    since: float
+    """From when on it is known who used what."""
     query: str
     connected: tuple[Connected, ...]
     offers: tuple[Offer, ...]
@@ -65,7 +69,7 @@ def look(broker: Broker, query: str, now: float) -> Picture:
     troubles: list[AuthError] = []
     policies, since = broker.policies, now - DAYS * DAY
     services: Mapping[str, Service] = _read(broker.list_services, {}, troubles)
-    entries: list[Entry] = _read(lambda: broker.audit.entries(since=since), [], troubles)
+    entries: list[Entry] = _read(lambda: broker.audit.entries(since=since, most=MOST), [], troubles)
     rules: tuple[Rule, ...] = _read(policies.rules, (), troubles)
     pending: tuple[PendingRequest, ...] = _read(policies.pending, (), troubles)
     locked = _read(lambda: policies.locked, False, troubles)
@@ -75,6 +79,7 @@ def look(broker: Broker, query: str, now: float) -> Picture:
     found = broker.recipes.search(query) if query else broker.recipes.cards()
     return Picture(
         now,
+        since if len(entries) < MOST else entries[-1].time,
         query,
         tuple(row for row in rows if _fits(row, query, {card.service for card in found})),
         tuple(offers(found, {row.service for row in rows}, services, ranked=bool(query))),

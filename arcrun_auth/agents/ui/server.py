@@ -83,7 +83,7 @@ class Page:
 
     def _routes(self) -> tuple[Route, ...]:
         return (
-            Route("GET", "/", self._show),
+            Route("GET", "/", self._show, slow=True),
             Route("GET", "/waiting", self._waiting),
             Route("POST", "/test", self._test, slow=True),
             Route("GET", "/remove", self._leave),

@@ -52,7 +52,7 @@ button.plain:hover{color:var(--ink);text-decoration:underline}
 main{display:grid;grid-template-columns:minmax(0,1fr) 344px;grid-template-rows:auto auto auto 1fr;
 grid-template-areas:"said said" "waiting waiting" "connected agents" "services agents";
 align-items:start;gap:0 28px;max-width:1240px;margin:0 auto;padding:20px 20px 60px}
-#said{grid-area:said}
+#said{grid-area:said;outline:none}
 #waiting{grid-area:waiting}
 #connected{grid-area:connected}
 aside{grid-area:agents}

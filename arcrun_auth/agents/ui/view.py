@@ -14,6 +14,7 @@ from arcrun_auth.agents.ui.controls import FORM, Told, button, command, hidden, 
 from arcrun_auth.agents.ui.rows import full_name
 from arcrun_auth.agents.ui.style import SCRIPT, STYLE
 from arcrun_auth.agents.ui.words import text, when
+from arcrun_auth.moments import ago
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +43,7 @@ def page(
         f'<link rel="icon" href="data:,"><title>{count}arcrun</title>'
         f"<style>{STYLE}</style></head>"
         f"<body{' class=searching' if picture.query else ''}>"
-        f"{_top(picture, at)}<main>{_said([*notices, *troubles])}"
+        f"{_top(picture, at)}<main>{_said([*notices, *troubles], fresh=bool(notices))}"
         f"{waiting(picture.pending, picture.now, at=at)}{_connected(picture, told or {}, at)}"
         f"<aside>{aside.agents(picture, at, token)}{aside.trail(picture)}</aside>"
         f"{_services(picture, at)}"
@@ -95,12 +96,15 @@ def _shown_services(picture: Picture) -> str:
     return "services" if picture.query else f"{len(picture.offers)} services"
 
 
-def _said(notices: Iterable[Told]) -> str:
+def _said(notices: Iterable[Told], *, fresh: bool) -> str:
+    """What is told on top. What is `fresh` has the focus: a page that was just loaded announces
+    nothing by itself to whoever hears it."""
     notes = "".join(
         f'<p class="note {each.mood}"><span>{text(each.text, 600)}</span>{command(each)}</p>'
         for each in notices
     )
-    return f'<div id="said" role="status" aria-live="polite">{notes}</div>'
+    focus = ' tabindex="-1" autofocus' if fresh else ""
+    return f'<div id="said" role="status" aria-live="polite"{focus}>{notes}</div>'
 
 
 def _request(asked: PendingRequest, now: float, at: At) -> str:
@@ -122,7 +126,9 @@ def _request(asked: PendingRequest, now: float, at: At) -> str:
 
 
 def _connected(picture: Picture, told: Mapping[str, Told], at: At) -> str:
-    rows = "".join(_row(row, told.get(row.name), picture.now, at) for row in picture.connected)
+    rows = "".join(
+        _row(row, told.get(row.name), picture.now, picture.since, at) for row in picture.connected
+    )
     empty = "Nothing that is connected fits." if picture.query else "Nothing is connected yet."
     body = (
         f'<ul class="card">{rows}</ul>'
@@ -136,19 +142,18 @@ def _connected(picture: Picture, told: Mapping[str, Told], at: At) -> str:
     )
 
 
-def _row(row: Connected, told: Told | None, now: float, at: At) -> str:
-    renewed = row.status == "expired" and row.mood != "bad"
-    status = "connected" if renewed else row.status
-    stands = "renews at its next use" if renewed else row.until
+def _row(row: Connected, told: Told | None, now: float, since: float, at: At) -> str:
+    # What is renewed at its next use asks nothing of anybody.
+    status = "connected" if row.status == "expired" and row.mood != "bad" else row.status
     used = f"used by {text(row.used.who, 60)} {when(row.used.time, now)}" if row.used else ""
-    unused = "not used in the last 30 days"
+    unused = f"not used {ago(now - since)}"
     identity = text(row.identity, 120) or '<span class="soft">no account named</span>'
     return (
         f'<li class="row" id="c-{text(row.name, 140)}" data-text="{text(row.text, 600)}">'
         f'<div><h3>{text(row.title, 80)} <code class="soft">{text(row.name, 140)}</code></h3>'
         f"<p>{identity}</p></div>"
         f'<div><p><span class="badge {row.mood}">{text(status, 40)}</span> '
-        f'<span class="small">{text(stands, 80)}</span></p>'
+        f'<span class="small">{text(row.until, 80)}</span></p>'
         f'<p class="soft small">{used or unused}</p></div>'
         f'<div class="do">{_buttons(row, at)}</div>'
         f"{_result(told)}{_warnings(row)}{_details(row)}</li>"
