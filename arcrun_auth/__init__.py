@@ -11,7 +11,7 @@ Importing this imports next to nothing: everything below comes when it is first 
 
 from __future__ import annotations
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

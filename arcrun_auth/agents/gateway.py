@@ -54,7 +54,8 @@ class Gateway:
     """What one client may do with the connections of a broker. Safe to share between threads.
 
     `client` is what the client calls itself. `confirmable`: whether it can ask its person before
-    a write, which then has to come with `confirmed`. `a_minute` is how many requests it may send.
+    a write, which then has to come with `confirmed`; with `beyond_rules` that yes is enough where
+    no rule says anything. `a_minute` is how many requests it may send.
 
     Its methods raise UnknownService, LoginRequired, ConsentRequired, HostNotAllowed,
     PolicyRefused, ProviderUnavailable and StoreError, in words of ours alone (`refusals`).
@@ -66,11 +67,13 @@ class Gateway:
         *,
         client: str,
         confirmable: bool = False,
+        beyond_rules: bool = False,
         a_minute: int = A_MINUTE,
     ) -> None:
         self.broker = broker
         self.client = client_name(client)
         self.confirmable = confirmable
+        self.beyond_rules = beyond_rules and confirmable
         self._pace = Pace(a_minute)
         # Whatever is asked leaves a line in the trail, refused or not.
         self._asks, self._limits = Pace(_TRIES * a_minute), Pace(1)
@@ -240,7 +243,7 @@ class Gateway:
             if judged.what == "write" and self.confirmable and not (confirmed or approved):
                 raise guard.refused("confirm", "Your human was not asked about this write.")
             verdict = policies.use(wanted)
-        elif verdict.rule is None and confirmed and self.confirmable and not policies.closed:
+        elif verdict.rule is None and confirmed and self.beyond_rules and not policies.closed:
             return  # a yes to this very request stands for a rule; never against a prohibition
         if not verdict.allowed:
             raise refusals.forbidden(judged, verdict)

@@ -52,11 +52,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "audit": ("audit", "What was done with your credentials, and is the trail whole?"),
     },
     "AI agents": {
+        "mcp": ("mcp", "Tools for AI agents: they use your connections, and never see a key."),
         "proxy": (
             "proxy",
             "Services at an address of this machine: the key stays here.",
         ),
-        "mcp": ("mcp", "Tools for AI agents: they use your connections, and never see a key."),
         "policy": ("policy", "What AI agents may do: read, unless you allow more."),
         "approve": ("approve", "Requests of agents that wait for your yes or no."),
         "agents": ("agents", "Tell coding agents how this project gets its connections."),

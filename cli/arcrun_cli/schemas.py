@@ -4,7 +4,8 @@ from __future__ import annotations
 
 CONNECTION = (
     "of the connections: `instance`, `method`, `status`, `account`, `expires_at`, `can_renew`, "
-    "`refresh_expires_at`, `can_extend`, `secret_expires_at`, `warnings`, `scopes`"
+    "`refresh_expires_at`, `can_extend`, `secret_expires_at`, `warnings`, `scopes`, `device_local` "
+    "(whether its login is not synced)"
 )
 
 SCHEMAS: dict[str, dict[str, str]] = {
@@ -41,7 +42,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
     },
     "audit": {
         "entries": "newest first: `n` (its number), `time`, `device`, `action`, `name`, `host`, "
-        "`result`, `program`",
+        "`result`, `program`, and of an agent's request `client` and `request` (else empty)",
         "unread": "why the other devices' could not be fetched; empty where they were, or are none",
     },
     "audit --verify": {

@@ -359,8 +359,8 @@ def test_each_request_that_waits_is_shown_and_asked_about(inside, policies):
     ran = inside("approve", person=person)
     assert ran.code == 0
     assert [len(person.asked), "Let it through, once?" in person.asked[0]] == [3, True]
-    for shown in ("q1", "codex, ", "POST api.notion.com/v1/pages", "12 bytes", '{"title": "hi"}',
-                  "DELETE api.notion.com/v1/pages/x?y=1", "notion@work"):  # fmt: skip
+    for shown in ("q1", "codex, ", "POST /v1/pages", "12 bytes", '{"title": "hi"}',
+                  "DELETE /v1/pages/x?y=1", "notion@work"):  # fmt: skip
         assert shown in ran.out
     assert "q1 may go out once, within 10 minutes" in ran.err
     assert "q2 is refused" in ran.err

@@ -20,10 +20,10 @@ FLOORS = [
         "rules",
         """
         answers catalog_entry catalog_rows cloud_answers consent diagnosis differences
-        digest dotenv drafting fields finding forms hosts http1 jwt landing lifetimes
-        lint masking members moments oauth oauth1 policy primitives profile protocol
-        recipe references rendering scopes seal server_words sharing signing sigv4
-        snippets template token_answer usual
+        digest dotenv drafting fields finding forms hosts http1 jwt landing lifetimes lint
+        masking members moments oauth oauth1 policy primitives profile protocol recipe
+        references rendering scopes seal server_words sharing signing sigv4 snippets
+        template token_answer usual
         """,
     ),
     (

@@ -231,6 +231,24 @@ def test_a_rule_lists_the_tool_and_lets_what_it_covers_through(desk, provider) -
     play(another, desk, name="Codex")
 
 
+def test_a_yes_in_the_client_widens_no_rule_unless_writes_were_offered(desk, provider) -> None:
+    desk.policies.allow("keyed", "write", paths=["/echo"])
+    somebody = Somebody()
+
+    async def scene(one) -> None:
+        before = provider.requests.total()
+        other = await one("arcrun_write", service="keyed", method="POST", path="/pages")
+        assert words(other).startswith("[needs_approval] ")
+        assert not somebody.asked
+        assert provider.requests.total() == before
+        sent = await one("arcrun_write", service="keyed", method="POST", path="/echo")
+        assert not sent.is_error, words(sent)
+        assert len(somebody.asked) == 1
+        somebody.asked.clear()
+
+    play(scene, desk, offers=FORM, somebody=somebody)
+
+
 def test_a_yes_for_one_connection_is_none_for_another(desk, provider) -> None:
     desk.setup("keyed", "other", key=provider.static_key)
     import mcp_types as types

@@ -126,7 +126,9 @@ async def write(call: Call, given: models.Write) -> tuple[models.Answer, str]:
 async def _sent(call: Call, gateway: Gateway, judged: Judged) -> Answer:
     """Sends it once its human said yes, in the client or before."""
     rule = judged.verdict.rule
-    confirmed = call.asker.by_form and not (rule is not None and rule.digest)  # said yes already
+    said_yes = rule is not None and rule.digest
+    asks = call.asker.by_form and (judged.verdict.allowed or gateway.beyond_rules)
+    confirmed = asks and not said_yes
     if confirmed and not await call.asker.form(
         _about(judged), _question(gateway.client, judged), "Send it?"
     ):
@@ -157,8 +159,8 @@ def _is_forbidden(verdict: Verdict) -> bool:
 
 
 def _approved(gateway: Gateway, judged: Judged, *, confirmed: bool) -> None:
-    """Where no rule allows it, a yes in the client does, unless the policy is closed; else the
-    request is kept for a person to look at. The same request has the same number."""
+    """Where no rule allows it, a yes in the client does if writes were offered, and the policy is
+    not closed; else the request is kept for a person. The same request has the same number."""
     if confirmed and not gateway.broker.policies.closed:
         return
     pending = gateway.ask_human(judged)

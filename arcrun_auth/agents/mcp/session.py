@@ -102,8 +102,9 @@ class Session:
             self._client = self._client or client
             if confirmable not in self._gateways:
                 self._gateways[confirmable] = Gateway(
-                    broker, client=self._client, confirmable=confirmable
-                )
+                    broker, client=self._client, confirmable=confirmable,
+                    beyond_rules=self.allow_write,
+                )  # fmt: skip
             return self._gateways[confirmable]
 
     def may_write(self, client: str, *, confirmable: bool) -> bool:

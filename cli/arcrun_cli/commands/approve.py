@@ -92,7 +92,8 @@ def _show(request: PendingRequest) -> None:
         [
             ("asks", f"{request.client}, {ui.ago(request.time - time.time())}"),
             ("as", name),
-            ("request", f"{request.method} {request.host}{request.path}"),
+            ("request", f"{request.method} {request.path}"),
+            ("goes to", request.host),
             ("body", f"{request.size} bytes" if request.size else "none"),
             ("begins", request.preview),
         ]
