@@ -106,6 +106,7 @@ def test_row_6_a_crash_among_many_costs_two_requests(tmp_path, board, grace) -> 
             requests += provider.token_requests["refresh_token"] - before
             first.close()
     right = [o for o in outcomes if (o == "ok" if grace else "rotation interrupted" in o)]
+    others = sorted({o for o in outcomes if o not in right})
     board.note(
         6,
         "crash after the answer, 8 processes waiting, "
@@ -113,7 +114,7 @@ def test_row_6_a_crash_among_many_costs_two_requests(tmp_path, board, grace) -> 
         injected=f"kill -9 of the one that renews, {rounds} times",
         must_hold=("recovered 100 %" if grace else "exact message for all") + ", 1 retry in all",
         figure=f"{len(right)} of {len(outcomes)} {'recovered' if grace else 'told exactly'}, "
-        f"{requests} requests in {rounds} rounds",
+        f"{requests} requests in {rounds} rounds" + "".join(f"; {o}" for o in others),
         held=len(right) == len(outcomes) == 8 * rounds and requests == 2 * rounds,
     )
 

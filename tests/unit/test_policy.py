@@ -247,13 +247,15 @@ def naive(pattern: str) -> str:
     """The pattern as a regular expression, word by word as its documentation says."""
     bare = pattern.removesuffix("/**")
     pieces = [re.escape(each).replace(r"\*", "[^/]*") for each in bare.split("/")]
-    body = "/".join("[^/]+" if each == "[^/]*" else each for each in pieces)
+    stars = re.compile(r"(?:\[\^/\]\*)+")  # a segment is never empty
+    body = "/".join("[^/]+" if stars.fullmatch(each) else each for each in pieces)
     return body if bare == pattern else f"{body}(?:/.*)?"
 
 
 @given(PATTERNS, PATHS)
 @example("/**", "/")
 @example("/a/**", "/a")
+@example("/**/**", "/")
 def test_a_pattern_fits_what_a_regular_expression_of_it_fits(pattern, path):
     assert matches(pattern, path) == bool(re.fullmatch(naive(pattern), path, re.DOTALL))
 
