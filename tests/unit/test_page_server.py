@@ -200,6 +200,7 @@ def test_a_key_is_connected_on_pages_of_its_own_while_the_first_one_follows(
             break
         arrived.wait(0.1)
     assert reader.hears() == ["keyed@work is connected."]
+    assert "autofocus" not in reader.html().one("div", id="said").attributes, "its address leads"
     assert "keyed@work" in reader.section("connected")
     reader.open(followed)  # it is known no more
     assert reader.page.title == "arcrun"

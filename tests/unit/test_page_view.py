@@ -234,6 +234,8 @@ def test_what_could_not_be_looked_at_is_said_and_the_rest_shown():
     assert (
         "autofocus" not in shown(picture("x", troubles=(error,))).one("div", id="said").attributes
     )
+    row = shown(picture("x"), notices=[Told("good", "Done.")], focus=False)
+    assert "autofocus" not in row.one("div", id="said").attributes
     assert page.all("article")
 
 

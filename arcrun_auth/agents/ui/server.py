@@ -44,6 +44,8 @@ class Page:
         self._clock = clock
         self._lock = threading.Lock()
         self._notices: list[Told] = []
+        self._leads = False
+        """Whether the address of the next page leads to a row of it."""
         self._told: dict[str, Told] = {}
         self._connecting: dict[str, tuple[str, Connecting]] = {}
         self._count = 0
@@ -111,9 +113,12 @@ class Page:
         picture = data.look(self._broker, query, self._clock())
         with self._lock:
             notices, self._notices = self._notices, []
+            leads, self._leads = self._leads, False
             told = dict(self._told)
         site = visit.site
-        page = view.page(picture, at=site.at, token=site.token, notices=notices, told=told)
+        page = view.page(
+            picture, at=site.at, token=site.token, notices=notices, told=told, focus=not leads
+        )
         return site.show(page)
 
     def _waiting(self, visit: Visit) -> Reply:
@@ -125,6 +130,7 @@ class Page:
         """Back to the page, which says what became of it."""
         with self._lock:
             self._notices.append(told)
+            self._leads = bool(where)
         return visit.site.go(f"/{where}")
 
     # -- What its buttons do -----------------------------------------------------------

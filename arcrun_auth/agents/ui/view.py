@@ -32,9 +32,10 @@ def page(
     token: str,
     notices: Sequence[Told] = (),
     told: Mapping[str, Told] | None = None,
+    focus: bool = True,
 ) -> bytes:
     """The whole page. `token` proves that a form came from it; `told` says by connection what
-    became of a test."""
+    became of a test; `focus` is not for a page whose address leads to a row: there it is."""
     count = f"({len(picture.pending)}) " if picture.pending else ""
     troubles = [Told("warn", error.message, error.hint or "") for error in picture.troubles]
     return (
@@ -43,7 +44,7 @@ def page(
         f'<link rel="icon" href="data:,"><title>{count}arcrun</title>'
         f"<style>{STYLE}</style></head>"
         f"<body{' class=searching' if picture.query else ''}>"
-        f"{_top(picture, at)}<main>{_said([*notices, *troubles], fresh=bool(notices))}"
+        f"{_top(picture, at)}<main>{_said([*notices, *troubles], fresh=bool(notices) and focus)}"
         f"{waiting(picture.pending, picture.now, at=at)}{_connected(picture, told or {}, at)}"
         f"<aside>{aside.agents(picture, at, token)}{aside.trail(picture)}</aside>"
         f"{_services(picture, at)}"
