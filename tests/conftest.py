@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 
 # No test is measured by the clock, those of Hypothesis included: machines are busy at times.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "untimed", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("untimed")
+settings.register_profile("thorough", settings.get_profile("untimed"), max_examples=100)
 
 
 class _Watch(logging.Handler):

@@ -35,13 +35,14 @@ MAX_DEPTH = 20
 # The C parser of PyYAML where it is built, else the same grammar in Python.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# YAML 1.2.2 §10.3.2, the core schema: null, booleans, decimal integers. All else is text.
+# YAML 1.2.2 §10.3.2, the core schema: null, booleans, decimal integers. All else is text, and so is
+# a number that begins with a zero: YAML 1.1 reads it as an octal one, or as text.
 _CONSTANTS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_INT = re.compile(r"[-+]?[0-9]{1,18}")
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FIRST_OF_VALUES = frozenset({*"+-0123456789", *(text[:1] for text in _CONSTANTS)})
 
 
