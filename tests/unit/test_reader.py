@@ -95,8 +95,8 @@ SCALARS = [
     ("null", None), ("~", None), ("", None), ("Null", None), ("NULL", None), ("nULL", "nULL"),
     ("true", True), ("True", True), ("FALSE", False), ("tRUE", "tRUE"),
     ("yes", "yes"), ("no", "no"), ("on", "on"), ("off", "off"), ("y", "y"),
-    ("0", 0), ("-7", -7), ("+7", 7), ("0123", "0123"), ("-01", "-01"), ("1_000", "1_000"), ("0x1f", "0x1f"),
-    ("0o17", "0o17"), ("1.10", "1.10"), ("1e3", "1e3"), (".inf", ".inf"), (".nan", ".nan"),
+    ("0", 0), ("-7", -7), ("+7", 7), ("0123", "0123"), ("-01", "-01"),
+    ("1_000", "1_000"), ("0x1f", "0x1f"), ("0o17", "0o17"), ("1.10", "1.10"), ("1e3", "1e3"), (".inf", ".inf"), (".nan", ".nan"),
     ("12:30:45", "12:30:45"), ("2022-06-28", "2022-06-28"), ("=", "="),
     ("9" * 18, int("9" * 18)), ("9" * 19, "9" * 19), ("'1'", "1"), ('"true"', "true"),
     ("'~'", "~"), ("|\n  1", "1"), ("NO", "NO"), ("\u0661", "\u0661"),
@@ -110,8 +110,8 @@ def test_plain_scalars_are_those_of_the_core_schema(text, value):
 
 
 def test_the_source_of_what_is_no_text_is_kept():
-    document = parse("a: 010\nb: [true, 'x', ~]\nc: text")
-    assert document.sources == [(("a",), "010"), (("b", 0), "true"), (("b", 2), "~")]
+    document = parse("a: +10\nb: [true, 'x', ~]\nc: text")
+    assert document.sources == [(("a",), "+10"), (("b", 0), "true"), (("b", 2), "~")]
 
 
 def test_a_line_is_that_of_the_place_or_the_nearest_around_it():

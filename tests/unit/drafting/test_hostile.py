@@ -41,8 +41,8 @@ def test_of_what_is_no_recipe_no_number_is_kept_a_second_time(monkeypatch):
     monkeypatch.setattr(
         reader._Builder, "build", lambda self: (documents.append(self._document), built(self))
     )
-    assert document.read(b"a: [010, true]", "shop.yaml") == {"a": [10, True]}
-    assert reader.parse("a: 010").sources == [(("a",), "010")]
+    assert document.read(b"a: [+10, true]", "shop.yaml") == {"a": [10, True]}
+    assert reader.parse("a: +10").sources == [(("a",), "+10")]
     assert [len(each.sources) for each in documents] == [0, 1]
 
 
