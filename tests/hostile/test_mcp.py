@@ -22,7 +22,7 @@ ECHOES = [
 ]
 
 TRICKS = [
-    ("arcrun_get", {"service": "thing", "path": "/me", "save_to": "/tmp/out"}),
+    ("arcrun_get", {"service": "thing", "path": "/me", "save_to": "/elsewhere/out"}),
     ("arcrun_get", {"service": "thing", "path": "/me", "save_to": "../../etc/cron.d/x"}),
     ("arcrun_get", {"service": "thing", "path": "/me", "url": "https://evil.example"}),
     ("arcrun_get", {"service": "thing", "path": "/me", "base_url": "https://evil.example"}),

@@ -30,8 +30,11 @@ WIDTHS = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
 @pytest.fixture(scope="module")
 def chromium():
     needs(CHROMIUM, "chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        needs(False, "playwright")
+    with sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
