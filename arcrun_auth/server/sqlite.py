@@ -34,6 +34,7 @@ BUSY_SECONDS = 10.0
 GROUP = 64
 """How many writes share one commit at most?"""
 
+_BUSY = 5  # SQLITE_BUSY
 _FULL = 13  # SQLITE_FULL
 _AWAY = {5, 6, 8, 10, 11, 14, 26}
 """BUSY, LOCKED, READONLY, IOERR, CORRUPT, CANTOPEN, NOTADB: somebody has to look, or to wait."""
@@ -56,12 +57,29 @@ class Sqlite:
             with suppress(FileExistsError):  # another process that starts just now was faster
                 os.close(private.create(self.path))
         try:
-            self._connect().execute("PRAGMA journal_mode=WAL")
+            self._write_ahead()
         except BaseException:
             self._let_go()
             raise
         self._thread = threading.Thread(target=self._write_all, name="arcrun-writer", daemon=True)
         self._thread.start()
+
+    def _write_ahead(self) -> None:
+        """Journal mode WAL, which stays in the file.
+
+        SQLite does not wait here for another that starts just now, whatever its timeout: the
+        change makes a lock that it holds a greater one (sqlite3_busy_handler). So we do.
+        """
+        connection, end = self._connect(), time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.Error as error:
+                if _code(error) != _BUSY or time.monotonic() > end:
+                    raise _unopened(self.path, error) from None
+                time.sleep(0.01)
+            else:
+                return
 
     def _connect(self) -> sqlite3.Connection:
         """This thread's connection."""
@@ -78,7 +96,7 @@ class Sqlite:
             except sqlite3.Error as error:
                 if found is not None:
                     found.close()
-                raise StoreError(f"{self.path} cannot be opened: {error}.") from None
+                raise _unopened(self.path, error) from None
             self._local.connection = found
             self._open.append(found)
         return found
@@ -203,9 +221,18 @@ class _Tx:
         self._connection.executemany(sql, rows)
 
 
+def _code(error: BaseException) -> int:
+    """The primary result code of SQLite; 0 for an error that is not SQLite's."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _unopened(path: str, error: sqlite3.Error) -> StoreError:
+    return StoreError(f"{path} cannot be opened: {error}.")
+
+
 def _translated(error: BaseException) -> BaseException:
     """An error of the database as what a client is told; any other is one of ours, and stays."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code == _FULL:
         return full()
     return away(getattr(error, "sqlite_errorname", "")) if code in _AWAY else error

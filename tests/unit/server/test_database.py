@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -21,6 +22,9 @@ from arcrun_auth.server.sqlite import Sqlite
 from tests.servers import GUARD
 from tests.unit.server.conftest import forgets_the_account
 from tests.unit.server.test_rows import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 COUNT = "SELECT count(*) FROM recipes"
 
@@ -128,6 +132,43 @@ def test_the_clock_of_all_processes_is_about_that_of_this_one(bare) -> None:
 
 
 # --- SQLite alone
+
+
+@pytest.fixture
+def writer(tmp_path) -> Iterator[sqlite3.Connection]:
+    """One that writes to the new file, as another server that starts just now does."""
+    connection = sqlite3.connect(
+        tmp_path / "server.db", isolation_level=None, check_same_thread=False
+    )
+    (tmp_path / "server.db").chmod(0o600)
+    connection.execute("BEGIN IMMEDIATE")
+    yield connection
+    connection.close()
+
+
+def test_a_start_waits_for_another_that_writes(writer, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "arcrun_auth.server.sqlite.time.sleep", lambda _: writer.execute("ROLLBACK")
+    )
+    database = open_database(str(tmp_path / "server.db"))
+    try:
+        assert database.read(lambda tx: tx.one("PRAGMA journal_mode")) == ("wal",)
+    finally:
+        database.close()
+
+
+def test_a_start_that_waits_in_vain_says_so(writer, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("arcrun_auth.server.sqlite.BUSY_SECONDS", 0.05)
+    with pytest.raises(StoreError, match=r"server\.db cannot be opened: database is locked"):
+        open_database(str(tmp_path / "server.db"))
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path) -> None:
+    path = tmp_path / "server.db"
+    path.write_text("a letter, not a database" * 100)
+    path.chmod(0o600)
+    with pytest.raises(StoreError, match=r"server\.db cannot be opened: file is not a database"):
+        open_database(str(path))
 
 
 def test_the_file_is_its_owners_alone(tmp_path) -> None:
