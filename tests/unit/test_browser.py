@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from arcrun_auth import browser, surroundings
 from arcrun_auth.browser import NotOpened, Opened, available, open_url, why_unsafe
+from tests.waiting import none_left, threads
 
 URL = "https://id.example.com/authorize?client_id=a&scope=b%20c&state=x-_.~+"
 
@@ -114,12 +114,10 @@ class TestLinux:
         monkeypatch.setattr(browser, "START_SECONDS", 0.01)
         machine.program("xdg-open", f"read -r line < '{self._fifo(machine)}';")
         assert machine.open(DISPLAY=":0") == Opened("xdg-open")
-        waiting = [t for t in threading.enumerate() if t.name == "arcrun-browser-wait"]
-        assert len(waiting) == 1
+        assert threads("arcrun-browser-wait")
         with (machine.bin / "fifo").open("w"):
             pass
-        waiting[0].join(30)
-        assert not waiting[0].is_alive()
+        none_left("arcrun-browser-wait")
 
     @staticmethod
     def _fifo(machine):

@@ -23,6 +23,7 @@ from arcrun_auth.recipe.model import When
 from arcrun_auth.testing import Provider
 from tests import canary
 from tests.unit.test_login import HANG, Answer, Browser, plan_for, send
+from tests.waiting import none_left, threads
 
 ADDRESS = "https://id.example/activate"
 
@@ -365,10 +366,7 @@ def provider():
 @contextmanager
 def no_thread_stays():
     yield
-    for thread in threading.enumerate():
-        if thread.name in ("arcrun-device", "arcrun-browser"):
-            thread.join(HANG)
-            assert not thread.is_alive()
+    none_left("arcrun-device", "arcrun-browser")
 
 
 def racing(provider, **oauth2) -> LoginPlan:
@@ -439,7 +437,7 @@ def test_a_device_that_lost_is_asked_about_no_more(provider, winner) -> None:
     asked = len(provider.device_polls)
     assert asked >= 1
     # Its thread has ended: nothing is left that could ask again.
-    assert "arcrun-device" not in {thread.name for thread in threading.enumerate()}
+    assert not threads("arcrun-device")
     assert len(provider.device_polls) == asked
 
 

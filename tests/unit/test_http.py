@@ -21,6 +21,7 @@ from arcrun_auth.errors import AuthError, HostNotAllowed, ProviderUnavailable
 from arcrun_auth.exchange import Exchange
 from arcrun_auth.hosts import Fence
 from tests import canary, servers
+from tests.waiting import none_left
 
 
 @dataclass(repr=False)
@@ -121,10 +122,7 @@ def test_a_server_that_drips_ends_in_bounded_time(head) -> None:
     ):
         send(origin, total=0.4)
     assert caught.value.sent, "what became of the grant is unknown"
-    left = [t for t in threading.enumerate() if t.name == "arcrun-token"]
-    for thread in left:
-        thread.join(servers.GUARD)
-        assert not thread.is_alive(), "its socket was shut down, so it must wake"
+    none_left("arcrun-token")  # its socket was shut down, so it must wake
 
 
 def test_a_server_that_hangs_ends_in_bounded_time() -> None:

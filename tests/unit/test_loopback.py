@@ -21,6 +21,7 @@ from arcrun_auth.loopback import Loopback
 from arcrun_auth.probe import Reply
 from arcrun_auth.recipe import Redirect
 from tests import canary
+from tests.waiting import none_left
 
 HANG = 30.0  # a guard against hanging, no measure of anything
 
@@ -179,10 +180,7 @@ class TestTheTrueCallback:
             assert not answering.is_alive()  # and the browser is still there
             loopback.close()
             assert read_all(sock).endswith(PAGE)
-        lingering = [thread for thread in threading.enumerate() if thread.name == "arcrun-page"]
-        for thread in lingering:  # it ends with the browser
-            thread.join(HANG)
-            assert not thread.is_alive()
+        none_left("arcrun-page")  # it ends with the browser
 
     def test_has_the_whole_page_where_the_process_ends_at_once(self):
         command = [sys.executable, "-c", _ANSWER_AND_END]

@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -34,6 +33,7 @@ from tests.provider_calls import (
     redeem,
     refresh,
 )
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -45,13 +45,6 @@ def clock():
 def provider(clock):
     with Provider(clock=clock) as running:
         yield running
-
-
-def wait_for(condition):
-    until = time.monotonic() + HANG
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.001)
 
 
 class TestAuthorizing:
@@ -349,7 +342,7 @@ class TestFaults:
             provider.fail_next(1, "hang")
             client = threading.Thread(target=hang, daemon=True)
             client.start()
-            wait_for(lambda: provider.requests["/token"] == 1)
+            until(lambda: provider.requests["/token"] == 1)
         client.join(HANG)
         assert len(failed) == 1
 
@@ -359,7 +352,7 @@ class TestFaults:
             provider.latency = 3600
             client = threading.Thread(target=self._quiet, args=(provider,), daemon=True)
             client.start()
-            wait_for(lambda: provider.requests["/token"] == 2)
+            until(lambda: provider.requests["/token"] == 2)
         client.join(HANG)
         assert not client.is_alive()
 
