@@ -27,7 +27,7 @@ class RecipeIndexHook(Base):
             return  # a checkout indexes its own recipes as they change
         sys.path.insert(0, self.root)
         try:
-            from arcrun_auth.catalog_build import prebuild
+            from arcrun_auth.catalog.build import prebuild
         finally:
             sys.path.remove(self.root)
         self._folder = tempfile.TemporaryDirectory()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Literal
 
-    from arcrun_auth.catalog_index import Helper
+    from arcrun_auth.catalog.index import Helper
     from arcrun_auth.connections import Connections
     from arcrun_auth.hosts import Origin
     from arcrun_auth.resolve import Connection

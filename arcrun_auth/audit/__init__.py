@@ -213,7 +213,7 @@ class _Connection(sqlite3.Connection):
 
 def connected(path: str) -> sqlite3.Connection:
     """The file of a trail, not looked at yet. Its permissions are checked."""
-    from arcrun_auth.catalog_index import uri
+    from arcrun_auth.catalog.index import uri
     from arcrun_auth.stores import private
 
     for name in (path, f"{path}-wal", f"{path}-shm"):

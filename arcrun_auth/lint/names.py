@@ -6,9 +6,9 @@ import os
 import unicodedata
 from typing import TYPE_CHECKING
 
-from arcrun_auth.catalog_entry import env_name
 from arcrun_auth.recipe import helpers
 from arcrun_auth.tokens import DEFAULT_INSTANCE, split_name
+from arcrun_auth.variables import env_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

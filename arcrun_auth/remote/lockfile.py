@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from arcrun_auth.catalog import LOCK
-from arcrun_auth.catalog_fetched import FETCHED, file_of
+from arcrun_auth.catalog.fetched import FETCHED, file_of
 from arcrun_auth.errors import RecipeError, RefreshBusy
 from arcrun_auth.locks import CredentialLock
 from arcrun_auth.stores import private

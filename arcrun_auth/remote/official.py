@@ -16,7 +16,7 @@ import msgspec
 from tuf.api import exceptions as tuf
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from arcrun_auth.catalog_fetched import FETCHED, root_path
+from arcrun_auth.catalog.fetched import FETCHED, root_path
 from arcrun_auth.errors import AuthError, ProviderUnavailable, RecipeError, StoreError, printable
 from arcrun_auth.remote import bundle
 from arcrun_auth.remote.download import base, download, host_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from arcrun_auth.catalog_fetched import FETCHED
+from arcrun_auth.catalog.fetched import FETCHED
 from arcrun_auth.errors import printable
 from arcrun_auth.stores import private
 

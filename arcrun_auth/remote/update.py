@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from arcrun_auth.catalog_fetched import digest, root_path
+from arcrun_auth.catalog.fetched import digest, root_path
 from arcrun_auth.errors import AuthError, RecipeError, UnknownService
 from arcrun_auth.remote import SETTING, lockfile
 from arcrun_auth.remote import state as states

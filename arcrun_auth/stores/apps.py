@@ -132,7 +132,7 @@ def _is_app(key: Key) -> bool:
 
 
 def _variable(key: Key) -> str:
-    from arcrun_auth.catalog import env_name
+    from arcrun_auth.variables import env_name
 
     return env_name(key.account, key.instance, "client_file")
 

@@ -88,7 +88,7 @@ class _Variables:
 
     def of(self, key: Key) -> Variables:
         """Each secret of a record, and the variables that may hold it, in their order."""
-        from arcrun_auth.catalog_entry import GRANT, env_name
+        from arcrun_auth.variables import GRANT, env_name
 
         if key.kind == "app":
             return [(name, [env_name(key.account, key.instance, name)]) for name in APP]

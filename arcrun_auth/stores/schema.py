@@ -66,7 +66,7 @@ def open_file(path: str) -> sqlite3.Connection:
     """A connection to an existing vault, for reading. Its files are checked first."""
     for name in (f"{path}-wal", f"{path}-shm"):
         private.check_file(name)
-    from arcrun_auth.catalog_index import uri  # urllib costs more than opening the file
+    from arcrun_auth.catalog.index import uri  # urllib costs more than opening the file
 
     connection = sqlite3.connect(
         uri(path, mode="rw"),

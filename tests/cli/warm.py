@@ -27,7 +27,7 @@ NEEDED = (
     "arcrun_cli.app", "arcrun_cli.ui", "arcrun_cli.failures", "arcrun_cli.stage",
     "arcrun_auth.broker", "arcrun_auth.client", "arcrun_auth.probe", "arcrun_auth.checkup",
     "arcrun_auth.report", "arcrun_auth.stores.vault", "arcrun_auth.stores.opening",
-    "arcrun_auth.catalog_build", "arcrun_auth.lint", "arcrun_auth.login", "arcrun_auth.enrol",
+    "arcrun_auth.catalog.build", "arcrun_auth.lint", "arcrun_auth.login", "arcrun_auth.enrol",
     "arcrun_auth.removal", "arcrun_auth.locks", "httpx", "yaml", "cryptography.x509", "filelock",
     "truststore", "asyncio",
 )  # fmt: skip

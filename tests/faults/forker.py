@@ -25,7 +25,7 @@ from arcrun_auth.server.database import open_database
 from arcrun_auth.sync.session import session
 
 LATER = (
-    "arcrun_auth.catalog", "arcrun_auth.catalog_index", "arcrun_auth.scrub",
+    "arcrun_auth.catalog", "arcrun_auth.catalog.index", "arcrun_auth.scrub",
     "arcrun_auth.server.guarded", "arcrun_auth.server.migrations", "arcrun_auth.server.sqlite",
     "arcrun_auth.settings", "arcrun_auth.stores.create", "arcrun_auth.stores.kdf",
     "arcrun_auth.stores.upkeep", "arcrun_auth.stores.vault", "arcrun_auth.threads", "click",

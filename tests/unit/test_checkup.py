@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from arcrun_auth import catalog_entry, errors, probe
+from arcrun_auth import errors, probe
 from arcrun_auth.broker import Broker
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider
@@ -134,7 +134,7 @@ diagnose:
 @pytest.fixture
 def as_bundled(monkeypatch) -> None:
     """Local recipes count like those that came with the package."""
-    monkeypatch.setattr(catalog_entry, "TRUSTED_TIERS", ("bundled", "local"))
+    monkeypatch.setattr("arcrun_auth.catalog.entry.TRUSTED_TIERS", ("bundled", "local"))
 
 
 @pytest.mark.usefixtures("as_bundled")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from arcrun_auth import catalog_entry, diagnosis, errors
+from arcrun_auth import diagnosis, errors
 from arcrun_auth.oauth.callback import read_callback
 from arcrun_auth.recipe import Diagnosis, OAuth2
 from arcrun_auth.recipe.model import When
@@ -143,7 +143,7 @@ def test_a_login_that_has_ended_says_why_and_what_to_do(
 ) -> None:
     meaning, hint = meant
     if trusted:  # as if it had come with the package
-        monkeypatch.setattr(catalog_entry, "TRUSTED_TIERS", ("bundled", "local"))
+        monkeypatch.setattr("arcrun_auth.catalog.entry.TRUSTED_TIERS", ("bundled", "local"))
     else:
         meaning = f'The recipe says: "{meaning}" And what to do: "{hint}"'
         hint = "arcrun setup demo"

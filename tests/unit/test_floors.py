@@ -19,18 +19,17 @@ FLOORS = [
     (
         "rules",
         """
-        answers catalog_entry catalog_rows cloud_answers consent diagnosis differences
+        answers cloud_answers consent diagnosis differences
         digest dotenv drafting fields finding forms hosts http1 jwt landing lifetimes lint
         masking members moments oauth oauth1 policy primitives profile protocol recipe
         references rendering scopes seal server_words sharing signing sigv4 snippets
-        template token_answer usual
+        template token_answer usual variables
         """,
     ),
     (
         "world",
         """
-        ambient audit browser callers catalog catalog_add catalog_build catalog_faults
-        catalog_fetched catalog_index catalog_remove ci_identity cloud kept_line keyfile
+        ambient audit browser callers catalog ci_identity cloud kept_line keyfile
         keyform listener locks loopback markers notebook people platform_api ports programs project
         qr remote retrieval settings stores surroundings workload
         """,

@@ -46,7 +46,7 @@ def value(broker: Broker, reference: str) -> str:
 def shop(desk, monkeypatch):
     """Its secrets, from the environment of a person who has agreed to nothing: bundled only."""
     key, word = canary.fresh("key"), canary.fresh("word")
-    monkeypatch.setattr("arcrun_auth.catalog_entry.TRUSTED_TIERS", ("bundled", "local"))
+    monkeypatch.setattr("arcrun_auth.catalog.entry.TRUSTED_TIERS", ("bundled", "local"))
     monkeypatch.setenv("ARCRUN_SHOP_KEY", key)
     monkeypatch.setenv("ARCRUN_SHOP_PASSWORD", word)
     return key, word

@@ -10,7 +10,7 @@ from arcrun_auth.programs import is_own
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from arcrun_auth.catalog_entry import Entry
+    from arcrun_auth.catalog.entry import Entry
 
 URL = "ARCRUN_PROXY_URL"
 TOKEN = "ARCRUN_PROXY_TOKEN"  # noqa: S105 - a variable's name

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from arcrun_auth import ambient
 from arcrun_auth.catalog import Catalog
-from arcrun_auth.catalog_entry import Entry
-from arcrun_auth.catalog_rows import entry_row
+from arcrun_auth.catalog.entry import Entry
+from arcrun_auth.catalog.rows import entry_row
 from arcrun_auth.errors import UnknownService
 from arcrun_auth.testing._grants import decide_device
 from arcrun_auth.testing.conformance import certificates

@@ -35,10 +35,10 @@ def command(name: str, *, yes: bool, no_input: bool) -> int:
 
     What is connected by it is told, and its credentials stay: arcrun remove forgets them.
     """
-    from arcrun_auth import catalog_remove
+    from arcrun_auth.catalog import remove
 
     here = broker(interactive=False if no_input else None)
-    own = catalog_remove.find(here.recipes, name)
+    own = remove.find(here.recipes, name)
     ui.tell(f"{own.service} is described by {printable(own.path, len(own.path) + 1)}.")
     account = here.recipes.entry(own.service).account if own.used else own.service
     held = _instances(here, account)
@@ -47,7 +47,7 @@ def command(name: str, *, yes: bool, no_input: bool) -> int:
     question = f"Remove the {own.tier} recipe of {own.service}?"
     if not yes and not agreed(here.person, question, f"arcrun recipes remove {name} --yes"):
         return 1
-    catalog_remove.remove(here.recipes, here.settings, own)
+    remove.remove(here.recipes, here.settings, own)
     ui.tell(f"{ui.mark('ok', ui.err)} The {own.tier} recipe of {own.service} was removed.")
     _tell_what_is_left(here, own.service, account, held)
     return 0

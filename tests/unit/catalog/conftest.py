@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from arcrun_auth import catalog_build
+from arcrun_auth.catalog import build
 from tests.catalog_kit import GONE, NOTION
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ def wheel(bundled, tmp_path):
     """The bundled recipes as the wheel has them: with their index."""
     folder = tmp_path / "wheel"
     folder.mkdir()
-    catalog_build.prebuild(str(bundled), str(folder / "index.db"), release="9.9")
+    build.prebuild(str(bundled), str(folder / "index.db"), release="9.9")
     return folder
 
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import arcrun_auth
-from arcrun_auth import catalog_rows, consent
-from arcrun_auth.catalog import Catalog, env_name
+from arcrun_auth import consent
+from arcrun_auth.catalog import Catalog, rows
 from arcrun_auth.errors import RecipeError, UnknownService
 from arcrun_auth.recipe import read
+from arcrun_auth.variables import env_name
 from tests.catalog_kit import key
 
 ROOT = Path(__file__).parents[3]
@@ -83,7 +84,7 @@ def test_a_method_is_found_by_its_id(home, bundled):
 )
 def test_the_token_of_a_static_key_is_the_only_secret_or_the_one_named(secrets, named, expected):
     text = f"service: x\nprimitive: static_key\nrequired_secrets: {secrets}\n{named}"
-    assert catalog_rows.token_secret(read(text).way()) == expected
+    assert rows.token_secret(read(text).way()) == expected
 
 
 def test_an_alias_leads_to_its_service(home, bundled, local):

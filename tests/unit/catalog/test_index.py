@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcrun_auth import catalog_build, catalog_index
-from arcrun_auth.catalog import Catalog
+from arcrun_auth.catalog import Catalog, build
+from arcrun_auth.catalog.index import uri
 from tests.catalog_kit import key
 
 ROOT = Path(__file__).parents[3]
@@ -26,9 +26,9 @@ ROOT = Path(__file__).parents[3]
 def reads(monkeypatch):
     """The paths of the recipe files that are read from now on."""
     seen = []
-    real = catalog_build.read
+    real = build.read
     monkeypatch.setattr(
-        catalog_build, "read", lambda path, sums: seen.append(Path(path).name) or real(path, sums)
+        build, "read", lambda path, sums: seen.append(Path(path).name) or real(path, sums)
     )
     return seen
 
@@ -64,7 +64,7 @@ def test_an_index_made_by_other_rules_is_built_anew(home, bundled, local, monkey
     (local / "mine.yaml").write_text(key("mine"))
     Catalog(home, bundled=bundled).names()
     seen = reads(monkeypatch)
-    monkeypatch.setattr(catalog_index, "fingerprint", lambda *_: "other rules")
+    monkeypatch.setattr("arcrun_auth.catalog.index.fingerprint", lambda *_: "other rules")
     assert Catalog(home, bundled=bundled).names() == ["gone", "mine", "notion"]
     assert "mine.yaml" in seen
 
@@ -86,7 +86,7 @@ def test_an_update_that_dies_half_way_leaves_the_index_as_it_was(home, bundled, 
     Catalog(home, bundled=bundled).names()
     (local / "a.yaml").write_text(key("a", display_name="New"))
     (local / "b.yaml").write_text(key("b", display_name="New"))
-    real = catalog_build._Builder._describe
+    real = build._Builder._describe
 
     def die(builder, file):
         if file.recipe.service == "b":
@@ -94,7 +94,7 @@ def test_an_update_that_dies_half_way_leaves_the_index_as_it_was(home, bundled, 
         real(builder, file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalog_build._Builder, "_describe", die)
+        patch.setattr(build._Builder, "_describe", die)
         with pytest.raises(KeyboardInterrupt):
             Catalog(home, bundled=bundled).names()
     db = sqlite3.connect(local / "index.db")
@@ -142,7 +142,7 @@ def test_where_nothing_can_be_written_the_index_lives_in_memory(home, bundled, l
         raise PermissionError(13, "Permission denied", path)
 
     # The tests may run as root, who can write everywhere.
-    monkeypatch.setattr(catalog_build.private, "ensure_folder", refuse)
+    monkeypatch.setattr(build.private, "ensure_folder", refuse)
     catalog = Catalog(home, bundled=bundled)
     assert catalog.names() == ["gone", "mine", "notion"]
     assert catalog.recipe("mine").service == "mine"
@@ -215,8 +215,8 @@ def test_a_row_is_found_by_its_key_and_not_by_looking_at_all(home, wheel):
 def test_any_path_is_a_uri_of_sqlite(name):
     if name in (".", ".."):
         return
-    uri = catalog_index.uri(f"/nowhere/{name}", mode="memory")
-    db = sqlite3.connect(uri, uri=True)
+    found = uri(f"/nowhere/{name}", mode="memory")
+    db = sqlite3.connect(found, uri=True)
     db.close()
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import arcrun_auth
-from arcrun_auth import catalog_build
-from arcrun_auth.catalog import Catalog
+from arcrun_auth.catalog import Catalog, build
 from arcrun_auth.errors import RecipeError
 from tests.catalog_kit import NOTION, key
 
@@ -28,10 +27,10 @@ def test_a_prebuilt_index_needs_no_file_and_no_yaml(home, wheel):
         "assert entry.release == '9.9' and entry.path == 'notion.yaml', entry.path\n"
         "assert len(catalog.entries()) == 2\n"
         "heavy = {'yaml', 'msgspec', 'typing', 'dataclasses', 'difflib', 'pathlib', 'httpx',\n"
-        "         'arcrun_auth.recipe', 'arcrun_auth.catalog_build', 'arcrun_auth.lint'}\n"
+        "         'arcrun_auth.recipe', 'arcrun_auth.catalog.build', 'arcrun_auth.lint'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "assert catalog.recipe('notion').service == 'notion'\n"
-        "assert not {'yaml', 'arcrun_auth.catalog_build'} & set(sys.modules)\n"
+        "assert not {'yaml', 'arcrun_auth.catalog.build'} & set(sys.modules)\n"
     )
     # -S: what site packages load at start is not ours to answer for.
     paths = os.pathsep.join([str(ROOT), *(p for p in sys.path if "site-packages" in p)])
@@ -60,7 +59,7 @@ def test_a_prebuilt_index_names_no_folder_of_the_builder(bundled, wheel):
 def test_a_bundled_recipe_that_is_not_valid_fails_the_build(bundled, tmp_path):
     (bundled / "bad.yaml").write_text("service: bad\n")
     with pytest.raises(RecipeError, match="'primitive' is missing"):
-        catalog_build.prebuild(str(bundled), str(tmp_path / "index.db"), release="1")
+        build.prebuild(str(bundled), str(tmp_path / "index.db"), release="1")
 
 
 def test_a_local_recipe_beside_a_prebuilt_index(home, wheel, local):
@@ -83,7 +82,7 @@ def test_a_recipes_folder_beside_an_installed_package_is_nobodys(home, tmp_path,
     package = tmp_path / "site" / "arcrun_auth"
     package.mkdir(parents=True)
     (tmp_path / "site" / "recipes").mkdir()
-    monkeypatch.setattr("arcrun_auth.catalog.__file__", str(package / "catalog.py"))
+    monkeypatch.setattr("arcrun_auth.catalog.PACKAGE", str(package))
     with pytest.raises(RecipeError, match="has no recipes"):
         Catalog(home).names()
     (tmp_path / "site" / "pyproject.toml").write_text('[project]\nname = "other"\n')

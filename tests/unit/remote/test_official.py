@@ -146,7 +146,7 @@ def test_a_fetched_set_costs_the_way_to_a_token_no_library(home, maintainer) -> 
         f"catalog = Catalog({str(home.path)!r}, bundled={str(home.bundled)!r})\n"
         "assert catalog.entry('three').tier == 'official'\n"
         "heavy = {'yaml', 'msgspec', 'typing', 'dataclasses', 'httpx', 'tuf', 'json.decoder',\n"
-        "         'arcrun_auth.recipe', 'arcrun_auth.catalog_build', 'arcrun_auth.remote'}\n"
+        "         'arcrun_auth.recipe', 'arcrun_auth.catalog.build', 'arcrun_auth.remote'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     home.catalog.names()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from arcrun_auth import catalog as catalog_module
-from arcrun_auth import catalog_fetched
+from arcrun_auth.catalog import fetched
 from arcrun_auth.errors import (
     HostNotAllowed,
     ProviderUnavailable,
@@ -281,7 +281,7 @@ def test_a_redirect_to_where_nobody_may_be_asked_is_refused(used, home, server, 
 
 
 def test_without_a_lock_there_is_no_state_of_it(tmp_path) -> None:
-    assert catalog_fetched.stamp(str(tmp_path)) == ""
+    assert fetched.stamp(str(tmp_path)) == ""
 
 
 def test_old_sets_are_swept(used, home, maintainer) -> None:

@@ -6,7 +6,7 @@ from arcrun_auth.errors import RecipeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from arcrun_auth.catalog_index import Index
+    from arcrun_auth.catalog.index import Index
 
 
 def problem(service: str, path: str, why: str, line: int | None, field: str | None) -> RecipeError:

@@ -14,11 +14,10 @@ from collections import defaultdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arcrun_auth import catalog_index
 from arcrun_auth.catalog import OVERRIDE
-from arcrun_auth.catalog_faults import problem
-from arcrun_auth.catalog_index import Index
-from arcrun_auth.catalog_rows import card_row, entry_row, helper_rows, variable_rows
+from arcrun_auth.catalog.faults import problem
+from arcrun_auth.catalog.index import Index, checksum, fingerprint, open_file, scan
+from arcrun_auth.catalog.rows import card_row, entry_row, helper_rows, variable_rows
 from arcrun_auth.errors import RecipeError, StoreError, printable
 from arcrun_auth.recipe import encode, is_base, lays_bases, load, reader
 from arcrun_auth.stores import private
@@ -26,7 +25,7 @@ from arcrun_auth.stores import private
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from arcrun_auth.catalog_index import Stat
+    from arcrun_auth.catalog.index import Stat
     from arcrun_auth.recipe import Recipe
     from arcrun_auth.recipe.reader import Document
 
@@ -78,7 +77,7 @@ def build(
                 _Builder(db, rules).update(files, meta or {})
         except (OSError, StoreError, sqlite3.DatabaseError, UnicodeDecodeError):
             continue
-        return catalog_index.open_file(path)
+        return open_file(path)
     db = _connect(":memory:")
     _Builder(db, rules).update(files, meta or {})
     return Index(db, owned=True)
@@ -86,9 +85,9 @@ def build(
 
 def prebuild(folder: str, path: str, *, release: str) -> None:
     """Write the index that goes into the wheel. RecipeError at the first file that is not valid."""
-    rules = _Rules("bundled", release, catalog_index.fingerprint("bundled", release))
+    rules = _Rules("bundled", release, fingerprint("bundled", release))
     with _replacing(path, None) as db:
-        _Builder(db, rules).update(catalog_index.scan([folder]), {})
+        _Builder(db, rules).update(scan([folder]), {})
         for row in Index(db).problems():
             raise problem(*row)
         # Nothing of the machine it was built on: inside the wheel, files have bare names.
@@ -285,7 +284,7 @@ class _Builder:
         row = entry_row(recipe, tier=tier, release=self._rules.release, path=path)
         rows["recipe"].append((*row, override))
         body = encode(recipe)
-        rows["body"].append((service, body, catalog_index.checksum(body)))
+        rows["body"].append((service, body, checksum(body)))
         rows["card"].append(card_row(recipe))
         rows["helper"].extend(helper_rows(recipe))
         rows["variable"].extend(variable_rows(recipe, tier=tier))

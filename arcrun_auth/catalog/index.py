@@ -1,7 +1,7 @@
 """One index of recipes: a SQLite file that answers without YAML.
 
 The wheel brings one that is built already; folders of YAML get one that follows their
-files. Reading needs `sqlite3` alone; what builds is in `catalog_build.py`, loaded only
+files. Reading needs `sqlite3` alone; what builds is in `build.py`, loaded only
 where a file has changed.
 """
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from arcrun_auth.catalog_entry import Row
+    from arcrun_auth.catalog.entry import Row
 
     Stat = tuple[str, int, int]
     Helper = tuple[str, str, str, str, str]
     """Who answers a credential helper: host, service, method, user, and the password where it is
     not the token. Host, user and password as the recipe writes them, with its placeholders."""
 
-# Whose rules made an index? Of the modules that begin so, and of the packages below; after a
-# change it is built anew.
-_RULES = ("template", "answers", "consent", "catalog", "hosts")
-_RULE_PACKAGES = ("recipe", "primitives")
+# Whose rules made an index? These modules' and packages'; after a change it is built anew.
+_RULES = ("answers.py", "consent.py", "hosts.py", "template.py", "variables.py")
+_RULE_PACKAGES = ("catalog", "primitives", "recipe")
 
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""The folder of `arcrun_auth`."""
 SUFFIXES = (".yaml", ".yml")
 
 MAX_VALUES = 500
@@ -200,17 +201,11 @@ def fingerprint(tier: str, release: str, over: str = "") -> str:
 
     `over` names what it stands on, where that is not the wheel.
     """
-    here = os.path.dirname(os.path.abspath(__file__))
-    newest = 0
-    for folder in (here, *(os.path.join(here, name) for name in _RULE_PACKAGES)):
-        with os.scandir(folder) as modules:
-            times = [m.stat().st_mtime_ns for m in modules if folder != here or _is_rule(m.name)]
-        newest = max(newest, *times)
-    return f"{tier}:{release}:{newest}" + (f":{over}" if over else "")
-
-
-def _is_rule(name: str) -> bool:
-    return name.startswith(_RULES) and name.endswith(".py")
+    times = [os.stat(os.path.join(PACKAGE, name)).st_mtime_ns for name in _RULES]
+    for name in _RULE_PACKAGES:
+        with os.scandir(os.path.join(PACKAGE, name)) as modules:
+            times += [m.stat().st_mtime_ns for m in modules if m.name.endswith(".py")]
+    return f"{tier}:{release}:{max(times)}" + (f":{over}" if over else "")
 
 
 def current(path: str, made_by: str, fits: Callable[[Index], bool]) -> Index | None:
@@ -242,7 +237,7 @@ def of_folders(
     made_by = fingerprint(tier, release, over)
     found = current(path, made_by, lambda index: index.stats() == set(files.values()))
     if found is None:
-        from arcrun_auth.catalog_build import build
+        from arcrun_auth.catalog.build import build
 
         found = build(path, files, tier=tier, release=release, made_by=made_by, above=above)
     return found

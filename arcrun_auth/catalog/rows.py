@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from arcrun_auth import consent
-from arcrun_auth.catalog_entry import GRANT, TRUSTED_TIERS, env_name
+from arcrun_auth.catalog.entry import TRUSTED_TIERS
 from arcrun_auth.primitives import BUILT_IN
 from arcrun_auth.primitives import load as primitive
 from arcrun_auth.recipe import helpers
 from arcrun_auth.recipe.parts import injected
 from arcrun_auth.tokens import DEFAULT_INSTANCE
+from arcrun_auth.variables import GRANT, env_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def entry_row(recipe: Recipe, *, tier: str, release: str, path: str) -> tuple[st
 
 
 def card_row(recipe: Recipe) -> tuple[Any, ...]:
-    """What it is found by, beside its names: see `catalog_index.Index.cards`."""
+    """What it is found by, beside its names: see `index.Index.cards`."""
     confirmed = recipe.verified is not None and recipe.verified.method != "code"
     return recipe.service, "\n".join(recipe.tags), recipe.description, confirmed
 
@@ -66,7 +67,7 @@ def _variables(recipe: Recipe, secret: RequiredSecret, tier: str) -> tuple[str, 
 
 
 def helper_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
-    """The hosts for which it answers a credential helper: see `catalog_index.Helper`."""
+    """The hosts for which it answers a credential helper: see `index.Helper`."""
     for way in recipe.ways:
         if way.git is None and way.docker is None:
             continue

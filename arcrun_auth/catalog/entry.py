@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 TRUSTED_TIERS = ("bundled", "official")
 """Whose recipes may use a secret of the environment, which nobody was asked about? Both are
 signed by the same people, the one as a release of this package."""
-GRANT = ("access_token", "refresh_token")
-"""What of an OAuth grant the environment may hold."""
 
 
 class MethodEntry:
@@ -172,24 +170,3 @@ class Entry:
 
     def __repr__(self) -> str:
         return f"Entry({self.service!r}, tier={self.tier!r})"
-
-
-def env_name(service: str, instance: str, key: str) -> str:
-    """The variable that holds one secret: computed forward, never parsed back.
-
-    >>> env_name("notion", "default", "notion_token")
-    'ARCRUN_NOTION_TOKEN'
-    >>> env_name("aws_s3", "work.eu", "secret_access_key")
-    'ARCRUN_AWS_S3__WORK_EU__SECRET_ACCESS_KEY'
-    """
-    service, key = _upper(service), _upper(key)
-    key = key.removeprefix(service + "_") or key
-    if instance == "default":
-        return f"ARCRUN_{service}_{key}"
-    return f"ARCRUN_{service}__{_upper(instance)}__{key}"
-
-
-def _upper(text: str) -> str:
-    for char in "-.+/":  # all that a name may hold beside letters, digits and _
-        text = text.replace(char, "_")
-    return text.upper()

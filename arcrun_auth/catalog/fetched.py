@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 
-from arcrun_auth import catalog_index
 from arcrun_auth.catalog import LOCK
+from arcrun_auth.catalog.index import current, fingerprint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from arcrun_auth.catalog_index import Index, Stat
+    from arcrun_auth.catalog.index import Index, Stat
     from arcrun_auth.remote.lockfile import Held
     from arcrun_auth.settings import Settings
 
@@ -75,7 +75,7 @@ def open_tier(
     place = os.path.join(folder, FETCHED, tier)
     if not root and not os.path.isdir(place):  # of most tiers nothing was ever fetched
         return None
-    made_by = catalog_index.fingerprint(tier, "", over)
+    made_by = fingerprint(tier, "", over)
     tries = TRIES
     while True:
         tries -= 1
@@ -93,7 +93,7 @@ def open_tier(
 
 def _current(place: str, made_by: str, now: str) -> Index | None:
     path = os.path.join(place, "index.db")
-    return catalog_index.current(path, made_by, lambda index: index.meta("lock") == now)
+    return current(path, made_by, lambda index: index.meta("lock") == now)
 
 
 def _build(place: str, made_by: str, now: str, above: Index | None, root: str) -> Index | None:
@@ -102,7 +102,7 @@ def _build(place: str, made_by: str, now: str, above: Index | None, root: str) -
     held = _held(folder, tier)
     if root and held is not None and held.root != digest(root):
         return None
-    from arcrun_auth.catalog_build import build
+    from arcrun_auth.catalog.build import build
 
     meta, pinned = _told(place, held)
     release = f"recipes {meta['version']}" if meta["version"] else ""

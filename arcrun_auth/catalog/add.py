@@ -6,9 +6,9 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from arcrun_auth import catalog_build, lint
-from arcrun_auth.catalog import OVERRIDE
-from arcrun_auth.catalog_faults import shadowing
+from arcrun_auth import lint
+from arcrun_auth.catalog import OVERRIDE, build
+from arcrun_auth.catalog.faults import shadowing
 from arcrun_auth.errors import RecipeError
 from arcrun_auth.recipe import lays_bases, reader
 from arcrun_auth.stores import private
@@ -16,7 +16,7 @@ from arcrun_auth.stores import private
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from arcrun_auth.catalog_index import Index
+    from arcrun_auth.catalog.index import Index
 
 
 def add(
@@ -35,12 +35,12 @@ def add(
     error, where it has an author in its name, or where it stands over what `above` names (tier
     and service) without `override`.
     """
-    found = catalog_build.read(path) if text is None else reader.parse(text, path)
+    found = build.read(path) if text is None else reader.parse(text, path)
     rows = trusted.bases() if lays_bases(found.data) else ()
     bases = {service: reader.parse(text, at) for service, text, at in rows}
     subject = lint.subject(found, bases, tier="local")
     recipe = subject.recipe
-    catalog_build.check_local(found, recipe)
+    build.check_local(found, recipe)
     for finding in lint.errors([*lint.judge(subject), *lint.between([subject])]):
         raise RecipeError(
             finding.message, service=recipe.service, path=path, line=finding.line,

@@ -13,16 +13,16 @@ from __future__ import annotations
 import os
 from threading import Lock
 
-from arcrun_auth import catalog_index
-from arcrun_auth.catalog_entry import Entry, MethodEntry, env_name
+from arcrun_auth.catalog.entry import Entry, MethodEntry
+from arcrun_auth.catalog.index import PACKAGE, of_folders, open_file, scan, short
 from arcrun_auth.errors import RecipeError, UnknownService
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from arcrun_auth.catalog_entry import Row
-    from arcrun_auth.catalog_index import Helper, Index
+    from arcrun_auth.catalog.entry import Row
+    from arcrun_auth.catalog.index import Helper, Index
     from arcrun_auth.finding import Card
     from arcrun_auth.recipe import Recipe
     from arcrun_auth.recipe.reader import Document
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Source = tuple[str, Index]
     """A tier, and the index of its recipes."""
 
-__all__ = ["Catalog", "Entry", "MethodEntry", "env_name"]
+__all__ = ["Catalog", "Entry", "MethodEntry"]
 
 LOCK = "recipes.lock"
 """What was fetched, in the folder of the user's recipes; nothing was if it is not there."""
@@ -139,7 +139,7 @@ class Catalog:
     def problems(self) -> list[RecipeError]:
         """The files that are not valid, and those that would stand over a service of a
         higher tier. What a platform lists beside ours is no problem: it is not used."""
-        from arcrun_auth.catalog_faults import problem, shadowing
+        from arcrun_auth.catalog.faults import problem, shadowing
 
         sources = self._open()
         found = [problem(*row) for _, index in sources for row in index.problems()]
@@ -210,7 +210,7 @@ class Catalog:
         One that would stand over a service of a higher tier is refused unless `override`,
         which the name of the copy records. `text` is what was read there, if it was already.
         """
-        from arcrun_auth.catalog_add import add
+        from arcrun_auth.catalog.add import add
 
         sources = self._open()
         local = next((i for i, source in enumerate(sources) if source[0] == "local"), len(sources))
@@ -259,8 +259,8 @@ class Catalog:
         folder, path = self._bundled_folder()
         ready = os.path.join(folder, "index.db")
         if os.path.isfile(ready):
-            return catalog_index.open_file(ready)
-        return catalog_index.of_folders(path, (folder,), "bundled", release=__version__)
+            return open_file(ready)
+        return of_folders(path, (folder,), "bundled", release=__version__)
 
     def _open_trusted(self) -> Source:
         """The bundled recipes, or the official ones if theirs is the higher version."""
@@ -288,7 +288,7 @@ class Catalog:
     def _open_official(self) -> Index | None:
         if not os.path.exists(os.path.join(self.folder, LOCK)):
             return None
-        from arcrun_auth.catalog_fetched import open_official
+        from arcrun_auth.catalog.fetched import open_official
         from arcrun_auth.settings import Settings
 
         settings = self._settings or Settings(os.path.dirname(self.folder))
@@ -297,7 +297,7 @@ class Catalog:
     def _open_fetched(self, tier: str, above: Index, over: str) -> Index | None:
         if not os.path.exists(os.path.join(self.folder, LOCK)):
             return None
-        from arcrun_auth.catalog_fetched import open_tier
+        from arcrun_auth.catalog.fetched import open_tier
 
         return open_tier(self.folder, tier, above, over)
 
@@ -305,12 +305,11 @@ class Catalog:
         """The folder of the bundled recipes, and where their index goes if they have none."""
         if self._given is not None:
             return self._given, os.path.join(self.folder, "bundled.db")
-        package = os.path.dirname(os.path.abspath(__file__))
-        inside = os.path.join(package, "_recipes")
+        inside = os.path.join(PACKAGE, "_recipes")
         if os.path.isdir(inside):
             return inside, os.path.join(self.folder, "bundled.db")
         # Beside an installed package, `recipes` could be anybody's folder.
-        checkout = os.path.dirname(package)
+        checkout = os.path.dirname(PACKAGE)
         if not _is_checkout(checkout):
             raise RecipeError(
                 "This installation of arcrun-auth has no recipes.",
@@ -319,16 +318,12 @@ class Catalog:
         return os.path.join(checkout, "recipes"), os.path.join(checkout, "build", "recipes.db")
 
     def _open_local(self, above: Index, over: str) -> Index | None:
-        if not catalog_index.scan(self._folders):
+        if not scan(self._folders):
             return None
         # With other folders the index is another one: two processes must not fight over it.
-        name = (
-            f"index-{catalog_index.short(self._folders)}.db"
-            if len(self._folders) > 1
-            else "index.db"
-        )
+        name = f"index-{short(self._folders)}.db" if len(self._folders) > 1 else "index.db"
         path = os.path.join(self.folder, name)
-        return catalog_index.of_folders(path, self._folders, "local", above=above, over=over)
+        return of_folders(path, self._folders, "local", above=above, over=over)
 
     def _entry(self, service: str) -> Entry | None:
         """The entry of this very name: the highest one, unless the user let another stand
@@ -345,7 +340,7 @@ class Catalog:
                 return Entry(row)
             if first is not None or alias is not None:
                 if row is not None and alias is not None and tier == "local":
-                    from arcrun_auth.catalog_faults import shadowing
+                    from arcrun_auth.catalog.faults import shadowing
 
                     raise shadowing(*alias, service, row[8])
                 continue
@@ -358,12 +353,12 @@ class Catalog:
         self._open()
         if self._torn is None or self._bundled is None:
             return False
-        from arcrun_auth.catalog_faults import differs
+        from arcrun_auth.catalog.faults import differs
 
         return differs(service, self._bundled, self._torn)
 
     def _refused(self, service: str) -> RecipeError:
-        from arcrun_auth.catalog_faults import torn
+        from arcrun_auth.catalog.faults import torn
 
         return torn(service, os.path.join(self.folder, LOCK))
 
