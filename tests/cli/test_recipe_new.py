@@ -256,9 +256,9 @@ def test_a_document_that_is_none_writes_nothing(inside, tmp_path):
 
 def test_the_words_of_the_option_are_those_of_the_library():
     from arcrun_auth.drafting import KINDS
-    from arcrun_cli.commands import recipe_new
+    from arcrun_cli.commands.recipes import new
 
-    assert tuple(KINDS) == recipe_new.KINDS
+    assert tuple(KINDS) == new.KINDS
 
 
 def test_what_fails_against_the_built_in_provider_is_told(inside, described, monkeypatch):

@@ -179,7 +179,7 @@ def test_nobody_to_type_a_passphrase(inside, tmp_path) -> None:
 
 def test_key_names_are_those_of_the_repository() -> None:
     from arcrun_auth.publishing.repository import KEYS
-    from arcrun_cli.commands.recipe_publish import KEY_NAMES
+    from arcrun_cli.commands.recipes.publish import KEY_NAMES
 
     assert KEY_NAMES == KEYS
 

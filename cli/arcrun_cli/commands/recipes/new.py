@@ -12,7 +12,7 @@ import click
 from arcrun_auth.errors import printable
 from arcrun_cli import options, ui
 from arcrun_cli.app import Command
-from arcrun_cli.commands import recipe_file
+from arcrun_cli.commands.recipes import file
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import no_input_option
 from arcrun_cli.questions import Questions
@@ -84,7 +84,7 @@ def command(
     document, at = _document(source) if source else ({}, "")
     service = _service(asks, name, document)
     path = output or f"{service}.yaml"
-    replace = recipe_file.may_replace(asks.person, path)
+    replace = file.may_replace(asks.person, path)
     if replace is False:
         return 1
     title = _title(asks, document, service)
@@ -98,10 +98,10 @@ def command(
         draft = drafting.blank(service, title, where, chosen)
     draft = _completed(asks, draft, keys_at, test, ask_test=not document)
     recipe = draft.recipe()
-    recipe_file.write(path, draft.text(), replace=bool(replace))
+    file.write(path, draft.text(), replace=bool(replace))
     ways = ", ".join(way.id for way in recipe.ways)
     ui.tell(f"{ui.mark('ok', ui.err)} {printable(path)} was written. Ways in: {ways}.")
-    return recipe_file.judged(recipe, path)
+    return file.judged(recipe, path)
 
 
 @dataclass(frozen=True)

@@ -53,13 +53,13 @@ def write(path: str, text: str, *, replace: bool) -> None:
 def judged(recipe: Recipe, path: str) -> int:
     """What the linter and the embedded provider say of it, and the next command."""
     from arcrun_auth.lint import errors
-    from arcrun_cli.commands import recipes
+    from arcrun_cli.commands.recipes import lint
 
-    findings = recipes.findings(options.catalog(), [path])
+    findings = lint.findings(options.catalog(), [path])
     missing = [f.message for f in findings if f.rule == _INCOMPLETE]
     for finding in findings:
         if finding.rule != _INCOMPLETE:
-            recipes.show_finding(finding)
+            lint.show_finding(finding)
     if missing:
         named = [text.removeprefix("There is no ").rstrip(".") for text in missing]
         ui.tell(f"To share it, add what is missing: {', '.join(dict.fromkeys(named))}.")

@@ -35,7 +35,7 @@ MAX_TOLD = 20
     examples=("arcrun recipes update", "arcrun recipes update --json"),
 )
 @json_option
-def update(*, as_json: bool) -> int:
+def command(*, as_json: bool) -> int:
     """Ask every source that the settings name, and say what is new, other, or gone.
 
     A source that does not answer, or whose signatures do not hold, changes nothing: what was

@@ -78,7 +78,7 @@ def command(what: str, *, server: str | None, yes: bool, no_input: bool) -> int:
 
 def _file(recipes: Catalog, what: str) -> str:
     """The file that is meant: one that is there, or the one of a service."""
-    from arcrun_cli.commands.recipe_diff import is_file
+    from arcrun_cli.commands.recipes.diff import is_file
     from arcrun_cli.faults import checked_name
 
     if is_file(what):
@@ -91,17 +91,17 @@ def _checked(recipes: Catalog, path: str) -> dict[str, Any]:
     from arcrun_auth import sharing
     from arcrun_auth.lint import errors
     from arcrun_auth.recipe import reader
-    from arcrun_cli.commands import recipes as commands
+    from arcrun_cli.commands.recipes import lint
 
-    bad = errors(commands.findings(recipes, [path]))
+    bad = errors(lint.findings(recipes, [path]))
     for finding in bad:
-        commands.show_finding(finding)
+        lint.show_finding(finding)
     if bad:
         raise RecipeError(
             f"This recipe has {ui.count(len(bad), 'error')}. Nothing was sent.", path=path,
             hint=f"arcrun recipes lint {path}",
         )  # fmt: skip
-    document = reader.parse(commands.read_files([path])[path], path)
+    document = reader.parse(lint.read_files([path])[path], path)
     data = sharing.payload(document, recipes.bases())
     if refused := sharing.unfit(data):
         raise RecipeError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arcrun_cli import ui
-from arcrun_cli.commands.recipe_diff import show_new
+from arcrun_cli.commands.recipes.diff import show_new
 from arcrun_cli.faults import UsageFault
 from arcrun_cli.talk import Waiting
 
