@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from arcrun_auth import policy
-from arcrun_auth.errors import AuthError, PolicyRefused, StoreConflict
+from arcrun_auth.errors import AuthError, PolicyRefused, StoreConflict, StoreCorrupt
 from arcrun_auth.markers import marker
-from arcrun_auth.policies.kept import MOST, MOST_EACH, PATIENCE, Book, Desk, PendingRequest
+from arcrun_auth.policies.kept import (
+    MOST,
+    MOST_EACH,
+    PATIENCE,
+    Book,
+    Desk,
+    PendingRequest,
+    forget,
+)
 from arcrun_auth.policies.passphrase import Lock, vault_of
 from arcrun_auth.policies.shape import checked
 from arcrun_auth.policy import ANY, Rule, Verdict, Wanted
@@ -170,6 +179,17 @@ class Policies:
         removed = self._change(without)
         self._note("policy remove", removed.service)
         return removed
+
+    def reset(self) -> None:
+        """Takes away every rule, the lock, and what waits: the way out of a damaged policy.
+
+        Raises what `allow` raises; a lock that cannot be read any more holds nobody back.
+        """
+        self._by_a_person("arcrun policy reset")
+        with suppress(StoreCorrupt):
+            self._may_widen(Book.read(self._store))
+        forget(self._store)
+        self._note("policy reset", "")
 
     # -- Requests that wait for a person -----------------------------------------------
 

@@ -1,11 +1,12 @@
 """The policy as it lies in the vault: two records, which never leave it.
 
 One holds the rules and the lock, one the requests that wait for a person. A record that cannot be
-understood is no empty policy: it fails, since a prohibition may be in it.
+opened or understood is no empty policy: it fails, since a prohibition may be in it.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from arcrun_auth.stores.base import Store
+    from arcrun_auth.stores.vault import Vault
 
 AGENTS, PENDING = Key("policy", "agents"), Key("policy", "pending")
 
@@ -85,10 +87,10 @@ class Book:
 
     @classmethod
     def read(cls, store: Store) -> Self:
-        """What lies in the store; empty if nothing does. Raises what `Store.get` raises."""
+        """What lies in the store; empty if nothing ever did. Raises what `Store.get` raises."""
         import msgspec
 
-        record = store.get(AGENTS)
+        record = _record(store, AGENTS)
         if record is None:
             return cls()
         params = _known(record)
@@ -136,10 +138,10 @@ class Desk:
 
     @classmethod
     def read(cls, store: Store) -> Self:
-        """What lies in the store; empty if nothing does. Raises what `Store.get` raises."""
+        """What lies in the store; empty if nothing ever did. Raises what `Store.get` raises."""
         import msgspec
 
-        record = store.get(PENDING)
+        record = _record(store, PENDING)
         if record is None:
             return cls()
         params = _known(record)
@@ -180,6 +182,47 @@ class Desk:
         )
 
 
+def forget(store: Store) -> None:
+    """Takes both records away, and what was set aside of them."""
+    for key in (AGENTS, PENDING):
+        with suppress(StoreCorrupt):  # it is set aside by that
+            record = store.get(key)
+            if record is not None:
+                store.delete(key, expect=record.generation)
+    vault = _vault(store)
+    if vault is not None:
+        from arcrun_auth.stores.upkeep import forget_set_aside
+
+        forget_set_aside(vault, AGENTS.kind)
+
+
+def _record(store: Store, key: Key) -> Credential | None:
+    """What lies there. StoreCorrupt where one was damaged: the vault sets such a record aside,
+    and an absent policy allows more than one that holds prohibitions."""
+    try:
+        record = store.get(key)
+    except StoreCorrupt:
+        if not _lost(store):
+            raise
+        record = None
+    if record is None and _lost(store):
+        raise _damaged()
+    return record
+
+
+def _lost(store: Store) -> bool:
+    from arcrun_auth.stores.upkeep import set_aside
+
+    vault = _vault(store)
+    return vault is not None and set_aside(vault, AGENTS.kind) > 0
+
+
+def _vault(store: Store) -> Vault | None:
+    from arcrun_auth.stores.vault import Vault
+
+    return store if isinstance(store, Vault) else None
+
+
 def _known(record: Credential) -> Mapping[str, str]:
     if record.params.get("format") != FORMAT:
         raise StoreError(
@@ -192,5 +235,5 @@ def _known(record: Credential) -> Mapping[str, str]:
 def _damaged() -> StoreCorrupt:
     return StoreCorrupt(
         "The policy for agents in the vault is damaged: nothing is allowed to them.",
-        hint="arcrun doctor, then report it",
+        hint="arcrun policy reset",
     )

@@ -311,6 +311,25 @@ def quarantine(session: Session, number: int, *, at: float) -> None:
             connection.execute("ROLLBACK")
 
 
+def set_aside(vault: Vault, kind: str) -> int:
+    """How many damaged records of a kind lie in the quarantine."""
+
+    def count(session: Session) -> int:
+        sql = "SELECT count(*) FROM quarantine WHERE kind = ?"
+        return int(connection_of(session).execute(sql, (kind,)).fetchone()[0])
+
+    return vault.run(count, absent=lambda: 0)
+
+
+def forget_set_aside(vault: Vault, kind: str) -> None:
+    """Drops the damaged records of a kind: for whoever was told, and begins anew."""
+
+    def drop(session: Session) -> None:
+        connection_of(session).execute("DELETE FROM quarantine WHERE kind = ?", (kind,))
+
+    vault.run(drop, writing=True, absent=lambda: None)
+
+
 def move_to_quarantine(connection: sqlite3.Connection, number: int, *, at: float) -> None:
     connection.execute(
         "INSERT INTO quarantine(at, id, kind, epoch, gen, nonce, ct) "

@@ -329,7 +329,7 @@ class Vault(Store):
             raise StoreCorrupt(
                 f"The vault's record of {key} is damaged. It was set aside; the others are sound.",
                 service=key.account,
-                hint=f"arcrun setup {key.account}",
+                hint=f"arcrun setup {key.account}" if key.kind == "credential" else "arcrun doctor",
             ) from None
         return load_record(plain, key)
 

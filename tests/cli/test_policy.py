@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -194,6 +196,36 @@ def test_it_is_the_passphrase_of_the_vault_where_that_has_one(inside):
     assert person.asked == ["The vault's passphrase"]
 
 
+def test_a_reset_begins_anew(inside, policies):
+    one = canary.fresh("passphrase")
+    inside("policy", "deny", "notion")
+    inside("policy", "lock", person=Types(one, one))
+    policies.ask(ASKED)
+    assert inside("policy", "reset").code == 2  # nobody can be asked
+    assert inside("policy", "reset", person=Types("n")).code == 1
+    assert inside("policy", "reset", person=Types("y", "wrong")).code == 7
+    assert len(rules(inside)) == 1
+    person = Types("y", one)
+    assert "agents may read" in inside("policy", "reset", person=person).err
+    assert person.asked[0].startswith("Take away all rules for agents, prohibitions and the lock")
+    assert (rules(inside), policies.locked, policies.pending()) == ([], False, ())
+
+
+def test_a_damaged_policy_names_the_way_out(inside):
+    from arcrun_cli.safe import vault_of
+
+    inside("policy", "deny", "notion")
+    broker = Broker()
+    with closing(sqlite3.connect(vault_of(broker).path)) as db, db:
+        db.execute("UPDATE rec SET ct = x'00' WHERE kind = 'policy'")
+    broker.close()
+    for _ in range(2):
+        ran = inside("policy")
+        assert (ran.code, "→ arcrun policy reset" in ran.err) == (1, True), ran.both
+    assert inside("policy", "reset", "--yes").code == 0
+    assert rules(inside) == []
+
+
 # -- an agent's shell --------------------------------------------------------------------------
 
 
@@ -205,6 +237,7 @@ def test_an_agent_widens_nothing(inside, policies):
         ("policy", "remove", "r1"),
         ("policy", "lock"),
         ("policy", "unlock"),
+        ("policy", "reset", "--yes"),
         ("approve",),
         ("approve", "q1"),
         ("approve", "q1", "--refuse"),

@@ -20,7 +20,7 @@ from arcrun_auth.errors import (
 from arcrun_auth.policies import MOST, PATIENCE, PendingRequest, Policies
 from arcrun_auth.policies.kept import AGENTS, PENDING
 from arcrun_auth.policy import Rule, Verdict, Wanted
-from arcrun_auth.stores import export, kdf, upkeep
+from arcrun_auth.stores import export, kdf, rotation, upkeep
 from arcrun_auth.stores.keyring_items import KeyringItems
 from arcrun_auth.stores.layers import Layers
 from arcrun_auth.stores.memory import Memory
@@ -401,6 +401,65 @@ def test_a_damaged_policy_allows_nothing(policies, text):
         policies.use(replace(WRITE, what="read"))
     with pytest.raises(StoreCorrupt):
         policies.pending()
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_policy_that_the_vault_has_set_aside_allows_nothing_until_it_is_reset(tmp_path, rotated):
+    told: list[tuple[str, str]] = []
+    vault = vault_at(tmp_path, env_keys(KEY))
+    policies = Policies(vault, environ={}, note=lambda *line: told.append(line))
+    policies.deny("notion")
+    policies.ask(ASKED)
+    vault.put(record(), expect=0)
+    damage = "UPDATE rec SET ct = zeroblob(length(ct)) WHERE kind = 'policy' AND n = 1"
+    vault.session().connection.execute(damage)
+    if rotated:
+        rotation.rotate(vault)
+    for _ in range(2):
+        with pytest.raises(StoreCorrupt, match="nothing is allowed") as caught:
+            policies.use(replace(WRITE, what="read"))
+        assert caught.value.hint == "arcrun policy reset"
+    with pytest.raises(StoreCorrupt, match="nothing is allowed"):
+        policies.deny("github")
+    with pytest.raises(PolicyRefused, match="AI_AGENT"):
+        Policies(vault, environ={"AI_AGENT": "1"}).reset()
+    policies.reset()
+    assert told[-1] == ("policy reset", "")
+    assert (policies.rules(), policies.pending()) == ((), ())
+    assert policies.use(replace(WRITE, what="read")).allowed
+    assert vault.get(record().key) is not None
+    assert vault.status()["quarantined"] == 0
+    vault.close()
+
+
+def test_a_reset_asks_for_the_passphrase_of_a_lock_that_can_be_read(policies):
+    policies.deny("notion")
+    policies.ask(ASKED)
+    policies.lock("one two three")
+    with pytest.raises(PolicyRefused, match="locked"):
+        policies.reset()
+    assert (len(policies.rules()), len(policies.pending())) == (1, 1)
+    policies.unlock_with("one two three")
+    policies.reset()
+    assert (policies.rules(), policies.pending(), policies.locked) == ((), (), False)
+
+
+def test_a_reset_takes_away_what_cannot_be_understood(policies):
+    for key in (AGENTS, PENDING):
+        policies._store.put(Credential(key, params={"format": "1", "count": "x"}), expect=0)
+    policies.reset()
+    assert (policies.rules(), policies.pending()) == ((), ())
+
+
+def test_a_damage_of_the_whole_vault_is_told_as_that(tmp_path):
+    vault = vault_at(tmp_path, env_keys(KEY))
+    Policies(vault, environ={}).deny("notion")
+    vault.session().connection.execute("UPDATE rec SET ct = x'00'")
+    vault.session().connection.execute("PRAGMA query_only = ON")  # it cannot be set aside
+    with pytest.raises(StoreCorrupt, match=r"record of .* is damaged") as caught:
+        Policies(vault, environ={}).rules()
+    assert caught.value.hint == "arcrun doctor"
+    vault.close()
 
 
 def test_fields_that_a_newer_version_wrote_beside_it_are_kept(policies):

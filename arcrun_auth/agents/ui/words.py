@@ -36,6 +36,7 @@ OF_RULES = {
     "policy remove": "rule removed",
     "policy approve": "request allowed",
     "policy refuse": "request refused",
+    "policy reset": "all rules removed",
 }
 """The same for lines about rules."""
 

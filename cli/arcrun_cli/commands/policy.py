@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from arcrun_auth.errors import StoreCorrupt
 from arcrun_auth.policy import ANY, REVEALS, Rule
 from arcrun_auth.tokens import split_name
 from arcrun_cli import agents, ui
 from arcrun_cli.app import Group
 from arcrun_cli.faults import UsageFault
-from arcrun_cli.options import Service, broker, json_option, seconds_in
+from arcrun_cli.options import Service, agreed, broker, json_option, seconds_in
 from arcrun_cli.safe import typed, typed_twice
 from arcrun_cli.talk import Waiting
 
@@ -215,6 +216,32 @@ def unlock() -> int:
     with Waiting("Checking the passphrase"):
         policies.unlock(passphrase)
     ui.tell(f"{ui.mark('ok', ui.err)} The lock is gone.")
+    return 0
+
+
+@command.command(
+    "reset",
+    short_help="Take all rules and the lock away, even damaged ones.",
+    examples=("arcrun policy reset",),
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(*, yes: bool) -> int:
+    """Begin anew: no rule, no lock, nothing that waits. Agents may read then.
+
+    A damaged policy allows nothing, and this is the way out. A lock that can still be read asks
+    for its passphrase.
+    """
+    agents.refuse_here()
+    here = broker()
+    question = "Take away all rules for agents, prohibitions and the lock among them?"
+    if not yes and not agreed(here.person, question, "arcrun policy reset --yes"):
+        return 1
+    try:
+        policies = opened(here)
+    except StoreCorrupt:
+        policies = here.policies
+    policies.reset()
+    ui.tell(f"{ui.mark('ok', ui.err)} There is no rule any more: agents may read.")
     return 0
 
 
