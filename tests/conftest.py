@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,12 @@ settings.register_profile(
 )
 settings.load_profile("untimed")
 settings.register_profile("thorough", settings.get_profile("untimed"), max_examples=100)
+
+# A shell ignores these for what it starts in the background, and so would all that a test starts.
+for number in ("SIGHUP", "SIGINT", "SIGQUIT"):
+    ignored = getattr(signal, number, None)
+    if ignored is not None and signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.SIG_DFL if number != "SIGINT" else signal.default_int_handler)
 
 
 class _Watch(logging.Handler):
