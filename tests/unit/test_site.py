@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 import threading
@@ -492,25 +493,56 @@ class TestOtherUsers:
             site.for_anybody()
             assert "200 OK" in send(site.port, asked, host)
 
+    @pytest.fixture(params=["asked", "looked up", "told by nobody"])
+    def way(self, request, monkeypatch):
+        """How the system tells: it answers a question, or has a table alone, or neither."""
+        if request.param != "asked":
+            monkeypatch.setattr(callers, "_SOCK_DIAG", 31)  # there is no such protocol
+        if request.param == "told by nobody":
+            monkeypatch.setattr(callers, "_TABLES", ("/nowhere",))
+        elif sys.platform != "linux":
+            pytest.skip("the system tells nobody whose a socket is")
+        return request.param
+
     @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-    def test_our_own_programs_are_no_strangers(self, host) -> None:
-        with linked(host, host) as ours:
+    def test_our_own_programs_are_no_strangers(self, way, host) -> None:
+        with linked(host, host) as (ours, _):
             assert not callers.is_stranger(ours)
 
-    def test_a_socket_of_ipv6_that_speaks_ipv4_is_found(self, stranger) -> None:
-        with linked("127.0.0.1", "::ffff:127.0.0.1") as ours:
-            assert callers.is_stranger(ours) == (sys.platform == "linux")
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    def test_another_user_s_are_where_anything_is_told(self, way, stranger, host) -> None:
+        with linked(host, host) as (ours, _):
+            assert callers.is_stranger(ours) == (way != "told by nobody")
 
-    def test_where_nobody_tells_nobody_is_a_stranger(self, stranger, monkeypatch, tmp_path) -> None:
-        monkeypatch.setattr(callers, "_TABLES", (str(tmp_path / "none"),))
-        with linked("127.0.0.1", "127.0.0.1") as ours:
-            assert not callers.is_stranger(ours)
-        assert not callers.is_stranger(ours), "it has gone"
+    def test_a_socket_of_ipv6_that_speaks_ipv4_is_found(self, way, stranger) -> None:
+        with linked("127.0.0.1", "::ffff:127.0.0.1") as (ours, _):
+            assert callers.is_stranger(ours) == (way != "told by nobody")
+
+    def test_whoever_asks_and_hangs_up_at_once_is_let_in_by_no_other_s_name(self, way) -> None:
+        with linked("127.0.0.1", "127.0.0.1") as (ours, theirs):
+            theirs.close()  # from now on its socket is root's, if you believe the system
+            assert callers.is_stranger(ours) == (way != "told by nobody")
+
+    def test_both_ways_tell_the_same(self) -> None:
+        if sys.platform != "linux":
+            pytest.skip("the system tells nobody whose a socket is")
+        for server, client in (("127.0.0.1",) * 2, ("::1",) * 2, ("127.0.0.1", "::ffff:127.0.0.1")):
+            with linked(server, client) as (ours, theirs):
+                ends = [callers._address(name()) for name in (ours.getpeername, ours.getsockname)]
+                asked = callers._asked(*ends)
+                assert asked == callers._looked_up(*ends)
+                assert asked == (os.geteuid(), os.fstat(theirs.fileno()).st_ino)
+                assert callers._asked(ends[0], (ends[1][0], 1)) is None, "there is no such socket"
+
+    def test_who_has_gone_is_nobody(self, way) -> None:
+        with linked("127.0.0.1", "127.0.0.1") as (ours, _):
+            pass
+        assert not callers.is_stranger(ours)
 
 
 @contextmanager
 def linked(server, client):
-    """Our end of a connection between the two addresses."""
+    """Both ends of a connection between the two addresses: ours, and the client's."""
     families = [socket.AF_INET6 if ":" in host else socket.AF_INET for host in (server, client)]
     with (
         socket.create_server((server, 0), family=families[0]) as listening,
@@ -518,4 +550,4 @@ def linked(server, client):
     ):
         theirs.connect((client, listening.getsockname()[1]))
         with listening.accept()[0] as ours:
-            yield ours
+            yield ours, theirs
