@@ -84,12 +84,12 @@ def _utc(when: datetime) -> datetime:
 def ago(seconds: float) -> str:
     """A span of time in words, from now on: what is past is negative.
 
-    >>> ago(3300), ago(-3 * 86400), ago(0)
-    ('in 55 min', '3 days ago', 'in 0 s')
+    >>> ago(7100), ago(-3 * 86400), ago(0)
+    ('in 118 min', '3 days ago', 'in 0 s')
     """
     span = abs(seconds)
-    for size, word in ((86400, "day"), (3600, "h"), (60, "min")):
-        if span >= size:
+    for size, least, word in ((86400, 1, "day"), (3600, 2, "h"), (60, 1, "min")):
+        if span >= least * size:  # "1 h" could be nearly two
             number = int(span // size)
             text = f"{number} {word}{'s' if word == 'day' and number > 1 else ''}"
             break

@@ -103,8 +103,8 @@ def examine(here: Broker) -> Iterator[Finding]:
         yield Finding(
             "vault",
             "warn",
-            f"{found['quarantined']} damaged records were set aside.",
-            "set those services up again: arcrun list",
+            f"{ui.count(found['quarantined'], 'damaged record')}: set aside, not deleted.",
+            "set up again what is missing: arcrun list; if it was the policy: arcrun policy reset",
         )
     for path in found["set_aside"]:
         yield Finding(

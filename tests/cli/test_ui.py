@@ -60,6 +60,7 @@ def test_a_mark_always_has_its_word(monkeypatch):
         (59.9, "in 59 s"),
         (60, "in 1 min"),
         (3599, "in 59 min"),
+        (7199, "in 119 min"),
         (7200, "in 2 h"),
         (86400, "in 1 day"),
         (86400 * 3, "in 3 days"),

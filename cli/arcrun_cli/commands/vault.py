@@ -54,7 +54,7 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     aside = [*found["set_aside"]]
     if found.get("quarantined"):
-        aside.append(f"{found['quarantined']} damaged records")
+        aside.append(ui.count(found["quarantined"], "damaged record"))
     return [
         ("vault", printable(found["path"])),
         (
