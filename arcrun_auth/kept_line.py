@@ -41,11 +41,14 @@ class Line:
             self.client = self.stream = None
             self._lock, self._generation = Lock(), forks.generation
         with self._lock:
+            exchange = _Kept(self, call)
             try:
-                return perform(_Kept(self, call))
+                answer = perform(exchange)
             except BaseException:
                 self._close()
                 raise
+            self.stream = exchange.stream
+            return answer
 
     def close(self) -> None:
         """Ends the connection. The next request opens another one."""
@@ -69,10 +72,10 @@ class _Kept(Exchange):
         self.stream = line.stream
 
     def client(self) -> AbstractContextManager[Any]:
-        if self.line.client is None:
-            self.line.client = super().client()
-        return nullcontext(self.line.client)
-
-    def run(self) -> None:
-        super().run()
-        self.line.stream = self.stream
+        client = self.line.client
+        if client is None:
+            client = super().client()
+            with self._lock:
+                self._check_wanted()  # else the line has gone on, maybe with another client
+                self.line.client = client
+        return nullcontext(client)

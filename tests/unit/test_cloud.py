@@ -17,11 +17,13 @@ from arcrun_auth.errors import (
     ProviderUnavailable,
     TokenRefused,
 )
+from arcrun_auth.exchange import Exchange
 from arcrun_auth.sync.cloud_wire import CloudWire
 from arcrun_auth.sync.wire import everything_since
 from arcrun_auth.tokens import Secret
 from tests.platform_desk import IV, cipher, desk
 from tests.servers import GUARD, Reply, raw_server, recorder
+from tests.waiting import none_left
 
 PROTOCOL = {"arcrun-protocol": "1", "content-type": "application/json"}
 KEY = Secret("ak_tests.canary.CLOUD")
@@ -301,6 +303,44 @@ def test_a_slow_platform_is_given_up_and_the_next_request_goes_through() -> None
         kept._line.total = GUARD
         assert kept.health()
         assert fake.connections == 2
+
+
+def test_the_next_request_knows_its_connection_however_late_the_last_thread_ends(
+    monkeypatch,
+) -> None:
+    """It is what is shut down where the next one is given up."""
+    run, go_on = Exchange.run, threading.Event()
+
+    def late(exchange) -> None:
+        run(exchange)
+        go_on.wait(GUARD)
+
+    monkeypatch.setattr(Exchange, "run", late)
+    with answering(200, {"ok": True}) as fake, client(fake) as kept:
+        assert kept.health()
+        first = kept._line.stream
+        assert first is not None
+        kept.close()
+        assert kept.health()
+        second = kept._line.stream
+        go_on.set()
+        none_left("arcrun-token")
+        assert kept._line.stream is second is not first
+
+
+def test_a_request_that_was_given_up_leaves_no_client_to_the_line(monkeypatch) -> None:
+    context, go_on = Exchange._context, threading.Event()
+    monkeypatch.setattr(Exchange, "_context", lambda self: go_on.wait(GUARD) and context(self))
+    with answering(200, {"ok": True}) as fake, client(fake) as kept:
+        kept._line.total = 0.01
+        with pytest.raises(ProviderUnavailable, match="within"):
+            kept.health()
+        go_on.set()
+        none_left("arcrun-token")
+        assert kept._line.client is None
+        kept._line.total = GUARD
+        assert kept.health()
+        assert fake.connections == 1
 
 
 def test_rows_survive_the_whole_way(server, cloud) -> None:
