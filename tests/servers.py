@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from http.server import HTTPServer
     from pathlib import Path
 
 GUARD = 20.0
@@ -62,6 +63,14 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request, client_address) -> None:
         """A client that hangs up is part of the tests."""
+
+
+def end(server: HTTPServer) -> None:
+    """Ends a server that another thread serves for ever."""
+    with contextlib.suppress(OSError):  # where it wakes that thread: else it looks up now and then
+        server.socket.shutdown(socket.SHUT_RDWR)
+    server.shutdown()
+    server.server_close()
 
 
 class Recorder:
@@ -120,8 +129,7 @@ class Recorder:
         self._thread.start()
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        end(self._server)
 
     @property
     def raw(self) -> str:
