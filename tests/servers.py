@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
+import random
 import socket
 import ssl
 import threading
@@ -159,6 +160,15 @@ def recorder(answer=None, context=None) -> Iterator[Recorder]:
         yield server
     finally:
         server.close()
+
+
+def free_port() -> int:
+    """A port that is free, and that no other test is given by chance before it is used: systems
+    take those that they choose themselves from 32768 on, or from 49152 (RFC 6335 §6)."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 @contextlib.contextmanager
