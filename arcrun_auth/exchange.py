@@ -202,9 +202,13 @@ class Exchange:
 
     def _about_to_send(self) -> None:
         with self._lock:
-            if self._abandoned:
-                raise self.failure("was given up before anything was sent")
+            self._check_wanted()
             self.sent = True
+
+    def _check_wanted(self) -> None:
+        """Under the lock: whether somebody still waits for the answer."""
+        if self._abandoned:
+            raise self.failure("was given up before anything was sent")
 
     def _read(self, response: Any) -> bytes:
         """The decoded body. Both sides of the decompression are capped (RFC 9110 §8.4)."""

@@ -6,7 +6,7 @@ everything; what is shared is the client below it. One request at a time goes ov
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from arcrun_auth._http import TOTAL_SECONDS
 from arcrun_auth.exchange import Exchange, perform
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
     from arcrun_auth._http import Answer, Call, Guard
 
@@ -41,11 +41,16 @@ class Line:
             self.client = self.stream = None
             self._lock, self._generation = Lock(), forks.generation
         with self._lock:
+            exchange = _Kept(self, call)
             try:
-                return perform(_Kept(self, call))
+                answer = perform(exchange)
             except BaseException:
+                if exchange.is_left_behind():
+                    self.client = self.stream = None
                 self._close()
                 raise
+            self.stream = exchange.stream
+            return answer
 
     def close(self) -> None:
         """Ends the connection. The next request opens another one."""
@@ -67,12 +72,37 @@ class _Kept(Exchange):
         super().__init__(call, line.guard, line.total)
         self.line = line
         self.stream = line.stream
+        self._client = line.client
+        self._left = False
+        """Whether the thread needs the client no more."""
 
-    def client(self) -> AbstractContextManager[Any]:
-        if self.line.client is None:
-            self.line.client = super().client()
-        return nullcontext(self.line.client)
+    def is_left_behind(self) -> bool:
+        """Whether it was given up while its thread had the client, which the thread closes then.
 
-    def run(self) -> None:
-        super().run()
-        self.line.stream = self.stream
+        Closed by anybody else, the number of the descriptor that it waits at could be that of the
+        next connection by the time it wakes: it would wait on, and read what is another's.
+        """
+        with self._lock:
+            return self._abandoned and not self._left
+
+    @contextmanager
+    def client(self) -> Iterator[Any]:
+        client = self._client
+        if client is None:
+            client = self._made()
+        try:
+            yield client
+        finally:
+            with self._lock:
+                self._left = True
+                is_mine = self._abandoned
+            if is_mine:
+                client.close()
+
+    def _made(self) -> Any:
+        """A client, the line's from now on."""
+        client = super().client()
+        with self._lock:
+            self._check_wanted()  # else the line has gone on, maybe with another one
+            self.line.client = client
+        return client

@@ -38,3 +38,12 @@ def key(service, **more):
         f"required_secrets: [{{key: {service}_key, env: [THEIRS]}}]\n"
         f"inject: {{header: {{Authorization: 'Bearer {{{{secret.{service}_key}}}}'}}}}\n{extra}"
     )
+
+
+def names_of(home, bundled, barrier, queue):
+    """In a process of its own, which imports this module and no other of the tests."""
+    from arcrun_auth.catalog import Catalog
+
+    barrier.wait(60)
+    catalog = Catalog(home, bundled=bundled)
+    queue.put((catalog.names(), [str(problem) for problem in catalog.problems]))

@@ -104,12 +104,14 @@ class _CanaryTokens:
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the home, keyring or settings of whoever runs it."""
+    """No test uses the home, keyring, settings or proxy of whoever runs it."""
     import os
 
     for name in list(os.environ):
         if name.startswith("ARCRUN_") and not name.startswith("ARCRUN_TEST_"):
             monkeypatch.delenv(name)
+        if name.lower().endswith("_proxy"):  # theirs knows nothing of this machine's loopback
+            monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
+import random
 import socket
 import ssl
 import threading
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from http.server import HTTPServer
     from pathlib import Path
 
 GUARD = 20.0
@@ -62,6 +64,14 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request, client_address) -> None:
         """A client that hangs up is part of the tests."""
+
+
+def end(server: HTTPServer) -> None:
+    """Ends a server that another thread serves for ever."""
+    with contextlib.suppress(OSError):  # where it wakes that thread: else it looks up now and then
+        server.socket.shutdown(socket.SHUT_RDWR)
+    server.shutdown()
+    server.server_close()
 
 
 class Recorder:
@@ -120,8 +130,7 @@ class Recorder:
         self._thread.start()
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        end(self._server)
 
     @property
     def raw(self) -> str:
@@ -151,6 +160,15 @@ def recorder(answer=None, context=None) -> Iterator[Recorder]:
         yield server
     finally:
         server.close()
+
+
+def free_port() -> int:
+    """A port that is free, and that no other test is given by chance before it is used: systems
+    take those that they choose themselves from 32768 on, or from 49152 (RFC 6335 §6)."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 @contextlib.contextmanager

@@ -74,8 +74,8 @@ class Head:
 
 def keep(vault: Store, trail: Trail, *, signer: Signer | None, now: float) -> Head | None:
     """Keeps how far the trail goes now; None where its end does not fit: that is not signed."""
-    tail = trail.tail()
     record = vault.get(key_of(trail.key.id))
+    tail = trail.tail()  # after the record: no head takes the place of one that is further on
     if tail is None or record is None:
         return None
     if signer is not None and tail.device != signer.id:  # its first head, or a home that was copied

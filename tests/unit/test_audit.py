@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 
 from arcrun_auth import forks, recording
-from arcrun_auth.audit import EVERY, TrailKey, found, key_of
+from arcrun_auth.audit import EVERY, Trail, TrailKey, found, key_of
 from arcrun_auth.audit.anchor import Head
 from arcrun_auth.audit.making import aside_files
 from arcrun_auth.errors import NoStore, StoreError, StoreLocked
@@ -26,6 +26,13 @@ from arcrun_auth.sync.identity import stored
 from arcrun_auth.tokens import Key
 from tests import audit_kit, canary
 from tests.audit_kit import KEY, TAMPERINGS, House
+from tests.servers import GUARD
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A line waits for as long as it takes: where many write at once that may be a while."""
+    monkeypatch.setattr("arcrun_auth.audit.BUSY_SECONDS", GUARD)
 
 
 @pytest.fixture
@@ -290,6 +297,7 @@ def test_threads_of_many_processes_write_one_chain(house):
     house.close()
     code = (
         "import sys, threading; from pathlib import Path; from tests.audit_kit import House\n"
+        "from arcrun_auth import audit; audit.BUSY_SECONDS = 60\n"
         "house = House(Path(sys.argv[1]))\n"
         "each = [threading.Thread(target=house.write, args=(25,)) for _ in range(4)]\n"
         "[t.start() for t in each]; [t.join() for t in each]; house.close()\n"
@@ -326,14 +334,18 @@ def test_many_who_begin_at_once_begin_one_trail(house):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_writes_with_a_connection_of_its_own(house):
     house.write(1)
     before = forks.generation
     pid = os.fork()
     if pid == 0:  # pragma: no cover - the child
-        house.vault.get(Key("credential", "notion"))
-        good = house.recorder.note("use", "child") and forks.generation == before + 1
-        os._exit(0 if good else 1)
+        try:
+            house.vault.get(Key("credential", "notion"))
+            good = house.recorder.note("use", "child") and forks.generation == before + 1
+            os._exit(0 if good else 1)
+        finally:
+            os._exit(2)
     assert os.waitpid(pid, 0)[1] == 0
     house.write(1)
     assert [e.name for e in house.recorder.entries()] == ["service0", "child", "service0"]
@@ -361,7 +373,8 @@ def test_a_program_that_is_killed_anywhere_leaves_a_whole_chain(house):
 
 
 def test_a_brief_program_leaves_the_log_but_not_for_ever(house, monkeypatch):
-    monkeypatch.setattr(recording, "_left_open", None)
+    for name in ("_told", "_left_open"):
+        monkeypatch.setattr(recording, name, None)
     recording.declare("arcrun token", use="reveal", brief=True)
     house.write(1)
     house.recorder.close()
@@ -425,6 +438,26 @@ def test_a_head_that_cannot_be_kept_costs_no_line_and_makes_none_twice(house, mo
     assert len(house.recorder.entries()) == EVERY
     monkeypatch.undo()
     assert house.findings() == []
+
+
+def test_a_head_that_was_kept_meanwhile_is_not_put_back(house, monkeypatch):
+    house.write(1)
+    house.recorder.keep_head()
+    other = Recorder(Settings(house.home, environ={}), house.vault, house.clock)
+    tail = Trail.tail
+
+    def slowly(trail):
+        found = tail(trail)
+        monkeypatch.setattr(Trail, "tail", tail)
+        assert other.note("use", "notion")
+        other.keep_head()
+        return found
+
+    monkeypatch.setattr(Trail, "tail", slowly)
+    house.recorder.keep_head()
+    (trail,) = trail_ids(house)
+    assert Head.of(house.vault.get(key_of(trail))).count == len(other.entries())
+    other.close()
 
 
 def test_a_trail_is_checked_while_threads_write(house):

@@ -164,7 +164,7 @@ def test_a_login_that_waits_for_its_person_holds_up_no_other_service(desk, provi
 
     def open_url(url):
         opened.set()
-        go_on.wait(HANG)
+        go_on.wait(2 * HANG)
         provider.follow(url)
 
     desk._connections._open_url = open_url
@@ -173,7 +173,7 @@ def test_a_login_that_waits_for_its_person_holds_up_no_other_service(desk, provi
     login.start()
     assert opened.wait(HANG)
     other.start()
-    other.join(HANG / 4)
+    other.join(HANG)
     before_the_login = list(got)
     go_on.set()
     login.join(HANG)

@@ -10,6 +10,7 @@ import pytest
 
 from arcrun_auth import browser, surroundings
 from arcrun_auth.browser import NotOpened, Opened, available, open_url, why_unsafe
+from tests.servers import GUARD
 from tests.waiting import none_left, threads
 
 URL = "https://id.example.com/authorize?client_id=a&scope=b%20c&state=x-_.~+"
@@ -26,6 +27,8 @@ class Machine:
         self.log = folder / "log"
         self.environ = {"PATH": str(self.bin)}
         monkeypatch.setattr(surroundings, "_WSL_MARKS", ())
+        # A program that has not ended by then counts as a browser: these end, however busy it is.
+        monkeypatch.setattr(browser, "START_SECONDS", GUARD)
 
     def program(self, name, script="", *, code=0):
         path = self.bin / name

@@ -220,7 +220,10 @@ def test_a_storm_of_401s_asks_with_the_dead_token_and_replays_each_once(http) ->
 
     with servers.recorder(guarded(new)) as api:
         bind = bound.binding(api.origin, inject=bearer())
-        with bound_client(bind, source, http=http) as client, ThreadPoolExecutor(callers) as pool:
+        with (
+            bound_client(bind, source, http=http, timeout=servers.GUARD) as client,
+            ThreadPoolExecutor(callers) as pool,
+        ):
             assert list(pool.map(one, range(callers))) == [200] * callers
     assert source.renewals == 1
     assert {asked for asked in source.asked if asked} == {old}

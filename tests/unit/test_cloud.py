@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import threading
 
 import pytest
@@ -17,11 +18,13 @@ from arcrun_auth.errors import (
     ProviderUnavailable,
     TokenRefused,
 )
+from arcrun_auth.exchange import Exchange, perform
 from arcrun_auth.sync.cloud_wire import CloudWire
 from arcrun_auth.sync.wire import everything_since
 from arcrun_auth.tokens import Secret
 from tests.platform_desk import IV, cipher, desk
 from tests.servers import GUARD, Reply, raw_server, recorder
+from tests.waiting import none_left
 
 PROTOCOL = {"arcrun-protocol": "1", "content-type": "application/json"}
 KEY = Secret("ak_tests.canary.CLOUD")
@@ -301,6 +304,79 @@ def test_a_slow_platform_is_given_up_and_the_next_request_goes_through() -> None
         kept._line.total = GUARD
         assert kept.health()
         assert fake.connections == 2
+
+
+def test_a_connection_is_closed_by_the_thread_that_waits_at_it(monkeypatch) -> None:
+    """However late it wakes: the number of its descriptor is given to no other one before."""
+    there, gate = threading.Event(), threading.Event()
+
+    def slow(seen) -> Reply:
+        if seen.target == "/me":
+            there.set()
+            gate.wait(GUARD)
+        return Reply(200, PROTOCOL, b'{"ok": true}')
+
+    def up_when_there(exchange):
+        ended = exchange.done.wait
+        exchange.done.wait = lambda total: there.wait(GUARD) and ended(total)
+        return perform(exchange)
+
+    with recorder(slow) as fake, client(fake) as kept:
+        assert kept.health()
+        sock = kept._line.stream.get_extra_info("socket")
+        kept._line.total = 0.1
+        with monkeypatch.context() as late:
+            late.setattr(kept_line, "perform", up_when_there)
+            late.setattr(socket.socket, "shutdown", lambda *_: None)  # what wakes it
+            with pytest.raises(ProviderUnavailable, match="within"):
+                kept.ask("PUT", "/me")
+        kept._line.total = GUARD
+        assert kept.health()
+        assert sock.fileno() != -1
+        sock.shutdown(socket.SHUT_RDWR)
+        none_left("arcrun-token")
+        assert sock.fileno() == -1
+        assert kept.health()
+        assert fake.connections == 2
+        gate.set()
+
+
+def test_the_next_request_knows_its_connection_however_late_the_last_thread_ends(
+    monkeypatch,
+) -> None:
+    """It is what is shut down where the next one is given up."""
+    run, go_on = Exchange.run, threading.Event()
+
+    def late(exchange) -> None:
+        run(exchange)
+        go_on.wait(GUARD)
+
+    monkeypatch.setattr(Exchange, "run", late)
+    with answering(200, {"ok": True}) as fake, client(fake) as kept:
+        assert kept.health()
+        first = kept._line.stream
+        assert first is not None
+        kept.close()
+        assert kept.health()
+        second = kept._line.stream
+        go_on.set()
+        none_left("arcrun-token")
+        assert kept._line.stream is second is not first
+
+
+def test_a_request_that_was_given_up_leaves_no_client_to_the_line(monkeypatch) -> None:
+    context, go_on = Exchange._context, threading.Event()
+    monkeypatch.setattr(Exchange, "_context", lambda self: go_on.wait(GUARD) and context(self))
+    with answering(200, {"ok": True}) as fake, client(fake) as kept:
+        kept._line.total = 0.01
+        with pytest.raises(ProviderUnavailable, match="within"):
+            kept.health()
+        go_on.set()
+        none_left("arcrun-token")
+        assert kept._line.client is None
+        kept._line.total = GUARD
+        assert kept.health()
+        assert fake.connections == 1
 
 
 def test_rows_survive_the_whole_way(server, cloud) -> None:

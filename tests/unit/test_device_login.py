@@ -443,9 +443,14 @@ def test_a_device_that_lost_is_asked_about_no_more(provider, winner) -> None:
 
 def test_it_never_asks_sooner_than_the_provider_wants(provider) -> None:
     said = Said(provider)
-    threading.Timer(0.4, lambda: provider.approve(said[2].rpartition(" ")[2])).start()
-    assert enter(racing(provider), send, shown=said, ways=ONLY_DEVICE).access_token
-    assert len(provider.device_polls) > 1
+
+    def sending(call):
+        if len(provider.device_polls) == 4:  # the next one is granted
+            provider.approve(said[2].rpartition(" ")[2])
+        return send(call)
+
+    assert enter(racing(provider), sending, shown=said, ways=ONLY_DEVICE).access_token
+    assert len(provider.device_polls) == 5
     assert all(gap >= 0.05 for gap in provider.device_polls)
     assert provider.authority.devices == {}
 
@@ -481,7 +486,7 @@ def test_a_code_that_expires_beside_another_way_is_only_told(provider) -> None:
 
 
 def test_a_code_that_expires_alone_ends_the_login(provider) -> None:
-    expired = Script(code_answer(interval=0.01, expires_in=0.01), refusal("authorization_pending"))
+    expired = Script(code_answer(interval=0.02, expires_in=0.01), refusal("authorization_pending"))
     with pytest.raises(LoginFailed, match="Nobody entered the code") as caught:
         enter(plan(), expired, ways=ONLY_DEVICE)
     assert caught.value.error == "expired_token"
@@ -516,7 +521,7 @@ def test_a_device_endpoint_that_refuses_is_told_and_the_other_ways_go_on(provide
 
 def test_where_all_have_ended_nobody_waits_for_the_time_limit(provider) -> None:
     # Nobody can type any more, and the code has expired: nothing can come.
-    script = Script(code_answer(interval=0.01, expires_in=0.01), refusal("authorization_pending"))
+    script = Script(code_answer(interval=0.02, expires_in=0.01), refusal("authorization_pending"))
     told = []
     both = plan(oauth2=racing(provider).oauth2)
     ways = Ways(browser=False, loopback=False, device=True)
@@ -538,7 +543,7 @@ def test_a_fault_of_ours_while_polling_is_no_endless_wait(provider, monkeypatch)
 
     monkeypatch.setattr(devices.DeviceLogin, "run", broken)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)  # it is meant to end so
-    with pytest.raises(LoginFailed, match="Nobody finished"):
+    with no_thread_stays(), pytest.raises(LoginFailed, match="Nobody finished"):
         enter(plan(), Script(code_answer()), ways=ONLY_DEVICE)
 
 

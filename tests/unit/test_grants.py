@@ -11,6 +11,7 @@ from arcrun_auth.people import Nobody
 from arcrun_auth.stores.memory import Memory
 from arcrun_auth.testing import Provider, Quirks
 from arcrun_auth.tokens import Credential, Key, Secret
+from tests.servers import free_port
 from tests.unit.test_quirky_logins import DEMO, app_of, desk, works
 
 APP = Key("app", "demo")
@@ -329,11 +330,7 @@ def test_an_address_that_no_code_may_go_to_is_refused_before_anything_is_shown(
 
 
 def test_a_fixed_port_is_the_one_that_is_registered(tmp_path) -> None:
-    from arcrun_auth.loopback import Loopback
-    from arcrun_auth.recipe import Redirect
-
-    with Loopback(Redirect()) as free:
-        port = free.port
+    port = free_port()
     with Provider(quirks=Quirks(ports=(port,))) as provider:
         broker = desk(tmp_path, provider)
         broker.setup("demo")

@@ -19,6 +19,7 @@ from arcrun_auth.landing import CANCEL, TOKEN
 from arcrun_auth.listener import MAX_CONNECTIONS
 from tests import canary, knocking
 from tests.knocking import HANG, status
+from tests.servers import free_port
 
 FIELDS = (
     Field("token", "Token", help="From your <profile>.", help_url="https://example.com/help"),
@@ -161,7 +162,8 @@ class TestTheAnswer:
                 asking.post("second", token=token)
         assert asking.typed["token"].reveal() == "first"
 
-    def test_may_come_in_pieces(self):
+    def test_may_come_in_pieces(self, monkeypatch):
+        monkeypatch.setattr(listener, "CONNECTION_SECONDS", HANG)
         with Asking() as asking:
             body = urlencode({TOKEN: asking.token(), "field0": "slow"})
             with socket.create_connection(("127.0.0.1", asking.port), timeout=HANG) as sock:
@@ -357,9 +359,7 @@ class TestTheEnd:
             sock.connect(("127.0.0.1", ports[0]))
 
     def test_the_port_may_be_chosen(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         with Asking(port=port) as asking:
             asking.post("a")
         assert asking.port == port

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from arcrun_auth.catalog import Catalog, build
 from arcrun_auth.catalog.index import uri
-from tests.catalog_kit import key
+from tests.catalog_kit import key, names_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -220,19 +220,13 @@ def test_any_path_is_a_uri_of_sqlite(name):
     db.close()
 
 
-def _names(home, bundled, barrier, queue):
-    barrier.wait(30)
-    catalog = Catalog(home, bundled=bundled)
-    queue.put((catalog.names(), [str(problem) for problem in catalog.problems]))
-
-
 def test_many_processes_may_build_the_index_at_once(home, bundled, local):
     for i in range(30):
         (local / f"s{i}.yaml").write_text(key(f"s{i}"))
     context = multiprocessing.get_context("spawn")
     barrier, queue = context.Barrier(4), context.Queue()
     processes = [
-        context.Process(target=_names, args=(str(home), str(bundled), barrier, queue))
+        context.Process(target=names_of, args=(str(home), str(bundled), barrier, queue))
         for _ in range(4)
     ]
     for process in processes:
