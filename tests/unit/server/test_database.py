@@ -16,9 +16,11 @@ import pytest
 from arcrun_auth.errors import StoreError
 from arcrun_auth.server import accounts, migrations
 from arcrun_auth.server.database import Clash, open_database
+from arcrun_auth.server.postgres import Postgres
 from arcrun_auth.server.problems import Problem
 from arcrun_auth.server.shapes import Register
 from arcrun_auth.server.sqlite import Sqlite
+from tests import waiting
 from tests.servers import GUARD
 from tests.unit.server.conftest import forgets_the_account
 from tests.unit.server.test_rows import refused
@@ -147,9 +149,8 @@ def writer(tmp_path) -> Iterator[sqlite3.Connection]:
 
 
 def test_a_start_waits_for_another_that_writes(writer, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(
-        "arcrun_auth.server.sqlite.time.sleep", lambda _: writer.execute("ROLLBACK")
-    )
+    ends = waiting.clock(sleep=lambda _: writer.execute("ROLLBACK"))
+    monkeypatch.setattr("arcrun_auth.server.sqlite.time", ends)
     database = open_database(str(tmp_path / "server.db"))
     try:
         assert database.read(lambda tx: tx.one("PRAGMA journal_mode")) == ("wal",)
@@ -245,9 +246,9 @@ def test_a_file_that_somebody_else_holds_is_away_for_now(tmp_path, monkeypatch) 
 
 @pytest.mark.peer
 def test_a_restart_of_postgresql_is_got_over(postgres, monkeypatch) -> None:
-    monkeypatch.setattr("arcrun_auth.server.postgres.WAIT_SECONDS", 0.3)
     postgres.empty()
     database = open_database(postgres.url)
+    assert isinstance(database, Postgres)
     try:
         threads = [threading.Thread(target=database.write, args=(add(f"r{n}"),)) for n in range(12)]
         for thread in threads:
@@ -255,10 +256,13 @@ def test_a_restart_of_postgresql_is_got_over(postgres, monkeypatch) -> None:
         for thread in threads:
             thread.join()
         postgres.stop()
+        for limit in ("timeout", "reconnect_timeout"):  # while it is away, and no sooner
+            monkeypatch.setattr(database._pool, limit, 0.3)
         with refused(503) as caught:
             database.read(lambda tx: tx.one(COUNT))
         assert caught.value.headers["retry-after"] == "2"
         postgres.start()
+        monkeypatch.setattr(database._pool, "timeout", GUARD)
         assert _patiently(lambda: database.read(lambda tx: tx.one(COUNT))) == (12,)
         database.write(add("more"))
     finally:
