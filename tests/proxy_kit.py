@@ -18,7 +18,7 @@ from arcrun_auth.agents.gateway import Gateway
 from arcrun_auth.agents.proxy import Proxy, new_session
 from arcrun_auth.broker import Broker
 from tests import canary
-from tests.servers import GUARD, Seen
+from tests.servers import GUARD, Seen, end
 from tests.world import Told, master_key
 
 if TYPE_CHECKING:
@@ -147,8 +147,7 @@ class Api:
 
     def close(self) -> None:
         self.gate.set()
-        self._server.shutdown()
-        self._server.server_close()
+        end(self._server)
 
     def recipe(self, service: str = "fake", **changes: Any) -> str:
         found = {

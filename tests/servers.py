@@ -120,12 +120,19 @@ class Recorder:
         self._thread.start()
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        end(self._server)
 
     @property
     def raw(self) -> str:
         return "\n".join(each.raw for each in list(self.seen))
+
+
+def end(server: ThreadingHTTPServer) -> None:
+    """Ends `serve_forever` at once: it looks whether it is to end when somebody knocks."""
+    with contextlib.suppress(OSError):  # where this does not wake it, it looks by itself
+        server.socket.shutdown(socket.SHUT_RDWR)
+    server.shutdown()
+    server.server_close()
 
 
 def _shown(connection: socket.socket) -> str:

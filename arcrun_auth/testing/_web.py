@@ -47,6 +47,8 @@ class Server(ThreadingHTTPServer):
 
     def stop(self) -> None:
         self.closing.set()
+        with suppress(OSError):  # wakes it, where the system does that: it ends at once
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()
         self.server_close()
         with self._open_lock:
