@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -222,6 +223,28 @@ def test_a_database_that_was_closed_says_so(tmp_path) -> None:
     database.close()
     with refused(503):
         database.write(add("late"))
+
+
+def test_what_is_written_just_as_it_is_closed_is_done(tmp_path, monkeypatch) -> None:
+    database = open_database(str(tmp_path / "server.db"))
+    assert isinstance(database, Sqlite)
+    jobs, closing = database._jobs, threading.Thread(target=database.close)
+
+    def late(job) -> None:
+        if job is not None:
+            closing.start()
+            closing.join(0.1)  # it could end here, and what follows would wait for good
+        jobs.put(job)
+
+    monkeypatch.setattr(
+        database, "_jobs", SimpleNamespace(get=jobs.get, empty=jobs.empty, put=late)
+    )
+    ended: list[int] = []
+    writing = threading.Thread(target=lambda: ended.append(database.write(add("one"))), daemon=True)
+    writing.start()
+    writing.join(GUARD)
+    closing.join(GUARD)
+    assert ended == [1]
 
 
 def test_a_file_that_somebody_else_holds_is_away_for_now(tmp_path, monkeypatch) -> None:
