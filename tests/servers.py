@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
+import random
 import socket
 import ssl
 import threading
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 
 GUARD = 20.0
 """After how many seconds does a test that hangs fail?"""
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 to listen at later. No other test gets it meanwhile by asking for
+    port 0: the system gives none below 32768 (Linux) or 49152 (RFC 6335 §6)."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @dataclass
