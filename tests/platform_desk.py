@@ -28,8 +28,8 @@ async def _nap(_: float) -> None:
     await asyncio.sleep(0.005)
 
 
-# It looks every tenth of a second whether it is to end, and then waits for another one.
-uvicorn.server.asyncio = SimpleNamespace(**{**vars(asyncio), "sleep": _nap})  # type: ignore[attr-defined]
+# uvicorn looks every tenth of a second whether it is to end, and then waits for another one.
+uvicorn.server.asyncio = SimpleNamespace(**{**vars(asyncio), "sleep": _nap})
 
 IV = base64.b64encode(bytes(12)).decode()
 
