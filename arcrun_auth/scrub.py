@@ -116,13 +116,22 @@ class _Filter(logging.Filter):
     """Rewrites a record that holds a secret in use; it drops none."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        secrets = {secret for holder in tuple(_holders) for secret in holder.secrets}
+        secrets = {secret for holder in _watched() for secret in holder.secrets}
         if secrets:
             message = record.getMessage()
             clean = scrub(message, secrets)
             if clean != message:
                 record.msg, record.args = clean, None
         return True
+
+
+def _watched() -> tuple[Holder, ...]:
+    """All holders. No lock: a child that is forked meanwhile would wait for it for good."""
+    while True:
+        try:
+            return tuple(_holders)
+        except RuntimeError:  # another thread has begun to use a secret
+            continue
 
 
 _filter = _Filter()

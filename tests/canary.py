@@ -23,8 +23,9 @@ def fresh(label: str = "secret") -> str:
     return f"{WORD}-{label}-{secrets.token_hex(8)}"
 
 
-def _disguises() -> list[bytes]:
-    raw = WORD.encode()
+def disguises(word: str) -> list[bytes]:
+    """What shows a word or a secret: as it is, in hex, backwards, in base64."""
+    raw = word.encode()
     found = {raw, raw.hex().encode(), raw.hex().upper().encode(), raw[::-1]}
     for shift in range(3):  # base64 depends on where in a group of three the word begins
         encoded = base64.b64encode(b"\0" * shift + raw)
@@ -34,7 +35,7 @@ def _disguises() -> list[bytes]:
     return sorted(found)
 
 
-PATTERN = re.compile(b"|".join(re.escape(form) for form in _disguises()))
+PATTERN = re.compile(b"|".join(re.escape(form) for form in disguises(WORD)))
 
 
 def hits(data: bytes | str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -117,3 +118,16 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("ARCRUN_HOME", str(home / ".arcrun"))
     monkeypatch.setenv("ARCRUN_KEYRING", "off")
+
+
+@pytest.fixture(autouse=True)
+def own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that a test runs in this process does not make the next tests run as it does."""
+    from arcrun_auth import recording
+
+    monkeypatch.setattr(recording, "_told", None)
+    monkeypatch.setattr(recording, "_left_open", None)
+    yield
+    for trail in recording._left_open or ():
+        trail.close()
+    gc.enable()

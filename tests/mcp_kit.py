@@ -18,7 +18,7 @@ from tests.canary import hits
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-HANG = 30
+HANG = 60
 """After how many seconds do we call a scene hung?"""
 
 ERAS = ("legacy", "auto")

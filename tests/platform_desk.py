@@ -7,7 +7,10 @@ import base64
 import contextlib
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
+
+import uvicorn.server
 
 from arcrun_auth.cloud import Cloud
 from arcrun_auth.server.config import Config, Limits
@@ -19,6 +22,14 @@ from tests.servers import GUARD
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+async def _nap(_: float) -> None:
+    await asyncio.sleep(0.005)
+
+
+# uvicorn looks every tenth of a second whether it is to end, and then waits for another one.
+uvicorn.server.asyncio = SimpleNamespace(**{**vars(asyncio), "sleep": _nap})
 
 IV = base64.b64encode(bytes(12)).decode()
 

@@ -11,6 +11,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from tests.servers import end
+
 NOT_FOUND = 404, "404 Not Found"
 KEY = "ak_" + "0123456789abcdef" * 3
 
@@ -31,12 +33,11 @@ class PublicPlatform:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        end(self._server)
 
     def answer(self, method: str, path: str, key: str, body: Any) -> tuple[int, object]:
         routes = {

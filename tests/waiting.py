@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from tests.servers import GUARD
@@ -28,3 +29,8 @@ def threads(*names: str) -> list[threading.Thread]:
 def none_left(*names: str) -> None:
     """Return once no thread of these names lives: to join one that is just starting is an error."""
     until(lambda: not threads(*names))
+
+
+def clock(sleep: Callable[[float], object]) -> SimpleNamespace:
+    """`time` for one module, with another `sleep`: that of all threads stays as it is."""
+    return SimpleNamespace(**{**vars(time), "sleep": sleep})

@@ -52,6 +52,7 @@ class Sqlite:
         self._open: list[sqlite3.Connection] = []
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._closed = False
+        self._closing = threading.Lock()
         private.ensure_folder(os.path.dirname(self.path))
         if private.check_file(self.path) is None:
             with suppress(FileExistsError):  # another process that starts just now was faster
@@ -122,18 +123,21 @@ class Sqlite:
         return await asyncio.wrap_future(self._submit(work))
 
     def _submit(self, work: Callable[[Tx], T]) -> Future[T]:
-        if self._closed:
-            raise away("closed")
         future: Future[T] = Future()
-        self._jobs.put((work, future))
+        with self._closing:  # nothing comes after the end, where nobody would ever do it
+            if self._closed:
+                raise away("closed")
+            self._jobs.put((work, future))
         return future
 
     def close(self) -> None:
-        if not self._closed:
+        with self._closing:
+            if self._closed:
+                return
             self._closed = True
             self._jobs.put(None)
-            self._thread.join()
-            self._let_go()
+        self._thread.join()
+        self._let_go()
 
     def _let_go(self) -> None:
         for connection in self._open:

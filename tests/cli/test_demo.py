@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,10 @@ from arcrun_cli.commands import demo
 
 
 def test_it_runs_by_itself_without_terminal_browser_or_keyring(cli, tmp_path):
-    before = set(os.listdir(tempfile.gettempdir()))
+    folder = tmp_path / "temporary"
+    folder.mkdir()
 
-    ran = cli("demo", "--no-browser")
+    ran = cli("demo", "--no-browser", TMPDIR=str(folder))
 
     assert ran.code == 0, ran.both
     for label, _ in stage.SCENES:
@@ -28,8 +28,7 @@ def test_it_runs_by_itself_without_terminal_browser_or_keyring(cli, tmp_path):
     assert "0 found" in ran.out
     assert [line for line in ran.out.splitlines() if len(line) > 80] == []
     assert not cli.home.exists(), "the user's own home was touched"
-    left = set(os.listdir(tempfile.gettempdir())) - before
-    assert not [name for name in left if name.startswith("arcrun-demo-")]
+    assert not os.listdir(folder)
 
 
 def test_with_a_browser_a_person_logs_in_there(cli, tmp_path):

@@ -197,8 +197,9 @@ def test_a_job_is_printed_and_nothing_is_changed(connected):
 
 def test_a_vault_that_only_a_passphrase_opens_is_told(cli):
     child = cli.terminal("vault", "init", ARCRUN_MASTER_KEY_FILE="")
-    for _ in range(2):
-        child.expect(":")
+    for question in ("New passphrase for the vault: ", "Once more: "):
+        child.expect_exact(question)
+        child.waitnoecho()
         child.sendline("correct horse battery staple")
     child.read()
     child.wait()

@@ -179,7 +179,11 @@ def test_a_command_gets_an_address_and_a_bearer_and_no_secret(holder, api):
 
 
 def test_in_a_terminal_it_has_the_terminal_and_ctrl_c_is_its_own(holder):
-    script = "trap 'echo heard; exit 5' INT; test -t 1 && echo ready $FAKE_BASE_URL; sleep 60"
+    # Short sleeps: a signal that comes just before one is started is heard after it.
+    script = (
+        "trap 'echo heard; exit 5' INT; test -t 1 && echo ready $FAKE_BASE_URL;"
+        "while :; do sleep 0.05; done"
+    )
     child = holder.terminal("run", "--proxy", "fake", "--", "sh", "-c", script)
     child.expect(r"ready (http://127.0.0.1:\d+)/fake")
     url = child.match[1]

@@ -112,7 +112,8 @@ def test_a_command_that_cannot_be_started(holder):
 
 
 def test_an_interactive_program_works(holder):
-    child = run(holder, sys.executable, "-I", "-q", "-i", "-c", "import os, sys; sys.ps1 = 'py> '")
+    holder.env["PYTHON_BASIC_REPL"] = "1"  # from 3.13 on it draws its lines itself otherwise
+    child = run(holder, sys.executable, "-q", "-i", "-c", "import os, sys; sys.ps1 = 'py> '")
     child.expect_exact("py> ")
     child.sendline("len(os.environ['KEY']), os.environ['KEY']")
     child.expect(r"\((\d+), '\*\*\*'\)")

@@ -11,6 +11,7 @@ import stat
 import sys
 import threading
 import urllib.request
+from contextlib import closing
 from importlib import util
 
 import pytest
@@ -81,9 +82,8 @@ def test_what_was_acknowledged_survives_a_kill(cli, tmp_path) -> None:
         server.kill()
         for thread in threads:
             thread.join(GUARD)
-    assert sqlite3.connect(data / "server.db").execute("PRAGMA integrity_check").fetchone() == (
-        "ok",
-    )
+    with closing(sqlite3.connect(data / "server.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     with Served(cli.env, "--data", str(data)) as again, again.cloud(key) as cloud:
         found = {row.name: row.encrypted for row in cloud.rows_since(0).rows}
         assert all(found[name] == cipher(name) for name in acknowledged)

@@ -229,16 +229,19 @@ def test_options_of_a_wrong_shape(cli, args):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_no_secret_in_any_argument_list(cli):
-    """R23: every process of this machine, looked at all the while."""
+    """R23: every process of this machine, looked at all the while. What is looked for is this
+    secret: another test that runs meanwhile may type the word of all of them."""
     secret, seen, done = "ntn_" + canary.fresh(), [], threading.Event()
+    forms = canary.disguises(secret)
 
     def look() -> None:
         while not done.is_set():
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
-                    seen.extend(canary.hits(path.read_bytes()))
+                    line = path.read_bytes()
                 except OSError:
                     continue
+                seen.extend(form for form in forms if form in line)
             time.sleep(0.005)
 
     watch = threading.Thread(target=look)

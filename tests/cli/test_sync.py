@@ -18,7 +18,7 @@ from arcrun_auth.sync.session import Session
 from arcrun_auth.tokens import Credential, Key, Secret
 from arcrun_cli import syncing
 from arcrun_cli.commands import sync as commands
-from tests import canary
+from tests import canary, waiting
 from tests.cli.conftest import Agrees
 from tests.sync_homes import MASTER, Homes
 from tests.sync_kit import enrol, key_of
@@ -158,7 +158,7 @@ def test_watch_goes_on_through_what_passes_and_tells_what_moved(
     def unreachable(here):
         raise ProviderUnavailable("the server is away")
 
-    monkeypatch.setattr(commands.time, "sleep", sleep)
+    monkeypatch.setattr(commands, "time", waiting.clock(sleep))
     ran = inside("sync", "--watch", **two.env("laptop"))
     assert ran.code == 130
     assert "got: notion" in ran.err

@@ -15,6 +15,7 @@ import yaml
 
 from arcrun_auth.testing import Provider
 from tests.cli.conftest import plain
+from tests.servers import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 
@@ -166,8 +167,7 @@ def test_the_address_of_another_browser_is_pasted(served, provider, desktop, ope
 
 
 def test_the_port_is_the_one_that_was_asked_for(served, provider):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     login = Login(served, "demo", "--no-browser", "--port", str(port))
     address = login.address()
     assert redirect_of(address) == f"http://127.0.0.1:{port}/callback"

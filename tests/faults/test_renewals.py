@@ -262,6 +262,7 @@ def test_row_24_a_failing_server_never_costs_the_login(desk, board, monkeypatch)
         provider._faults.clear()
         left = desk.grant
         wiped += left.dead is not None or left.refresh_token != grant.refresh_token
+    monkeypatch.setitem(_http.send_token.__kwdefaults__, "total", GUARD)
     recovered = desk.another().get_token("demo", interactive=False).access_token != ""
     board.note(
         24,

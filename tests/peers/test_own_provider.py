@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 
 import pytest
 import yaml
@@ -11,6 +10,7 @@ import yaml
 from tests.docs.pages import DOCS, blocks, section
 from tests.peers.oidc_desk import WithDevice, app_of, desk, grant_of, renewed, userinfo
 from tests.peers.oidc_server import SECRET, OidcProvider, Person
+from tests.servers import free_port
 
 pytestmark = pytest.mark.peer
 
@@ -79,11 +79,6 @@ def test_each_row_of_the_table_is_a_login(tmp_path, oidc, change):
         assert renewed(broker).access_token
     else:
         logs_in_and_renews(broker, login="device" if "grants" in change else None)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def test_the_robot_needs_nobody(tmp_path, oidc):

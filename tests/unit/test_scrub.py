@@ -9,6 +9,7 @@ import logging
 import subprocess
 import sys
 from urllib.parse import quote, quote_plus
+from weakref import WeakSet
 
 import pytest
 from hypothesis import given
@@ -82,6 +83,31 @@ def test_records_of_the_libraries_are_rewritten_while_the_secret_is_in_use(name,
     assert [record.getMessage() for record in caplog.records if record.name == name] == [
         "Adding (b'authorization', b'Bearer ***')", "plain text", f"now {secret}",
     ]  # fmt: skip
+
+
+class Joined(WeakSet):
+    """While somebody looks at who is in it, another thread comes in."""
+
+    def __init__(self, *holders) -> None:
+        super().__init__(holders)
+        self.coming = [Holder(canary.fresh())]
+        self.there = list(self.coming)
+
+    def __iter__(self):
+        for each in super().__iter__():
+            while self.coming:
+                self.add(self.coming.pop())
+            yield each
+
+
+def test_a_record_is_rewritten_whoever_begins_meanwhile(monkeypatch) -> None:
+    first = Holder(canary.fresh())
+    holders = Joined(first)
+    monkeypatch.setattr(scrubbing, "_holders", holders)
+    known = [each.secrets[0] for each in (first, *holders.there)]
+    record = logging.LogRecord("httpx", logging.INFO, "", 0, "%s and %s", tuple(known), None)
+    assert scrubbing._filter.filter(record)
+    assert record.getMessage() == "*** and ***"
 
 
 def test_importing_it_touches_no_logger() -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -16,9 +17,11 @@ import pytest
 from arcrun_auth.errors import StoreError
 from arcrun_auth.server import accounts, migrations
 from arcrun_auth.server.database import Clash, open_database
+from arcrun_auth.server.postgres import Postgres
 from arcrun_auth.server.problems import Problem
 from arcrun_auth.server.shapes import Register
 from arcrun_auth.server.sqlite import Sqlite
+from tests import waiting
 from tests.servers import GUARD
 from tests.unit.server.conftest import forgets_the_account
 from tests.unit.server.test_rows import refused
@@ -147,9 +150,8 @@ def writer(tmp_path) -> Iterator[sqlite3.Connection]:
 
 
 def test_a_start_waits_for_another_that_writes(writer, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(
-        "arcrun_auth.server.sqlite.time.sleep", lambda _: writer.execute("ROLLBACK")
-    )
+    ends = waiting.clock(sleep=lambda _: writer.execute("ROLLBACK"))
+    monkeypatch.setattr("arcrun_auth.server.sqlite.time", ends)
     database = open_database(str(tmp_path / "server.db"))
     try:
         assert database.read(lambda tx: tx.one("PRAGMA journal_mode")) == ("wal",)
@@ -223,6 +225,28 @@ def test_a_database_that_was_closed_says_so(tmp_path) -> None:
         database.write(add("late"))
 
 
+def test_what_is_written_just_as_it_is_closed_is_done(tmp_path, monkeypatch) -> None:
+    database = open_database(str(tmp_path / "server.db"))
+    assert isinstance(database, Sqlite)
+    jobs, closing = database._jobs, threading.Thread(target=database.close)
+
+    def late(job) -> None:
+        if job is not None:
+            closing.start()
+            closing.join(0.1)  # it could end here, and what follows would wait for good
+        jobs.put(job)
+
+    monkeypatch.setattr(
+        database, "_jobs", SimpleNamespace(get=jobs.get, empty=jobs.empty, put=late)
+    )
+    ended: list[int] = []
+    writing = threading.Thread(target=lambda: ended.append(database.write(add("one"))), daemon=True)
+    writing.start()
+    writing.join(GUARD)
+    closing.join(GUARD)
+    assert ended == [1]
+
+
 def test_a_file_that_somebody_else_holds_is_away_for_now(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("arcrun_auth.server.sqlite.BUSY_SECONDS", 0.05)
     path = tmp_path / "server.db"
@@ -245,9 +269,9 @@ def test_a_file_that_somebody_else_holds_is_away_for_now(tmp_path, monkeypatch) 
 
 @pytest.mark.peer
 def test_a_restart_of_postgresql_is_got_over(postgres, monkeypatch) -> None:
-    monkeypatch.setattr("arcrun_auth.server.postgres.WAIT_SECONDS", 0.3)
     postgres.empty()
     database = open_database(postgres.url)
+    assert isinstance(database, Postgres)
     try:
         threads = [threading.Thread(target=database.write, args=(add(f"r{n}"),)) for n in range(12)]
         for thread in threads:
@@ -255,10 +279,13 @@ def test_a_restart_of_postgresql_is_got_over(postgres, monkeypatch) -> None:
         for thread in threads:
             thread.join()
         postgres.stop()
+        for limit in ("timeout", "reconnect_timeout"):  # while it is away, and no sooner
+            monkeypatch.setattr(database._pool, limit, 0.3)
         with refused(503) as caught:
             database.read(lambda tx: tx.one(COUNT))
         assert caught.value.headers["retry-after"] == "2"
         postgres.start()
+        monkeypatch.setattr(database._pool, "timeout", GUARD)
         assert _patiently(lambda: database.read(lambda tx: tx.one(COUNT))) == (12,)
         database.write(add("more"))
     finally:

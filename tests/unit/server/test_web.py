@@ -262,14 +262,14 @@ def test_a_body_has_an_end(database) -> None:
 
 
 def test_whoever_asks_too_often_is_told_when_to_come_back(database) -> None:
-    limits = Limits(key_rate=0.1, key_burst=3, address_rate=0.1, address_burst=4)
+    limits = Limits(key_rate=0.001, key_burst=3, address_rate=0.001, address_burst=4)
     web = Web(database, Config(registration="open", limits=limits))
     try:
         web.register("anna")
         codes = [web("GET", "/me", key="anna").status_code for _ in range(5)]
         assert codes == [200, 200, 200, 429, 429]
         slow = web("GET", "/me", key="anna")
-        assert 1 <= int(slow.headers["retry-after"]) <= 11
+        assert 1 <= int(slow.headers["retry-after"]) <= 1001
         assert slow.json()["retry_after"] == int(slow.headers["retry-after"])
         unknown = [web("GET", "/me", key=f"ak_{n:048x}").status_code for n in range(6)]
         assert unknown == [401, 401, 401, 429, 429, 429]

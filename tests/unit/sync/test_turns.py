@@ -28,6 +28,7 @@ from arcrun_auth.sync import ring, turns
 from arcrun_auth.sync.shares import share, unshare
 from arcrun_auth.sync.turns import Turn
 from arcrun_auth.testing import Provider
+from tests import waiting
 from tests.sync_sharing import DEMO, Sharing
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def test_while_another_home_has_its_turn_a_home_waits_and_then_takes_what_that_g
         if len(pauses) == 8:
             account.release_lease(name, held.lease)
 
-    monkeypatch.setattr(turns.time, "sleep", sleep)
+    monkeypatch.setattr(turns, "time", waiting.clock(sleep))
     assert sharing.token("desktop") == fresh
     account.close()
     assert len(pauses) == 8
@@ -407,7 +408,7 @@ def test_a_push_that_fails_costs_nobody_the_login_and_is_made_up_for_at_the_next
 ) -> None:
     pauses: list[float] = []
     cuts: list[None] = []
-    monkeypatch.setattr(turns.time, "sleep", pauses.append)
+    monkeypatch.setattr(turns, "time", waiting.clock(pauses.append))
 
     def cut(real, self) -> None:
         cuts.append(None)
@@ -451,7 +452,7 @@ def test_a_push_that_fails_costs_nobody_the_login_and_is_made_up_for_at_the_next
 def test_a_moment_without_a_network_is_no_failure_of_the_push(
     sharing: Sharing, monkeypatch
 ) -> None:
-    monkeypatch.setattr(turns.time, "sleep", lambda _: None)
+    monkeypatch.setattr(turns, "time", waiting.clock(lambda _: None))
     fails = [ProviderUnavailable("cut", sent=True)]
 
     def tells(real, self):
