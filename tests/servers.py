@@ -175,10 +175,10 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        _stop(listener, thread)
+        stop(listener, thread)
 
 
-def _stop(listener: socket.socket, thread: threading.Thread) -> None:
+def stop(listener: socket.socket, thread: threading.Thread) -> None:
     """Closes a listener when nobody waits at it any more.
 
     A thread that was left in `accept` begins it anew when the process has been stopped for a
@@ -241,7 +241,7 @@ class Proxy:
         self._thread.start()
 
     def close(self) -> None:
-        _stop(self._listener, self._thread)
+        stop(self._listener, self._thread)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):

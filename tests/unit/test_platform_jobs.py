@@ -126,6 +126,7 @@ def test_a_vault_names_whose_jobs_and_an_issuer_that_can_be_asked(there, owner, 
 def test_keys_of_jobs_that_have_ended_do_not_fill_the_account(there, owner, issuer):
     name = vault(owner, issuer)
     start = time.time()
+    there.database._clock = lambda: start
     asked(there, name, issuer.token(audience=there.url))
     there.database._clock = lambda: start + 901
     issuer.claims = {"exp": int(start) + 2000}
