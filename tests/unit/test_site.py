@@ -14,7 +14,7 @@ import pytest
 
 from arcrun_auth import callers, landing, listener
 from arcrun_auth.agents import site as module
-from arcrun_auth.agents.site import Route, Site
+from arcrun_auth.agents.site import Route, Site, Visit
 from arcrun_auth.errors import AuthError
 from tests import canary
 from tests.knocking import HANG, ask, post, send, status
@@ -234,7 +234,9 @@ class TestStrangers:
         desk.somebody()
         assert status(desk.ask("/", Cookie=f"arcrun-{desk.port}=theirs; a; {desk.cookie}")) == 200
 
-    def test_may_come_a_thousand_times(self, desk):
+    def test_may_come_a_thousand_times(self, desk, monkeypatch):
+        # Whose each is takes long where a system has many connections, as after a thousand of ours.
+        monkeypatch.setattr(callers, "_TABLES", ())
         browser = desk.somebody()
         path = f"{desk.site.at('/form')} HTTP/1.1\r\nHost: 127.0.0.1:{desk.port}\r\n\r\n"
         for _ in range(20):  # fifty at a time wait to be accepted
@@ -357,6 +359,18 @@ class TestManyAtOnce:
             small.go.set()
             waiting.join(HANG)
             assert status(small.ask("/slow")) == 200
+
+    def test_a_slow_answer_makes_room_before_it_is_given(self, monkeypatch):
+        monkeypatch.setattr(module, "MAX_SLOW", 1)
+        with Site([]) as site:
+            shown = Route("GET", "/", lambda visit: visit.site.show(b""), slow=True)
+            free = []
+            assert site._slow.acquire(blocking=False)
+            site._respond_later(
+                shown, Visit(site, "GET", "/"),
+                lambda reply: free.append(site._slow.acquire(blocking=False)),
+            )  # fmt: skip
+        assert free == [True]
 
     def test_a_large_page_arrives_whole_and_whoever_reads_it_slowly_is_alone_with_that(self, desk):
         with desk.slow_reader() as sock:
@@ -491,6 +505,19 @@ class TestOtherUsers:
             assert not site.opened
             site.for_anybody()
             assert "200 OK" in send(site.port, asked, host)
+
+    def test_whose_a_connection_is_is_asked_once_it_has_said_something(self, desk, monkeypatch):
+        asked = []
+        monkeypatch.setattr(callers, "is_stranger", asked.append)
+        with ExitStack() as stack:
+            for said in (b"", b"GET / HT"):
+                sock = stack.enter_context(socket.socket())
+                sock.connect(("127.0.0.1", desk.port))
+                sock.sendall(said)
+            assert status(ask(desk.port, "/")) == 404
+            assert len(asked) == 1
+            assert status(send(desk.port, b"nonsense\r\n\r\n")) == 400
+            assert len(asked) == 2
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
     def test_our_own_programs_are_no_strangers(self, host) -> None:
