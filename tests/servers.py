@@ -154,6 +154,14 @@ def recorder(answer=None, context=None) -> Iterator[Recorder]:
 
 
 @contextlib.contextmanager
+def nobody() -> Iterator[str]:
+    """The origin of a server that is not there; none of another test comes there meanwhile."""
+    with socket.socket() as held:  # a port is refused as long as nobody listens at it
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+@contextlib.contextmanager
 def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     """A server that reads one request head and then does as `talk` says; gives its origin."""
     listener = socket.create_server(("127.0.0.1", 0))
