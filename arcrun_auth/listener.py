@@ -209,6 +209,9 @@ class Listener:
             if error.errno in _NONE_LEFT:
                 time.sleep(TICK)  # it goes on knocking, and nobody can be let in before one is free
             return
+        if self.own and callers.is_stranger(sock):
+            sock.close()
+            return
         with suppress(OSError):
             sock.setblocking(False)  # whatever socket.setdefaulttimeout says
             self._clients[sock] = _Client(sock)
@@ -229,14 +232,9 @@ class Listener:
             return None
         client.heard += data
         refusal = self._read_head(client) if client.asked is None else None
-        if refusal is None and (client.asked is None or len(client.heard) < client.length):
-            return None
-        # Not before: where a system has many connections, it takes long to tell whose one is.
-        if self.own and callers.is_stranger(client.sock):
-            self._drop(client)
-        elif refusal is not None:
+        if refusal is not None:
             self._reply(client, refusal)
-        elif client.asked is not None:
+        elif client.asked is not None and len(client.heard) >= client.length:
             client.done = True
             request = client.asked._replace(body=client.heard[: client.length])
             client.heard = b""

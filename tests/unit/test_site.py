@@ -234,9 +234,7 @@ class TestStrangers:
         desk.somebody()
         assert status(desk.ask("/", Cookie=f"arcrun-{desk.port}=theirs; a; {desk.cookie}")) == 200
 
-    def test_may_come_a_thousand_times(self, desk, monkeypatch):
-        # Whose each is takes long where a system has many connections, as after a thousand of ours.
-        monkeypatch.setattr(callers, "_TABLES", ())
+    def test_may_come_a_thousand_times(self, desk):
         browser = desk.somebody()
         path = f"{desk.site.at('/form')} HTTP/1.1\r\nHost: 127.0.0.1:{desk.port}\r\n\r\n"
         for _ in range(20):  # fifty at a time wait to be accepted
@@ -494,8 +492,16 @@ class TestOtherUsers:
         monkeypatch.setattr(callers, "_ROOT", -1)
         monkeypatch.setattr(callers.os, "geteuid", lambda: 4242)
 
+    @pytest.fixture(params=["the kernel", "its tables"])
+    def told_by(self, request, monkeypatch):
+        if request.param == "the kernel":
+            monkeypatch.setattr(callers, "_TABLES", ())
+        else:  # as in a container that may not ask
+            monkeypatch.setattr(callers, "_asked", lambda *_: None)
+
     @pytest.mark.skipif(sys.platform != "linux", reason="the system tells nobody whose a socket is")
     @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    @pytest.mark.usefixtures("told_by")
     def test_another_user_who_knows_the_link_opens_nothing(self, stranger, host) -> None:
         with Site([Route("GET", "/", lambda visit: visit.site.show(BIG))]) as site:
             site.start()
@@ -506,29 +512,19 @@ class TestOtherUsers:
             site.for_anybody()
             assert "200 OK" in send(site.port, asked, host)
 
-    def test_whose_a_connection_is_is_asked_once_it_has_said_something(self, desk, monkeypatch):
-        asked = []
-        monkeypatch.setattr(callers, "is_stranger", asked.append)
-        with ExitStack() as stack:
-            for said in (b"", b"GET / HT"):
-                sock = stack.enter_context(socket.socket())
-                sock.connect(("127.0.0.1", desk.port))
-                sock.sendall(said)
-            assert status(ask(desk.port, "/")) == 404
-            assert len(asked) == 1
-            assert status(send(desk.port, b"nonsense\r\n\r\n")) == 400
-            assert len(asked) == 2
-
+    @pytest.mark.usefixtures("told_by")
     @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
     def test_our_own_programs_are_no_strangers(self, host) -> None:
         with linked(host, host) as ours:
             assert not callers.is_stranger(ours)
 
+    @pytest.mark.usefixtures("told_by")
     def test_a_socket_of_ipv6_that_speaks_ipv4_is_found(self, stranger) -> None:
         with linked("127.0.0.1", "::ffff:127.0.0.1") as ours:
             assert callers.is_stranger(ours) == (sys.platform == "linux")
 
     def test_where_nobody_tells_nobody_is_a_stranger(self, stranger, monkeypatch, tmp_path) -> None:
+        monkeypatch.setattr(callers, "_DIAG", 31)  # of a netlink that is not there
         monkeypatch.setattr(callers, "_TABLES", (str(tmp_path / "none"),))
         with linked("127.0.0.1", "127.0.0.1") as ours:
             assert not callers.is_stranger(ours)
