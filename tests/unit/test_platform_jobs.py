@@ -183,6 +183,7 @@ def test_a_job_reads_its_rows_with_nothing_stored(job):
 
 def test_a_key_that_ends_is_asked_for_anew(job):
     now = [time.time()]
+    job.there.database._clock = lambda: now[0]
     found = account.account(Memory(), job.settings, clock=lambda: now[0])
     first = found.api_key()
     now[0] += 850
