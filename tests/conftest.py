@@ -103,6 +103,15 @@ class _CanaryTokens:
         return f"{canary.WORD}-{secrets.token_urlsafe(size)}"
 
 
+@pytest.fixture
+def cheap_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least that is accepted: a test machine need not withstand guessing."""
+    from arcrun_auth.stores import kdf
+
+    for name, least in (("MEMORY_KIB", kdf.FLOOR_KIB), ("PASSES", kdf.FLOOR_PASSES), ("AIM", 0.0)):
+        monkeypatch.setattr(kdf, name, least)
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test uses the home, keyring, settings or proxy of whoever runs it."""

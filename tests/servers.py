@@ -172,6 +172,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
+def nobody() -> Iterator[str]:
+    """The origin of a server that is not there; none of another test comes there meanwhile."""
+    with socket.socket() as held:  # a port is refused as long as nobody listens at it
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+@contextlib.contextmanager
 def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     """A server that reads one request head and then does as `talk` says; gives its origin."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -193,10 +201,10 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        _stop(listener, thread)
+        stop(listener, thread)
 
 
-def _stop(listener: socket.socket, thread: threading.Thread) -> None:
+def stop(listener: socket.socket, thread: threading.Thread) -> None:
     """Closes a listener when nobody waits at it any more.
 
     A thread that was left in `accept` begins it anew when the process has been stopped for a
@@ -259,7 +267,7 @@ class Proxy:
         self._thread.start()
 
     def close(self) -> None:
-        _stop(self._listener, self._thread)
+        stop(self._listener, self._thread)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):

@@ -197,10 +197,11 @@ class Site:
 
     def _respond_later(self, route: Route, visit: Visit, respond: Callable[[Reply], None]) -> None:
         try:
-            respond(_handled(route, visit))
+            reply = _handled(route, visit)
         finally:
             self._last = time.monotonic()
-            self._slow.release()
+            self._slow.release()  # first: whoever has the answer may ask the next thing
+        respond(reply)
 
     def _judged(self, request: Request) -> Reply | tuple[Route, Visit]:
         """Who is to answer; what is said to all that does not come from our browser."""

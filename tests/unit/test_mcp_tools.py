@@ -425,6 +425,7 @@ def test_a_client_that_says_it_can_ask_and_cannot_gets_no_yes(desk, provider) ->
     play(scene, desk, modes=("legacy",), offers=FORM, somebody=cannot, allow_write=True)
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 def test_while_the_policy_is_locked_a_yes_in_the_client_is_no_rule(desk, provider) -> None:
     desk.policies.lock("open sesame")
     somebody = Somebody()

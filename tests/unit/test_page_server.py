@@ -140,6 +140,7 @@ def test_a_request_of_an_agent_is_allowed_once_or_refused(broker, reader):
     assert reader.hears() == ["No request of that id waits.arcrun approve"]
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 def test_rules_are_removed_and_made_and_a_locked_policy_is_widened_at_the_terminal(broker, reader):
     broker.policies.allow("keyed", "write")
     reader.open("./")

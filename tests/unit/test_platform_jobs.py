@@ -126,6 +126,7 @@ def test_a_vault_names_whose_jobs_and_an_issuer_that_can_be_asked(there, owner, 
 def test_keys_of_jobs_that_have_ended_do_not_fill_the_account(there, owner, issuer):
     name = vault(owner, issuer)
     start = time.time()
+    there.database._clock = lambda: start
     asked(there, name, issuer.token(audience=there.url))
     there.database._clock = lambda: start + 901
     issuer.claims = {"exp": int(start) + 2000}
@@ -182,6 +183,7 @@ def test_a_job_reads_its_rows_with_nothing_stored(job):
 
 def test_a_key_that_ends_is_asked_for_anew(job):
     now = [time.time()]
+    job.there.database._clock = lambda: now[0]
     found = account.account(Memory(), job.settings, clock=lambda: now[0])
     first = found.api_key()
     now[0] += 850

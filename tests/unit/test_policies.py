@@ -20,7 +20,7 @@ from arcrun_auth.errors import (
 from arcrun_auth.policies import MOST, PATIENCE, PendingRequest, Policies
 from arcrun_auth.policies.kept import AGENTS, PENDING
 from arcrun_auth.policy import Rule, Verdict, Wanted
-from arcrun_auth.stores import export, kdf, rotation, upkeep
+from arcrun_auth.stores import export, rotation, upkeep
 from arcrun_auth.stores.keyring_items import KeyringItems
 from arcrun_auth.stores.layers import Layers
 from arcrun_auth.stores.memory import Memory
@@ -50,16 +50,12 @@ def clock():
     return Clock()
 
 
+pytestmark = pytest.mark.usefixtures("cheap_passphrases")
+
+
 @pytest.fixture
 def policies(clock):
     return Policies(Memory(), clock=clock, environ={})
-
-
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch):
-    """The least that is accepted: a test machine need not withstand guessing."""
-    for name, least in (("MEMORY_KIB", kdf.FLOOR_KIB), ("PASSES", kdf.FLOOR_PASSES), ("AIM", 0.0)):
-        monkeypatch.setattr(kdf, name, least)
 
 
 def as_agent(policies: Policies) -> Policies:

@@ -8,13 +8,13 @@ import os
 import socket
 import stat
 import threading
-import time
 
 import pytest
 
 from arcrun_auth.agents.proxy import listening, server, wire
 from arcrun_auth.agents.proxy.server import Server
 from arcrun_auth.errors import AuthError, StoreError
+from tests import waiting
 from tests.servers import GUARD
 
 
@@ -200,11 +200,11 @@ def test_a_body_that_turns_out_to_be_none_is_refused_and_one_that_ends_amid_answ
 
 def test_whoever_is_out_of_descriptors_lets_somebody_go_and_goes_on(desk, monkeypatch):
     """A mock: to use them all up would take them from the tests as well."""
-    real, listener, failures = socket.socket.accept, desk.sockets[0], iter(range(20))
+    real, listener = socket.socket.accept, desk.sockets[0]
     monkeypatch.setattr(server, "TICK", 0.02)
 
     def accept(sock):
-        if sock is listener and next(failures, None) is not None:
+        if sock is listener and desk.server._wires:
             raise OSError(errno.EMFILE, "Too many open files")
         return real(sock)
 
@@ -286,7 +286,7 @@ def test_a_client_that_takes_nothing_is_let_go(desk, monkeypatch):
         size = 32 << 20
         sock.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
         sock.sendall(bytes(size))
-        time.sleep(0.2)
+        waiting.until(lambda: not desk.server._wires)
         assert len(rest(sock)) < size
 
 

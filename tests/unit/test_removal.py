@@ -16,7 +16,7 @@ from arcrun_auth.testing import Provider, Quirks
 from arcrun_auth.tokens import Credential, Key, Secret
 from tests import canary
 from tests.provider_calls import me
-from tests.servers import Reply, recorder
+from tests.servers import Reply, nobody, recorder
 from tests.unit.test_quirky_logins import desk
 from tests.world import broker_for, home_with
 
@@ -113,11 +113,10 @@ def test_a_provider_that_refuses_keeps_nothing_here(tmp_path, provider, status, 
 
 
 def test_a_provider_that_cannot_be_reached_keeps_nothing_here(tmp_path, provider) -> None:
-    with recorder() as server:
-        pass
-    desk = desk_for(tmp_path, provider, odd(provider, server.origin), allow=server.origin)
-    desk.setup("demo")
-    removed = desk.remove("demo", revoke=True)
+    with nobody() as origin:
+        desk = desk_for(tmp_path, provider, odd(provider, origin), allow=origin)
+        desk.setup("demo")
+        removed = desk.remove("demo", revoke=True)
     assert isinstance(removed.error, errors.ProviderUnavailable)
     assert desk.store.get(KEY) is None
 

@@ -409,6 +409,7 @@ def without_a_vault(tmp_path, provider, passphrase) -> Broker:
     )
 
 
+@pytest.mark.usefixtures("cheap_passphrases")
 def test_a_passphrase_is_asked_for_before_the_login_and_once(tmp_path, provider) -> None:
     broker = without_a_vault(tmp_path, provider, canary.fresh("passphrase"))
 

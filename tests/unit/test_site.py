@@ -15,7 +15,7 @@ import pytest
 
 from arcrun_auth import callers, landing, listener
 from arcrun_auth.agents import site as module
-from arcrun_auth.agents.site import Route, Site
+from arcrun_auth.agents.site import Route, Site, Visit
 from arcrun_auth.errors import AuthError
 from tests import canary
 from tests.knocking import HANG, ask, post, send, status
@@ -358,6 +358,18 @@ class TestManyAtOnce:
             small.go.set()
             waiting.join(HANG)
             assert status(small.ask("/slow")) == 200
+
+    def test_a_slow_answer_makes_room_before_it_is_given(self, monkeypatch):
+        monkeypatch.setattr(module, "MAX_SLOW", 1)
+        with Site([]) as site:
+            shown = Route("GET", "/", lambda visit: visit.site.show(b""), slow=True)
+            free = []
+            assert site._slow.acquire(blocking=False)
+            site._respond_later(
+                shown, Visit(site, "GET", "/"),
+                lambda reply: free.append(site._slow.acquire(blocking=False)),
+            )  # fmt: skip
+        assert free == [True]
 
     def test_a_large_page_arrives_whole_and_whoever_reads_it_slowly_is_alone_with_that(self, desk):
         with desk.slow_reader() as sock:

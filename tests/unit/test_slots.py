@@ -29,12 +29,7 @@ from tests.unit.stores_kit import (
 KEY = b"\x07" * 32
 
 
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch):
-    """The least that is accepted on reading: a test machine need not withstand guessing."""
-    monkeypatch.setattr(kdf, "MEMORY_KIB", kdf.FLOOR_KIB)
-    monkeypatch.setattr(kdf, "PASSES", kdf.FLOOR_PASSES)
-    monkeypatch.setattr(kdf, "AIM", 0.0)
+pytestmark = pytest.mark.usefixtures("cheap_passphrases")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from arcrun_auth.recipe import read
 from arcrun_auth.tokens import Key
 from tests import canary
 from tests.home import broker_with
-from tests.servers import Reply, recorder
+from tests.servers import Reply, nobody, recorder
 from tests.world import Told
 
 RECIPE = """
@@ -241,16 +241,15 @@ def test_what_the_recipe_says_of_an_error_is_said(tmp_path, desk, server) -> Non
 
 
 def test_a_server_that_is_not_there_is_named_with_its_call(tmp_path, desk, server) -> None:
-    with recorder() as gone:
-        pass
-    broker = make(
-        tmp_path,
-        server,
-        change=lambda text: text.replace(f"url: {server.origin}/realms", f"url: {gone.origin}/re"),
-    )
-    broker._allow_hosts = (server.origin, gone.origin)
-    with pytest.raises(errors.ProviderUnavailable, match="call 2 of 2") as caught:
-        set_up(broker, desk)
+    with nobody() as gone:
+        broker = make(
+            tmp_path,
+            server,
+            change=lambda text: text.replace(f"url: {server.origin}/realms", f"url: {gone}/re"),
+        )
+        broker._allow_hosts = (server.origin, gone)
+        with pytest.raises(errors.ProviderUnavailable, match="call 2 of 2") as caught:
+            set_up(broker, desk)
     assert not caught.value.sent
 
 

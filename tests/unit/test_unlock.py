@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from arcrun_auth.errors import StoreError, StoreLocked
-from arcrun_auth.stores import kdf, unlock, upkeep
+from arcrun_auth.stores import unlock, upkeep
 from arcrun_auth.stores.keys import Keys
 from arcrun_auth.stores.vault import Vault
 from tests.needs import needs
@@ -69,9 +69,8 @@ def test_a_kernel_that_refuses_is_told(monkeypatch):
     assert unlock.recall("x") is None
 
 
-def test_an_unlocked_vault_opens_until_the_passphrase_changes(tmp_path, monkeypatch, name):
-    for constant, least in [("MEMORY_KIB", kdf.FLOOR_KIB), ("PASSES", 2), ("AIM", 0.0)]:
-        monkeypatch.setattr(kdf, constant, least)
+@pytest.mark.usefixtures("cheap_passphrases")
+def test_an_unlocked_vault_opens_until_the_passphrase_changes(tmp_path, name):
     vault = vault_at(tmp_path, env_keys())
     vault.put(record(), expect=0)
     with pytest.raises(StoreError, match="no passphrase"):

@@ -6,9 +6,10 @@ import json
 import os
 import queue
 import signal
+import subprocess
 import sys
 import threading
-import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,6 +19,10 @@ from arcrun_auth import errors, programs, workload
 from arcrun_auth.primitives.documents import account_in
 from arcrun_auth.workload import Place, read_small, subject_token
 from tests import canary, servers
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 JWT = "urn:ietf:params:oauth:token-type:jwt"
 NOW = 1_800_000_000.0
@@ -344,20 +349,38 @@ def run(tmp_path, code: str, seconds: float = 30.0) -> bytes:
     return programs.output_of(argv, environ=dict(os.environ), seconds=seconds)
 
 
-def test_a_program_that_does_not_end_is_ended_with_all_that_it_started(tmp_path) -> None:
-    pids = tmp_path / "given" / "pids"
+@pytest.fixture
+def pids(tmp_path, monkeypatch) -> Path:
+    """Where a program leaves a text, by `leaves`. A mock: its time begins when it has done that,
+    for nobody knows how long a busy machine takes to start it."""
+    real, path = subprocess.Popen, tmp_path / "given" / "pids"
+
+    def started(*words, **options):
+        process = real(*words, **options)
+        until(path.exists)
+        return process
+
+    monkeypatch.setattr(programs.subprocess, "Popen", started)
+    return path
+
+
+def leaves(path: Path, text: str = "''") -> str:
+    """A line of Python that leaves a text there, whole or not at all."""
+    new = f"{path}.new"
+    return f"open({new!r}, 'w').write({text}); os.rename({new!r}, {str(path)!r})\n"
+
+
+def test_a_program_that_does_not_end_is_ended_with_all_that_it_started(tmp_path, pids) -> None:
     code = (
         "import os, subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        f"open({str(pids)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
-        "time.sleep(600)\n"
+        + leaves(pids, "f'{os.getpid()} {child.pid}'")
+        + "time.sleep(600)\n"
     )
     with pytest.raises(programs.Failed, match="in time"):
-        run(tmp_path, code, seconds=3)
-    until = time.monotonic() + HANG  # killed at once, but it takes a system some time
-    while not all(gone(int(pid)) for pid in pids.read_text().split()):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+        run(tmp_path, code, seconds=0.1)
+    # Killed at once, but it takes a system some time.
+    until(lambda: all(gone(int(pid)) for pid in pids.read_text().split()))
 
 
 def gone(pid: int) -> bool:
@@ -369,29 +392,27 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_a_program_that_leaves_another_one_at_its_pipe_is_not_waited_for(tmp_path) -> None:
+def test_a_program_that_leaves_another_one_at_its_pipe_is_not_waited_for(tmp_path, pids) -> None:
     code = (
-        "import subprocess, sys\n"
+        "import os, subprocess, sys\n"
         "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-    )
+    ) + leaves(pids)
     with pytest.raises(programs.Failed, match="in time"):
-        run(tmp_path, code, seconds=1)
+        run(tmp_path, code, seconds=0.1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs sessions of processes")
-def test_a_program_that_leaves_a_daemon_at_its_pipe_is_not_waited_for(tmp_path) -> None:
-    pid = tmp_path / "given" / "pid"
+def test_a_program_that_leaves_a_daemon_at_its_pipe_is_not_waited_for(tmp_path, pids) -> None:
     code = (
-        "import subprocess, sys\n"
+        "import os, subprocess, sys\n"
         "daemon = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
         " start_new_session=True)\n"
-        f"open({str(pid)!r}, 'w').write(str(daemon.pid))\n"
-    )
+    ) + leaves(pids, "str(daemon.pid)")
     told: queue.SimpleQueue = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            run(tmp_path, code, seconds=2)
+            run(tmp_path, code, seconds=0.1)
         except programs.Failed as error:
             told.put(str(error))
 
@@ -400,14 +421,14 @@ def test_a_program_that_leaves_a_daemon_at_its_pipe_is_not_waited_for(tmp_path) 
     try:
         assert "in time" in told.get(timeout=HANG)
     finally:
-        os.kill(int(pid.read_text()), signal.SIGKILL)  # it is in a session of its own
+        os.kill(int(pids.read_text()), signal.SIGKILL)  # it is in a session of its own
         thread.join(HANG)
 
 
-def test_a_program_that_closes_its_output_and_goes_on_is_ended(tmp_path) -> None:
-    code = "import os, time; os.close(1); time.sleep(600)"
+def test_a_program_that_closes_its_output_and_goes_on_is_ended(tmp_path, pids) -> None:
+    code = f"import os, time; os.close(1)\n{leaves(pids)}time.sleep(600)"
     with pytest.raises(programs.Failed, match="in time"):
-        run(tmp_path, code, seconds=1)
+        run(tmp_path, code, seconds=0.1)
 
 
 def test_an_endless_output_is_cut_off(tmp_path) -> None:
