@@ -14,7 +14,6 @@ import pytest
 from arcrun_auth import Broker
 from arcrun_auth.people import Nobody
 from arcrun_auth.policies import PendingRequest
-from arcrun_auth.stores import kdf
 from tests import canary
 
 AGENT = {"CLAUDECODE": "1"}
@@ -41,11 +40,7 @@ class Types(Nobody):
         return self.lines.pop(0) if self.lines else None
 
 
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch):
-    """The least that is accepted: a test machine need not withstand guessing."""
-    for name, least in (("MEMORY_KIB", kdf.FLOOR_KIB), ("PASSES", kdf.FLOOR_PASSES), ("AIM", 0.0)):
-        monkeypatch.setattr(kdf, name, least)
+pytestmark = pytest.mark.usefixtures("cheap_passphrases")
 
 
 @pytest.fixture(autouse=True)
