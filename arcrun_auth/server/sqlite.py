@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from arcrun_auth.errors import StoreError
 from arcrun_auth.server.database import Clash, away, full
 from arcrun_auth.stores import private
+from arcrun_auth.stores.schema import set_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +35,6 @@ BUSY_SECONDS = 10.0
 GROUP = 64
 """How many writes share one commit at most?"""
 
-_BUSY = 5  # SQLITE_BUSY
 _FULL = 13  # SQLITE_FULL
 _AWAY = {5, 6, 8, 10, 11, 14, 26}
 """BUSY, LOCKED, READONLY, IOERR, CORRUPT, CANTOPEN, NOTADB: somebody has to look, or to wait."""
@@ -58,29 +58,15 @@ class Sqlite:
             with suppress(FileExistsError):  # another process that starts just now was faster
                 os.close(private.create(self.path))
         try:
-            self._write_ahead()
+            set_journal(self._connect(), "wal", BUSY_SECONDS)
+        except sqlite3.Error as error:
+            self._let_go()
+            raise _unopened(self.path, error) from None
         except BaseException:
             self._let_go()
             raise
         self._thread = threading.Thread(target=self._write_all, name="arcrun-writer", daemon=True)
         self._thread.start()
-
-    def _write_ahead(self) -> None:
-        """Journal mode WAL, which stays in the file.
-
-        SQLite does not wait here for another that starts just now, whatever its timeout: the
-        change makes a lock that it holds a greater one (sqlite3_busy_handler). So we do.
-        """
-        connection, end = self._connect(), time.monotonic() + BUSY_SECONDS
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode=WAL")
-            except sqlite3.Error as error:
-                if _code(error) != _BUSY or time.monotonic() > end:
-                    raise _unopened(self.path, error) from None
-                time.sleep(0.01)
-            else:
-                return
 
     def _connect(self) -> sqlite3.Connection:
         """This thread's connection."""
@@ -225,18 +211,13 @@ class _Tx:
         self._connection.executemany(sql, rows)
 
 
-def _code(error: BaseException) -> int:
-    """The primary result code of SQLite; 0 for an error that is not SQLite's."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
 def _unopened(path: str, error: sqlite3.Error) -> StoreError:
     return StoreError(f"{path} cannot be opened: {error}.")
 
 
 def _translated(error: BaseException) -> BaseException:
     """An error of the database as what a client is told; any other is one of ours, and stays."""
-    code = _code(error)
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == _FULL:
         return full()
     return away(getattr(error, "sqlite_errorname", "")) if code in _AWAY else error

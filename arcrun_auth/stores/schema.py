@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 
 from arcrun_auth.errors import StoreCorrupt, StoreError, StoreLocked
 from arcrun_auth.stores import private, slots
@@ -33,9 +34,10 @@ CREATE TABLE quarantine(n INTEGER PRIMARY KEY, at REAL NOT NULL, id BLOB, kind T
                         epoch INTEGER, gen INTEGER, nonce BLOB, ct BLOB);
 """
 
+_BUSY = 5  # SQLITE_BUSY
 _CORRUPT = {11, 26}  # SQLITE_CORRUPT, SQLITE_NOTADB
 _WORDS = {
-    5: "another process has been writing for too long (SQLITE_BUSY)",
+    _BUSY: "another process has been writing for too long (SQLITE_BUSY)",
     8: "it cannot be written (SQLITE_READONLY)",
     10: "the disk failed (SQLITE_IOERR)",
     13: "the disk is full (SQLITE_FULL)",
@@ -43,13 +45,18 @@ _WORDS = {
 }
 
 
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code; 0 for an error of the module itself."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 def is_corrupt(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+    return _code(error) in _CORRUPT
 
 
 def translated(error: sqlite3.Error, path: str) -> StoreError:
     """A database error as one of ours; what the file held before is untouched."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code in _CORRUPT:
         return StoreCorrupt(
             f"The vault {path} is damaged where this record lies; the others can be read.",
@@ -79,13 +86,31 @@ def open_file(path: str) -> sqlite3.Connection:
     return connection
 
 
+def set_journal(connection: sqlite3.Connection, mode: str, patience: float = BUSY_SECONDS) -> str:
+    """Sets the journal mode, which stays in the file, and says which one it has then.
+
+    SQLite does not wait for another that does so just now, whatever its timeout: the change makes
+    a lock that it holds a greater one (sqlite3_busy_handler). So we do, for `patience` seconds.
+    """
+    end = time.monotonic() + patience
+    while True:
+        try:
+            (found,) = connection.execute(f"PRAGMA journal_mode={mode}").fetchone()
+        except sqlite3.Error as error:
+            if _code(error) != _BUSY or time.monotonic() > end:
+                raise
+        else:
+            return str(found)
+        time.sleep(0.01)
+
+
 def prepare_writing(connection: sqlite3.Connection, path: str) -> None:
     """What makes a commit durable: before the first write of a connection."""
     from arcrun_auth.locks import network_filesystem
 
     # A write-ahead log needs shared memory, which no network file system gives.
     wanted = "delete" if network_filesystem(path) else "wal"
-    (mode,) = connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()
+    mode = set_journal(connection, wanted)
     if mode != wanted and mode not in ("delete", "wal"):
         raise StoreError(f"The vault {path} keeps no durable journal here (it says {mode!r}).")
     connection.execute("PRAGMA synchronous=FULL")

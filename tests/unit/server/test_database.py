@@ -151,7 +151,7 @@ def writer(tmp_path) -> Iterator[sqlite3.Connection]:
 
 def test_a_start_waits_for_another_that_writes(writer, tmp_path, monkeypatch) -> None:
     ends = waiting.clock(sleep=lambda _: writer.execute("ROLLBACK"))
-    monkeypatch.setattr("arcrun_auth.server.sqlite.time", ends)
+    monkeypatch.setattr("arcrun_auth.stores.schema.time", ends)
     database = open_database(str(tmp_path / "server.db"))
     try:
         assert database.read(lambda tx: tx.one("PRAGMA journal_mode")) == ("wal",)
