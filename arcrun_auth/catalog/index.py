@@ -188,12 +188,21 @@ def scan(folders: Sequence[str]) -> dict[str, Stat]:
         try:
             with os.scandir(folder) as files:
                 for file in files:
-                    if file.name.endswith(SUFFIXES) and file.is_file():
-                        stat = file.stat()
-                        found[file.path] = (file.path, stat.st_size, stat.st_mtime_ns)
+                    if file.name.endswith(SUFFIXES) and (stat := _stat(file)) is not None:
+                        found[file.path] = stat
         except (FileNotFoundError, NotADirectoryError):
             continue
     return found
+
+
+def _stat(file: os.DirEntry[str]) -> Stat | None:
+    try:
+        if file.is_file():
+            stat = file.stat()
+            return file.path, stat.st_size, stat.st_mtime_ns
+    except FileNotFoundError:  # an editor has just replaced it, or somebody has taken it away
+        pass
+    return None
 
 
 def fingerprint(tier: str, release: str, over: str = "") -> str:

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrun_auth.catalog import Catalog, build
-from arcrun_auth.catalog.index import uri
+from arcrun_auth.catalog.index import scan, uri
 from tests.catalog_kit import key, names_of
 
 ROOT = Path(__file__).parents[3]
@@ -67,6 +67,22 @@ def test_an_index_made_by_other_rules_is_built_anew(home, bundled, local, monkey
     monkeypatch.setattr("arcrun_auth.catalog.index.fingerprint", lambda *_: "other rules")
     assert Catalog(home, bundled=bundled).names() == ["gone", "mine", "notion"]
     assert "mine.yaml" in seen
+
+
+def test_a_file_that_goes_while_the_folder_is_read_costs_no_other(local, monkeypatch):
+    for name in "abcd":
+        (local / f"{name}.yaml").write_text(key(name))
+    real = os.scandir
+
+    @contextmanager
+    def scandir(folder):
+        with real(folder) as files:
+            listed = list(files)
+            Path(listed[0].path).unlink()
+            yield iter(listed)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert len(scan([str(local), str(local / "none")])) == 3
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database" * 100, None])
