@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import queue
-import shutil
 import threading
 from pathlib import Path
 
@@ -12,17 +11,11 @@ import pytest
 
 from arcrun_auth.keyform import Field, ask_on_page
 from tests import canary
-from tests.needs import needs
+from tests.peers.drive_chromium import launched
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("with_chromium")]
 
 HANG = 60.0
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    # Nothing but this machine is ever asked.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-]
 FIELDS = (
     Field(
         "sid",
@@ -34,15 +27,6 @@ FIELDS = (
     Field("pem", "Certificate", lines=True, optional=True),
     Field("region", "Region", hidden=False, choices=("eu", "us")),
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def chromium():
-    needs(CHROMIUM, "chromium")
-    try:
-        import playwright.sync_api  # noqa: F401
-    except ImportError:
-        needs(False, "playwright")
 
 
 class Person:
@@ -68,7 +52,7 @@ class Person:
 
         requested, complaints = [], []
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            browser = launched(playwright)
             page = browser.new_page(**self.options)
             page.set_default_timeout(HANG * 1000)
             page.on("request", lambda request: requested.append((request.method, request.url)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import shutil
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,18 +15,12 @@ from arcrun_auth.login import Dialogue, LoginPlan, Ways, log_in
 from arcrun_auth.oauth.app import App
 from arcrun_auth.recipe import OAuth2
 from arcrun_auth.testing import Provider
-from tests.needs import needs
+from tests.peers.drive_chromium import launched
 from tests.peers.oidc_server import OidcProvider, send
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("with_chromium")]
 
 HANG = 60.0
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    # Nothing but this machine is ever asked.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-]
 
 
 class Chromium:
@@ -43,7 +36,7 @@ class Chromium:
 
         requested, complaints = [], []
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            browser = launched(playwright)
             page = browser.new_page(**self.options)
             page.set_default_timeout(HANG * 1000)
             page.on("request", lambda request: requested.append(request.url))
@@ -64,15 +57,6 @@ class Chromium:
                 }
             )
             browser.close()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def chromium():
-    needs(CHROMIUM, "chromium")
-    try:
-        import playwright.sync_api  # noqa: F401
-    except ImportError:
-        needs(False, "playwright")
 
 
 @pytest.fixture
@@ -150,7 +134,7 @@ def test_markup_in_a_message_is_only_text(tmp_path):
     file = tmp_path / "page.html"
     file.write_bytes(landing.failed(hostile, LoginFailed(hostile, hint=hostile)))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = launched(playwright)
         page = browser.new_page()
         page.goto(file.as_uri())
         assert page.title() == f"Not connected to {hostile}"

@@ -6,7 +6,6 @@ One Chromium for all of it, with a context (its own cookies) for each person.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,11 @@ import pytest
 from arcrun_auth.agents import connecting
 from arcrun_auth.testing import Provider
 from tests import canary
-from tests.needs import needs
 from tests.world import broker_for, home_with, master_key
 
 pytestmark = pytest.mark.peer
 
 HANG = 20.0
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    # Nothing but this machine is ever asked.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-]
 SHOP = """\
 service: shop
 primitive: static_key
@@ -36,19 +28,6 @@ required_secrets:
 inject: {{header: {{Authorization: "Bearer {{{{secret.shop_key}}}}"}}}}
 test: {{path: /static, identity: name}}
 """
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    needs(CHROMIUM, "chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        needs(False, "playwright")
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,32 +11,12 @@ from arcrun_auth.agents.ui.server import Page
 from arcrun_auth.policies import PendingRequest
 from arcrun_auth.testing import Provider
 from tests import canary
-from tests.needs import needs
 from tests.world import broker_for, home_with, master_key
 
 pytestmark = pytest.mark.peer
 
 HANG = 30.0
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    # Nothing but this machine is ever asked.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-]
 WIDTHS = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    needs(CHROMIUM, "chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        needs(False, "playwright")
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from arcrun_auth.server import accounts
 from arcrun_auth.server.config import Config
 from arcrun_auth.testing import Provider
-from tests.needs import needs
 from tests.peers.drive_chromium import chromium
 from tests.peers.test_chromium_login import HANG
 from tests.platform_desk import FREE, desk
 from tests.unit.test_platform_login import Home, key_of
 from tests.unit.test_relay import CREDENTIAL, World
 
-pytestmark = pytest.mark.peer
-
-
-@pytest.fixture(autouse=True, scope="module")
-def there_is_a_browser():
-    needs(shutil.which("chromium"), "chromium")
-    try:
-        import playwright.sync_api  # noqa: F401
-    except ImportError:
-        needs(False, "playwright")
+pytestmark = [pytest.mark.peer, pytest.mark.usefixtures("with_chromium")]
 
 
 class Watching:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.needs import needs
-
 pytestmark = pytest.mark.peer
 
 ROOT = Path(__file__).parents[2]
-ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND"]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    needs(shutil.which("chromium"), "chromium")
+def site(with_chromium, tmp_path_factory):
     folder = tmp_path_factory.mktemp("services")
     command = [sys.executable, str(ROOT / "docs" / "services.py"), str(folder)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
@@ -27,20 +22,14 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=str)
-def page(request, site):
-    from playwright.sync_api import sync_playwright
-
+def page(request, site, chromium):
     width, scheme = request.param
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=ARGUMENTS
-        )
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page.asked = []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(f"file://{site}/index.html")
-        yield page
-        browser.close()
+    page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.asked = []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto(f"file://{site}/index.html")
+    yield page
+    page.close()
 
 
 def shown(page):

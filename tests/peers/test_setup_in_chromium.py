@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from base64 import b64encode
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.needs import needs
 from tests.peers import drive_chromium
 from tests.peers.oidc_server import OidcProvider
 
@@ -49,8 +47,7 @@ oauth2:
 
 
 @pytest.fixture
-def issuer():
-    needs(shutil.which("chromium"), "chromium")
+def issuer(with_chromium):
     with OidcProvider() as server:
         yield server.issuer
 
