@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-sdk lint types bench faults docs services lock clean
+.PHONY: demo test test-sdk lint types mypy pyright bench faults docs services lock clean
 
 demo: $(VENV)/.package
 	@$(BIN)/arcrun demo
@@ -21,8 +21,12 @@ lint: $(VENV)/.lint
 	$(BIN)/zizmor --offline --quiet .github/workflows
 	$(BIN)/arcrun recipes lint recipes
 
-types: $(VENV)/.lint $(VENV)/.sdk
+types: mypy pyright
+
+mypy: $(VENV)/.lint $(VENV)/.sdk
 	$(BIN)/mypy
+
+pyright: $(VENV)/.lint $(VENV)/.sdk
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: $(VENV)/.bench

@@ -24,7 +24,6 @@ settings.register_profile(
     "untimed", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("untimed")
-settings.register_profile("thorough", settings.get_profile("untimed"), max_examples=100)
 
 # A shell ignores these for what it starts in the background, and so would all that a test starts.
 for number in ("SIGHUP", "SIGINT", "SIGQUIT"):
