@@ -179,7 +179,9 @@ class Stage:
             _program(self._bin / name, f'{sys.executable} -m arcrun_cli "$@"')
         for name in ("python", "python3"):
             _program(self._bin / name, f'{sys.executable} "$@"')
-        _program(self._bin / "pytest", f'{sys.executable} -m pytest -p no:cacheprovider "$@"')
+        # A folder of its own: it would else clear away what runs that were killed have left.
+        own = f"-p no:cacheprovider --basetemp={self._bin.parent / 'temporary'}"
+        _program(self._bin / "pytest", f'{sys.executable} -m pytest {own} "$@"')
         (self._stand_ins / "openai.py").write_text(SDK)
         client = {"client_id": self.client_id, "client_secret": self.provider.client_secret}
         self.client_file = self.home / "Downloads" / "client_secret.json"
