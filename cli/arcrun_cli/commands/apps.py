@@ -15,8 +15,8 @@ from arcrun_cli import syncing, ui
 from arcrun_cli.app import Group
 from arcrun_cli.commands import app_add
 from arcrun_cli.commands.why import origins
-from arcrun_cli.faults import UsageFault
 from arcrun_cli.options import (
+    agreed,
     app_argument,
     broker,
     json_option,
@@ -139,12 +139,9 @@ def remove(name: str, *, yes: bool, no_input: bool) -> int:
     users = connected(here, family, group, instance)
     if users:
         ui.tell(f"Without it these cannot be renewed: {', '.join(users)}.")
-    if not yes:
-        if here.person.reach is None:
-            raise UsageFault("Nobody can be asked here.", f"arcrun app remove {app} --yes")
-        if not here.person.confirm(f"Forget the app {app}?"):
-            ui.tell("It was left as it is.")
-            return 1
+    again = f"arcrun app remove {app} --yes"
+    if not yes and not agreed(here.person, f"Forget the app {app}?", again):
+        return 1
     if not [key for key in kept if apps.forget(here.store, key)]:
         raise AuthError(
             f"The app {app} is not in the {here.store.name}: there is nothing stored to remove.",

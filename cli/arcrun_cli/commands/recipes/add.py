@@ -43,12 +43,9 @@ def command(file: str, *, override: bool, yes: bool, url: str | None, no_input: 
         )
     text = diff.text_of(file)
     diff.show_new(recipes, diff.read_text(recipes, text, file))
-    if not yes:
-        if person.reach is None:
-            raise UsageFault("Nobody can be asked here.", f"arcrun recipes add {file} --yes")
-        if not person.confirm("Do you want this recipe?"):
-            ui.tell("It was not added.")
-            return 1
+    again = f"arcrun recipes add {file} --yes"
+    if not yes and not options.agreed(person, "Do you want this recipe?", again):
+        return 1
     entry = recipes.add(file, override=override, text=text)
     ui.tell(f"{ui.mark('ok', ui.err)} {entry.service} was added.\n  → arcrun setup {entry.service}")
     return 0

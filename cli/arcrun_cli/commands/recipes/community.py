@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arcrun_cli import ui
+from arcrun_cli import options, ui
 from arcrun_cli.commands.recipes.diff import show_new
-from arcrun_cli.faults import UsageFault
 from arcrun_cli.talk import Waiting
 
 if TYPE_CHECKING:
@@ -40,12 +39,9 @@ def add(
         ui.tell(f"  a key that is new here: {found.fingerprint}")
         ui.tell(f"  compare it with what {found.author} says it is: from now on it is trusted")
     show_new(recipes, recipe)
-    if not yes:
-        if person.reach is None:
-            raise UsageFault("Nobody can be asked here.", f"arcrun recipes add {name} --yes")
-        if not person.confirm("Do you want this recipe?"):
-            ui.tell("It was not added.")
-            return 1
+    again = f"arcrun recipes add {name} --yes"
+    if not yes and not options.agreed(person, "Do you want this recipe?", again):
+        return 1
     community.add(found, settings, recipes)
     ui.tell(f"{ui.mark('ok', ui.err)} {name} was added.\n  → arcrun setup {name}")
     return 0
